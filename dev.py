@@ -1,0 +1,84 @@
+"""Set up, demonstrate and test fastkmeans from a checkout. Needs Python >= 3.11 with venv and headers, and a C compiler.
+
+    python3 dev.py demo    make .venv, build, run the elbow and fit commands on a real table
+    python3 dev.py test    make .venv, build, run the tests
+    python3 dev.py build   make .venv and build only
+
+Standard library only. Everything goes into .venv and build/ beside this file; a second call reuses them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+BUILD_TOOLS = ["meson-python>=0.19", "meson>=1.6", "Cython>=3.1,<4", "ninja"]
+EXTRAS = {"build": "plot,io", "demo": "plot,io", "test": "plot,io,test"}
+STAMPED = ["pyproject.toml", "dev.py"]
+
+
+def run(*command: str | Path) -> None:
+    """Run a command with the environment's own programs first on the path; stop at its exit code if it fails."""
+    environment = dict(os.environ, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}", VIRTUAL_ENV=str(VENV))
+    code = subprocess.run([str(part) for part in command], cwd=ROOT, env=environment).returncode
+    if code:
+        sys.exit(code)
+
+
+def set_up(goal: str) -> None:
+    """Make the environment and an editable install, unless the files that decide them are as they were."""
+    extras = EXTRAS[goal]
+    digest = hashlib.sha256(extras.encode())
+    for name in STAMPED:
+        digest.update((ROOT / name).read_bytes())
+    stamp = VENV / f"stamp-{goal}"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    if not (BIN / "python").exists():
+        print("making the environment .venv ...", flush=True)
+        venv.create(VENV, with_pip=True)
+    print("installing the build tools ...", flush=True)
+    run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *BUILD_TOOLS)
+    print(f"building fastkmeans and installing it with its extras [{extras}] ...", flush=True)
+    run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation",
+        "-Cbuild-dir=build/dev", "-e", f".[{extras}]")
+    stamp.write_text(digest.hexdigest())
+
+
+def demo() -> None:
+    """The main job on a real table: an elbow, then a labelled table and a picture."""
+    output = ROOT / "demo-output"
+    output.mkdir(exist_ok=True)
+    table = ROOT / "examples" / "penguins.csv"
+    run(BIN / "fastkmeans", "elbow", table, "--k", "1:10", "--plot", output / "elbow.png")
+    run(BIN / "fastkmeans", "fit", table, "-k", "auto", "--output", output / "labelled.csv",
+        "--plot", output / "clusters.png")
+    print(f"elbow curve:     {output / 'elbow.png'}\nclusters:        {output / 'clusters.png'}\n"
+          f"labelled table:  {output / 'labelled.csv'}")
+
+
+def main() -> None:
+    goal = sys.argv[1] if len(sys.argv) > 1 else ""
+    if goal not in EXTRAS:
+        sys.exit(__doc__)
+    if sys.version_info < (3, 11):
+        sys.exit(f"fastkmeans needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+    start = time.perf_counter()
+    set_up(goal)
+    if goal == "demo":
+        demo()
+    elif goal == "test":
+        run(BIN / "python", "-m", "pytest", *sys.argv[2:])
+    print(f"{goal}: done in {time.perf_counter() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

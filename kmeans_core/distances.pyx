@@ -1,0 +1,158 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""Distances that are asked for outside the iterations: labels of new samples, own distances, all distances."""
+from cython.parallel cimport prange, threadid
+from libc.math cimport nextafter, nextafterf, sqrt
+from libc.stdint cimport int32_t
+from libc.stdlib cimport calloc, free
+
+cimport cython
+
+cimport kernels as c
+from shared cimport align, aligned, kernels_in_use, unit_samples
+
+cdef extern from "kernels/kernels.h" nogil:
+    size_t block_samples(size_t n_features)
+
+cdef const c.kernels **in_use = kernels_in_use()
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused real_out:
+    float
+    double
+
+
+def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] labels, int n_threads):
+    """Label each sample with its float64 nearest center; a tie goes to the lowest index.
+
+    X : (n_samples, n_features).   centers : (n_clusters, n_features), values of the stored centers.
+    labels : (n_samples,) int32, written.   Returns the number of samples that needed float64.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1], n_clusters = centers.shape[0]
+    cdef Py_ssize_t block = block_samples(n_features), unit = unit_samples(n_samples, block, n_threads)
+    cdef Py_ssize_t u, j, f, n_units = (n_samples + unit - 1) // unit
+    cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, n_features))
+    cdef size_t offset_size = aligned(n_features * sizeof(double))
+    cdef size_t scratch_size = aligned(table.scratch_bytes(n_clusters, n_features))
+    cdef void *memory = calloc(1, 128 + packed_size + offset_size + n_threads * scratch_size)
+    if memory == NULL:
+        raise MemoryError("no memory to lay out the centers; use fewer threads (n_threads).")
+    cdef char *packed = align(memory)
+    cdef double *offset = <double *>(packed + packed_size)
+    cdef char *scratch = <char *>offset + offset_size
+    cdef size_t n_decided = 0
+    with nogil:
+        for j in range(n_clusters):
+            for f in range(n_features):
+                offset[f] += centers[j, f] / n_clusters
+        table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
+        for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,
+                                      scratch + threadid() * scratch_size, &labels[u * unit])
+    free(memory)
+    return n_decided
+
+
+cdef size_t nearest_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t n_unit,
+                         Py_ssize_t block, char *packed, char *scratch, int32_t *labels) noexcept nogil:
+    cdef Py_ssize_t done = 0, count
+    cdef size_t n_decided = 0
+    while done < n_unit:
+        count = min(block, n_unit - done)
+        if real is float:
+            n_decided += table.assign_f32(&X[first + done, 0], count, X.shape[0] - first - done, packed, scratch,
+                                          labels + done)
+        else:
+            n_decided += table.assign_f64(&X[first + done, 0], count, X.shape[0] - first - done, packed, scratch,
+                                          labels + done)
+        done += count
+    return n_decided
+
+
+def own_sq_distances(const real[:, ::1] X, const double[:, ::1] centers, const int32_t[::1] labels,
+                     double[::1] sq_distances, int n_threads):
+    """Squared distance of each sample to the center of its label.   sq_distances : (n_samples,) float64, written."""
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1]
+    cdef Py_ssize_t block = block_samples(n_features), b, n_blocks = (n_samples + block - 1) // block
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            own_block(table, X, centers, &labels[0], b * block, min(block, n_samples - b * block),
+                      &sq_distances[b * block])
+
+
+cdef void own_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers, const int32_t *labels,
+                    Py_ssize_t first, Py_ssize_t count, double *sq_distances) noexcept nogil:
+    if real is float:
+        table.own_sq_distances_f32(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first, sq_distances)
+    else:
+        table.own_sq_distances_f64(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first, sq_distances)
+
+
+def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const int32_t[::1] labels,
+                      const double[::1] sample_weight, double[::1] inertias, int n_threads):
+    """Sum of weight * squared distance to the own center over each run of 1024 samples.
+
+    inertias : (ceil(n_samples / 1024),) float64, written. The runs depend on n_samples alone, so their sum has the
+    same bits for any number of threads.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = inertias.shape[0]
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            inertias[b] = inertia_of_block(table, X, centers, &labels[0], sample_weight, b * 1024,
+                                           min(<Py_ssize_t>1024, n_samples - b * 1024))
+
+
+cdef double inertia_of_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers,
+                             const int32_t *labels, const double[::1] sample_weight, Py_ssize_t first,
+                             Py_ssize_t count) noexcept nogil:
+    cdef double[1024] sq_distances
+    cdef double total = 0.0
+    cdef Py_ssize_t i
+    own_block(table, X, centers, labels, first, count, sq_distances)
+    for i in range(count):
+        total += sq_distances[i] * (1.0 if sample_weight is None else sample_weight[first + i])
+    return total
+
+
+def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1] distances, int n_threads):
+    """Distance of each sample to each center (not squared).   distances : (n_samples, n_clusters), written.
+
+    Rounding never reorders: the nearest center in float64 has the first smallest distance of its row.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t i, n_samples = X.shape[0], n_clusters = centers.shape[0]
+    cdef size_t row_size = aligned(n_clusters * sizeof(double))
+    cdef void *memory = calloc(1, 128 + n_threads * row_size)
+    if memory == NULL:
+        raise MemoryError("no memory for a row of distances of each thread; use fewer threads (n_threads).")
+    cdef char *rows = align(memory)
+    with nogil:
+        for i in prange(n_samples, schedule="static", num_threads=n_threads):
+            pairwise_row(table, X, i, centers, <double *>(rows + threadid() * row_size), &distances[i, 0])
+    free(memory)
+
+
+cdef void pairwise_row(const c.kernels *table, const real[:, ::1] X, Py_ssize_t i, const double[:, ::1] centers,
+                       double *sq_distances, real_out *distances) noexcept nogil:
+    cdef Py_ssize_t j, nearest = 0
+    if real is float:
+        table.all_sq_distances_f32(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
+    else:
+        table.all_sq_distances_f64(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
+    for j in range(centers.shape[0]):
+        distances[j] = <real_out>sqrt(sq_distances[j])
+        if sq_distances[j] < sq_distances[nearest]:
+            nearest = j
+    # A center before the nearest may round onto it: one unit in the last place puts it behind again.
+    for j in range(nearest):
+        if distances[j] <= distances[nearest]:
+            if real_out is float:
+                distances[j] = nextafterf(distances[nearest], 3e38)
+            else:
+                distances[j] = nextafter(distances[nearest], 1e308)

@@ -1,0 +1,47 @@
+# What Cython sees of kernels/kernels.h: declarations only.
+from libc.stdint cimport int32_t, uint8_t
+
+cdef extern from "kernels/kernels.h" nogil:
+    ctypedef struct sum_grid:
+        const double *coarse
+        const double *fine
+
+    ctypedef struct kernels:
+        const char *name
+        int lanes
+        int tile_samples
+        int tile_centers
+        size_t (*packed_bytes)(size_t, size_t) noexcept nogil
+        size_t (*scratch_bytes)(size_t, size_t) noexcept nogil
+        void (*pack_centers)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
+        size_t (*assign_f32)(const float *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
+        size_t (*assign_f64)(const double *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
+        size_t (*follow_f32)(const float *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
+                             double *, uint8_t *) noexcept nogil
+        size_t (*follow_f64)(const double *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
+                             double *, uint8_t *) noexcept nogil
+        void (*own_sq_distances_f32)(const float *, size_t, size_t, const double *, const int32_t *,
+                                     double *) noexcept nogil
+        void (*own_sq_distances_f64)(const double *, size_t, size_t, const double *, const int32_t *,
+                                     double *) noexcept nogil
+        void (*all_sq_distances_f32)(const float *, size_t, size_t, const double *, size_t, double *) noexcept nogil
+        void (*all_sq_distances_f64)(const double *, size_t, size_t, const double *, size_t, double *) noexcept nogil
+        void (*candidate_potentials_f32)(const float *, size_t, size_t, const float *, size_t, double,
+                                         const double *, const double *, double *) noexcept nogil
+        void (*candidate_potentials_f64)(const double *, size_t, size_t, const double *, size_t, double,
+                                         const double *, const double *, double *) noexcept nogil
+        double (*accept_candidate_f32)(const float *, size_t, size_t, const float *, double, const double *,
+                                       double *) noexcept nogil
+        double (*accept_candidate_f64)(const double *, size_t, size_t, const double *, double, const double *,
+                                       double *) noexcept nogil
+        void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *) noexcept nogil
+        void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *) noexcept nogil
+        int (*has_non_finite_f32)(const float *, size_t) noexcept nogil
+        int (*has_non_finite_f64)(const double *, size_t) noexcept nogil
+        double (*fma_spin)(size_t) noexcept nogil
+
+    int kernel_tables(const kernels **tables) noexcept nogil
+    const kernels *kernel_table(const char *cap) noexcept nogil
+    int openmp_enabled() noexcept nogil
+    int openmp_max_threads() noexcept nogil
+    void openmp_release() noexcept nogil

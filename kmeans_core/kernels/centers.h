@@ -1,0 +1,75 @@
+/* Centers into panels, and what the certificate needs to know of them. */
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static size_t packed_bytes(size_t n_clusters, size_t n_features)
+{
+    const size_t n_panels = (n_clusters + TILE_CENTERS - 1) / TILE_CENTERS;
+    return aligned(sizeof(packed_centers)) + aligned((n_features + LANES) * sizeof(double))
+           + aligned((n_features + LANES) * sizeof(float))
+           + aligned((n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
+           + aligned(n_panels * TILE_CENTERS * sizeof(float));
+}
+
+/* The power of two that brings `largest` into [1, 2); kept within what REAL can multiply by. */
+static double power_of_two_for(double largest, int samples_are_float32)
+{
+    int exponent;
+    if (!(largest > 0.0) || largest > 1e308)
+        return 1.0;
+    frexp(largest, &exponent);
+    const int limit = samples_are_float32 ? 126 : 1020;
+    const int wanted = 1 - exponent;
+    return ldexp(1.0, wanted > limit ? limit : wanted < -limit ? -limit : wanted);
+}
+
+static void pack_centers(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
+                         int samples_are_float32, void *memory)
+{
+    packed_centers *packed = memory;
+    char *place = (char *)memory + aligned(sizeof(packed_centers));
+    packed->n_clusters = n_clusters;
+    packed->n_features = n_features;
+    packed->n_panels = (n_clusters + TILE_CENTERS - 1) / TILE_CENTERS;
+    packed->centers = centers;
+    packed->offset64 = (double *)place;
+    place += aligned((n_features + LANES) * sizeof(double));
+    packed->offset32 = (float *)place;
+    place += aligned((n_features + LANES) * sizeof(float));
+    packed->panels = (float *)place;
+    place += aligned((packed->n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float));
+    packed->norms = (float *)place;
+
+    for (size_t f = 0; f < n_features + LANES; f++) {
+        const double moved = f < n_features ? offset[f] : 0.0;
+        packed->offset32[f] = (float)moved;
+        packed->offset64[f] = samples_are_float32 ? (double)packed->offset32[f] : moved;
+    }
+    double largest = 0.0;
+    for (size_t j = 0; j < n_clusters; j++)
+        for (size_t f = 0; f < n_features; f++) {
+            const double moved = fabs(centers[j * n_features + f] - packed->offset64[f]);
+            largest = moved > largest ? moved : largest;
+        }
+    packed->scale = power_of_two_for(largest, samples_are_float32);
+
+    const double unit = 0x1p-24 * (double)(n_features + 8);
+    packed->gamma = unit < 0.5 ? (float)(unit / (1.0 - unit) * 1.001) : HUGE_VALF;
+    packed->tiny = (float)n_features * 0x1p-120f;
+    packed->decision = (float)n_features * 0x1p-52f + 0x1p-48f;
+    double max_sq_norm = 0.0;
+    for (size_t j = 0; j < packed->n_panels * TILE_CENTERS; j++) {
+        float *entry = packed->panels + j / TILE_CENTERS * (1 + n_features) * TILE_CENTERS + j % TILE_CENTERS;
+        double sq_norm = 0.0;
+        for (size_t f = 0; f < n_features; f++) {
+            const double moved =
+                j < n_clusters ? (centers[j * n_features + f] - packed->offset64[f]) * packed->scale : 0.0;
+            entry[(1 + f) * TILE_CENTERS] = (float)moved;
+            sq_norm += moved * moved;
+        }
+        entry[0] = j < n_clusters ? (float)(0.5 * sq_norm) : HUGE_VALF;
+        packed->norms[j] = (float)(sqrt(sq_norm) * 1.000001);
+        max_sq_norm = sq_norm > max_sq_norm ? sq_norm : max_sq_norm;
+    }
+    packed->max_norm = (float)(sqrt(max_sq_norm) * 1.000001);
+}

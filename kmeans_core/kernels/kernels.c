@@ -1,0 +1,83 @@
+/* The unit that is compiled once per instruction set. Everything is static but the table itself, so that no wide
+ * instruction can be linked into a path that a narrow CPU runs. */
+#include "kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "vec.h"
+
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(verb) JOIN(verb, SUFFIX)
+
+#define REAL float
+#define SUFFIX f32
+#define OFFSET offset32
+#define V_LOAD_REAL v_load_float
+#include "pack.h"
+#include "tile.h"
+#include "centers.h"
+#include "certificate.h"
+#include "exact.h"
+#include "assign.h"
+#include "sums.h"
+#include "seeding.h"
+#include "describe.h"
+#undef REAL
+#undef SUFFIX
+#undef OFFSET
+#undef V_LOAD_REAL
+
+#define REAL double
+#define SUFFIX f64
+#define OFFSET offset64
+#define V_LOAD_REAL v_load_double
+#include "pack.h"
+#include "exact.h"
+#include "assign.h"
+#include "sums.h"
+#include "seeding.h"
+#include "describe.h"
+
+static double fma_spin(size_t n_rounds)
+{
+    vec sum[TILE_VECS * TILE_CENTERS];
+    const vec a = v_splat(0.5f), b = v_splat(0x1p-20f);
+    for (int i = 0; i < TILE_VECS * TILE_CENTERS; i++)
+        sum[i] = v_splat((float)i);
+    for (size_t round = 0; round < n_rounds; round++)
+#pragma GCC unroll 32
+        for (int i = 0; i < TILE_VECS * TILE_CENTERS; i++)
+            sum[i] = v_fnmadd(sum[i], a, b);
+    float keep[LANES], total = 0.0f;
+    for (int i = 0; i < TILE_VECS * TILE_CENTERS; i++) {
+        v_store(keep, sum[i]);
+        total += keep[0];
+    }
+    /* The sums enter the result, or the compiler would drop the loop. */
+    return 2.0 * TILE_VECS * TILE_CENTERS * LANES * (double)n_rounds + (total > 1e30f);
+}
+
+#define STRING_(a) #a
+#define STRING(a) STRING_(a)
+#define BOTH_REALS(verb) .verb##_f32 = verb##_f32, .verb##_f64 = verb##_f64
+
+const kernels JOIN(kernels, FASTKMEANS_ISA) = {
+    .name = STRING(FASTKMEANS_ISA),
+    .lanes = LANES,
+    .tile_samples = TILE_SAMPLES,
+    .tile_centers = TILE_CENTERS,
+    .packed_bytes = packed_bytes,
+    .scratch_bytes = scratch_bytes,
+    .pack_centers = pack_centers,
+    BOTH_REALS(assign),
+    BOTH_REALS(follow),
+    BOTH_REALS(own_sq_distances),
+    BOTH_REALS(all_sq_distances),
+    BOTH_REALS(candidate_potentials),
+    BOTH_REALS(accept_candidate),
+    BOTH_REALS(describe),
+    BOTH_REALS(has_non_finite),
+    .fma_spin = fma_spin,
+};

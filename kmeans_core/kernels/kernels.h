@@ -1,0 +1,136 @@
+/* THE contract between Cython, which divides the work, and C, which computes it.
+ *
+ * One source (kernels.c) is compiled once per instruction set; each compilation fills one `kernels` table.
+ * Kernels run on one thread, allocate nothing, keep no state and never fail: whoever calls has checked shapes
+ * and that every sample and every center is finite. All arrays are C-ordered and dense.
+ *
+ *   x        IN  [n_samples][n_features] float32 or float64: rows of the caller's array, as stored
+ *   centers  IN  [n_clusters][n_features] float64, holding the values of the stored centers exactly
+ *
+ * Exactness. `assign` filters in float32 and decides in float64. Samples and centers are moved by a common
+ * offset and scaled by a power of two; with x', c' the moved vectors the score of a pair is |c'|^2 / 2 - x'.c',
+ * smallest for the nearest center. Its float32 value is off by at most
+ *     E = gamma (|c'|^2 / 2 + |x'| |c'|) + rounding of the float64 decision itself,    gamma = m u / (1 - m u),
+ * u = 2^-24 and m = n_features + 8 roundings (Higham, "Accuracy and Stability of Numerical Algorithms", 3.1: one per
+ * product and addition; the rest pay for storing x', c' and |c'|^2 / 2 in float32 and for computing |x'| itself).
+ * A sample whose best and second-best scores differ by more than 2 E is proven; every other sample is decided
+ * by `sq_distance` among the centers that E cannot exclude.
+ */
+#ifndef FASTKMEANS_KERNELS_H
+#define FASTKMEANS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Sums of samples that do not depend on the order of addition. A value is split into a multiple of a coarse grid
+ * and a multiple of a fine one, whose sums are then free of rounding (Demmel and Nguyen, "Parallel reproducible
+ * summation", IEEE Trans. Computers 64(7), 2015, with two bins). Hence the same bits for any number of threads, and a
+ * sample can be taken out again without a trace.
+ *   coarse, fine   [n_features + 1]   1.5 * 2^52 * grid of each feature, then of the weights
+ * A sum is [2][n_features + 1] float64: coarse parts, then fine parts; the last column counts the weight. */
+typedef struct {
+    const double *coarse;
+    const double *fine;
+} sum_grid;
+
+typedef struct {
+    const char *name;  /* "v4", "v3", "v2", "neon", "scalar" */
+    int lanes;         /* float32 values in a vector */
+    int tile_samples;  /* samples of a register tile */
+    int tile_centers;  /* centers of a register tile */
+
+    /* Bytes of the block that pack_centers fills, and of a thread's scratch for assign; both want 64-byte alignment. */
+    size_t (*packed_bytes)(size_t n_clusters, size_t n_features);
+    size_t (*scratch_bytes)(size_t n_clusters, size_t n_features);
+
+    /* Lay the centers out for assign: panels of tile_centers, moved by the offset and scaled.
+     *   offset                IN [n_features] float64: any point amid the data; the closer, the fewer samples need float64
+     *   samples_are_float32   the offset is then rounded to float32, so that both sides are moved alike
+     *   packed                OUT; keeps the pointer `centers`, which must outlive it */
+    void (*pack_centers)(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
+                         int samples_are_float32, void *packed);
+
+    /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
+     *   n_readable   samples of the caller's array from x on (>= n_samples): vectors may read past a row's end
+     *   labels       OUT [n_samples]
+     *   returns the number of samples that needed float64 */
+    size_t (*assign_f32)(const float *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
+                         int32_t *labels);
+    size_t (*assign_f64)(const double *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
+                         int32_t *labels);
+
+    /* Follow the labels in the sums: take every sample whose label changed out of its old cluster, put it into its new one.
+     *   old_labels      INOUT [n_samples], -1 for a sample in no cluster yet; becomes new_labels
+     *   sample_weight   IN [n_samples] float64, or NULL for ones
+     *   sums            INOUT [n_clusters][2][n_features + 1] float64, see sum_grid
+     *   touched         INOUT [n_clusters], set to 1 where sums changed
+     *   returns the number of labels that changed */
+    size_t (*follow_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                         const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
+                         uint8_t *touched);
+    size_t (*follow_f64)(const double *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                         const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
+                         uint8_t *touched);
+
+    /* Squared distance of each sample to the center of its label, in float64, in the order of NumPy's pairwise sum:
+     * bit for bit ((x - c) ** 2).sum() of float64 arrays.
+     *   sq_distances   OUT [n_samples] */
+    void (*own_sq_distances_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
+                                 const int32_t *labels, double *sq_distances);
+    void (*own_sq_distances_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
+                                 const int32_t *labels, double *sq_distances);
+
+    /* The same to every center.   sq_distances   OUT [n_samples][n_clusters] */
+    void (*all_sq_distances_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
+                                 size_t n_clusters, double *sq_distances);
+    void (*all_sq_distances_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
+                                 size_t n_clusters, double *sq_distances);
+
+    /* One step of k-means++: how far would each candidate, a sample, lower the potential?
+     *   candidates      IN [n_candidates][n_features], type of x
+     *   scale           power of two that keeps the squares in range; sq_distances are scaled by scale * scale
+     *   min_sq          IN [n_samples] float64, scaled squared distance to the nearest center so far
+     *   sample_weight   IN [n_samples], or NULL
+     *   potentials      OUT [n_candidates]: sum of weight * min(min_sq, sq_distance to the candidate) */
+    void (*candidate_potentials_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidates,
+                                     size_t n_candidates, double scale, const double *min_sq,
+                                     const double *sample_weight, double *potentials);
+    void (*candidate_potentials_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidates,
+                                     size_t n_candidates, double scale, const double *min_sq,
+                                     const double *sample_weight, double *potentials);
+
+    /* Accept a candidate: min_sq (INOUT) becomes min(min_sq, sq_distance); returns the sum of weight * min_sq. */
+    double (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate,
+                                   double scale, const double *sample_weight, double *min_sq);
+    double (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
+                                   double scale, const double *sample_weight, double *min_sq);
+
+    /* Largest |x| of each feature, its mean and its sum of squared deviations.
+     *   max_abs    OUT [n_features] float64
+     *   mean, m2   OUT [n_features] float64 */
+    void (*describe_f32)(const float *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
+    void (*describe_f64)(const double *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
+
+    /* Does the array of n values hold a NaN or an infinity? */
+    int (*has_non_finite_f32)(const float *values, size_t n);
+    int (*has_non_finite_f64)(const double *values, size_t n);
+
+    /* The roof of assign: multiply-adds in registers, nothing else. Returns the floating-point operations done. */
+    double (*fma_spin)(size_t n_rounds);
+} kernels;
+
+/* Tables that this build holds and this CPU can run, widest first; returns how many. */
+int kernel_tables(const kernels *tables[8]);
+
+/* The table in use: the widest, or the widest at most FASTKMEANS_ISA. NULL when that names none that can run. */
+const kernels *kernel_table(const char *cap);
+
+/* Samples of a block: what assign packs at a time. Depends on the shape alone. */
+size_t block_samples(size_t n_features);
+
+/* OpenMP: 1 when this build threads; the pool's default width; and give the pool back before a fork. */
+int openmp_enabled(void);
+int openmp_max_threads(void);
+void openmp_release(void);
+
+#endif

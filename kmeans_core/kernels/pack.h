@@ -1,0 +1,111 @@
+/* Samples into tiles: rows become lanes. Included once per real type (REAL, NAME(), V_LOAD_REAL).
+ *
+ * A tile is [n_features][TILE_SAMPLES] float32: feature by feature, one sample a lane.
+ */
+
+/* Centers as assign reads them; the arrays follow the struct in the same block. */
+#ifndef FASTKMEANS_PACKED
+#define FASTKMEANS_PACKED
+typedef struct {
+    size_t n_clusters, n_features, n_panels;
+    const double *centers;
+    double *offset64;   /* [n_features + LANES], zeros behind n_features */
+    float *offset32;    /* the same */
+    float *panels;      /* [n_panels][1 + n_features][TILE_CENTERS]: |c'|^2 / 2, then c'; padded by +inf, 0 */
+    float *norms;       /* [n_panels * TILE_CENTERS]: |c'|, rounded up */
+    double scale;       /* power of two */
+    float gamma;        /* rounding of a score, see kernels.h */
+    float tiny;         /* what underflow may add to it */
+    float decision;     /* rounding of sq_distance, relative */
+    float max_norm;     /* max |c'|, rounded up */
+} packed_centers;
+
+/* The network that turns a flat run of `width` vectors, samples of `width` features one after the other, into one
+ * vector a feature: every pass splits by the lowest bit of the feature that is left. */
+static inline __attribute__((always_inline)) void untangle(vec *v, const int width)
+{
+    vec t[LANES];
+    for (int pass = 1; pass < width; pass *= 2) {
+        for (int i = 0; i < width / 2; i++) {
+            t[i] = v_even(v[2 * i], v[2 * i + 1]);
+            t[width / 2 + i] = v_odd(v[2 * i], v[2 * i + 1]);
+        }
+        for (int i = 0; i < width; i++)
+            v[i] = t[i];
+    }
+}
+#endif
+
+/* LANES samples of few features: whole vectors hold several of them. width = a power of two >= n_features. */
+static inline __attribute__((always_inline)) vec NAME(pack_narrow)(const REAL *x, size_t n_features,
+                                                                   const REAL *offset, REAL scale, float *tile,
+                                                                   const int width)
+{
+    REAL samples[LANES * LANES + LANES], repeated[LANES];
+    vec v[LANES], sq_norm = v_splat(0.0f);
+    if (n_features != (size_t)width) {
+        for (int s = 0; s < LANES; s++)
+            for (int f = 0; f < width; f++)
+                samples[s * width + f] = x[s * n_features + f];
+        x = samples;
+    }
+    for (int i = 0; i < LANES; i++)
+        repeated[i] = offset[i % width];
+    for (int i = 0; i < width; i++)
+        v[i] = V_LOAD_REAL(x + i * LANES, repeated, scale);
+    untangle(v, width);
+    for (size_t f = 0; f < n_features; f++) {
+        v_store(tile + f * TILE_SAMPLES, v[f]);
+        sq_norm = v_add(sq_norm, v_mul(v[f], v[f]));
+    }
+    return sq_norm;
+}
+
+/* LANES samples of many features, LANES features at a time. */
+static inline vec NAME(pack_wide)(const REAL *x, size_t n_features, const REAL *offset, REAL scale, float *tile)
+{
+    vec sq_norm = v_splat(0.0f);
+    for (size_t first = 0; first < n_features; first += LANES) {
+        const size_t left = n_features - first < LANES ? n_features - first : LANES;
+        vec v[LANES];
+        for (int s = 0; s < LANES; s++)
+            v[s] = V_LOAD_REAL(x + s * n_features + first, offset + first, scale);
+        untangle(v, LANES);
+        for (size_t f = 0; f < left; f++) {
+            v_store(tile + (first + f) * TILE_SAMPLES, v[f]);
+            sq_norm = v_add(sq_norm, v_mul(v[f], v[f]));
+        }
+    }
+    return sq_norm;
+}
+
+/* One tile.
+ *   x      IN   TILE_SAMPLES rows, readable LANES reals past the last
+ *   tile   OUT  [n_features][TILE_SAMPLES]
+ *   norms  OUT  [TILE_SAMPLES] |x'| before any allowance for rounding */
+static void NAME(pack_tile)(const REAL *x, const packed_centers *packed, const REAL *offset, float *tile,
+                            float *norms)
+{
+    const size_t n_features = packed->n_features;
+    const REAL scale = (REAL)packed->scale;
+    for (int v = 0; v < TILE_VECS; v++, x += LANES * n_features, tile += LANES, norms += LANES) {
+        vec sq_norm;
+        if (n_features == 1)
+            sq_norm = NAME(pack_narrow)(x, n_features, offset, scale, tile, 1);
+#if LANES >= 4
+        else if (n_features == 2)
+            sq_norm = NAME(pack_narrow)(x, n_features, offset, scale, tile, 2);
+#endif
+#if LANES >= 8
+        else if (n_features <= 4)
+            sq_norm = NAME(pack_narrow)(x, n_features, offset, scale, tile, 4);
+#endif
+#if LANES >= 16
+        else if (n_features <= 8)
+            sq_norm = NAME(pack_narrow)(x, n_features, offset, scale, tile, 8);
+#endif
+        else
+            sq_norm = NAME(pack_wide)(x, n_features, offset, scale, tile);
+        v_store(norms, v_sqrt(sq_norm));
+    }
+}

@@ -1,0 +1,237 @@
+/* Vectors of float32, one vocabulary for every instruction set.
+ *
+ * The only file that looks at __AVX or holds an intrinsic. Each block below defines the same names:
+ *   LANES               float32 values in a vector
+ *   TILE_CENTERS        centers of a register tile, so that TILE_VECS * TILE_CENTERS sums, TILE_VECS vectors
+ *                       of samples and one broadcast center fit the register file
+ *   vec, vint, vmask    LANES float32, LANES int32, LANES truth values
+ *   v_load v_store v_splat v_add v_sub v_mul v_min v_max v_sqrt      element by element
+ *   v_fnmadd(s, a, b)   s - a * b, fused where the instruction set can (two roundings on x86-64-v2)
+ *   v_less(a, b)        a < b, false where either is NaN
+ *   v_pick(m, a, b)     m ? a : b          vi_pick: the same for vint
+ *   vi_splat vi_store
+ *   v_bits(m)           lane i of the mask as bit i
+ *   v_load_real         LANES values of a float32 or float64 row, (x - offset) * scale, as float32
+ * Without GCC or clang vectors are one float wide: correct, slow.
+ */
+#ifndef FASTKMEANS_VEC_H
+#define FASTKMEANS_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES 16
+#define TILE_CENTERS 14 /* 28 sums + 2 samples + 1 center = 31 of 32 registers */
+typedef __m512 vec;
+typedef __m512i vint;
+typedef __mmask16 vmask;
+static inline vec v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, vec a) { _mm512_storeu_ps(p, a); }
+static inline vec v_splat(float a) { return _mm512_set1_ps(a); }
+static inline vec v_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec v_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec v_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec v_min(vec a, vec b) { return _mm512_min_ps(a, b); }
+static inline vec v_max(vec a, vec b) { return _mm512_max_ps(a, b); }
+static inline vec v_sqrt(vec a) { return _mm512_sqrt_ps(a); }
+static inline vec v_fnmadd(vec s, vec a, vec b) { return _mm512_fnmadd_ps(a, b, s); }
+static inline vmask v_less(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+static inline vec v_pick(vmask m, vec a, vec b) { return _mm512_mask_mov_ps(b, m, a); }
+static inline vint vi_pick(vmask m, vint a, vint b) { return _mm512_mask_mov_epi32(b, m, a); }
+static inline vint vi_splat(int32_t a) { return _mm512_set1_epi32(a); }
+static inline vint vi_load(const int32_t *p) { return _mm512_loadu_si512(p); }
+static inline void vi_store(int32_t *p, vint a) { _mm512_storeu_si512(p, a); }
+static inline uint32_t v_bits(vmask m) { return m; }
+static inline vec v_load_double(const double *p, const double *offset, double scale)
+{
+    const __m512d s = _mm512_set1_pd(scale);
+    const __m512d low = _mm512_mul_pd(_mm512_sub_pd(_mm512_loadu_pd(p), _mm512_loadu_pd(offset)), s);
+    const __m512d high = _mm512_mul_pd(_mm512_sub_pd(_mm512_loadu_pd(p + 8), _mm512_loadu_pd(offset + 8)), s);
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
+
+#elif defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+#define LANES 8
+#define TILE_CENTERS 6 /* 12 sums + 2 samples + 1 center = 15 of 16 registers */
+typedef __m256 vec;
+typedef __m256i vint;
+typedef __m256 vmask;
+static inline vec v_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void v_store(float *p, vec a) { _mm256_storeu_ps(p, a); }
+static inline vec v_splat(float a) { return _mm256_set1_ps(a); }
+static inline vec v_add(vec a, vec b) { return _mm256_add_ps(a, b); }
+static inline vec v_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
+static inline vec v_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+static inline vec v_min(vec a, vec b) { return _mm256_min_ps(a, b); }
+static inline vec v_max(vec a, vec b) { return _mm256_max_ps(a, b); }
+static inline vec v_sqrt(vec a) { return _mm256_sqrt_ps(a); }
+static inline vec v_fnmadd(vec s, vec a, vec b) { return _mm256_fnmadd_ps(a, b, s); }
+static inline vmask v_less(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+static inline vec v_pick(vmask m, vec a, vec b) { return _mm256_blendv_ps(b, a, m); }
+static inline vint vi_pick(vmask m, vint a, vint b)
+{
+    return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(b), _mm256_castsi256_ps(a), m));
+}
+static inline vint vi_splat(int32_t a) { return _mm256_set1_epi32(a); }
+static inline vint vi_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+static inline void vi_store(int32_t *p, vint a) { _mm256_storeu_si256((__m256i *)p, a); }
+static inline uint32_t v_bits(vmask m) { return (uint32_t)_mm256_movemask_ps(m); }
+static inline vec v_load_double(const double *p, const double *offset, double scale)
+{
+    const __m256d s = _mm256_set1_pd(scale);
+    const __m256d low = _mm256_mul_pd(_mm256_sub_pd(_mm256_loadu_pd(p), _mm256_loadu_pd(offset)), s);
+    const __m256d high = _mm256_mul_pd(_mm256_sub_pd(_mm256_loadu_pd(p + 4), _mm256_loadu_pd(offset + 4)), s);
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
+}
+
+#elif defined(__SSE4_1__)
+#include <smmintrin.h>
+#define LANES 4
+#define TILE_CENTERS 6 /* 12 sums + 2 samples + 1 center (and its product) = 16 of 16 registers */
+typedef __m128 vec;
+typedef __m128i vint;
+typedef __m128 vmask;
+static inline vec v_load(const float *p) { return _mm_loadu_ps(p); }
+static inline void v_store(float *p, vec a) { _mm_storeu_ps(p, a); }
+static inline vec v_splat(float a) { return _mm_set1_ps(a); }
+static inline vec v_add(vec a, vec b) { return _mm_add_ps(a, b); }
+static inline vec v_sub(vec a, vec b) { return _mm_sub_ps(a, b); }
+static inline vec v_mul(vec a, vec b) { return _mm_mul_ps(a, b); }
+static inline vec v_min(vec a, vec b) { return _mm_min_ps(a, b); }
+static inline vec v_max(vec a, vec b) { return _mm_max_ps(a, b); }
+static inline vec v_sqrt(vec a) { return _mm_sqrt_ps(a); }
+static inline vec v_fnmadd(vec s, vec a, vec b) { return _mm_sub_ps(s, _mm_mul_ps(a, b)); }
+static inline vmask v_less(vec a, vec b) { return _mm_cmplt_ps(a, b); }
+static inline vec v_pick(vmask m, vec a, vec b) { return _mm_blendv_ps(b, a, m); }
+static inline vint vi_pick(vmask m, vint a, vint b)
+{
+    return _mm_castps_si128(_mm_blendv_ps(_mm_castsi128_ps(b), _mm_castsi128_ps(a), m));
+}
+static inline vint vi_splat(int32_t a) { return _mm_set1_epi32(a); }
+static inline vint vi_load(const int32_t *p) { return _mm_loadu_si128((const __m128i *)p); }
+static inline void vi_store(int32_t *p, vint a) { _mm_storeu_si128((__m128i *)p, a); }
+static inline uint32_t v_bits(vmask m) { return (uint32_t)_mm_movemask_ps(m); }
+static inline vec v_load_double(const double *p, const double *offset, double scale)
+{
+    const __m128d s = _mm_set1_pd(scale);
+    const __m128d low = _mm_mul_pd(_mm_sub_pd(_mm_loadu_pd(p), _mm_loadu_pd(offset)), s);
+    const __m128d high = _mm_mul_pd(_mm_sub_pd(_mm_loadu_pd(p + 2), _mm_loadu_pd(offset + 2)), s);
+    return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
+}
+
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+#include <arm_neon.h>
+#define LANES 4
+#define TILE_CENTERS 12 /* 24 sums + 2 samples + 1 center = 27 of 32 registers */
+typedef float32x4_t vec;
+typedef int32x4_t vint;
+typedef uint32x4_t vmask;
+static inline vec v_load(const float *p) { return vld1q_f32(p); }
+static inline void v_store(float *p, vec a) { vst1q_f32(p, a); }
+static inline vec v_splat(float a) { return vdupq_n_f32(a); }
+static inline vec v_add(vec a, vec b) { return vaddq_f32(a, b); }
+static inline vec v_sub(vec a, vec b) { return vsubq_f32(a, b); }
+static inline vec v_mul(vec a, vec b) { return vmulq_f32(a, b); }
+static inline vec v_min(vec a, vec b) { return vminq_f32(a, b); }
+static inline vec v_max(vec a, vec b) { return vmaxq_f32(a, b); }
+static inline vec v_sqrt(vec a) { return vsqrtq_f32(a); }
+static inline vec v_fnmadd(vec s, vec a, vec b) { return vfmsq_f32(s, a, b); }
+static inline vmask v_less(vec a, vec b) { return vcltq_f32(a, b); }
+static inline vec v_pick(vmask m, vec a, vec b) { return vbslq_f32(m, a, b); }
+static inline vint vi_pick(vmask m, vint a, vint b) { return vbslq_s32(m, a, b); }
+static inline vint vi_splat(int32_t a) { return vdupq_n_s32(a); }
+static inline vint vi_load(const int32_t *p) { return vld1q_s32(p); }
+static inline void vi_store(int32_t *p, vint a) { vst1q_s32(p, a); }
+static inline uint32_t v_bits(vmask m)
+{
+    static const int32_t place[4] = {0, 1, 2, 3};
+    return vaddvq_u32(vshlq_u32(vshrq_n_u32(m, 31), vld1q_s32(place)));
+}
+static inline vec v_load_double(const double *p, const double *offset, double scale)
+{
+    const float64x2_t low = vmulq_n_f64(vsubq_f64(vld1q_f64(p), vld1q_f64(offset)), scale);
+    const float64x2_t high = vmulq_n_f64(vsubq_f64(vld1q_f64(p + 2), vld1q_f64(offset + 2)), scale);
+    return vcvt_high_f32_f64(vcvt_f32_f64(low), high);
+}
+
+#else
+#include <math.h>
+#define LANES 1
+#define TILE_CENTERS 4
+typedef float vec;
+typedef int32_t vint;
+typedef int vmask;
+static inline vec v_load(const float *p) { return *p; }
+static inline void v_store(float *p, vec a) { *p = a; }
+static inline vec v_splat(float a) { return a; }
+static inline vec v_add(vec a, vec b) { return a + b; }
+static inline vec v_sub(vec a, vec b) { return a - b; }
+static inline vec v_mul(vec a, vec b) { return a * b; }
+static inline vec v_min(vec a, vec b) { return a < b ? a : b; }
+static inline vec v_max(vec a, vec b) { return a > b ? a : b; }
+static inline vec v_sqrt(vec a) { return sqrtf(a); }
+static inline vec v_fnmadd(vec s, vec a, vec b) { return s - a * b; }
+static inline vmask v_less(vec a, vec b) { return a < b; }
+static inline vec v_pick(vmask m, vec a, vec b) { return m ? a : b; }
+static inline vint vi_pick(vmask m, vint a, vint b) { return m ? a : b; }
+static inline vint vi_splat(int32_t a) { return a; }
+static inline vint vi_load(const int32_t *p) { return *p; }
+static inline void vi_store(int32_t *p, vint a) { *p = a; }
+static inline uint32_t v_bits(vmask m) { return m ? 1u : 0u; }
+static inline vec v_load_double(const double *p, const double *offset, double scale)
+{
+    return (float)((*p - *offset) * scale);
+}
+#endif
+
+static inline vec v_load_float(const float *p, const float *offset, float scale)
+{
+    return v_mul(v_sub(v_load(p), v_load(offset)), v_splat(scale));
+}
+
+/* Shuffles. interleave_low(a, b) = a0 b0 a1 b1 ... of the first halves, interleave_high of the second halves;
+ * even(a, b) = a0 a2 ... b0 b2 ..., odd(a, b) = a1 a3 ... b1 b3 ... */
+#if LANES == 16
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+static inline vec v_interleave_low(vec a, vec b)
+{
+    return SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+static inline vec v_interleave_high(vec a, vec b)
+{
+    return SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+static inline vec v_even(vec a, vec b)
+{
+    return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+}
+static inline vec v_odd(vec a, vec b)
+{
+    return SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+#elif LANES == 8
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+static inline vec v_interleave_low(vec a, vec b) { return SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+static inline vec v_interleave_high(vec a, vec b) { return SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
+static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
+#elif LANES == 4
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+static inline vec v_interleave_low(vec a, vec b) { return SHUFFLE(a, b, 0, 4, 1, 5); }
+static inline vec v_interleave_high(vec a, vec b) { return SHUFFLE(a, b, 2, 6, 3, 7); }
+static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, 0, 2, 4, 6); }
+static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, 1, 3, 5, 7); }
+#else
+static inline vec v_interleave_low(vec a, vec b) { (void)b; return a; }
+static inline vec v_interleave_high(vec a, vec b) { (void)a; return b; }
+static inline vec v_even(vec a, vec b) { (void)b; return a; }
+static inline vec v_odd(vec a, vec b) { (void)a; return b; }
+#endif
+
+#define TILE_VECS 2
+#define TILE_SAMPLES (TILE_VECS * LANES)
+
+#endif

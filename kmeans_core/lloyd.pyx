@@ -1,0 +1,209 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""Lloyd's algorithm: every sample against every center, every iteration.
+
+S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2), 1982.
+"""
+from cython.parallel cimport prange, threadid
+from libc.math cimport fabs, frexp, ldexp
+from libc.stdint cimport int32_t, uint8_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+cimport kernels as c
+from shared cimport align, aligned, kernels_in_use, unit_samples
+
+cdef extern from "kernels/kernels.h" nogil:
+    size_t block_samples(size_t n_features)
+
+cdef const c.kernels **in_use = kernels_in_use()
+
+
+cdef int ceil_log2(double value) noexcept nogil:
+    """Smallest e with value <= 2**e; 0 for 0."""
+    cdef int exponent
+    cdef double mantissa = frexp(value, &exponent)
+    return exponent - 1 if mantissa == 0.5 else exponent
+
+
+cdef class LloydState:
+    """What Lloyd's algorithm keeps between iterations: labels and the sums of each cluster.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features) float32 or float64, C order, finite.
+    sample_weight : (n_samples,) float64 or None for ones.
+    max_abs : (n_features,) float64, largest absolute value of each feature.
+    max_weight : largest weight (1 without weights).
+    n_clusters, n_threads : int >= 1.
+
+    `step` allocates nothing, so that iteration 2 cannot fail where iteration 1 did not.
+    """
+
+    cdef const float[:, ::1] x32
+    cdef const double[:, ::1] x64
+    cdef const double[::1] sample_weight
+    cdef bint is_float32
+    cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit
+    cdef int n_threads
+    cdef int32_t[::1] label_view
+    cdef double[::1] coarse, fine
+    cdef double[:, :, ::1] total
+    cdef double[::1] offset
+    cdef void *memory
+    cdef char *packed
+    cdef char *scratch           # [n_threads], scratch_size apart: kernel's scratch, then labels of a block
+    cdef char *partial           # [n_threads], partial_size apart: sums of each cluster
+    cdef uint8_t *touched        # [n_threads][n_clusters]
+    cdef size_t *counts          # [n_threads][16]: labels changed, samples decided in float64; one cache line each
+    cdef size_t scratch_size, labels_at, partial_size
+    cdef readonly object labels
+    cdef readonly object sums
+    cdef readonly Py_ssize_t n_decided
+
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
+        import numpy as np
+
+        cdef const c.kernels *table = in_use[0]
+        self.is_float32 = X.dtype.itemsize == 4
+        if self.is_float32:
+            self.x32 = X
+        else:
+            self.x64 = X
+        self.sample_weight = sample_weight
+        self.n_samples, self.n_features = X.shape
+        self.n_clusters = n_clusters
+        self.n_threads = n_threads
+        self.block = block_samples(self.n_features)
+        self.unit = unit_samples(self.n_samples, self.block, n_threads)
+        self.labels = np.full(self.n_samples, -1, dtype=np.int32)
+        self.label_view = self.labels
+        self.coarse = np.empty(self.n_features + 1)
+        self.fine = np.empty(self.n_features + 1)
+        self.sums = np.zeros((n_clusters, 2, self.n_features + 1))
+        self.total = self.sums
+        self.offset = np.empty(self.n_features)
+        self._choose_grid(max_abs, max_weight)
+
+        self.partial_size = aligned(n_clusters * 2 * (self.n_features + 1) * sizeof(double))
+        self.labels_at = aligned(table.scratch_bytes(n_clusters, self.n_features))
+        self.scratch_size = self.labels_at + aligned(self.block * sizeof(int32_t))
+        cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
+        cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
+        self.memory = calloc(1, 128 + packed_size + counts_size
+                             + n_threads * (self.partial_size + self.scratch_size + n_clusters))
+        if self.memory == NULL:
+            raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
+        self.packed = align(self.memory)
+        self.counts = <size_t *>(self.packed + packed_size)
+        self.scratch = <char *>self.counts + counts_size
+        self.partial = self.scratch + n_threads * self.scratch_size
+        self.touched = <uint8_t *>(self.partial + n_threads * self.partial_size)
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    cdef int _choose_grid(self, const double[::1] max_abs, double max_weight) except -1:
+        """Grids on which n_samples values of a feature add up, and are taken out again, without rounding.
+
+        A sum of n values below 2**e stays below 2**(e + ceil(log2 n)), also while labels move; with one bit to
+        spare, multiples of 2**(e + ceil(log2 n) + 1 - 53) within it are float64 numbers. What the coarse grid leaves
+        over is below half of it, and gets a grid of its own by the same rule.
+        """
+        cdef int count_bits = ceil_log2(<double>self.n_samples if self.n_samples > 4 else 4.0)
+        cdef int value_bits, coarse_bits, fine_bits
+        cdef Py_ssize_t f
+        for f in range(self.n_features + 1):
+            value_bits = ceil_log2(max_weight * (max_abs[f] if f < self.n_features else 1.0))
+            coarse_bits = max(value_bits + count_bits + 1 - 53, -960)
+            fine_bits = max(coarse_bits + count_bits - 53, -1020)
+            self.coarse[f] = ldexp(1.5, 52 + coarse_bits)
+            self.fine[f] = ldexp(1.5, 52 + fine_bits)
+        return 0
+
+    def step(self, const double[:, ::1] centers):
+        """Label every sample with its nearest center and follow the labels in `sums`.
+
+        centers : (n_clusters, n_features) float64: the values of the stored centers; read only.
+        Returns the number of labels that changed. `sums[j, 0] + sums[j, 1]` is then the sum of weight * x over cluster
+        j, its last column the weight; n_decided counts the samples that needed float64.
+        """
+        cdef const c.kernels *table = in_use[0]
+        cdef size_t n_changed = 0, n_decided = 0
+        cdef int t
+        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
+            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
+                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        with nogil:
+            self._find_offset(centers)
+            table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, &self.offset[0], self.is_float32,
+                               self.packed)
+            memset(self.counts, 0, self.n_threads * 16 * sizeof(size_t))
+            self._assign_units(table)
+            self._merge()
+            for t in range(self.n_threads):
+                n_changed += self.counts[16 * t]
+                n_decided += self.counts[16 * t + 1]
+        self.n_decided = n_decided
+        return n_changed
+
+    cdef void _find_offset(self, const double[:, ::1] centers) noexcept nogil:
+        cdef Py_ssize_t j, f
+        for f in range(self.n_features):
+            self.offset[f] = 0.0
+        for j in range(self.n_clusters):
+            for f in range(self.n_features):
+                self.offset[f] += centers[j, f] / self.n_clusters
+
+    cdef void _assign_units(self, const c.kernels *table) noexcept nogil:
+        cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
+        for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+            self._assign_unit(table, u, threadid())
+
+    cdef void _assign_unit(self, const c.kernels *table, Py_ssize_t u, int t) noexcept nogil:
+        """Assign and follow the blocks of a unit, each while it is in this core's cache."""
+        cdef char *scratch = self.scratch + t * self.scratch_size
+        cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
+        cdef double *sums = <double *>(self.partial + t * self.partial_size)
+        cdef uint8_t *touched = self.touched + t * self.n_clusters
+        cdef const double *weight
+        cdef c.sum_grid grid
+        cdef Py_ssize_t first = u * self.unit, end = min(first + self.unit, self.n_samples), count
+        cdef Py_ssize_t n_features = self.n_features
+        grid.coarse = &self.coarse[0]
+        grid.fine = &self.fine[0]
+        while first < end:
+            count = min(self.block, end - first)
+            weight = NULL if self.sample_weight is None else &self.sample_weight[first]
+            if self.is_float32:
+                self.counts[16 * t + 1] += table.assign_f32(&self.x32[first, 0], count, self.n_samples - first,
+                                                            self.packed, scratch, labels)
+                self.counts[16 * t] += table.follow_f32(&self.x32[first, 0], count, n_features, weight, labels,
+                                                        &self.label_view[first], grid, sums, touched)
+            else:
+                self.counts[16 * t + 1] += table.assign_f64(&self.x64[first, 0], count, self.n_samples - first,
+                                                            self.packed, scratch, labels)
+                self.counts[16 * t] += table.follow_f64(&self.x64[first, 0], count, n_features, weight, labels,
+                                                        &self.label_view[first], grid, sums, touched)
+            first = first + count
+
+    cdef void _merge(self) noexcept nogil:
+        """Add what each thread saw change to the sums; exact, so the order is free."""
+        cdef Py_ssize_t j
+        cdef int n_threads = self.n_threads if self.n_clusters * self.n_features > 20000 else 1
+        for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
+            self._merge_cluster(j)
+
+    cdef void _merge_cluster(self, Py_ssize_t j) noexcept nogil:
+        cdef Py_ssize_t i, length = 2 * (self.n_features + 1)
+        cdef double *sums
+        cdef double *total = &self.total[j, 0, 0]
+        cdef int t
+        for t in range(self.n_threads):
+            if not self.touched[t * self.n_clusters + j]:
+                continue
+            sums = <double *>(self.partial + t * self.partial_size) + j * length
+            for i in range(length):
+                total[i] += sums[i]
+                sums[i] = 0.0
+            self.touched[t * self.n_clusters + j] = 0

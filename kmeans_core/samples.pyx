@@ -1,0 +1,47 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""What a fit needs to know of its samples before it starts: are they finite, how large, how scattered."""
+from cython.parallel cimport prange
+
+cimport kernels as c
+from shared cimport kernels_in_use
+
+cdef const c.kernels **in_use = kernels_in_use()
+
+ctypedef fused real:
+    float
+    double
+
+
+def has_non_finite(const real[:, ::1] X, int n_threads):
+    """Does X hold a NaN or an infinity?"""
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t b, size = X.shape[0] * X.shape[1], block = 65536, n_blocks = (size + block - 1) // block
+    cdef int found = 0
+    if size == 0:
+        return False
+    cdef const real *values = &X[0, 0]
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if real is float:
+                found += table.has_non_finite_f32(values + b * block, min(block, size - b * block))
+            else:
+                found += table.has_non_finite_f64(values + b * block, min(block, size - b * block))
+    return found > 0
+
+
+def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] described, int n_threads):
+    """Largest |x|, mean and sum of squared deviations of each feature over each block of samples.
+
+    described : (ceil(n_samples / block), 3, n_features) float64, written.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = described.shape[0]
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if real is float:
+                table.describe_f32(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1],
+                                   &described[b, 0, 0], &described[b, 1, 0], &described[b, 2, 0])
+            else:
+                table.describe_f64(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1],
+                                   &described[b, 0, 0], &described[b, 1, 0], &described[b, 2, 0])
