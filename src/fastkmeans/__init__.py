@@ -1,0 +1,31 @@
+"""Exact k-means on large arrays: compiled kernels, scikit-learn's interface, the elbow, labelled tables and pictures.
+
+>>> import numpy as np
+>>> from fastkmeans import KMeans
+>>> X = np.random.default_rng(8).normal(size=(1000, 2))
+>>> KMeans(n_clusters=3, random_state=8).fit(X).labels_.shape
+(1000,)
+"""
+
+from ._estimator import ConvergenceWarning, NotFittedError
+from .kmeans import KMeans, k_means
+from .plot import plot_clusters, plot_elbow
+from .plusplus import kmeans_plusplus
+from .sweep import ElbowResult, elbow
+from .tables import ClusteredTable, cluster
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ClusteredTable",
+    "ConvergenceWarning",
+    "ElbowResult",
+    "KMeans",
+    "NotFittedError",
+    "cluster",
+    "elbow",
+    "k_means",
+    "kmeans_plusplus",
+    "plot_clusters",
+    "plot_elbow",
+]

@@ -1,0 +1,30 @@
+"""The algorithms: name -> state class and what it is made of. An algorithm is one .pyx file and one row here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ._core.lloyd import LloydState
+
+
+class Algorithm(NamedTuple):
+    """A row of the table.
+
+    state : class with step(centers) and move(...), see kmeans_core/lloyd.pyx.
+    bytes_per_sample : what the state keeps for each sample.
+    source : the paper.
+    """
+
+    state: type
+    bytes_per_sample: int
+    source: str
+
+
+ALGORITHMS = {
+    "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
+}
+
+
+def choose_algorithm(name: str) -> str:
+    """Return the algorithm that runs for a name; "auto" leaves the choice to us."""
+    return "lloyd" if name == "auto" else name

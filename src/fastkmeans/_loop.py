@@ -1,0 +1,86 @@
+"""The one iteration loop: step, move the centers, refill empty clusters, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._refill import refill
+
+
+class Run(NamedTuple):
+    """How a run ended. Labels, centers and inertia belong together.
+
+    centers : (n_clusters, n_features) in the dtype of X.   labels : (n_samples,) int32.
+    history : one dict an iteration.   stop_reason : see STOP_REASONS in kmeans.py's docstring.
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    n_iter: int
+    history: list[dict[str, Any]]
+    converged: bool
+    stop_reason: str
+
+
+def run(
+    engine: Any,
+    centers: np.ndarray,
+    *,
+    max_iter: int,
+    tol: float,
+    verbose: bool = False,
+    callback: Callable[[dict[str, Any]], Any] | None = None,
+) -> Run:
+    """Iterate from the given centers until nothing changes, the centers hardly move, or max_iter.
+
+    centers : (n_clusters, n_features) in the dtype of X.
+    tol : absolute: the run stops when the squared center shifts sum to at most this.
+    """
+    dtype = centers.dtype
+    centers = centers.astype(np.float64)
+    history: list[dict[str, Any]] = []
+    reason = ""
+    while not reason:
+        start = perf_counter()
+        n_changed = engine.step(centers)
+        moved, sq_shifts, inertia, weights = engine.move(centers)
+        n_empty = int((weights <= 0.0).sum())
+        n_refilled = refill(engine, centers, moved, sq_shifts, weights, dtype) if n_empty else 0
+        center_shift = float(sq_shifts.sum())
+        entry = {
+            "iteration": len(history),
+            "inertia": inertia,
+            "center_shift": center_shift,
+            "n_changed": n_changed,
+            "n_empty": n_empty,
+            "seconds": perf_counter() - start,
+        }
+        history.append(entry)
+        assigned, centers = centers, moved
+        if verbose:
+            print(f"Iteration {entry['iteration']}, inertia {inertia}.")
+        stop_asked = callback is not None and bool(callback(dict(entry)))
+        if n_changed == 0 and n_refilled == 0:
+            reason = "labels unchanged"
+        elif center_shift <= tol:
+            reason = "center shift within tol"
+        elif stop_asked:
+            reason = "callback"
+        elif len(history) >= max_iter:
+            reason = "max_iter"
+    converged = reason in ("labels unchanged", "center shift within tol")
+    if verbose and converged:
+        detail = "strict convergence" if reason == "labels unchanged" else (
+            f"center shift {center_shift} within tolerance {tol}"
+        )
+        print(f"Converged at iteration {len(history) - 1}: {detail}.")
+    if not np.array_equal(assigned, centers):
+        engine.step(centers)
+    return Run(
+        centers.astype(dtype), engine.labels, engine.inertia(centers), len(history), history, converged, reason
+    )

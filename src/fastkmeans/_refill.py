@@ -1,0 +1,69 @@
+"""Empty clusters: each takes the sample that is worst served where it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def refill(
+    engine: Any, centers: np.ndarray, moved: np.ndarray, sq_shifts: np.ndarray, weights: np.ndarray, dtype: np.dtype
+) -> int:
+    """Move the centers of empty clusters onto the samples farthest from their own centers; return how many.
+
+    Lowest empty cluster first, farthest sample first, lowest index of equals. Passed over are samples without weight, samples
+    that sit on their center, and the last sample of a cluster. The sample leaves its old cluster's mean, but its
+    label stays until the next step. moved and sq_shifts are updated in place.
+    """
+    labels, sample_weight = engine.labels, engine.sample_weight
+    weighing = labels if sample_weight is None else labels[sample_weight > 0]
+    rows_left = np.bincount(weighing, minlength=len(centers))
+    empty = np.flatnonzero(weights <= 0.0)
+    sums = engine.sums()
+    n_refilled = 0
+    for i in _farthest(engine.own_sq_distances(centers), sample_weight, len(empty), rows_left, labels):
+        donor, taker = labels[i], empty[n_refilled]
+        weight = 1.0 if sample_weight is None else sample_weight[i]
+        sums[donor] -= np.append(weight * engine.X[i].astype(np.float64), weight)
+        moved[donor] = (sums[donor, :-1] / sums[donor, -1]).astype(dtype)
+        moved[taker] = engine.X[i]
+        for j in (donor, taker):
+            sq_shifts[j] = ((moved[j] - centers[j]) ** 2).sum()
+        n_refilled += 1
+    return n_refilled
+
+
+def _farthest(sq_distances, sample_weight, n_wanted: int, rows_left, labels) -> list[int]:
+    """Choose up to n_wanted samples, farthest first; rows_left counts down the weighing samples of each cluster."""
+    if sample_weight is not None:
+        sq_distances[sample_weight <= 0] = 0.0
+    chosen: list[int] = []
+    n_sorted = min(len(sq_distances), 4 * n_wanted)
+    order = _largest(sq_distances, n_sorted)
+    while True:
+        for i in order:
+            if len(chosen) == n_wanted or sq_distances[i] <= 0:
+                return chosen
+            if rows_left[labels[i]] > 1:
+                rows_left[labels[i]] -= 1
+                chosen.append(int(i))
+                sq_distances[i] = 0.0
+        if n_sorted == len(sq_distances):
+            return chosen
+        # Every sample of the first sorting was the last of its cluster, or taken: look at all that are left.
+        for i in order:
+            if rows_left[labels[i]] <= 1:
+                sq_distances[i] = 0.0
+        n_sorted = len(sq_distances)
+        order = _largest(sq_distances, n_sorted)
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the largest values, largest first, lowest index of equals; at least `count` of them."""
+    if count < len(values):
+        threshold = np.partition(values, len(values) - count)[len(values) - count]
+        candidates = np.flatnonzero(values >= threshold)
+    else:
+        candidates = np.arange(len(values))
+    return candidates[np.argsort(-values[candidates], kind="stable")]

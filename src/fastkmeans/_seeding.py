@@ -1,0 +1,126 @@
+"""Initial centers: policy. The passes over the samples are in the compiled layer."""
+
+from __future__ import annotations
+
+from math import frexp, log
+from typing import Any
+
+import numpy as np
+
+from ._core import seeding
+from ._params import check_init
+from ._threads import effective_n_threads
+
+
+def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads) -> np.ndarray:
+    """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given."""
+    if callable(init):
+        init = init(X, n_clusters, random_state=random_state)
+    if not isinstance(init, str):
+        return check_init(init, n_clusters, X.shape[1], X.dtype)
+    if init == "random-partition":
+        return random_partition(X, sample_weight, n_clusters, random_state)
+    if init == "random":
+        return X[random_rows(len(X), sample_weight, n_clusters, random_state)]
+    return X[plusplus_rows(X, sample_weight, n_clusters, max_abs, random_state, n_threads)]
+
+
+def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
+    """Draw n_clusters different rows, one after the other with probability by weight.
+
+    Every row waits a random time, the shorter the heavier it is, and the first ones are taken (P. S. Efraimidis and P. G. Spirakis,
+    "Weighted random sampling with a reservoir", Information Processing Letters 97(5), 2006). Equal weights draw as no
+    weights do.
+    """
+    waits = random_state.standard_exponential(n_samples)
+    if sample_weight is not None:
+        with np.errstate(divide="ignore"):
+            waits = np.where(sample_weight > 0, waits / sample_weight, np.inf)
+    n_drawn = min(n_clusters, int(np.isfinite(waits).sum()))
+    first = np.argpartition(waits, n_drawn - 1)[:n_drawn]
+    rows = first[np.argsort(waits[first])]
+    # Fewer weighing rows than clusters: the others start on copies, and stay empty.
+    return np.concatenate([rows, np.resize(rows, n_clusters - n_drawn)])
+
+
+def first_row(n_samples: int, sample_weight, random_state) -> int:
+    """Draw one row with probability by weight."""
+    uniform = random_state.uniform()
+    if sample_weight is None:
+        return int(uniform * n_samples)
+    running = sample_weight.cumsum()
+    return min(int(running.searchsorted(uniform * running[-1], side="right")), int(np.flatnonzero(sample_weight)[-1]))
+
+
+def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndarray:
+    """Put each row into a random cluster and return the means: step 1 of the textbooks (Forgy 1965; Jain 2010)."""
+    labels = random_state.randint(n_clusters, size=len(X))
+    weights = np.bincount(labels, weights=sample_weight, minlength=n_clusters).astype(np.float64)
+    centers = np.empty((n_clusters, X.shape[1]), dtype=X.dtype)
+    empty = weights <= 0
+    weights[empty] = 1.0
+    for f in range(X.shape[1]):
+        column = X[:, f].astype(np.float64) if sample_weight is None else X[:, f] * sample_weight
+        centers[:, f] = np.bincount(labels, weights=column, minlength=n_clusters) / weights
+    if empty.any():
+        centers[empty] = X[random_rows(len(X), sample_weight, int(empty.sum()), random_state)]
+    return centers
+
+
+def plusplus_rows(
+    X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, n_local_trials: int | None = None
+) -> np.ndarray:
+    """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
+
+    max_abs : (n_features,) float64, largest |x| of each feature.
+    n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
+    """
+    n_samples, n_features = X.shape
+    trials = n_local_trials or 2 + int(log(n_clusters))
+    n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * trials)
+    scale = _power_of_two_below(float(max_abs.max()))
+    min_sq = np.full(n_samples, np.inf)
+    n_blocks = -(-n_samples // seeding.BLOCK_SAMPLES)
+    potentials, of_candidates = np.empty(n_blocks), np.empty((n_blocks, trials))
+    rows = np.empty(n_clusters, dtype=np.intp)
+    rows[0] = first_row(n_samples, sample_weight, random_state)
+    seeding.accept_candidate(X, X[rows[0]], scale, sample_weight, min_sq, potentials, n_threads)
+    for c in range(1, n_clusters):
+        running = potentials.cumsum()
+        if not running[-1] > 0:
+            # Every row is a seed or the copy of one: any will do, each once while there are enough.
+            rows[c:] = _spare_rows(n_samples, sample_weight, rows[:c], n_clusters - c, random_state)
+            break
+        candidates = _draw(running, potentials, min_sq, sample_weight, random_state.uniform(size=trials))
+        if trials > 1:
+            seeding.candidate_potentials(X, X[candidates], scale, min_sq, sample_weight, of_candidates, n_threads)
+            candidates = candidates[of_candidates.sum(axis=0).argmin(keepdims=True)]
+        rows[c] = candidates[0]
+        seeding.accept_candidate(X, X[rows[c]], scale, sample_weight, min_sq, potentials, n_threads)
+    return rows
+
+
+def _power_of_two_below(largest: float) -> float:
+    """Return the power of two that brings `largest` into [1/2, 1), kept within what float32 can multiply by."""
+    return 2.0 ** min(126, max(-126, -frexp(largest)[1])) if largest > 0 else 1.0
+
+
+def _draw(running, potentials, min_sq, sample_weight, uniform) -> np.ndarray:
+    """Draw a row for each uniform number in [0, 1), with probability weight * D^2: first its block, then the row."""
+    targets = uniform * running[-1]
+    blocks = np.minimum(running.searchsorted(targets, side="right"), np.flatnonzero(potentials)[-1])
+    rows = np.empty(len(uniform), dtype=np.intp)
+    for i, b in enumerate(blocks):
+        part = slice(b * seeding.BLOCK_SAMPLES, (b + 1) * seeding.BLOCK_SAMPLES)
+        masses = min_sq[part] if sample_weight is None else min_sq[part] * sample_weight[part]
+        inside = masses.cumsum().searchsorted(targets[i] - (running[b] - potentials[b]), side="right")
+        rows[i] = part.start + min(inside, np.flatnonzero(masses)[-1])
+    return rows
+
+
+def _spare_rows(n_samples: int, sample_weight, taken, count: int, random_state) -> np.ndarray:
+    """Choose rows with weight that are not taken, then taken ones again if there are too few."""
+    spare = np.ones(n_samples, dtype=bool) if sample_weight is None else sample_weight > 0
+    spare[taken] = False
+    rows = random_state.permutation(np.flatnonzero(spare))[:count]
+    return np.concatenate([rows, np.resize(taken, count - len(rows))]).astype(np.intp)

@@ -1,0 +1,537 @@
+"""The estimator: parameters, fit, predict, transform, score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+
+from ._algorithms import ALGORITHMS, choose_algorithm
+from ._core import distances, samples
+from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
+from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite, find_unusable
+from ._loop import Run, run
+from ._params import check_n_clusters, check_params, check_random_state
+from ._seeding import initial_centers
+from ._threads import effective_n_threads
+from .engines.local import Description, LocalEngine, describe, inertia_of
+
+# Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
+_AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1}
+
+
+class KMeans(Estimator):
+    """K-means clustering, exact: every label is the float64 nearest center.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters to form.
+    init : {"k-means++", "random", "random-partition"}, array-like or callable, default="k-means++"
+        The initial centers. "k-means++" draws rows far apart (greedy: the best of 2 + log(n_clusters) candidates a
+        step), "random" takes random rows, "random-partition" puts each row into a random cluster and takes
+        the means; an array of shape (n_clusters, n_features) is used as it is; a callable is called with
+        ``X, n_clusters, random_state=...`` and returns such an array.
+    n_init : "auto" or int, default="auto"
+        Number of starts, of which the one with the lowest inertia is kept. "auto" is 10 for "random",
+        "random-partition" and a callable, 1 for "k-means++" and an array.
+    max_iter : int, default=300
+        Iterations of one start at most.
+    tol : float, default=1e-4
+        The fit stops when the squared shifts of the centers sum to at most tol times the mean variance of the
+        features. With 0 it goes on until no label changes.
+    verbose : int, default=0
+        If above 0, print the inertia of each iteration.
+    random_state : int, RandomState, Generator or None, default=None
+        Where the starts are drawn from; an int makes every fit alike.
+    copy_x : bool, default=True
+        Accepted for scikit-learn; X is never changed either way.
+    algorithm : {"auto", "lloyd"}, default="auto"
+        All give the same labels; "auto" chooses the fastest, and `algorithm_used_` tells which ran.
+    n_threads : int or None, default=None
+        Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
+        quota). The results have the same bits for any number.
+    callback : callable or None, default=None
+        Called after each iteration with its entry of `history_`; a true answer stops the start.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (n_clusters, n_features)
+        Mean of each cluster, float32 if X was, else float64. When max_iter or tol stopped the fit, labels and inertia are those of
+        these centers all the same.
+    labels_ : ndarray of shape (n_samples,), int32
+        Nearest center of each sample of fit; the lowest index of equals.
+    inertia_ : float
+        Sum over the samples of weight times squared distance to the nearest center, in squared units of X.
+    n_iter_ : int
+        Iterations of the start that was kept.
+    history_ : list of dict
+        One entry an iteration of that start: iteration, inertia (of the centers it began with), center_shift (sum of squared shifts), n_changed
+        (labels), n_empty (clusters that were empty), seconds.
+    converged_ : bool
+        Whether the start ended by itself.
+    stop_reason_ : str
+        "labels unchanged", "center shift within tol", "max_iter" or "callback".
+    algorithm_used_ : str
+        The algorithm that ran.
+    n_features_in_ : int
+        Number of features of X.
+    feature_names_in_ : ndarray of str
+        Column names of X; only if X had some.
+
+    See Also
+    --------
+    elbow : choose n_clusters.
+    cluster : the same from a DataFrame to a labelled DataFrame.
+
+    Notes
+    -----
+    Lloyd's algorithm (S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2),
+    1982), started by k-means++ (D. Arthur and S. Vassilvitskii, SODA 2007). Cluster sums are free of
+    rounding, so results do not depend on the order of addition. An empty cluster takes the sample farthest from its center.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkmeans import KMeans
+    >>> X = np.array([[1.0, 2.0], [1.0, 4.0], [1.0, 0.0], [10.0, 2.0], [10.0, 4.0], [10.0, 0.0]])
+    >>> kmeans = KMeans(n_clusters=2, init=X[[0, 3]]).fit(X)
+    >>> kmeans.labels_
+    array([0, 0, 0, 1, 1, 1], dtype=int32)
+    >>> kmeans.predict([[0.0, 0.0], [12.0, 3.0]])
+    array([0, 1], dtype=int32)
+    >>> kmeans.cluster_centers_
+    array([[ 1.,  2.],
+           [10.,  2.]])
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Any = "k-means++",
+        n_init: int | str = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        verbose: int = 0,
+        random_state: Any = None,
+        copy_x: bool = True,
+        algorithm: str = "auto",
+        n_threads: int | None = None,
+        callback: Callable[[dict[str, Any]], Any] | None = None,
+    ):
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.verbose = verbose
+        self.random_state = random_state
+        self.copy_x = copy_x
+        self.algorithm = algorithm
+        self.n_threads = n_threads
+        self.callback = callback
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the clusters of X.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            The samples. A C-ordered float32 or float64 array is used without a copy; other types become float64.
+        y : ignored
+            There for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample, not negative; a weight of 3 counts as three copies.
+
+        Returns
+        -------
+        self : KMeans
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter, X or sample_weight is not valid; the estimator is then unchanged.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans(n_clusters=2, random_state=7).fit([[1.0], [2.0], [9.0]]).inertia_
+        0.5
+        """
+        check_params(self, algorithms=ALGORITHMS)
+        matrix = as_matrix(X)
+        values = matrix.values
+        check_n_clusters(self.n_clusters, len(values))
+        weights = as_weights(sample_weight, len(values))
+        n_threads = effective_n_threads(self.n_threads, float(values.size))
+        _check_values(matrix, n_threads)
+        description = describe(values, weights, n_threads)
+        if not description.max_abs.max() <= MAGNITUDE_LIMIT:
+            check_finite(values, "X", matrix.feature_names)
+        self._keep(self._best_run(values, weights, description), matrix)
+        return self
+
+    def _best_run(self, values: np.ndarray, weights: np.ndarray | None, description: Description) -> Run:
+        """Run every start and return the one with the lowest inertia, the first of equals."""
+        random_state = check_random_state(self.random_state)
+        tol = float(self.tol * description.variance.mean())
+        algorithm = choose_algorithm(self.algorithm)
+        best = None
+        for _ in range(self._count_starts()):
+            centers = initial_centers(
+                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads
+            )
+            if self.verbose:
+                print("Initialization complete")
+            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads)
+            result = run(
+                engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback
+            )
+            if best is None or result.inertia < best.inertia:
+                best = result
+        return best
+
+    def _count_starts(self) -> int:
+        """Return the number of starts; warn if several were asked for from the same given centers."""
+        if isinstance(self.init, str):
+            return _AUTO_STARTS[self.init] if self.n_init == "auto" else self.n_init
+        if callable(self.init):
+            return 10 if self.n_init == "auto" else self.n_init
+        if self.n_init != "auto" and self.n_init != 1:
+            warn(
+                "Explicit initial center position passed: performing only one init in KMeans instead of "
+                f"n_init={self.n_init}.",
+                RuntimeWarning,
+            )
+        return 1
+
+    def _keep(self, result: Run, matrix: Matrix) -> None:
+        """Take over the result of a fit; nothing can fail any more."""
+        self._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=True)
+        self.cluster_centers_ = result.centers
+        self.labels_ = result.labels
+        self.inertia_ = result.inertia
+        self.n_iter_ = result.n_iter
+        self.history_ = result.history
+        self.converged_ = result.converged
+        self.stop_reason_ = result.stop_reason
+        self.algorithm_used_ = choose_algorithm(self.algorithm)
+        n_distinct = int(np.count_nonzero(np.bincount(result.labels, minlength=self.n_clusters)))
+        if n_distinct < self.n_clusters:
+            warn(
+                f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters ({self.n_clusters}). "
+                "Possibly due to duplicate points in X.",
+                ConvergenceWarning,
+            )
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Fit, and return the labels of X.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int32
+            `labels_`.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans(n_clusters=2, init=[[0.0], [9.0]]).fit_predict([[1.0], [2.0], [9.0]])
+        array([0, 0, 1], dtype=int32)
+        """
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Label each sample with its nearest center.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            New samples, of any float or integer type.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int32
+            Index of the float64 nearest center; the lowest of equals.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X is not valid or its features are not those of fit.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0, 0.0], [9.0, 9.0]]).predict([[8.0, 8.0]])
+        array([1], dtype=int32)
+        """
+        values = self._checked_samples(X, "predict").values
+        return self._nearest(values)
+
+    def transform(self, X: Any) -> Any:
+        """Compute the distance of each sample to each center.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            New samples.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            Euclidean distances (not squared), in the float type of X; the first smallest of a row is that of its
+            label. A table if :meth:`set_output` asks for one.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X is not valid or its features are not those of fit.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0, 0.0], [3.0, 4.0]]).transform([[0.0, 0.0]])
+        array([[0., 5.]])
+        """
+        matrix = self._checked_samples(X, "transform")
+        values, centers = matrix.values, self._wide_centers()
+        result = np.empty((len(values), len(centers)), dtype=values.dtype)
+        distances.pairwise(values, centers, result, effective_n_threads(self.n_threads, float(values.size) * len(centers)))
+        return self._as_output(result, matrix.native if matrix.native is not None else X)
+
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Fit, and return the distance of each sample of X to each center.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            As from :meth:`transform`.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans(n_clusters=1).fit_transform([[0.0], [2.0]])
+        array([[1.],
+               [1.]])
+        """
+        return self.fit(X, sample_weight=sample_weight).transform(X)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return minus the inertia of X: the higher, the closer the samples are to their nearest centers.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Samples.
+        y : ignored
+            There for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample.
+
+        Returns
+        -------
+        score : float
+            Minus the sum of weight times squared distance, in squared units of X.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X or sample_weight is not valid or the features are not those of fit.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0], [9.0]]).score([[1.0], [9.0]])
+        -1.0
+        """
+        values = self._checked_samples(X, "score").values
+        weights = as_weights(sample_weight, len(values))
+        n_threads = effective_n_threads(self.n_threads, float(values.size))
+        return -inertia_of(values, self._wide_centers(), self._nearest(values), weights, n_threads)
+
+    @classmethod
+    def from_centers(cls, centers: Any, **params: Any) -> Self:
+        """Make a fitted estimator from centers, for predict, transform and score.
+
+        Parameters
+        ----------
+        centers : array-like of shape (n_clusters, n_features)
+            The centers; float32 stays float32.
+        **params : dict
+            Constructor parameters, n_clusters excepted.
+
+        Returns
+        -------
+        kmeans : KMeans
+            Fitted, without labels_ and inertia_.
+
+        Raises
+        ------
+        ValueError
+            If centers are not a finite 2-D array.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0], [9.0]]).predict([[7.0]])
+        array([1], dtype=int32)
+        """
+        matrix = as_matrix(centers, name="centers")
+        check_finite(matrix.values, "centers", matrix.feature_names)
+        model = cls(len(matrix.values), **params)
+        model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=True)
+        model.cluster_centers_ = matrix.values.copy()
+        model.n_iter_ = 0
+        return model
+
+    def save(self, path: Any) -> None:
+        """Write the fitted estimator to a .npz file of plain arrays and JSON, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write; used as given. A callable init, a callback and a random_state that is not a number are not kept.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        OSError
+            If the file cannot be written.
+        """
+        from ._model_file import write_model
+
+        check_is_fitted(self, "save")
+        write_model(self, path)
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Read an estimator that :meth:`save` wrote. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+
+        Returns
+        -------
+        kmeans : KMeans
+            The estimator as it was fitted.
+
+        Raises
+        ------
+        ValueError
+            If the file is not such a model.
+        OSError
+            If the file cannot be read.
+        """
+        from ._model_file import read_model
+
+        return read_model(cls, path)
+
+    def _checked_samples(self, X: Any, method: str) -> Matrix:
+        """Check samples that come after fit."""
+        check_is_fitted(self, method)
+        matrix = as_matrix(X)
+        self._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
+        _check_values(matrix, effective_n_threads(self.n_threads, float(matrix.values.size)))
+        return matrix
+
+    def _wide_centers(self) -> np.ndarray:
+        """The stored centers as the float64 array that the compiled layer reads."""
+        return np.ascontiguousarray(self.cluster_centers_, dtype=np.float64)
+
+    def _nearest(self, values: np.ndarray) -> np.ndarray:
+        centers = self._wide_centers()
+        labels = np.empty(len(values), dtype=np.int32)
+        distances.nearest(
+            values, centers, labels, effective_n_threads(self.n_threads, float(values.size) * len(centers))
+        )
+        return labels
+
+
+def _check_values(matrix: Matrix, n_threads: int) -> None:
+    """Refuse NaN, infinities, and what float64 cannot square; the compiled pass is for the usual, clean case."""
+    values = matrix.values
+    if values.dtype.itemsize == 8:
+        check_finite(values, "X", matrix.feature_names)
+    elif samples.has_non_finite(values, n_threads):
+        check_finite(values, "X", matrix.feature_names, find=find_unusable)
+
+
+def k_means(
+    X: Any,
+    n_clusters: int,
+    *,
+    sample_weight: Any = None,
+    init: Any = "k-means++",
+    n_init: int | str = "auto",
+    max_iter: int = 300,
+    verbose: int = 0,
+    tol: float = 1e-4,
+    random_state: Any = None,
+    copy_x: bool = True,
+    algorithm: str = "auto",
+    return_n_iter: bool = False,
+    n_threads: int | None = None,
+) -> tuple:
+    """Run k-means and return its results, without an estimator.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The samples.
+    n_clusters : int
+        Number of clusters.
+    sample_weight, init, n_init, max_iter, verbose, tol, random_state, copy_x, algorithm, n_threads
+        As in :class:`KMeans`.
+    return_n_iter : bool, default=False
+        Whether to return the number of iterations too.
+
+    Returns
+    -------
+    centers : ndarray of shape (n_clusters, n_features)
+        `cluster_centers_`.
+    labels : ndarray of shape (n_samples,), int32
+        `labels_`.
+    inertia : float
+        `inertia_`, in squared units of X.
+    n_iter : int
+        `n_iter_`; only with return_n_iter.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter, X or sample_weight is not valid.
+
+    Examples
+    --------
+    >>> from fastkmeans import k_means
+    >>> centers, labels, inertia = k_means([[1.0], [2.0], [9.0]], 2, init=[[0.0], [9.0]])
+    >>> inertia
+    0.5
+    """
+    model = KMeans(
+        n_clusters, init=init, n_init=n_init, max_iter=max_iter, tol=tol, verbose=verbose, random_state=random_state,
+        copy_x=copy_x, algorithm=algorithm, n_threads=n_threads,
+    ).fit(X, sample_weight=sample_weight)
+    results = model.cluster_centers_, model.labels_, model.inertia_
+    return (*results, model.n_iter_) if return_n_iter else results

@@ -1,0 +1,330 @@
+"""Pictures of clusters and of elbow curves, drawn with matplotlib.
+
+matplotlib is imported when a picture is asked for. Its global state stays as it was: no pyplot (unless the
+caller has imported it), no rcParams, no backend, no show().
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._input import as_matrix, check_finite
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .sweep import ElbowResult
+
+# Ten colours that stay apart with the common kinds of colour blindness: Petroff, "Accessible color sequences for data
+# visualization", 2021, arXiv:2107.02270.
+COLORS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+INK = "#1a1a1a"
+ACCENT = "#bd1f01"
+
+LEGEND_CLUSTERS = 12
+"""With more clusters than this a colour bar takes the place of the legend."""
+
+PLANE_SAMPLES = 2_000
+"""So many samples decide the principal plane; its directions need no more to be stable to the eye."""
+
+
+def plot_clusters(
+    X: Any,
+    labels: Any,
+    centers: Any = None,
+    *,
+    feature_names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    max_points: int = 20_000,
+) -> Axes:
+    """Draw the samples coloured by cluster, with the centers as stars.
+
+    Two features are drawn as they are; one feature is drawn along a line, at random heights; more are
+    projected on the plane through their two leading principal axes, and the axis names say how much of the
+    variance each shows.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The samples.
+    labels : array-like of shape (n_samples,)
+        The cluster of each sample, 0 or above; ``KMeans.labels_``.
+    centers : array-like of shape (n_clusters, n_features), optional
+        The centers; ``KMeans.cluster_centers_``. No stars without it.
+    feature_names : sequence of str, optional
+        Names for the axes. By default the column names of X, or "feature 0", "feature 1", ...
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+    max_points : int, default=20000
+        If X has more samples, so many are drawn at random (always the same ones) and the title says so.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Save the picture with ``ax.figure.savefig("clusters.png")``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arguments do not fit together, or if a label is negative.
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from fastkmeans import KMeans, plot_clusters
+    >>> X = [[0.0, 0.0], [1.0, 0.0], [9.0, 5.0], [9.0, 6.0]]
+    >>> model = KMeans(2, random_state=3).fit(X)
+    >>> ax = plot_clusters(X, model.labels_, model.cluster_centers_, feature_names=["width", "height"])
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('width', 'height')
+    """
+    require_matplotlib()
+    matrix = as_matrix(X)
+    n_samples, n_features = matrix.values.shape
+    labels = _check_labels(labels, n_samples)
+    names = _check_names(feature_names if feature_names is not None else matrix.feature_names, n_features)
+    stars = np.empty((0, n_features)) if centers is None else _check_centers(centers, n_features)
+    n_clusters = max(int(labels.max()) + 1, len(stars))
+
+    drawn = _draw_lots(n_samples, max_points)
+    samples = matrix.values[drawn].astype(np.float64)
+    check_finite(samples, "X")
+    xy, star_xy, axis_names = _flatten(samples, stars, names)
+
+    ax = _axes_or_new(ax, size=(7.5, 5.2))
+    colors = _cluster_colors(n_clusters)
+    _scatter(ax, xy, labels[drawn], colors)
+    if len(stars):
+        _draw_stars(ax, star_xy)
+    _describe_axes(ax, axis_names, one_feature=n_features == 1)
+    if len(drawn) < n_samples:
+        ax.set_title(f"{len(drawn):,} of {n_samples:,} samples drawn", fontsize=10, color=INK)
+    if n_clusters <= LEGEND_CLUSTERS:
+        _add_legend(ax, colors, np.bincount(labels, minlength=n_clusters), with_star=len(stars) > 0)
+    else:
+        _add_color_bar(ax, colors)
+    return ax
+
+
+def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
+    """Draw the inertia curve of an elbow sweep, with the chosen k marked.
+
+    Parameters
+    ----------
+    result : ElbowResult
+        What :func:`elbow` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from fastkmeans import elbow, plot_elbow
+    >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
+    >>> ax = plot_elbow(elbow(X, k=6, random_state=3))
+    >>> ax.get_title()
+    'elbow at k = 3'
+    """
+    require_matplotlib()
+    from matplotlib.ticker import MaxNLocator
+
+    ax = _axes_or_new(ax, size=(6.4, 4.4))
+    ax.plot(result.k, result.inertia, color=COLORS[0], marker="o", markersize=6, linewidth=2, label="inertia")
+    if result.best_k is None:
+        ax.set_title("no clear elbow")
+    else:
+        _mark_elbow(ax, result.best_k, float(result.inertia[np.searchsorted(result.k, result.best_k)]))
+    ax.set_xlabel("number of clusters k")
+    ax.set_ylabel("inertia (sum of squared distances)")
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+    ax.grid(axis="y", color="#d9d9d9", linewidth=0.8)
+    _declutter(ax)
+    return ax
+
+
+def require_matplotlib() -> None:
+    """Raise ImportError, saying how to install it, if matplotlib is missing."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError('Pictures need matplotlib: pip install "fastkmeans-core[plot]"') from error
+
+
+def _mark_elbow(ax: Axes, best_k: int, inertia: float) -> None:
+    ax.axvline(best_k, color=ACCENT, linestyle="--", linewidth=1.3)
+    ax.plot([best_k], [inertia], color=ACCENT, marker="o", markersize=13, markerfacecolor="none", markeredgewidth=2.2)
+    ax.annotate(
+        f"k = {best_k}", (best_k, inertia), xytext=(14, 22), textcoords="offset points", color=ACCENT,
+        fontsize=13, fontweight="bold",
+    )  # fmt: skip
+    ax.set_title(f"elbow at k = {best_k}")
+
+
+def _flatten(samples: np.ndarray, stars: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the samples and the centers in the two dimensions of the picture, and a name for each dimension."""
+    n_features = samples.shape[1]
+    if n_features == 1:
+        heights = np.random.default_rng(0).uniform(-1, 1, size=(len(samples), 1))
+        return np.hstack([samples, heights]), np.hstack([stars, np.zeros_like(stars)]), [names[0], "random height"]
+    if n_features == 2:
+        return samples, stars, names
+    mean = samples.mean(axis=0)
+    axes, shares = _principal_plane(samples[:PLANE_SAMPLES] - mean)
+    axis_names = [f"principal axis {a} ({100 * share:.0f} % of variance)" for a, share in enumerate(shares, start=1)]
+    return (samples - mean) @ axes, (stars - mean) @ axes, axis_names
+
+
+def _principal_plane(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two leading principal axes, (n_features, 2), and their shares of the variance."""
+    _, spread, directions = np.linalg.svd(centered, full_matrices=False)
+    axes = np.zeros((centered.shape[1], 2))
+    axes[:, : len(directions[:2])] = directions[:2].T
+    # An axis may point either way; its largest component is made positive so that a picture does not flip.
+    largest = np.abs(axes).argmax(axis=0)
+    axes *= np.where(axes[largest, [0, 1]] < 0, -1, 1)
+    variance = np.zeros(2)
+    variance[: len(spread[:2])] = spread[:2] ** 2
+    return axes, variance / max((spread**2).sum(), np.finfo(float).tiny)
+
+
+def _draw_lots(n_samples: int, max_points: int) -> np.ndarray:
+    """Return the rows to draw: all, or max_points of them in random order, the same on every call."""
+    if max_points < 1:
+        raise ValueError(f"max_points must be at least 1; got {max_points}.")
+    if n_samples <= max_points:
+        return np.arange(n_samples)
+    return np.random.default_rng(0).choice(n_samples, size=max_points, replace=False)
+
+
+def _cluster_colors(n_clusters: int) -> list[Any]:
+    """Return a colour per cluster: ten named ones, or as many as needed from an even, colour-blind-safe map."""
+    if n_clusters <= len(COLORS):
+        return list(COLORS[:n_clusters])
+    from matplotlib import colormaps
+
+    return list(colormaps["viridis"](np.linspace(0, 1, n_clusters)))
+
+
+def _scatter(ax: Axes, xy: np.ndarray, labels: np.ndarray, colors: list[Any]) -> None:
+    from matplotlib.colors import to_rgba_array
+
+    many = len(xy) > 2_000
+    ax.scatter(
+        xy[:, 0], xy[:, 1], c=to_rgba_array(colors)[labels], s=float(np.clip(5_000 / len(xy), 5, 36)),
+        alpha=0.6 if many else 0.85, linewidths=0, rasterized=many, label="samples",
+    )  # fmt: skip
+
+
+def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
+    from matplotlib.patheffects import withStroke
+
+    few = len(star_xy) <= LEGEND_CLUSTERS
+    # White with a dark edge stands out from every cluster's colour, its own included.
+    ax.scatter(
+        star_xy[:, 0], star_xy[:, 1], c="white", marker="*", s=320 if few else 140, edgecolors=INK,
+        linewidths=1.4 if few else 1.0, zorder=3, label="centers",
+    )  # fmt: skip
+    if few:  # the number beside the star tells clusters apart without any colour
+        for label, (x, y) in enumerate(star_xy):
+            ax.annotate(
+                str(label), (x, y), xytext=(9, 7), textcoords="offset points", color=INK, fontweight="bold", zorder=4,
+                path_effects=[withStroke(linewidth=3, foreground="white")],
+            )  # fmt: skip
+
+
+def _add_legend(ax: Axes, colors: list[Any], sizes: np.ndarray, with_star: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    style = {"linestyle": "none", "markeredgecolor": "none", "markersize": 8}
+    handles = [
+        Line2D([], [], marker="o", markerfacecolor=color, label=f"cluster {label} ({size:,})", **style)
+        for label, (color, size) in enumerate(zip(colors, sizes.tolist(), strict=True))
+    ]
+    if with_star:
+        star = {**style, "markeredgecolor": INK, "markersize": 13}
+        handles.append(Line2D([], [], marker="*", markerfacecolor="white", label="center", **star))
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+
+
+def _add_color_bar(ax: Axes, colors: list[Any]) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    n_clusters = len(colors)
+    norm = BoundaryNorm(np.arange(n_clusters + 1) - 0.5, n_clusters)
+    bar = ax.figure.colorbar(ScalarMappable(norm, ListedColormap(colors)), ax=ax, label="cluster")
+    bar.set_ticks(np.unique(np.linspace(0, n_clusters - 1, 9).round().astype(int)))
+    bar.minorticks_off()
+
+
+def _describe_axes(ax: Axes, axis_names: list[str], one_feature: bool) -> None:
+    ax.set_xlabel(axis_names[0])
+    ax.set_ylabel(axis_names[1])
+    if one_feature:
+        ax.set_yticks([])
+        ax.set_ylim(-1.6, 1.6)
+    _declutter(ax)
+
+
+def _declutter(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Return `ax`, or the axes of a new figure: pyplot's if the caller has imported it, so that notebooks show it."""
+    if ax is not None:
+        return ax
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        return pyplot.figure(figsize=size, layout="constrained").add_subplot()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def _check_labels(labels: Any, n_samples: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.shape != (n_samples,):
+        raise ValueError(
+            f"labels must hold one label per sample, shape ({n_samples},); got shape {labels.shape}. "
+            "Pass the labels_ of a model fitted on this X, or model.predict(X)."
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be whole numbers; got dtype {labels.dtype}. Pass the labels_ of a model.")
+    if labels.min() < 0:
+        raise ValueError(f"labels must be 0 or above; got {labels.min()}. Leave samples without a cluster out of X.")
+    return labels
+
+
+def _check_centers(centers: Any, n_features: int) -> np.ndarray:
+    values = as_matrix(centers, name="centers").values
+    if values.shape[1] != n_features:
+        raise ValueError(f"centers must have the {n_features} features of X; got shape {values.shape}.")
+    return values
+
+
+def _check_names(names: Sequence[str] | None, n_features: int) -> list[str]:
+    if names is None:
+        return [f"feature {f}" for f in range(n_features)]
+    if len(names) != n_features:
+        raise ValueError(f"feature_names must name the {n_features} features of X; got {len(names)} names.")
+    return [str(name) for name in names]

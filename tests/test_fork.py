@@ -1,0 +1,84 @@
+"""Promise 6: a process that has fitted with threads may fork, and its children may fit."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import select
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from fastkmeans import KMeans
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
+    # Python 3.12 warns of every fork beside threads; that ours do no harm is what is tested here.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
+
+PATIENCE = 60  # seconds for eight children on a busy machine; a deadlock lasts for ever
+
+
+def data():
+    return np.random.default_rng(8061).normal(size=(40000, 6)).astype(np.float32)
+
+
+def fit(i):
+    """A fit wide enough to use threads; its result as plain numbers."""
+    model = KMeans(8, random_state=100 + i, max_iter=5, n_threads=2).fit(data())
+    return model.inertia_, model.labels_.sum().item(), model.cluster_centers_.tobytes()
+
+
+def fork_fit(i):
+    """Fork a child that fits and writes its pickled result into a pipe; returns (pid, read end)."""
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(write_end)
+        return pid, read_end
+    try:  # the child must never return into pytest
+        with os.fdopen(write_end, "wb") as pipe:
+            pipe.write(pickle.dumps(fit(i)))
+    finally:
+        os._exit(0)
+
+
+def read_all(children):
+    """What each child wrote; a child that is silent at the deadline is killed and gives None."""
+    deadline = time.monotonic() + PATIENCE
+    results = []
+    for pid, read_end in children:
+        pieces, done = [], False
+        while not done and select.select([read_end], [], [], max(0, deadline - time.monotonic()))[0]:
+            pieces.append(os.read(read_end, 1 << 16))
+            done = not pieces[-1]
+        os.close(read_end)
+        if not done:
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        results.append(pickle.loads(b"".join(pieces)) if done and any(pieces) else None)
+    return results
+
+
+def test_forked_children_fit_after_their_parent_did():
+    expected = [fit(i) for i in range(8)]
+    for _ in range(2):
+        assert read_all([fork_fit(i) for i in range(8)]) == expected
+        assert fit(0) == expected[0]  # and the parent still can
+
+
+def test_a_fork_pool_fits_after_its_parent_did():
+    expected = [fit(i) for i in range(4)]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map_async(fit, range(4)).get(timeout=PATIENCE) == expected
+
+
+def test_a_model_crosses_to_a_spawned_process():
+    model = KMeans(8, random_state=4, max_iter=5, n_threads=2).fit(data())
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        labels = pool.apply_async(model.predict, (data(),)).get(timeout=PATIENCE)
+    np.testing.assert_array_equal(labels, model.labels_)

@@ -1,0 +1,301 @@
+"""The rules of the house, as tests: who may say what, who may import whom, and that every example runs."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import fastkmeans
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "fastkmeans"
+CORE = ROOT / "kmeans_core"
+CODE = {".py", ".pyi", ".pyx", ".pxd", ".pxi", ".c", ".h"}
+
+needs_sources = pytest.mark.skipif(not CORE.is_dir(), reason="the repository is not around the tests")
+
+
+def sources(*folders, suffixes=CODE):
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in suffixes)
+
+
+def lines_with(pattern, paths, allowed=()):
+    """'file:line: text' of every line that matches the pattern, outside the allowed files."""
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in paths
+        if path.relative_to(ROOT).as_posix() not in allowed
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(pattern, line)
+    ]
+
+
+# ---------------------------------------------------------------- who may say what
+
+
+def imported_roots(path):
+    """First parts of the names of all modules that a Python file imports, anywhere in it."""
+    roots = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            roots.add(node.module.split(".")[0])
+    return roots
+
+
+FRAMES = {  # library -> files that may import it
+    "pandas": {"_input.py"},
+    "polars": {"_input.py"},
+    "narwhals": {"_input.py"},
+    "pyarrow": {"_input.py", "_csv.py", "_files.py"},  # in the last two it is a parser of files, not a DataFrame
+}
+
+
+@needs_sources
+@pytest.mark.parametrize("library", FRAMES)
+def test_only_input_py_imports_a_dataframe_library(library):
+    said = {path.name for path in sources(PACKAGE, suffixes={".py"}) if library in imported_roots(path)}
+    assert said <= FRAMES[library]
+    assert lines_with(rf"\b{library}\b", sources(CORE)) == []
+
+
+RULES = {  # rule -> (pattern, folders, files that may say it)
+    "only *.pyx says prange": (r"\bprange\b", [PACKAGE, CORE], "*.pyx"),
+    "only vec.h says __AVX": (r"__(AVX|SSE|FMA__|ARM_NEON)", [PACKAGE, CORE], "vec.h"),
+    "only vec.h holds intrinsics": (r"\b_mm\d*_\w+\(|immintrin\.h|arm_neon\.h", [PACKAGE, CORE], "vec.h"),
+    "only dispatch.c asks the CPU": (r"cpuid|__builtin_cpu_|xgetbv|getauxval", [PACKAGE, CORE], "dispatch.c"),
+    "kernels take no memory": (r"\b(m|c|re|aligned_)alloc\s*\(|\bfree\s*\(", [CORE / "kernels"], ""),
+    "kernels know no Python": (r"Python\.h|\bPyObject\b", [CORE / "kernels"], ""),
+}
+
+
+@needs_sources
+@pytest.mark.parametrize("rule", RULES)
+def test_each_word_stays_in_its_file(rule):
+    pattern, folders, allowed = RULES[rule]
+    paths = [path for path in sources(*folders) if not (allowed and path.match(allowed))]
+    assert lines_with(pattern, paths) == []
+
+
+@needs_sources
+def test_kernels_do_not_thread():
+    # threads.c asks OpenMP for its width and hands its pool back before a fork; it starts no thread.
+    paths = [path for path in sources(CORE / "kernels") if path.name != "threads.c"]
+    assert lines_with(r"#\s*include\s*<omp\.h>|\bomp_\w+\s*\(", paths) == []
+    assert lines_with(r"#\s*pragma\s+omp", sources(CORE / "kernels")) == []
+
+
+@needs_sources
+def test_one_thing_has_one_name():
+    banned = r"(?i)\b(centroids?|points|codebook)\b|\b(TODO|FIXME|XXX)\b"
+    said = lines_with(banned, sources(PACKAGE, CORE))
+    # scikit-learn's warning, whose words its users filter by, and a unit of matplotlib's.
+    foreign = ["duplicate points in X", '"offset points"']
+    assert [line for line in said if not any(phrase in line for phrase in foreign)] == []
+
+
+@needs_sources
+def test_no_file_mentions_a_place_on_one_machine():
+    paths = sources(PACKAGE, CORE, *(ROOT / name for name in ["tests", "benchmarks", "examples", "docs"]))
+    paths += [path for path in ROOT.iterdir() if path.suffix in {".md", ".py", ".toml", ".build"}]
+    assert lines_with(r"(?<![\w.:])/(home|work|root|Users|mnt|shared)/", paths) == []
+
+
+# ---------------------------------------------------------------- who may import whom
+
+# Arrows point down this list: a module may import its own row and the rows below, never above.
+LAYERS = [
+    {"__init__", "__main__", "cli", "sweep", "tables", "plot", "quality"},
+    {"kmeans"},
+    {"_estimator", "_params", "_input", "_loop", "_seeding"},
+    {"engines"},
+    {"_algorithms", "_metrics", "_threads"},
+    {"_core"},
+]
+
+
+def layer_of(name):
+    return next((i for i, layer in enumerate(LAYERS) if name in layer), None)
+
+
+def siblings_imported_by(path):
+    """Modules of the package that a file imports; imports for type checkers do not count."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            module = (node.module or "").split(".")
+            if node.level == depth or (node.level == 0 and module[0] == "fastkmeans"):
+                inner = module[1:] if node.level == 0 else [part for part in module if part]
+                found |= {inner[0]} if inner else {alias.name for alias in node.names}
+    return found
+
+
+@needs_sources
+def test_imports_point_one_way():
+    wrong = []
+    for path in sources(PACKAGE, suffixes={".py"}):
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for other in siblings_imported_by(path):
+            if layer_of(own) is not None and layer_of(other) is not None and layer_of(other) < layer_of(own):
+                wrong.append(f"{path.relative_to(ROOT)} imports {other}")
+    assert wrong == []
+
+
+OPTIONAL = set("pandas polars pyarrow narwhals matplotlib tqdm scipy sklearn joblib threadpoolctl".split())
+
+
+def in_a_fresh_python(code):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    child = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr
+    return child.stdout.split()
+
+
+def test_importing_fastkmeans_imports_numpy_and_little_else():
+    heavy = OPTIONAL | {"argparse", "asyncio", "unittest"}
+    loaded = in_a_fresh_python("import fastkmeans, sys; print(*{name.split('.')[0] for name in sys.modules})")
+    before = in_a_fresh_python("import numpy, sys; print(*{name.split('.')[0] for name in sys.modules})")
+    assert (set(loaded) - set(before)) & heavy == set()
+
+
+def test_fitting_an_array_imports_no_optional_library():
+    loaded = in_a_fresh_python(
+        "import fastkmeans, sys; m = fastkmeans.KMeans(2).fit([[0.0], [1.0], [5.0]]); m.predict([[2.0]]);"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    assert set(loaded) & OPTIONAL == set()
+
+
+# ---------------------------------------------------------------- what is public
+
+PUBLIC = [name for name in fastkmeans.__all__ if name != "__version__"]
+
+
+def is_exception(name):
+    value = getattr(fastkmeans, name)
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def test_the_public_names_are_these():
+    assert set(fastkmeans.__all__) == {
+        "KMeans",
+        "k_means",
+        "kmeans_plusplus",
+        "elbow",
+        "ElbowResult",
+        "cluster",
+        "ClusteredTable",
+        "plot_clusters",
+        "plot_elbow",
+        "ConvergenceWarning",
+        "NotFittedError",
+        "__version__",
+    }
+    assert set(fastkmeans.__all__) <= set(dir(fastkmeans))
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if not is_exception(name)])
+def test_public_names_have_numpydoc_docstrings_with_an_example(name):
+    value = getattr(fastkmeans, name)
+    text = inspect.getdoc(value) or ""
+    assert re.match(r"[A-Z].+[.\n]", text), "starts with a sentence"
+    assert re.search(r"^Examples\n-{8}\n(.*\n)*?\s*>>> ", text, re.M), "has an Examples section for doctest"
+    if not isinstance(value, type):
+        for parameter in inspect.signature(value).parameters:
+            assert re.search(rf"^(\w+, )*\*{{0,2}}{parameter}\b.*(:|$)", text, re.M), f"describes {parameter}"
+        assert re.search(r"^Returns\n-{7}$", text, re.M)
+    elif "Parameters\n----------" in text:
+        for parameter in inspect.signature(value).parameters:
+            assert re.search(rf"^(\w+, )*\*{{0,2}}{parameter}\b.*:", text, re.M), f"describes {parameter}"
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if is_exception(name)])
+def test_public_exceptions_say_when_they_are_raised(name):
+    assert len(inspect.getdoc(getattr(fastkmeans, name))) > 20
+
+
+METHODS = [name for name, _ in inspect.getmembers(fastkmeans.KMeans, callable) if not name.startswith("_")]
+IN_FULL = set("fit predict transform fit_predict fit_transform score save load from_centers".split())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_public_method_of_kmeans_is_documented(name):
+    text = inspect.getdoc(getattr(fastkmeans.KMeans, name)) or ""
+    assert re.match(r"[A-Z].+[.\n]", text)
+    if name in IN_FULL:
+        assert re.search(r"^Parameters\n-{10}$", text, re.M)
+        assert name == "save" or re.search(r"^Returns\n-{7}$", text, re.M)
+
+
+@needs_sources
+def test_the_version_is_written_once_and_read_everywhere():
+    with open(ROOT / "pyproject.toml", "rb") as stream:
+        assert fastkmeans.__version__ == tomllib.load(stream)["project"]["version"]
+
+
+@needs_sources
+def test_stubs_and_typing_marker_are_there():
+    assert (PACKAGE / "py.typed").exists()
+    for stub in sources(PACKAGE, suffixes={".pyi"}):
+        parts = stub.relative_to(PACKAGE.parent).with_suffix("").parts
+        module = importlib.import_module(".".join(part for part in parts if part != "__init__"))
+        for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                assert hasattr(module, node.name), f"{stub.name} declares {node.name}"
+
+
+# ---------------------------------------------------------------- examples
+
+MODULES = ["fastkmeans"] + [
+    found.name
+    for found in pkgutil.walk_packages(fastkmeans.__path__, "fastkmeans.")
+    if not found.name.endswith("__main__")
+]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """Examples may write files: here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name, empty_folder):
+    result = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
+    assert result.failed == 0
+
+
+def python_blocks(path):
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+
+
+@needs_sources
+def test_the_readme_runs(empty_folder):
+    """Blocks run in order and share their names; a block with prompts must also print what it shows."""
+    names = {"__name__": "readme"}
+    blocks = python_blocks(ROOT / "README.md")
+    assert blocks
+    for i, block in enumerate(blocks):
+        if ">>>" in block:
+            example = doctest.DocTestParser().get_doctest(block, names, f"README block {i}", "README.md", 0)
+            runner = doctest.DocTestRunner(optionflags=FLAGS)
+            runner.run(example, clear_globs=False)
+            names.update(example.globs)
+            assert runner.summarize().failed == 0
+        else:
+            exec(compile(block, f"README block {i}", "exec"), names)

@@ -1,0 +1,154 @@
+"""Promise 4: scikit-learn's own k-means tests and estimator checks, run on our classes.
+
+The test module of the installed scikit-learn is imported a second time with ``KMeans``, ``k_means`` and
+``kmeans_plusplus`` of ``sklearn.cluster`` replaced by ours, and its tests are collected here under their own
+names. Cases for MiniBatchKMeans, for sparse input and for algorithm="elkan" are taken out by value; whole
+tests that cannot apply are named in NOT_OURS, with the reason.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from unittest import mock
+
+import numpy as np
+import pytest
+
+sklearn = pytest.importorskip("sklearn", minversion="1.6")
+
+import sklearn.cluster
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+import fastkmeans
+
+PRIVATE = "tests a private helper of scikit-learn"
+MINI_BATCH = "tests MiniBatchKMeans"
+ELKAN = "algorithm='elkan' is scikit-learn's; every algorithm of ours equals Lloyd's bits in test_laws.py"
+
+NOT_OURS = {
+    "test_euclidean_distance": PRIVATE,
+    "test_inertia": PRIVATE,
+    "test_is_same_clustering": PRIVATE,
+    "test_relocate_empty_clusters": PRIVATE,
+    "test_sample_weight_init": PRIVATE + " (_init_centroids); test_laws.py has the law",
+    "test_sample_weight_zero": PRIVATE + " (_init_centroids); test_laws.py has the law",
+    "test_kmeans_init_auto_with_initial_centroids": PRIVATE + " (_n_init)",
+    "test_n_init_auto": PRIVATE + " (_n_init)",
+    "test_result_equal_in_diff_n_threads": "50 rows never run two threads; test_threads.py has the law",
+    "test_kmeans_elkan_results": ELKAN,
+    "test_kmeans_elkan_iter_attribute": ELKAN,
+    "test_warning_elkan_1_cluster": ELKAN,
+    "test_minibatch_declared_convergence": MINI_BATCH,
+    "test_minibatch_iter_steps": MINI_BATCH,
+    "test_minibatch_kmeans_init_size": MINI_BATCH,
+    "test_minibatch_kmeans_partial_fit_init": MINI_BATCH,
+    "test_minibatch_kmeans_verbose": MINI_BATCH,
+    "test_minibatch_kmeans_warning_init_size": MINI_BATCH,
+    "test_minibatch_reassign": MINI_BATCH,
+    "test_minibatch_sensible_reassign": MINI_BATCH,
+    "test_minibatch_update_consistency": MINI_BATCH,
+    "test_minibatch_with_many_reassignments": MINI_BATCH,
+    "test_dense_sparse": "needs sparse input",
+    "test_predict_dense_sparse": "needs sparse input",
+}
+
+# scikit-learn expects its own KMeans to fail this too.
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": "repeated rows draw other seeds; see test_laws.py"
+}
+
+
+def their_tests():
+    """A fresh copy of scikit-learn's test module in which our names stand for theirs."""
+    spec = importlib.util.find_spec("sklearn.cluster.tests.test_k_means")
+    if spec is None:
+        pytest.skip("this scikit-learn came without its tests", allow_module_level=True)
+    module = importlib.util.module_from_spec(spec)
+    ours = {name: getattr(fastkmeans, name) for name in ["KMeans", "k_means", "kmeans_plusplus"]}
+    with mock.patch.multiple(sklearn.cluster, **ours):
+        spec.loader.exec_module(module)
+    return module
+
+
+def is_foreign(value):
+    """Is this parameter another estimator, another algorithm, or a sparse container or matrix?"""
+    if isinstance(value, (tuple, list)):
+        return any(is_foreign(part) for part in value)
+    if isinstance(value, str):
+        return value == "elkan"
+    return value is sklearn.cluster.MiniBatchKMeans or "sparse" in getattr(
+        value if isinstance(value, type) else type(value), "__module__", ""
+    )
+
+
+def without_foreign_cases(mark):
+    """The same parametrisation, less its foreign cases and their ids."""
+    names, values = mark.args
+    keep = [i for i, value in enumerate(values) if not is_foreign(value)]
+    ids = mark.kwargs.get("ids")
+    ids = [ids[i] for i in keep] if isinstance(ids, (list, tuple)) else ids
+    return pytest.mark.parametrize(names, [values[i] for i in keep], ids=ids).mark
+
+
+def collect():
+    """Name -> test function of theirs, with the cases that apply to us."""
+    module = their_tests()
+    found = {}
+    for name, test in vars(module).items():
+        if name.startswith("test_") and name not in NOT_OURS:
+            marks = getattr(test, "pytestmark", [])
+            test.pytestmark = [without_foreign_cases(m) if m.name == "parametrize" else m for m in marks]
+            found[name] = test
+    return found
+
+
+THEIRS = collect()
+globals().update(THEIRS)
+
+
+@pytest.fixture(params=[42, 7])
+def global_random_seed(request):
+    return request.param
+
+
+@pytest.fixture(params=[np.float32, np.float64])
+def global_dtype(request):
+    return request.param
+
+
+def test_their_tests_were_collected_and_no_case_was_lost():
+    assert len(THEIRS) > 25
+    for name, test in THEIRS.items():
+        for mark in test.pytestmark if hasattr(test, "pytestmark") else []:
+            assert mark.name != "parametrize" or mark.args[1], f"{name} has no case left: name it in NOT_OURS"
+
+
+@parametrize_with_checks(
+    [
+        fastkmeans.KMeans(n_clusters=3, max_iter=5, n_init=2),
+        fastkmeans.KMeans(n_clusters=2, init="random", n_init=1, random_state=11),
+    ],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+)
+def test_estimator_check(estimator, check):
+    check(estimator)
+
+
+def test_check_estimator_passes_as_users_call_it():
+    model = fastkmeans.KMeans(n_clusters=3, max_iter=5, n_init=2)
+    check_estimator(model, expected_failed_checks=EXPECTED_FAILURES, on_skip=None)
+
+
+def test_a_pipeline_a_grid_search_and_a_clone_accept_our_estimator():
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    X = np.random.default_rng(91).normal(size=(120, 3))
+    model = make_pipeline(StandardScaler(), fastkmeans.KMeans(3, random_state=4))
+    search = GridSearchCV(model, {"kmeans__n_clusters": [2, 3, 4]}, cv=3).fit(X)
+    assert search.best_params_["kmeans__n_clusters"] in (2, 3, 4)
+    fitted = search.best_estimator_[-1]
+    assert clone(fitted).get_params() == fitted.get_params()
+    assert not hasattr(clone(fitted), "labels_")
