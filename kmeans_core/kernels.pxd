@@ -36,8 +36,8 @@ cdef extern from "kernels/kernels.h" nogil:
                                        double *) noexcept nogil
         void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *) noexcept nogil
         void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *) noexcept nogil
-        int (*has_non_finite_f32)(const float *, size_t) noexcept nogil
-        int (*has_non_finite_f64)(const double *, size_t) noexcept nogil
+        int (*has_unusable_f32)(const float *, size_t, float) noexcept nogil
+        int (*has_unusable_f64)(const double *, size_t, double) noexcept nogil
         double (*fma_spin)(size_t) noexcept nogil
 
     int kernel_tables(const kernels **tables) noexcept nogil

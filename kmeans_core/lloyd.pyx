@@ -5,7 +5,7 @@
 S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2), 1982.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport fabs, frexp, ldexp
+from libc.math cimport frexp, ldexp
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -146,6 +146,41 @@ cdef class LloydState:
                 n_decided += self.counts[16 * t + 1]
         self.n_decided = n_decided
         return n_changed
+
+    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
+        """Write the center that the sums of each cluster ask for: their mean, rounded to the type of X.
+
+        centers : (n_clusters, n_features), those of the last step.   origin : (n_features,), any point amid the data.
+        moved : OUT (n_clusters, n_features); a cluster without weight keeps its center.
+        terms : OUT (n_clusters, 3): weight; squared distance from center to moved; and what the cluster takes off
+        the scatter about the origin, weight * (|mean - origin|^2 - |mean - center|^2), so that
+        inertia = sum of weight * |x - origin|^2 - sum of these.
+        """
+        cdef Py_ssize_t j
+        cdef int n_threads = self.n_threads if self.n_clusters * self.n_features > 20000 else 1
+        with nogil:
+            for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
+                self._move_cluster(j, centers, origin, moved, &terms[j, 0])
+
+    cdef void _move_cluster(self, Py_ssize_t j, const double[:, ::1] centers, const double[::1] origin,
+                            double[:, ::1] moved, double *terms) noexcept nogil:
+        cdef Py_ssize_t f, n_features = self.n_features
+        cdef const double *coarse = &self.total[j, 0, 0]
+        cdef const double *fine = &self.total[j, 1, 0]
+        cdef double weight = coarse[n_features] + fine[n_features]
+        cdef double mean, sq_shift = 0.0, between = 0.0, lag = 0.0
+        for f in range(n_features):
+            if weight > 0.0:
+                mean = (coarse[f] + fine[f]) / weight
+                moved[j, f] = <float>mean if self.is_float32 else mean
+                between += (mean - origin[f]) * (mean - origin[f])
+                lag += (mean - centers[j, f]) * (mean - centers[j, f])
+            else:
+                moved[j, f] = centers[j, f]
+            sq_shift += (moved[j, f] - centers[j, f]) * (moved[j, f] - centers[j, f])
+        terms[0] = weight
+        terms[1] = sq_shift
+        terms[2] = weight * (between - lag)
 
     cdef void _find_offset(self, const double[:, ::1] centers) noexcept nogil:
         cdef Py_ssize_t j, f

@@ -13,8 +13,8 @@ ctypedef fused real:
     double
 
 
-def has_non_finite(const real[:, ::1] X, int n_threads):
-    """Does X hold a NaN or an infinity?"""
+def has_unusable(const real[:, ::1] X, real limit, int n_threads):
+    """Does X hold a NaN, or a value beyond the limit on either side?"""
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, size = X.shape[0] * X.shape[1], block = 65536, n_blocks = (size + block - 1) // block
     cdef int found = 0
@@ -24,9 +24,9 @@ def has_non_finite(const real[:, ::1] X, int n_threads):
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             if real is float:
-                found += table.has_non_finite_f32(values + b * block, min(block, size - b * block))
+                found += table.has_unusable_f32(values + b * block, min(block, size - b * block), limit)
             else:
-                found += table.has_non_finite_f64(values + b * block, min(block, size - b * block))
+                found += table.has_unusable_f64(values + b * block, min(block, size - b * block), limit)
     return found > 0
 
 

@@ -207,6 +207,31 @@ def test_predictions_of_small_integer_matrices_are_exact(real, data):
     np.testing.assert_array_equal(KMeans.from_centers(C).predict(X), reference.nearest(X, C))
 
 
+EXPONENTS = {"float32": (-38, 34), "float64": (-150, 145)}  # decimal, of rows and centers
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@given(data=st.data())
+@settings(deadline=None, max_examples=300)
+def test_any_mixture_of_magnitudes_is_predicted_exactly(real, data):
+    """Rows, centers and features of their own magnitudes each, wherever squares neither vanish nor overflow."""
+    n_samples, n_clusters = data.draw(st.integers(1, 200)), data.draw(st.integers(1, 60))
+    n_features = data.draw(st.sampled_from([1, 2, 3, 4, 7, 8, 16, 33, 100]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+    lowest, highest = EXPONENTS[real]
+    X, C = rng.normal(size=(n_samples, n_features)), rng.normal(size=(n_clusters, n_features))
+    spread = data.draw(st.sampled_from(["one magnitude", "by row", "by feature"]), label="spread")
+    if spread == "by row":
+        X *= 10.0 ** rng.uniform(lowest, highest, size=(n_samples, 1))
+        C *= 10.0 ** rng.uniform(lowest, highest, size=(n_clusters, 1))
+    else:
+        size = n_features if spread == "by feature" else 1
+        magnitude = 10.0 ** rng.uniform(lowest, highest, size=size)
+        X, C = X * magnitude, C * magnitude
+    X, C = X.astype(real), C.astype(real)
+    np.testing.assert_array_equal(KMeans.from_centers(C).predict(X), reference.nearest(X, C))
+
+
 # ---------------------------------------------------------------- instruction sets
 
 

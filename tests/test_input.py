@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from decimal import Decimal
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -244,6 +245,7 @@ def test_repeated_column_names_are_refused():
         (pl.DataFrame({"a": [1]}), True),
         (pl.LazyFrame({"a": [1]}), True),
         (pa.table({"a": [1]}), True),
+        (nw.from_native(pd.DataFrame({"a": [1]})), True),
         (pd.Series([1]), False),
         (pl.Series([1]), False),
         (pa.array([1]), False),
@@ -370,6 +372,13 @@ def test_labels_keep_the_index():
     assert labelled["labels"].tolist() == [1, 0]
 
 
+def test_a_narwhals_frame_stays_one():
+    frame = nw.from_native(pd.DataFrame({"a": [1.0, 2.0]}))
+    assert as_matrix(frame).values.tolist() == [[1.0], [2.0]]
+    assert isinstance(frame_with_labels(frame, np.array([1, 0])), nw.DataFrame)
+    assert isinstance(frame_from_columns({"a": np.ones(2)}, like=frame), nw.DataFrame)
+
+
 def test_labels_do_not_overwrite_a_column(make_table):
     with pytest.raises(ValueError, match="already has a column 'labels': name the new one otherwise"):
         frame_with_labels(make_table({"labels": [1.0]}), np.zeros(1, dtype=np.int32))
@@ -399,3 +408,4 @@ def test_output_keeps_the_index_of_what_was_transformed():
     assert frame_for_output(values, names, "pandas", like).index.tolist() == ["p", "q"]
     assert frame_for_output(values, names, "polars", like).shape == (2, 1)
     assert frame_for_output(values, names, "pandas", pl.DataFrame({"a": [1, 2]})).index.tolist() == [0, 1]
+    assert frame_for_output(values, names, "pandas", values).index.tolist() == [0, 1]

@@ -2,13 +2,19 @@
 
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
+/* Whole panels and a vector more, so that vectors over the centers may start anywhere. */
+static size_t padded_centers(size_t n_clusters)
+{
+    return (n_clusters + TILE_CENTERS - 1) / TILE_CENTERS * TILE_CENTERS + LANES;
+}
+
 static size_t packed_bytes(size_t n_clusters, size_t n_features)
 {
     const size_t n_panels = (n_clusters + TILE_CENTERS - 1) / TILE_CENTERS;
     return aligned(sizeof(packed_centers)) + aligned((n_features + LANES) * sizeof(double))
            + aligned((n_features + LANES) * sizeof(float))
            + aligned((n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
-           + aligned(n_panels * TILE_CENTERS * sizeof(float));
+           + 2 * aligned(padded_centers(n_clusters) * sizeof(float));
 }
 
 /* The power of two that brings `largest` into [1, 2); kept within what REAL can multiply by. */
@@ -38,6 +44,8 @@ static void pack_centers(const double *centers, size_t n_clusters, size_t n_feat
     place += aligned((n_features + LANES) * sizeof(float));
     packed->panels = (float *)place;
     place += aligned((packed->n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float));
+    packed->half_sq_norms = (float *)place;
+    place += aligned(padded_centers(n_clusters) * sizeof(float));
     packed->norms = (float *)place;
 
     for (size_t f = 0; f < n_features + LANES; f++) {
@@ -58,6 +66,10 @@ static void pack_centers(const double *centers, size_t n_clusters, size_t n_feat
     packed->tiny = (float)n_features * 0x1p-120f;
     packed->decision = (float)n_features * 0x1p-52f + 0x1p-48f;
     double max_sq_norm = 0.0;
+    for (size_t j = 0; j < padded_centers(n_clusters); j++) {
+        packed->half_sq_norms[j] = HUGE_VALF;
+        packed->norms[j] = 0.0f;
+    }
     for (size_t j = 0; j < packed->n_panels * TILE_CENTERS; j++) {
         float *entry = packed->panels + j / TILE_CENTERS * (1 + n_features) * TILE_CENTERS + j % TILE_CENTERS;
         double sq_norm = 0.0;
@@ -67,7 +79,7 @@ static void pack_centers(const double *centers, size_t n_clusters, size_t n_feat
             entry[(1 + f) * TILE_CENTERS] = (float)moved;
             sq_norm += moved * moved;
         }
-        entry[0] = j < n_clusters ? (float)(0.5 * sq_norm) : HUGE_VALF;
+        entry[0] = packed->half_sq_norms[j] = j < n_clusters ? (float)(0.5 * sq_norm) : HUGE_VALF;
         packed->norms[j] = (float)(sqrt(sq_norm) * 1.000001);
         max_sq_norm = sq_norm > max_sq_norm ? sq_norm : max_sq_norm;
     }

@@ -1,26 +1,48 @@
 /* The proof that a float32 score decides, and the memory of a block. See kernels.h for the bound. */
 
-/* How far a float32 score may be off (kernels.h), with half |c'|^2, |x'| and |c'| given. */
-static inline float score_error(const packed_centers *packed, float half_sq_norm, float norm, float center_norm)
+#define ALL_LANES ((uint32_t)((1ull << LANES) - 1))
+
+/* How far float32 scores may be off (kernels.h), with |c'|^2 / 2, |x'| and |c'| given. */
+static inline vec score_error(const packed_centers *packed, vec half_sq_norm, vec norm, vec center_norm)
 {
-    const float reach = norm + center_norm;
-    return packed->gamma * (half_sq_norm + norm * center_norm) + packed->decision * (reach * reach) + packed->tiny;
+    const vec reach = v_add(norm, center_norm);
+    const vec rounding = v_mul(v_splat(packed->gamma), v_add(half_sq_norm, v_mul(norm, center_norm)));
+    const vec decision = v_mul(v_splat(packed->decision), v_mul(reach, reach));
+    return v_add(rounding, v_add(decision, v_splat(packed->tiny)));
+}
+
+/* Turn the scores of one sample into lower bounds of the true ones; returns the least upper bound. */
+static float lower_bounds(const packed_centers *packed, float sample_norm, float *scores)
+{
+    const vec norm = v_splat(sample_norm);
+    vec least = v_splat(HUGE_VALF);
+    for (size_t j = 0; j < packed->n_clusters; j += LANES) {
+        const vec score = v_load(scores + j);
+        const vec error =
+            score_error(packed, v_load(packed->half_sq_norms + j), norm, v_load(packed->norms + j));
+        least = v_min(v_add(score, error), least);
+        v_store(scores + j, v_sub(score, error));
+    }
+    float lanes[LANES], least_upper = HUGE_VALF;
+    v_store(lanes, least);
+    for (int i = 0; i < LANES; i++)
+        least_upper = lanes[i] < least_upper ? lanes[i] : least_upper;
+    return least_upper;
 }
 
 typedef struct {
     float *tiles;        /* [block][n_features] as tiles */
     tile_state *states;  /* [block / TILE_SAMPLES] */
     float *norms;        /* [block] */
-    float *scores;       /* [n_panels * TILE_CENTERS + LANES], for one undecided sample */
+    float *scores;       /* [padded centers], for one undecided sample */
     void *rows;          /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
 } block_scratch;
 
 static size_t scratch_bytes(size_t n_clusters, size_t n_features)
 {
     const size_t block = block_samples(n_features);
-    const size_t n_panels = (n_clusters + TILE_CENTERS - 1) / TILE_CENTERS;
     return aligned(block * n_features * sizeof(float)) + aligned(block / TILE_SAMPLES * sizeof(tile_state))
-           + aligned(block * sizeof(float)) + aligned((n_panels * TILE_CENTERS + LANES) * sizeof(float))
+           + aligned(block * sizeof(float)) + aligned(padded_centers(n_clusters) * sizeof(float))
            + aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double));
 }
 
@@ -36,7 +58,7 @@ static block_scratch divide_scratch(void *memory, const packed_centers *packed)
     scratch.norms = (float *)place;
     place += aligned(block * sizeof(float));
     scratch.scores = (float *)place;
-    place += aligned((packed->n_panels * TILE_CENTERS + LANES) * sizeof(float));
+    place += aligned(padded_centers(packed->n_clusters) * sizeof(float));
     scratch.rows = place;
     return scratch;
 }
@@ -45,12 +67,8 @@ static block_scratch divide_scratch(void *memory, const packed_centers *packed)
 static uint32_t unproven(const packed_centers *packed, const tile_state *state, const float *norms, int v)
 {
     const float center_norm = packed->max_norm;
-    const vec norm = v_load(norms + v * LANES);
-    const vec reach = v_add(norm, v_splat(center_norm));
-    vec error = v_mul(v_splat(packed->gamma),
-                      v_add(v_splat(0.5f * center_norm * center_norm), v_mul(norm, v_splat(center_norm))));
-    error = v_add(error, v_add(v_mul(v_splat(packed->decision), v_mul(reach, reach)), v_splat(packed->tiny)));
+    const vec error = score_error(packed, v_splat(0.5f * center_norm * center_norm), v_load(norms + v * LANES),
+                                  v_splat(center_norm));
     const vec gap = v_sub(v_load(state->second + v * LANES), v_load(state->best + v * LANES));
-    const vmask proven = v_less(v_mul(v_splat(2.0f), error), gap);
-    return ~v_bits(proven) & (uint32_t)((1ull << LANES) - 1);
+    return ~v_bits(v_less(v_mul(v_splat(2.0f), error), gap)) & ALL_LANES;
 }

@@ -53,17 +53,17 @@ static void NAME(describe)(const REAL *x, size_t n_samples, size_t n_features, d
     }
 }
 
-/* A NaN or an infinity times zero is NaN, and a NaN stays in a sum. */
-static int NAME(has_non_finite)(const REAL *values, size_t n)
+/* Written so that a NaN, which compares false, is found too. */
+static int NAME(has_unusable)(const REAL *values, size_t n, REAL limit)
 {
-    REAL part[16] = {0}, sum = 0;
+    int found[16] = {0}, any = 0;
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
         for (int j = 0; j < 16; j++)
-            part[j] += values[i + j] * 0;
+            found[j] |= !(values[i + j] <= limit && values[i + j] >= -limit);
     for (; i < n; i++)
-        sum += values[i] * 0;
+        any |= !(values[i] <= limit && values[i] >= -limit);
     for (int j = 0; j < 16; j++)
-        sum += part[j];
-    return sum != 0;
+        any |= found[j];
+    return any;
 }

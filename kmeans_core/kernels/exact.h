@@ -32,31 +32,28 @@ static double NAME(sq_distance)(const REAL *x, const double *c, size_t n)
  *   x        IN  the stored row
  *   lane     IN  its column of the tile, stride TILE_SAMPLES
  *   norm     |x'|, rounded up
- *   scores   scratch [n_panels * TILE_CENTERS + LANES]
+ *   scores   scratch [padded centers]
  * Scores every center once more in float32, keeps those that the bound of their own pair cannot exclude, and takes
  * the nearest of these in float64. Comparisons are written so that a NaN (an overflow of float32) keeps a center. */
 static int32_t NAME(decide)(const REAL *x, const float *lane, float norm, const packed_centers *packed, float *scores)
 {
     const size_t n_features = packed->n_features;
-    float least_upper = HUGE_VALF;
     for (size_t p = 0; p < packed->n_panels; p += RESCORE_PANELS)
         rescore(lane, packed, p, scores);
-    for (size_t j = 0; j < packed->n_clusters; j++) {
-        const float half_sq_norm = packed->panels[j / TILE_CENTERS * (1 + n_features) * TILE_CENTERS + j % TILE_CENTERS];
-        const float error = score_error(packed, half_sq_norm, norm, packed->norms[j]);
-        const float upper = scores[j] + error;
-        least_upper = upper < least_upper ? upper : least_upper;
-        scores[j] -= error;
-    }
+    const vec least_upper = v_splat(lower_bounds(packed, norm, scores));
     double nearest_sq = HUGE_VAL;
     int32_t label = 0;
-    for (size_t j = 0; j < packed->n_clusters; j++) {
-        if (scores[j] > least_upper)
-            continue;
-        const double sq = NAME(sq_distance)(x, packed->centers + j * n_features, n_features);
-        if (sq < nearest_sq) {
-            nearest_sq = sq;
-            label = (int32_t)j;
+    for (size_t first = 0; first < packed->n_clusters; first += LANES) {
+        const uint32_t excluded = v_bits(v_less(least_upper, v_load(scores + first)));
+        for (uint32_t bits = ~excluded & ALL_LANES; bits; bits &= bits - 1) {
+            const size_t j = first + (size_t)__builtin_ctz(bits);
+            if (j >= packed->n_clusters)
+                break;
+            const double sq = NAME(sq_distance)(x, packed->centers + j * n_features, n_features);
+            if (sq < nearest_sq) {
+                nearest_sq = sq;
+                label = (int32_t)j;
+            }
         }
     }
     return label;

@@ -78,6 +78,6 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(candidate_potentials),
     BOTH_REALS(accept_candidate),
     BOTH_REALS(describe),
-    BOTH_REALS(has_non_finite),
+    BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
 };

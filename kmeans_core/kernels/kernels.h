@@ -111,9 +111,9 @@ typedef struct {
     void (*describe_f32)(const float *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
     void (*describe_f64)(const double *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
 
-    /* Does the array of n values hold a NaN or an infinity? */
-    int (*has_non_finite_f32)(const float *values, size_t n);
-    int (*has_non_finite_f64)(const double *values, size_t n);
+    /* Does the array of n values hold a NaN, or a value beyond the limit on either side? */
+    int (*has_unusable_f32)(const float *values, size_t n, float limit);
+    int (*has_unusable_f64)(const double *values, size_t n, double limit);
 
     /* The roof of assign: multiply-adds in registers, nothing else. Returns the floating-point operations done. */
     double (*fma_spin)(size_t n_rounds);

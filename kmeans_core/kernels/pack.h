@@ -12,7 +12,8 @@ typedef struct {
     double *offset64;   /* [n_features + LANES], zeros behind n_features */
     float *offset32;    /* the same */
     float *panels;      /* [n_panels][1 + n_features][TILE_CENTERS]: |c'|^2 / 2, then c'; padded by +inf, 0 */
-    float *norms;       /* [n_panels * TILE_CENTERS]: |c'|, rounded up */
+    float *half_sq_norms; /* [padded centers]: |c'|^2 / 2 once more, side by side; padded by +inf */
+    float *norms;       /* [padded centers]: |c'|, rounded up */
     double scale;       /* power of two */
     float gamma;        /* rounding of a score, see kernels.h */
     float tiny;         /* what underflow may add to it */

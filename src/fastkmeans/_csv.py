@@ -24,7 +24,7 @@ _TEXT = {"newline": "", "errors": "surrogateescape"}
 
 
 class Record(NamedTuple):
-    """One record of a CSV file: its fields, its text with the line ending, and the number of its last line."""
+    """One record of a CSV file: its fields, its text with the line ending, the number of its last line."""
 
     fields: list[str]
     text: str
@@ -44,9 +44,8 @@ class Layout(NamedTuple):
 def read_layout(path: str, header: bool | None = None) -> Layout:
     """Find the delimiter, the column names and whether there is a header.
 
-    header : whether the first record holds names; None to decide by looking. It does if it holds some text,
-    and if no
-        column is a number both there and in the second record.
+    header : whether the first record holds names; None to decide by looking. It does if it holds some text
+        and no column is a number both there and in the second record.
     Raises ValueError if the file is empty, if its header is not UTF-8 text, or if it repeats a column name.
     """
     delimiter = _guess_delimiter(path)
@@ -80,14 +79,15 @@ def read_values(layout: Layout, columns: Sequence[str]) -> np.ndarray:
     except (ImportError, ValueError):
         trusted = False
     if not trusted:
-        values = np.fromiter(chain.from_iterable(_rows(layout, columns)), dtype=np.float64).reshape(-1, len(columns))
+        numbers = chain.from_iterable(_rows(layout, columns))
+        values = np.fromiter(numbers, dtype=np.float64).reshape(-1, len(columns))
     if not len(values):
         raise ValueError(f"{layout.path} has no samples, only a header.")
     return values
 
 
 def append_labels(layout: Layout, target: str, labels: np.ndarray, name: str) -> None:
-    """Copy the file to `target` with one more field at the end of each record: the labels, headed by `name`."""
+    """Copy the file to `target` with one more field at the end of each record: its label."""
     fields = [f"{layout.delimiter}{label}" for label in range(int(labels.max()) + 1)]
     records = _records(layout.path, layout.delimiter)
     with open(target, "w", encoding="utf-8", **_TEXT) as out:
@@ -147,10 +147,11 @@ def _read_with_pyarrow(layout: Layout, columns: Sequence[str]) -> np.ndarray:
     import pyarrow
     import pyarrow.csv
 
+    quotes = _has_quotes(layout.path)
     table = pyarrow.csv.read_csv(
         layout.path,
         read_options=pyarrow.csv.ReadOptions(column_names=layout.names, skip_rows=layout.header_lines),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=_has_quotes(layout.path)),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=quotes),
         convert_options=pyarrow.csv.ConvertOptions(
             include_columns=columns, column_types=dict.fromkeys(columns, pyarrow.float64()), null_values=[]
         ),
@@ -159,7 +160,7 @@ def _read_with_pyarrow(layout: Layout, columns: Sequence[str]) -> np.ndarray:
 
 
 def _has_quotes(path: str) -> bool:
-    """Say whether a field may hold a line break. Only then pyarrow must be told, as it reads such a file slower."""
+    """Say whether a field may hold a line break: pyarrow must be told, and reads such a file slower."""
     import mmap
 
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
@@ -193,7 +194,7 @@ def _refuse(record: Record, layout: Layout, columns: Sequence[str], is_first: bo
     wrong = [name for name in columns if not _is_number(fields[name])]
     name, value = wrong[0], fields[wrong[0]]
     if not value.strip():
-        raise ValueError(f"{place} column {name!r} is empty, and k-means needs every value: fill it or drop the line.")
+        raise ValueError(f"{place} column {name!r} is empty; fill it, or drop the line.")
     if not is_first:
         raise ValueError(f"{place} column {name!r} holds {value!r}, which is not a finite number.")
     # Text from the first sample on: most likely a column of names, so all such columns are listed at once.

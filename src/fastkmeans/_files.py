@@ -36,8 +36,7 @@ class TableFile(NamedTuple):
 def read_table(path: str, columns: Sequence[str] | None = None, header: bool | None = None) -> TableFile:
     """Read the numeric columns of a .csv, .parquet or .npy file.
 
-    columns : the columns to use, in this order; all by default. Without names in the file: feature0,
-    feature1, ...
+    columns : the columns to use, in this order; all by default. Without names: feature0, feature1, ...
     header : for a CSV file, whether its first record holds names; None to decide by looking.
     Raises ValueError, naming file and place, for contents that cannot be clustered; OSError if it cannot be
     read; ImportError if .parquet needs pyarrow.
@@ -46,12 +45,13 @@ def read_table(path: str, columns: Sequence[str] | None = None, header: bool | N
     if suffix == ".csv":
         layout = _csv.read_layout(path, header)
         names = _choose(columns, layout.names, path)
-        return TableFile(path, _csv.read_values(layout, names), names, layout.names, layout.has_header, layout)
+        values = _csv.read_values(layout, names)
+        return TableFile(path, values, names, layout.names, layout.has_header, layout)
     return _read_parquet(path, columns) if suffix == ".parquet" else _read_npy(path, columns)
 
 
 def write_labelled(path: str, table: TableFile, labels: np.ndarray, name: str) -> None:
-    """Write the table with a column of labels to a .csv or .parquet file, or the labels alone to a .npy file."""
+    """Write the table and its labels to a .csv or .parquet file, or the labels alone to a .npy file."""
     source, target = (os.path.splitext(each)[1].lower() for each in (table.path, path))
     with whole_file(path) as temporary:
         if target == ".npy":
@@ -88,7 +88,7 @@ def whole_file(path: str) -> Iterator[str]:
 
 
 def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
-    """Raise ValueError now for what would fail after the work: wrong suffix, missing folder, no permission, ..."""
+    """Raise ValueError now for what would fail after the work: a wrong suffix, folder or permission."""
     suffix = _suffix(option, path, suffixes)
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
@@ -154,15 +154,18 @@ def _read_parquet(path: str, columns: Sequence[str] | None) -> TableFile:
     numeric = [field.name for field in table.schema if _holds_numbers(field.type)]
     if len(numeric) < len(names):
         others = ", ".join(repr(name) for name in names if name not in numeric)
-        way_out = f"choose numeric columns, for example --columns {','.join(numeric[: _csv.LISTED]) or 'A,B'}"
-        raise ValueError(f"{path} holds no numbers in {others}; {way_out}.")
+        example = ",".join(numeric[: _csv.LISTED]) or "A,B"
+        raise ValueError(
+            f"{path} holds no numbers in {others}; choose numeric columns, for example --columns {example}."
+        )
     return TableFile(path, as_matrix(table, name=path).values, names, all_names, True, None)
 
 
 def _holds_numbers(arrow_type: Any) -> bool:
     from pyarrow import types
 
-    return any(test(arrow_type) for test in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    return any(test(arrow_type) for test in tests)
 
 
 def _arrow_table(table: TableFile) -> Any:

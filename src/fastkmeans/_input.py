@@ -63,12 +63,11 @@ def is_table(X: Any) -> bool:
     if not any(base.__module__.partition(".")[0] in _TABLE_LIBRARIES for base in type(X).__mro__):
         return False
     import narwhals.stable.v2 as nw
+    from narwhals.exceptions import DuplicateError
 
-    if isinstance(X, (nw.DataFrame, nw.LazyFrame)):
-        return True
     try:
         return isinstance(nw.from_native(X, pass_through=True), (nw.DataFrame, nw.LazyFrame))
-    except nw.exceptions.DuplicateError:
+    except DuplicateError:
         return True
 
 
@@ -79,8 +78,8 @@ def as_matrix(X: Any, *, name: str = "X", dtype: Any = None) -> Matrix:
     name : what messages call X.
     dtype : float32 or float64 to convert to. By default float32 stays, float16 becomes float32, the rest
         float64; a table gives float32 only if all its columns are float32.
-    Returns Matrix. Values may be NaN or infinite (a null becomes NaN): compare the feature names with those of
-        fit first, then call check_finite.
+    Returns Matrix. Values may be NaN or infinite (a null becomes NaN): compare the feature names with those
+        of fit first, then call check_finite.
     Raises TypeError for a container that cannot be read, ValueError for a wrong shape or wrong contents.
     """
     wanted = None if dtype is None else np.dtype(dtype)
@@ -209,7 +208,7 @@ def frame_for_output(values: np.ndarray, columns: np.ndarray, kind: str, like: A
     """Return the output of a transform as a table of the library `kind` (one of OUTPUT_KINDS[1:]).
 
     values : (n_samples, len(columns)).
-    like : the table that was transformed, if it was one; its index is kept where both libraries have one.
+    like : what was transformed; if it is a table with an index and `kind` has one, that is kept.
     """
     import narwhals.stable.v2 as nw
 
@@ -219,7 +218,7 @@ def frame_for_output(values: np.ndarray, columns: np.ndarray, kind: str, like: A
     except ImportError as error:
         raise ImportError(f"set_output(transform={kind!r}) needs {kind}: pip install {kind}") from error
     table = frame.to_native()
-    if like is not None and nw.maybe_get_index(frame) is not None:
+    if is_table(like) and nw.maybe_get_index(frame) is not None:
         index = nw.maybe_get_index(_open_table(like, "the table"))
         if index is not None:
             table.index = index
@@ -336,10 +335,11 @@ def _where(values: np.ndarray, index: int, feature_names: np.ndarray | None) -> 
 def _open_table(X: Any, name: str) -> Any:
     """Wrap an eager table in narwhals."""
     import narwhals.stable.v2 as nw
+    from narwhals.exceptions import DuplicateError
 
     try:
         frame = nw.from_native(X)
-    except nw.exceptions.DuplicateError as error:
+    except DuplicateError as error:
         raise ValueError(
             f"{name} must have unique column names: rename or drop the repeated ones. {error}"
         ) from error

@@ -95,7 +95,7 @@ def _got(value: Any) -> str:
     return f"got {text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})."
 
 
-def _check_integer(name: str, value: Any, minimum: int, alternative: str = "") -> None:
+def check_integer(name: str, value: Any, minimum: int, alternative: str = "") -> None:
     rule = f"{name} must be {alternative}an integer >= {minimum}"
     if not _is_integer(value):
         raise TypeError(f"{rule}; {_got(value)}")
@@ -123,22 +123,22 @@ def _hint(value: str, known: Iterable[str]) -> str:
 
 
 def _check_count(name: str, value: Any) -> None:
-    _check_integer(name, value, 1)
+    check_integer(name, value, 1)
 
 
 def _check_n_init(name: str, value: Any) -> None:
     if not (isinstance(value, str) and value == "auto"):
-        _check_integer(name, value, 1, "'auto' or ")
+        check_integer(name, value, 1, "'auto' or ")
 
 
 def _check_n_threads(name: str, value: Any) -> None:
     if value is not None:
-        _check_integer(name, value, 1, "None or ")
+        check_integer(name, value, 1, "None or ")
 
 
 def _check_verbose(name: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool_)):
-        _check_integer(name, value, 0, "a bool or ")
+        check_integer(name, value, 0, "a bool or ")
 
 
 def _check_bool(name: str, value: Any) -> None:

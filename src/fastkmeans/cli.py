@@ -12,18 +12,26 @@ import sys
 import warnings
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from . import __version__
-from ._files import TABLE_SUFFIXES, TableFile, check_output, read_table, whole_file, write_columns, write_labelled
+from ._arguments import FAILED, make_parser
+from ._files import (
+    TABLE_SUFFIXES,
+    TableFile,
+    check_output,
+    read_table,
+    whole_file,
+    write_columns,
+    write_labelled,
+)
 
-FAILED = 2
 INTERRUPTED = 130
-
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 COLUMN_SUFFIXES = (".csv", ".parquet")
+MODEL_SUFFIXES = (".npz",)
 PICTURE_DPI = 144
 
 AUTO_MAX_K = 10
@@ -52,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     try:
-        args = _parser().parse_args(argv)
+        args = make_parser().parse_args(argv)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
-            args.run(args)
+            COMMANDS[args.command](args)
         for warning in caught:
             _say_on_stderr(f"fastkmeans: warning: {warning.message}")
         sys.stdout.flush()
@@ -85,81 +93,6 @@ def _say_on_stderr(message: str) -> None:
     print(" ".join(message.split()), file=sys.stderr)
 
 
-class _Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(FAILED, f"fastkmeans: error: {message} (see {self.prog} --help)\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fastkmeans", description="Exact k-means clustering of a table, fast.")
-    parser.add_argument("--version", action="version", version=f"fastkmeans {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    fit = commands.add_parser("fit", help="cluster the rows of a table")
-    _add_table(fit)
-    fit.add_argument("-k", "--n-clusters", required=True, type=_number_or_auto, metavar="K", help="number of clusters, or auto")
-    fit.add_argument("--output", metavar="FILE", help="the table with a column of labels (.csv, .parquet; .npy: labels)")
-    fit.add_argument("--label-name", default="labels", metavar="NAME", help="name of that column (default: labels)")
-    fit.add_argument("--centers", metavar="FILE", help="label, size and center of each cluster (.csv, .parquet)")
-    fit.add_argument("--plot", metavar="FILE", help="a picture of the clusters (.png, .svg, .pdf)")
-    fit.add_argument("--save", metavar="FILE", help="the model, for fastkmeans predict (.npz)")
-    _add_kmeans(fit)
-    fit.set_defaults(run=_fit)
-
-    elbow = commands.add_parser("elbow", help="try several numbers of clusters")
-    _add_table(elbow)
-    elbow.add_argument("-k", "--k", default="1:10", metavar="FIRST:LAST", help="numbers to try (default: 1:10)")
-    elbow.add_argument("--output", metavar="FILE", help="the curve as a table (.csv, .parquet)")
-    elbow.add_argument("--plot", metavar="FILE", help="a picture of the curve (.png, .svg, .pdf)")
-    _add_kmeans(elbow)
-    elbow.set_defaults(run=_elbow)
-
-    predict = commands.add_parser("predict", help="label the rows of a table with a saved model")
-    _add_table(predict)
-    predict.add_argument("--model", required=True, metavar="FILE", help="what fastkmeans fit --save wrote (.npz)")
-    predict.add_argument("--output", required=True, metavar="FILE", help="as for fit (.csv, .parquet, .npy)")
-    predict.add_argument("--label-name", default="labels", metavar="NAME", help="name of the column (default: labels)")
-    predict.add_argument("--quiet", action="store_true", help="print nothing")
-    predict.set_defaults(run=_predict)
-
-    info = commands.add_parser("info", help="version, instruction set and threads of this installation")
-    info.set_defaults(run=_info)
-    return parser
-
-
-def _add_table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", metavar="TABLE", help="a .csv, .parquet or .npy file, one sample per row")
-    parser.add_argument("--columns", type=_names, metavar="A,B,...", help="the columns to use (default: all)")
-    parser.add_argument(
-        "--header", action=argparse.BooleanOptionalAction, help="whether a .csv starts with names (default: look)"
-    )
-
-
-def _add_kmeans(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the random starts (default: 0)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads to use (default: all this process may use)")
-    parser.add_argument("--n-init", type=_number_or_auto, default="auto", metavar="N", help="starts to choose the best of")
-    parser.add_argument("--max-iter", type=int, default=300, metavar="N", help="most iterations (default: 300)")
-    parser.add_argument("--tol", type=float, default=1e-4, metavar="X", help="stop when centers move less (default: 1e-4)")
-    parser.add_argument(
-        "--init", default="k-means++", choices=("k-means++", "random", "random-partition"), help="how to start"
-    )
-    parser.add_argument("--quiet", action="store_true", help="print nothing")
-
-
-def _number_or_auto(text: str) -> int | str:
-    try:
-        return text if text == "auto" else int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number or auto; got {text!r}") from None
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
-
-
 def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "init": args.init,
@@ -172,7 +105,9 @@ def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    _check_outputs(args, output=TABLE_SUFFIXES, centers=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES, save=(".npz",))
+    _check_outputs(
+        args, output=TABLE_SUFFIXES, centers=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES, save=MODEL_SUFFIXES
+    )
     from .kmeans import KMeans
 
     table = read_table(args.table, args.columns, args.header)
@@ -203,10 +138,10 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: Any, sizes: np
         from .plot import plot_clusters
 
         names = table.names if table.named else None
-        _save_picture(plot_clusters(table.values, model.labels_, model.cluster_centers_, feature_names=names), args.plot)
+        ax = plot_clusters(table.values, model.labels_, model.cluster_centers_, feature_names=names)
+        _save_picture(ax, args.plot)
     if args.save:
-        with whole_file(args.save) as temporary:
-            model.save(temporary)
+        model.save(args.save)
 
 
 def _choose_k(table: TableFile, args: argparse.Namespace) -> int:
@@ -242,7 +177,9 @@ def _elbow(args: argparse.Namespace) -> None:
 
 def _predict(args: argparse.Namespace) -> None:
     _check_outputs(args, output=TABLE_SUFFIXES)
-    model = _load_model(args.model)
+    from .kmeans import KMeans
+
+    model = KMeans.load(args.model)
     # Columns are matched by name here, so predict gets a plain array and has no names to compare.
     names = model.__dict__.pop("feature_names_in_", None)
     columns = args.columns or (None if names is None or args.table.lower().endswith(".npy") else list(names))
@@ -252,22 +189,8 @@ def _predict(args: argparse.Namespace) -> None:
     write_labelled(args.output, table, labels, args.label_name)
     if not args.quiet:
         print(_heading(table))
-        print(f"{len(np.unique(labels))} of {len(model.cluster_centers_)} clusters used; labels in {args.output}")
-
-
-def _load_model(path: str) -> Any:
-    from zipfile import is_zipfile
-
-    from .kmeans import KMeans
-
-    with open(path, "rb") as file:  # a missing file is another mistake than a wrong one
-        is_npz = is_zipfile(file)
-    try:
-        if is_npz:
-            return KMeans.load(path)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"--model: {path} lacks what a fastkmeans model holds: {error}.") from error
-    raise ValueError(f"--model: {path} is not a model that fastkmeans saved (.npz).")
+        used, known = len(np.unique(labels)), len(model.cluster_centers_)
+        print(f"{used} of {known} clusters used; labels in {args.output}")
 
 
 def _info(_: argparse.Namespace) -> None:
@@ -294,7 +217,7 @@ def _info(_: argparse.Namespace) -> None:
 
 
 def _check_outputs(args: argparse.Namespace, **suffixes: Sequence[str]) -> None:
-    """Refuse, before any work, an output that could not be written or that would overwrite another file in use."""
+    """Refuse, before any work, an output that could not be written or that would overwrite a file in use."""
     in_use = {os.path.realpath(args.table): "TABLE"}
     for name, allowed in suffixes.items():
         path = getattr(args, name)
@@ -331,16 +254,22 @@ def _heading(table: TableFile) -> str:
 
 
 def _print_fit(table: TableFile, model: Any, sizes: np.ndarray, seconds: float) -> None:
-    print(_heading(table))
     ended = "converged" if model.converged_ else "not converged"
-    n_clusters = len(sizes)
-    print(f"{n_clusters} clusters, inertia {model.inertia_:.6g}, {model.n_iter_} iterations, {ended}, {seconds:.3g} s")
-    shown = table.names[:SHOWN_FEATURES]
-    widths = [max(12, len(name)) for name in shown]
-    print("  ".join(["label", f"{'size':>9}", *(f"{name:>{width}}" for name, width in zip(shown, widths, strict=True))]))
-    for label in range(min(n_clusters, SHOWN_CLUSTERS)):
-        center = model.cluster_centers_[label, : len(shown)]
-        numbers = (f"{value:>{width}.5g}" for value, width in zip(center, widths, strict=True))
-        print("  ".join([f"{label:>5}", f"{sizes[label]:>9,}", *numbers]))
-    if n_clusters > SHOWN_CLUSTERS:
-        print(f"... and {n_clusters - SHOWN_CLUSTERS} more; --centers FILE writes all")
+    print(_heading(table))
+    print(f"{len(sizes)} clusters, inertia {model.inertia_:.6g}")
+    print(f"{ended} after {model.n_iter_} iterations, {seconds:.3g} s")
+    names = table.names[:SHOWN_FEATURES]
+    widths = [5, 9, *(max(12, len(name)) for name in names)]
+    _print_row(["label", "size", *names], widths)
+    for label in range(min(len(sizes), SHOWN_CLUSTERS)):
+        center = model.cluster_centers_[label, : len(names)]
+        _print_row([str(label), f"{sizes[label]:,}", *(f"{value:.5g}" for value in center)], widths)
+    if len(sizes) > SHOWN_CLUSTERS:
+        print(f"... and {len(sizes) - SHOWN_CLUSTERS} more; --centers FILE writes all")
+
+
+def _print_row(cells: list[str], widths: list[int]) -> None:
+    print("  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+
+
+COMMANDS = {"fit": _fit, "elbow": _elbow, "predict": _predict, "info": _info}

@@ -10,7 +10,7 @@ import numpy as np
 from ._algorithms import ALGORITHMS, choose_algorithm
 from ._core import distances, samples
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
-from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite, find_unusable
+from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
 from ._params import check_n_clusters, check_params, check_random_state
 from ._seeding import initial_centers
@@ -19,6 +19,8 @@ from .engines.local import Description, LocalEngine, describe, inertia_of
 
 # Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1}
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class KMeans(Estimator):
@@ -169,8 +171,6 @@ class KMeans(Estimator):
         n_threads = effective_n_threads(self.n_threads, float(values.size))
         _check_values(matrix, n_threads)
         description = describe(values, weights, n_threads)
-        if not description.max_abs.max() <= MAGNITUDE_LIMIT:
-            check_finite(values, "X", matrix.feature_names)
         self._keep(self._best_run(values, weights, description), matrix)
         return self
 
@@ -471,10 +471,9 @@ class KMeans(Estimator):
 def _check_values(matrix: Matrix, n_threads: int) -> None:
     """Refuse NaN, infinities, and what float64 cannot square; the compiled pass is for the usual, clean case."""
     values = matrix.values
-    if values.dtype.itemsize == 8:
+    limit = _FLOAT32_MAX if values.dtype.itemsize == 4 else MAGNITUDE_LIMIT
+    if samples.has_unusable(values, limit, n_threads):
         check_finite(values, "X", matrix.feature_names)
-    elif samples.has_non_finite(values, n_threads):
-        check_finite(values, "X", matrix.feature_names, find=find_unusable)
 
 
 def k_means(

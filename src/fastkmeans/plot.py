@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from .sweep import ElbowResult
 
-# Ten colours that stay apart with the common kinds of colour blindness: Petroff, "Accessible color sequences for data
-# visualization", 2021, arXiv:2107.02270.
+# Ten colours that stay apart with the common kinds of colour blindness.
+# Petroff, "Accessible color sequences for data visualization", 2021, arXiv:2107.02270.
 COLORS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 INK = "#1a1a1a"
 ACCENT = "#bd1f01"
@@ -168,25 +169,28 @@ def require_matplotlib() -> None:
 
 def _mark_elbow(ax: Axes, best_k: int, inertia: float) -> None:
     ax.axvline(best_k, color=ACCENT, linestyle="--", linewidth=1.3)
-    ax.plot([best_k], [inertia], color=ACCENT, marker="o", markersize=13, markerfacecolor="none", markeredgewidth=2.2)
-    ax.annotate(
-        f"k = {best_k}", (best_k, inertia), xytext=(14, 22), textcoords="offset points", color=ACCENT,
-        fontsize=13, fontweight="bold",
-    )  # fmt: skip
+    ring = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2}
+    ax.plot([best_k], [inertia], color=ACCENT, **ring)
+    style = {"color": ACCENT, "fontsize": 13, "fontweight": "bold"}
+    ax.annotate(f"k = {best_k}", (best_k, inertia), xytext=(14, 22), textcoords="offset points", **style)
     ax.set_title(f"elbow at k = {best_k}")
 
 
-def _flatten(samples: np.ndarray, stars: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return the samples and the centers in the two dimensions of the picture, and a name for each dimension."""
+def _flatten(
+    samples: np.ndarray, stars: np.ndarray, names: list[str]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the samples and the centers in the two dimensions of the picture, and a name for each."""
     n_features = samples.shape[1]
     if n_features == 1:
         heights = np.random.default_rng(0).uniform(-1, 1, size=(len(samples), 1))
-        return np.hstack([samples, heights]), np.hstack([stars, np.zeros_like(stars)]), [names[0], "random height"]
+        level = np.zeros_like(stars)
+        return np.hstack([samples, heights]), np.hstack([stars, level]), [names[0], "random height"]
     if n_features == 2:
         return samples, stars, names
     mean = samples.mean(axis=0)
     axes, shares = _principal_plane(samples[:PLANE_SAMPLES] - mean)
-    axis_names = [f"principal axis {a} ({100 * share:.0f} % of variance)" for a, share in enumerate(shares, start=1)]
+    percent = 100 * shares
+    axis_names = [f"principal axis {a + 1} ({percent[a]:.0f} % of variance)" for a in range(2)]
     return (samples - mean) @ axes, (stars - mean) @ axes, axis_names
 
 
@@ -213,7 +217,7 @@ def _draw_lots(n_samples: int, max_points: int) -> np.ndarray:
 
 
 def _cluster_colors(n_clusters: int) -> list[Any]:
-    """Return a colour per cluster: ten named ones, or as many as needed from an even, colour-blind-safe map."""
+    """Return a colour per cluster: up to ten from the list, more from a perceptually even map."""
     if n_clusters <= len(COLORS):
         return list(COLORS[:n_clusters])
     from matplotlib import colormaps
@@ -241,10 +245,11 @@ def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
         linewidths=1.4 if few else 1.0, zorder=3, label="centers",
     )  # fmt: skip
     if few:  # the number beside the star tells clusters apart without any colour
-        for label, (x, y) in enumerate(star_xy):
+        style = {"color": INK, "fontweight": "bold", "zorder": 4}
+        halo = [withStroke(linewidth=3, foreground="white")]
+        for label, place in enumerate(star_xy):
             ax.annotate(
-                str(label), (x, y), xytext=(9, 7), textcoords="offset points", color=INK, fontweight="bold", zorder=4,
-                path_effects=[withStroke(linewidth=3, foreground="white")],
+                str(label), place, xytext=(9, 7), textcoords="offset points", path_effects=halo, **style
             )  # fmt: skip
 
 
@@ -287,7 +292,7 @@ def _declutter(ax: Axes) -> None:
 
 
 def _axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return `ax`, or the axes of a new figure: pyplot's if the caller has imported it, so that notebooks show it."""
+    """Return `ax`, or the axes of a new figure: pyplot's if that is loaded, so that notebooks show it."""
     if ax is not None:
         return ax
     pyplot = sys.modules.get("matplotlib.pyplot")
@@ -309,9 +314,9 @@ def _check_labels(labels: Any, n_samples: int) -> np.ndarray:
             "Pass the labels_ of a model fitted on this X, or model.predict(X)."
         )
     if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels must be whole numbers; got dtype {labels.dtype}. Pass the labels_ of a model.")
+        raise ValueError(f"labels must be whole numbers; got dtype {labels.dtype}. Pass a model's labels_.")
     if labels.min() < 0:
-        raise ValueError(f"labels must be 0 or above; got {labels.min()}. Leave samples without a cluster out of X.")
+        raise ValueError(f"labels must be 0 or above; got {labels.min()}. Leave such samples out of X.")
     return labels
 
 

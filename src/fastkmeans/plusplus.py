@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._input import as_matrix, as_weights, check_finite
-from ._params import _check_integer, check_n_clusters, check_random_state
+from ._params import check_integer, check_n_clusters, check_random_state
 from ._seeding import plusplus_rows
 
 
@@ -64,13 +64,14 @@ def kmeans_plusplus(
     >>> sorted(centers.ravel().tolist())
     [0.0, 9.0]
     """
-    values = as_matrix(X).values
-    check_finite(values)
+    matrix = as_matrix(X)
+    values = matrix.values
+    check_finite(values, "X", matrix.feature_names)
     weights = as_weights(sample_weight, len(values))
-    _check_integer("n_clusters", n_clusters, 1)
+    check_integer("n_clusters", n_clusters, 1)
     check_n_clusters(n_clusters, len(values))
     if n_local_trials is not None:
-        _check_integer("n_local_trials", n_local_trials, 1, "None or ")
+        check_integer("n_local_trials", n_local_trials, 1, "None or ")
     if x_squared_norms is not None and np.shape(x_squared_norms) != (len(values),):
         raise ValueError(
             f"The length of x_squared_norms {np.shape(x_squared_norms)} should be equal to the length of n_samples "

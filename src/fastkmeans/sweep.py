@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MIN_KNEE_DISTANCE = 0.05
-"""Shortest distance to the chord that counts as a knee. Structureless samples (normal, uniform, heavy-tailed; 1 to 20
-features) stay below 0.03, clusters four standard deviations apart reach 0.10: tests/test_sweep.py repeats
-both."""
+"""Shortest distance to the chord that counts as a knee. Structureless samples (normal, uniform, heavy-tailed;
+1 to 20 features) stay below 0.03, clusters four standard deviations apart reach 0.10: tests/test_sweep.py
+repeats both."""
 
 ZERO_INERTIA = 1e-12
 """An inertia at most this part of the first one is rounding error: every sample lies on a center."""
 
 WARM_START_SAMPLES = 65_536
-"""So many samples are searched for the farthest one, which bounds the time and memory that a warm start adds."""
+"""So many samples are searched for the farthest one, which bounds the time and memory of a warm start."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
@@ -44,6 +44,19 @@ class ElbowResult:
         Wall-clock time spent on each ``k``, all starts together.
     best_k : int or None
         The knee of the curve, or None when it has none. :func:`elbow` states the rule.
+
+    Examples
+    --------
+    >>> from fastkmeans import elbow
+    >>> result = elbow([[0.0], [2.0], [20.0], [22.0], [40.0], [42.0]], k=4, random_state=3)
+    >>> result.best_k
+    3
+    >>> for k, inertia in result:
+    ...     print(k, round(inertia))
+    1 1606
+    2 406
+    3 6
+    4 4
     """
 
     k: np.ndarray
@@ -115,8 +128,8 @@ def elbow(
     plus the samples farthest from them; the lower inertia is kept. So the curve never rises, and one unlucky
     start does not bend it where the samples do not.
 
-    **The rule.** Put ``log k`` on one axis and ``log inertia`` on the other and scale both to run from 0 to
-    1. The knee is the ``k`` farthest below the chord, the straight line from the first ``k`` to the last;
+    **The rule.** Put ``log k`` on one axis and ``log inertia`` on the other, both scaled to the range 0..1.
+    The knee is the ``k`` farthest below the chord, the straight line from the first ``k`` to the last;
     ``best_k`` is None when that distance, ``1 - x - y``, is under 0.05 everywhere. Logarithms matter: without
     clusters in the samples the inertia falls like a power of ``k``, which is a straight line on these axes
     and has no knee, but looks like an elbow on plain ones. An inertia of zero counts as 1e-12 of the first;
@@ -176,7 +189,7 @@ def elbow(
         previous, model = model, KMeans(n_clusters, **params).fit(values, sample_weight=weights)
         if previous is not None:
             model = _best_of_warm_start(model, previous, values, weights, params)
-        # k - 1 centers and any k-th one are never worse than k - 1 centers: what is left to cut off is rounding.
+        # k - 1 centers and any k-th one are never worse than k - 1 centers: what is cut off here is rounding.
         inertia.append(min([model.inertia_, *inertia[-1:]]))
         n_iter.append(model.n_iter_)
         seconds.append(perf_counter() - start)
@@ -210,7 +223,7 @@ def _knee(k: np.ndarray, inertia: np.ndarray) -> int | None:
 def _best_of_warm_start(
     fresh: KMeans, previous: KMeans, values: np.ndarray, weights: np.ndarray | None, params: dict[str, Any]
 ) -> KMeans:
-    """Return the better of `fresh` and a fit that starts from the centers of `previous` plus the farthest samples."""
+    """Return the better of `fresh` and a fit from the centers of `previous` plus the farthest samples."""
     n_clusters = len(fresh.cluster_centers_)
     init = _add_farthest(previous.cluster_centers_, n_clusters, values, previous.labels_, weights)
     if init is None:
@@ -252,8 +265,8 @@ def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:
     init = kmeans_params.get("init", "k-means++")
     if not (isinstance(init, str) or callable(init)):
         raise ValueError(
-            "init cannot be an array here, because each k needs another number of centers; pass a name such as "
-            "'k-means++', or a callable."
+            "init cannot be an array here, because each k needs another number of centers; pass a name such "
+            "as 'k-means++', or a callable."
         )
 
 
@@ -278,7 +291,7 @@ def _expand(k: int | str | Iterable[int]) -> Iterable[Any]:
             return range(int(first), int(last) + 1) if colon else range(1, int(k) + 1)
         except ValueError:
             raise ValueError(f"k must look like '1:10' or '10' when it is text; got {k!r}.") from None
-    if isinstance(k, Iterable) and np.ndim(k) > 0:
+    if isinstance(k, Iterable) and getattr(k, "ndim", 1):
         return k
     return range(1, _whole_number(k) + 1)
 

@@ -25,6 +25,14 @@ class ClusteredTable(NamedTuple):
         One row a cluster: its label, its size (number of rows) and its center.
     model : KMeans
         The fitted estimator, for ``predict``, ``save`` and the rest.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fastkmeans import cluster
+    >>> table, centers, model = cluster(pd.DataFrame({"x": [0.0, 1.0, 8.0, 9.0]}), 2, random_state=4)
+    >>> sorted(centers["size"])
+    [2, 2]
     """
 
     table: Any
@@ -83,10 +91,10 @@ def cluster(
     """
     if not is_table(df):
         raise TypeError(
-            f"cluster() needs a DataFrame; got {type(df).__name__}. For an array use KMeans(n_clusters).fit(X)."
+            f"cluster() needs a DataFrame; got {type(df).__name__}. For an array use KMeans(...).fit(X)."
         )
     if not hasattr(df, "shape"):
-        raise TypeError(f"cluster() needs a table that is loaded; got a lazy {type(df).__name__}: collect() it first.")
+        raise TypeError(f"cluster() needs a loaded table; got a {type(df).__name__}: collect() it first.")
     features = df if columns is None else _select(df, columns)
     names = _column_names(features)
     _check_new_names(names, _column_names(df), column_name)
@@ -109,7 +117,7 @@ def _elbow_or_error(features: Any, sample_weight: Any, kmeans_params: dict[str, 
     best_k = elbow(features, k, sample_weight=sample_weight, **kmeans_params).best_k
     if best_k is None:
         raise ValueError(
-            f"n_clusters='auto' found no elbow between 1 and {k}; pass a number. elbow(df).plot() shows the curve."
+            f"n_clusters='auto' found no elbow between 1 and {k}; pass a number. elbow(df).plot() shows why."
         )
     return best_k
 
@@ -117,7 +125,7 @@ def _elbow_or_error(features: Any, sample_weight: Any, kmeans_params: dict[str, 
 def _select(df: Any, columns: Sequence[str]) -> Any:
     """Return the table with these columns only, whatever its library."""
     if isinstance(columns, str):
-        raise TypeError(f"columns must be a list of column names; got the text {columns!r}, so pass [{columns!r}].")
+        raise TypeError(f"columns must be a list of names; got the text {columns!r}. Pass [{columns!r}].")
     known = _column_names(df)
     for column in columns:
         if column not in known:
@@ -133,7 +141,7 @@ def _column_names(df: Any) -> list[Any]:
 def _check_new_names(features: list[Any], columns: list[Any], column_name: str) -> None:
     if column_name in columns:
         raise ValueError(
-            f"column_name={column_name!r} is already a column of the table; pass another name or drop that column."
+            f"column_name={column_name!r} is already a column of the table; pass another or drop that one."
         )
     if "size" in (*features, column_name):
-        raise ValueError("The table of centers has a column 'size' of its own; rename yours before clustering.")
+        raise ValueError("The table of centers has a column 'size' of its own; rename yours first.")

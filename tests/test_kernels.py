@@ -1,0 +1,127 @@
+"""Every kernel of every instruction set that this CPU runs, at the sizes where vectors, tiles, panels and blocks end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+
+from fastkmeans._core import distances, lloyd, runtime, samples, seeding
+
+N_FEATURES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 100, 129, 300]
+
+
+@pytest.fixture(params=runtime.isas(), autouse=True)
+def isa(request):
+    """Run the test under each instruction set, and give the one in use back."""
+    before = runtime.isa()
+    runtime.use_isa(request.param)
+    yield request.param
+    runtime.use_isa(before)
+
+
+def tail_sizes():
+    """Sizes around the tile and the panel of the instruction set in use."""
+    _, tile_samples, tile_centers = runtime.tile()
+    n_samples = [1, tile_samples - 1, tile_samples, tile_samples + 1, 3 * tile_samples + 2, 1025]
+    n_clusters = [1, 2, tile_centers - 1, tile_centers, tile_centers + 1, 3 * tile_centers + 2]
+    return sorted({*n_samples} - {0}), sorted({*n_clusters} - {0})
+
+
+@pytest.mark.parametrize("n_features", N_FEATURES)
+def test_labels_are_the_nearest_centers_at_every_tail(n_features, real, rng):
+    all_n_samples, all_n_clusters = tail_sizes()
+    for n_samples in all_n_samples:
+        for n_clusters in all_n_clusters:
+            # Few distinct values make ties and near-ties, an offset makes float32 lose digits.
+            X = (rng.integers(-2, 3, size=(n_samples, n_features)) / 7 + rng.choice([0, 1000])).astype(real)
+            centers = X[rng.integers(n_samples, size=n_clusters)].astype(np.float64)
+            centers += rng.normal(scale=0.1, size=centers.shape) * rng.integers(2)
+            labels = np.empty(n_samples, np.int32)
+            distances.nearest(X, centers, labels, 2)
+            np.testing.assert_array_equal(labels, reference.nearest(X, centers))
+
+
+@pytest.mark.parametrize("n_features", N_FEATURES)
+def test_distances_are_those_of_numpy_bit_for_bit(n_features, real, rng):
+    X = rng.normal(size=(70, n_features)).astype(real)
+    centers = rng.normal(size=(9, n_features))
+    expected = np.stack([((X.astype(np.float64) - c) ** 2).sum(axis=1) for c in centers], axis=1)
+    labels = expected.argmin(axis=1).astype(np.int32)
+    own = np.empty(len(X))
+    distances.own_sq_distances(X, centers, labels, own, 2)
+    np.testing.assert_array_equal(own, expected[np.arange(len(X)), labels])
+    found = np.empty((len(X), 9))
+    distances.pairwise(X, centers, found, 2)
+    np.testing.assert_allclose(found, np.sqrt(expected), rtol=1e-15)
+    np.testing.assert_array_equal(found.argmin(axis=1), labels)
+
+
+@pytest.mark.parametrize("n_features", N_FEATURES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_follow_the_labels_without_a_trace(n_features, weighted, real, rng):
+    """However the labels moved, the sums are those of the labels now, in the bits of a fresh start."""
+    n_samples, n_clusters = 1500, 11
+    X = (rng.normal(size=(n_samples, n_features)) * 10.0 ** rng.integers(-6, 6, size=n_features)).astype(real)
+    weights = rng.uniform(size=n_samples) if weighted else None
+    max_abs = np.abs(X).max(axis=0).astype(np.float64)
+    max_weight = weights.max() if weighted else 1.0
+    moved = lloyd.LloydState(X, weights, max_abs, max_weight, n_clusters, 3)
+    for _ in range(4):
+        centers = X[rng.integers(n_samples, size=n_clusters)].astype(np.float64)
+        moved.step(centers)
+    fresh = lloyd.LloydState(X, weights, max_abs, max_weight, n_clusters, 1)
+    assert fresh.step(centers) == n_samples
+    np.testing.assert_array_equal(moved.labels, fresh.labels)
+    assert moved.sums.tobytes() == fresh.sums.tobytes()
+    expected = np.zeros((n_clusters, n_features + 1))
+    ones = np.ones(n_samples) if weights is None else weights
+    np.add.at(expected, fresh.labels, np.c_[X * ones[:, None].astype(np.float64), ones])
+    np.testing.assert_allclose(fresh.sums.sum(axis=1), expected, rtol=1e-9, atol=1e-12 * max_abs.max() * n_samples)
+
+
+@pytest.mark.parametrize("n_features", N_FEATURES)
+def test_samples_are_described_as_numpy_describes_them(n_features, real, rng):
+    for n_samples in [1, 2, 63, 64, 65, 700]:
+        X = (rng.normal(size=(n_samples, n_features)) + 50).astype(real)
+        described = np.empty((-(-n_samples // 256), 3, n_features))
+        samples.describe_blocks(X, 256, described, 2)
+        for b, (max_abs, mean, m2) in enumerate(described):
+            block = X[256 * b:256 * (b + 1)].astype(np.float64)
+            np.testing.assert_array_equal(max_abs, np.abs(block).max(axis=0))
+            np.testing.assert_allclose(mean, block.mean(axis=0), rtol=1e-13)
+            np.testing.assert_allclose(m2, block.var(axis=0) * len(block), rtol=1e-9, atol=1e-18)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_unusable_value_is_found_wherever_it_is(value, real, rng):
+    X = rng.normal(size=(53, 3)).astype(real)
+    assert not samples.has_unusable(X, 1e30, 1)
+    for i in range(X.size):
+        spoiled = X.copy()
+        spoiled.flat[i] = value
+        assert samples.has_unusable(spoiled, 1e30, 1)
+
+
+@pytest.mark.parametrize("n_features", N_FEATURES)
+def test_potentials_of_candidates_are_sums_of_least_distances(n_features, real, rng):
+    n_samples = 4096 + 97
+    X = rng.normal(size=(n_samples, n_features)).astype(real)
+    weights = rng.uniform(size=n_samples)
+    min_sq, potentials = np.full(n_samples, np.inf), np.empty(2)
+    seeding.accept_candidate(X, X[3], 0.5, weights, min_sq, potentials, 2)
+    expected = 0.25 * ((X.astype(np.float64) - X[3]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(min_sq, expected, rtol=1e-5 if real.itemsize == 4 else 1e-13)
+    assert min_sq[3] == 0.0
+    np.testing.assert_allclose(potentials.sum(), (weights * expected).sum(), rtol=1e-5)
+    rows = rng.integers(n_samples, size=3)
+    of_candidates = np.empty((2, 3))
+    seeding.candidate_potentials(X, X[rows], 0.5, min_sq, weights, of_candidates, 2)
+    for potential, row in zip(of_candidates.sum(axis=0), rows, strict=True):
+        lowered = np.minimum(expected, 0.25 * ((X.astype(np.float64) - X[row]) ** 2).sum(axis=1))
+        np.testing.assert_allclose(potential, (weights * lowered).sum(), rtol=1e-5)
+
+
+def test_an_unknown_instruction_set_is_refused():
+    with pytest.raises(ValueError, match="isa must be one of .*'v9'"):
+        runtime.use_isa("v9")

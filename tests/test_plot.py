@@ -1,0 +1,294 @@
+"""Pictures: what is in them, and that drawing them leaves no trace."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import combinations
+from time import perf_counter
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+
+from fastkmeans import KMeans, elbow, plot_clusters, plot_elbow
+from fastkmeans.plot import COLORS
+
+
+@pytest.fixture
+def draw(blobs, seed):
+    """Maker of a picture of blobs, with what went into it."""
+
+    def make(n_samples, n_features, n_clusters, **arguments):
+        X, _ = blobs(n_samples, n_features, n_clusters, np.float64)
+        model = KMeans(n_clusters, random_state=seed).fit(X)
+        return plot_clusters(X, model.labels_, model.cluster_centers_, **arguments), X, model
+
+    return make
+
+
+def collection(ax, label):
+    (found,) = [each for each in ax.collections if each.get_label() == label]
+    return found
+
+
+def legend_texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def is_star(paths):
+    star = MarkerStyle("*")
+    expected = star.get_path().transformed(star.get_transform())
+    return all(np.allclose(path.vertices, expected.vertices) for path in paths)
+
+
+# ---------------------------------------------------------------- clusters
+
+
+def test_two_features_are_drawn_as_they_are(draw):
+    ax, X, model = draw(120, 2, 3)
+    assert np.array_equal(collection(ax, "samples").get_offsets(), X)
+    assert np.allclose(collection(ax, "centers").get_offsets(), model.cluster_centers_)
+    assert ax.get_title() == ""
+
+
+def test_centers_are_numbered_stars(draw):
+    ax, _, model = draw(120, 2, 3)
+    assert is_star(collection(ax, "centers").get_paths())
+    assert [(text.get_text(), text.xy) for text in ax.texts] == [
+        (str(label), pytest.approx(center)) for label, center in enumerate(model.cluster_centers_)
+    ]
+
+
+def test_samples_of_one_cluster_share_a_colour_of_their_own(draw):
+    ax, _, model = draw(120, 2, 3)
+    colors = collection(ax, "samples").get_facecolors()[:, :3]
+    for label in range(3):
+        assert np.allclose(colors[model.labels_ == label], to_rgb(COLORS[label]))
+
+
+def test_the_legend_names_every_cluster_its_size_and_the_star(draw):
+    ax, _, model = draw(120, 2, 3)
+    sizes = np.bincount(model.labels_)
+    assert legend_texts(ax) == [*(f"cluster {label} ({sizes[label]})" for label in range(3)), "center"]
+    assert ax.get_legend().legend_handles[-1].get_marker() == "*"
+
+
+def test_axes_are_named_after_the_features(rng):
+    X = pd.DataFrame({"length (cm)": rng.normal(size=9), "width (cm)": rng.normal(size=9)})
+    labels = [0, 1, 2] * 3
+    ax = plot_clusters(X, labels)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("length (cm)", "width (cm)")
+    ax = plot_clusters(X, labels, feature_names=["a", "b"])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("a", "b")
+    ax = plot_clusters(X.to_numpy(), labels)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("feature 0", "feature 1")
+    assert legend_texts(ax) == ["cluster 0 (3)", "cluster 1 (3)", "cluster 2 (3)"]
+
+
+def test_one_feature_is_drawn_along_a_line(draw):
+    ax, X, model = draw(90, 1, 3, feature_names=["weight (kg)"])
+    assert np.array_equal(collection(ax, "samples").get_offsets()[:, 0], X[:, 0])
+    assert np.array_equal(collection(ax, "centers").get_offsets()[:, 1], np.zeros(3))
+    assert ax.get_xlabel() == "weight (kg)"
+    assert ax.get_yticks().size == 0
+
+
+def test_more_features_are_projected_on_the_principal_plane(rng):
+    spread = np.array([10.0, 5.0, 1.0, 0.1, 0.1])
+    turn, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+    X = (rng.normal(size=(1500, 5)) * spread) @ turn + 100
+    ax = plot_clusters(X, np.zeros(1500, dtype=int), X[:1])
+    shown = np.asarray(collection(ax, "samples").get_offsets())
+    variance = shown.var(axis=0) / X.var(axis=0).sum()
+    percent = [f"{100 * share:.0f} %" for share in variance]
+    assert ax.get_xlabel() == f"principal axis 1 ({percent[0]} of variance)"
+    assert ax.get_ylabel() == f"principal axis 2 ({percent[1]} of variance)"
+    # Nothing is stretched: the plane's part of every distance to a sample is kept.
+    assert np.allclose(collection(ax, "centers").get_offsets(), shown[:1])
+    assert variance.sum() > 0.98
+
+
+def test_the_picture_does_not_flip_between_calls(rng):
+    X, labels = rng.normal(size=(50, 4)), np.zeros(50, dtype=int)
+    first, second = (collection(plot_clusters(samples, labels), "samples") for samples in (X, X[::-1]))
+    assert np.allclose(first.get_offsets(), second.get_offsets()[::-1])
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 5), (3, 1)])
+def test_tiny_inputs_are_drawn(shape, rng):
+    ax = plot_clusters(rng.normal(size=shape), np.arange(shape[0]))
+    assert len(collection(ax, "samples").get_offsets()) == shape[0]
+
+
+def test_constant_samples_are_drawn():
+    ax = plot_clusters(np.ones((5, 3)), np.zeros(5, dtype=int), np.ones((1, 3)))
+    assert ax.get_xlabel() == "principal axis 1 (0 % of variance)"
+
+
+def test_up_to_twelve_clusters_have_a_legend_and_more_a_colour_bar(draw):
+    for n_clusters, has_legend in ((12, True), (13, False), (25, False)):
+        ax, _, _ = draw(300, 2, n_clusters)
+        assert (ax.get_legend() is not None) == has_legend
+        assert len(ax.figure.axes) == (1 if has_legend else 2)
+        assert is_star(collection(ax, "centers").get_paths())
+    bar = ax.figure.axes[1]
+    assert bar.get_ylabel() == "cluster"
+    ticks = bar.get_yticks()
+    assert (ticks[0], ticks[-1]) == (0, 24)
+    assert np.array_equal(ticks, ticks.round())
+
+
+def test_a_cluster_without_samples_still_has_its_star_and_its_name():
+    ax = plot_clusters([[0.0, 0.0], [1.0, 1.0]], [0, 0], [[0.5, 0.5], [9.0, 9.0]])
+    assert legend_texts(ax) == ["cluster 0 (2)", "cluster 1 (0)", "center"]
+
+
+def test_a_million_samples_are_thinned_out_said_and_quick(rng):
+    X = rng.normal(size=(1_000_000, 2)).astype(np.float32)
+    labels = (X[:, 0] > 0).astype(np.int32)
+    start = perf_counter()
+    ax = plot_clusters(X, labels, max_points=20_000)
+    ax.figure.savefig(os.devnull, format="png", dpi=72)
+    assert perf_counter() - start < 3
+    assert len(collection(ax, "samples").get_offsets()) == 20_000
+    assert ax.get_title() == "20,000 of 1,000,000 samples drawn"
+    assert sum(int(text.split("(")[1].strip(")").replace(",", "")) for text in legend_texts(ax)) == 1_000_000
+
+
+def test_thinning_draws_the_same_rows_with_their_own_labels_each_time(rng):
+    X = rng.normal(size=(500, 2))
+    labels = (X[:, 0] > 0).astype(int)
+    first, second = (collection(plot_clusters(X, labels, max_points=100), "samples") for _ in range(2))
+    offsets = np.asarray(first.get_offsets())
+    assert np.array_equal(offsets, second.get_offsets())
+    colors = np.array([to_rgb(COLORS[int(x > 0)]) for x in offsets[:, 0]])
+    assert np.allclose(first.get_facecolors()[:, :3], colors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": [0, 1]}, r"shape \(3,\); got shape \(2,\)"),
+        ({"labels": [0.0, 1.0, 2.0]}, "whole numbers; got dtype float64"),
+        ({"labels": [0, -1, 1]}, "0 or above; got -1"),
+        ({"centers": [[1.0, 2.0, 3.0]]}, r"the 2 features of X; got shape \(1, 3\)"),
+        ({"feature_names": ["a"]}, "2 features of X; got 1 names"),
+        ({"max_points": 0}, "at least 1; got 0"),
+        ({"X": [[1.0, 2.0], [np.nan, 1.0], [1.0, 1.0]]}, "contains NaN"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plot_clusters(**{"X": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "labels": [0, 1, 2], **arguments})
+
+
+# ---------------------------------------------------------------- the elbow
+
+
+def test_the_elbow_is_drawn_marked_and_named(blobs, seed):
+    X, _ = blobs(300, 2, 3, np.float64, std=0.2)
+    result = elbow(X, 8, random_state=seed)
+    ax = plot_elbow(result)
+    curve = ax.lines[0]
+    assert np.array_equal(curve.get_xdata(), result.k)
+    assert np.array_equal(curve.get_ydata(), result.inertia)
+    assert curve.get_marker() == "o"
+    assert ax.get_title() == f"elbow at k = {result.best_k}"
+    assert [text.get_text() for text in ax.texts] == [f"k = {result.best_k}"]
+    assert ax.texts[0].xy == (result.best_k, result.inertia[result.k == result.best_k][0])
+    assert ax.get_xlabel() == "number of clusters k"
+    assert ax.get_ylabel() == "inertia (sum of squared distances)"
+    assert ax.get_ylim()[0] == 0
+
+
+def test_a_curve_without_elbow_says_so(rng, seed):
+    ax = plot_elbow(elbow(rng.normal(size=(300, 2)), random_state=seed))
+    assert ax.get_title() == "no clear elbow"
+    assert len(ax.lines) == 1
+    assert len(ax.texts) == 0
+
+
+def test_numbers_of_clusters_are_whole_on_the_axis(rng):
+    ax = plot_elbow(elbow(rng.normal(size=(50, 2)), 4))
+    ax.figure.canvas.draw()
+    ticks = ax.get_xticks()
+    assert np.array_equal(ticks, ticks.round())
+
+
+# ---------------------------------------------------------------- no trace
+
+
+def test_a_given_axes_is_used(draw, rng):
+    ax = Figure().add_subplot()
+    assert draw(50, 2, 3, ax=ax)[0] is ax
+    ax = Figure().add_subplot()
+    assert plot_elbow(elbow(rng.normal(size=(50, 2)), 4), ax=ax) is ax
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_pictures_can_be_saved(draw, suffix, tmp_path):
+    ax, _, _ = draw(100, 2, 3)
+    assert isinstance(ax.figure.canvas, FigureCanvasAgg)
+    ax.figure.savefig(tmp_path / f"picture.{suffix}")
+    assert (tmp_path / f"picture.{suffix}").stat().st_size > 5_000
+
+
+def test_settings_of_matplotlib_are_left_alone(draw, rng):
+    before = dict(matplotlib.rcParams)
+    draw(100, 5, 13)
+    plot_elbow(elbow(rng.normal(size=(50, 2)), 4))
+    assert dict(matplotlib.rcParams) == before
+
+
+def in_a_fresh_python(code):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "MPLBACKEND": "agg"}
+    child = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr
+    return child.stdout.split()
+
+
+def test_pyplot_is_not_imported_but_used_when_it_is_there():
+    draw = "ax = plot_clusters([[0.0, 1.0], [2.0, 3.0]], [0, 1])"
+    start = f"import sys; from fastkmeans import plot_clusters; {draw}; print('matplotlib.pyplot' in sys.modules); "
+    again = f"import matplotlib.pyplot as plt; {draw}; print(plt.gcf() is ax.figure)"
+    assert in_a_fresh_python(start + again) == ["False", "True"]
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r'pip install "fastkmeans-core\[plot\]"'):
+        plot_clusters([[0.0, 1.0]], [0])
+
+
+# ---------------------------------------------------------------- colours
+
+# Linear RGB as seen without one kind of cone: Machado, Oliveira and Fernandes, IEEE TVCG 15(6), 2009, severity 1.
+BLIND = {
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "full sight": np.eye(3).tolist(),
+}
+TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+
+
+def lab(linear_rgb):
+    """CIE L*a*b* of a linear RGB colour, for the white of sRGB."""
+    xyz = np.array(TO_XYZ) @ linear_rgb / np.sum(TO_XYZ, axis=1)
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("sight", BLIND)
+def test_colours_of_clusters_stay_apart_for_the_colour_blind(sight):
+    srgb = np.array([to_rgb(color) for color in COLORS])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = [lab(np.clip(np.array(BLIND[sight]) @ color, 0, 1)) for color in linear]
+    # 2.3 is the smallest difference that is noticed side by side.
+    assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > 5

@@ -1,0 +1,132 @@
+"""cluster(): a DataFrame in, DataFrames of the same library out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from fastkmeans import ClusteredTable, KMeans, cluster
+
+LIBRARIES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+
+
+@pytest.fixture(params=LIBRARIES)
+def make(request):
+    return LIBRARIES[request.param]
+
+
+@pytest.fixture
+def columns(rng):
+    corners = np.repeat([[0.0, 0.0], [0.0, 30.0], [30.0, 0.0]], [20, 30, 50], axis=0)
+    x, y = (corners + rng.normal(size=corners.shape)).T
+    return {"name": [f"row {i}" for i in range(100)], "x": x, "y": y}
+
+
+def names(table):
+    return list(getattr(table, "column_names", table.columns))
+
+
+def column(table, name):
+    return np.asarray(table[name])
+
+
+def test_the_table_comes_back_with_labels(make, columns, seed):
+    df = make(columns)
+    result = cluster(df, 3, columns=["x", "y"], random_state=seed)
+    assert isinstance(result, ClusteredTable)
+    assert type(result.table) is type(result.centers) is type(df)
+    assert names(result.table) == ["name", "x", "y", "labels"]
+    assert names(df) == ["name", "x", "y"]
+    assert np.array_equal(column(result.table, "labels"), result.model.labels_)
+    assert column(result.table, "x").tolist() == columns["x"].tolist()
+
+
+def test_centers_are_the_means_of_their_rows(make, columns, seed):
+    result = cluster(make(columns), 3, columns=["x", "y"], random_state=seed)
+    assert names(result.centers) == ["labels", "size", "x", "y"]
+    assert column(result.centers, "labels").tolist() == [0, 1, 2]
+    assert sorted(column(result.centers, "size").tolist()) == [20, 30, 50]
+    labels = column(result.table, "labels")
+    for name in ("x", "y"):
+        means = [columns[name][labels == label].mean() for label in range(3)]
+        assert column(result.centers, name) == pytest.approx(means, abs=1e-12)
+
+
+def test_it_is_kmeans_on_the_same_columns(make, columns, seed):
+    result = cluster(make(columns), 4, columns=["y", "x"], random_state=seed, max_iter=7)
+    X = np.column_stack([columns["y"], columns["x"]])
+    model = KMeans(4, random_state=seed, max_iter=7).fit(X)
+    assert np.array_equal(result.model.labels_, model.labels_)
+    assert result.model.feature_names_in_.tolist() == ["y", "x"]
+
+
+def test_auto_takes_the_elbow(make, columns, seed):
+    result = cluster(make(columns), "auto", columns=["x", "y"], random_state=seed)
+    assert result.model.n_clusters == 3
+
+
+def test_auto_works_on_few_rows(make, seed):
+    df = make({"x": [0.0, 1.0, 20.0, 21.0]})
+    assert cluster(df, "auto", random_state=seed).model.n_clusters == 2
+
+
+def test_auto_says_so_when_there_is_no_elbow(make, rng, seed):
+    with pytest.raises(ValueError, match="no elbow between 1 and 10; pass a number"):
+        cluster(make({"x": rng.normal(size=300), "y": rng.normal(size=300)}), "auto", random_state=seed)
+
+
+def test_weights_reach_the_fit(make, seed):
+    result = cluster(make({"x": [0.0, 4.0]}), 1, sample_weight=[3, 1], random_state=seed)
+    assert column(result.centers, "x").tolist() == [1.0]
+    assert column(result.centers, "size").tolist() == [2]
+
+
+def test_the_column_of_labels_may_have_another_name(make, columns):
+    result = cluster(make(columns), 2, columns=["x"], column_name="group")
+    assert names(result.table)[-1] == "group"
+    assert names(result.centers)[0] == "group"
+
+
+def test_the_index_of_a_pandas_table_is_kept(columns):
+    df = pd.DataFrame(columns, index=np.arange(100)[::-1] * 10)
+    result = cluster(df, 3, columns=["x", "y"])
+    assert result.table.index.equals(df.index)
+    assert result.centers.index.tolist() == [0, 1, 2]
+
+
+def test_pandas_columns_may_be_called_like_methods_or_numbers(columns):
+    df = pd.DataFrame({"select": columns["x"], "column_names": columns["y"]})
+    assert names(cluster(df, 2, columns=["select"]).centers) == ["labels", "size", "select"]
+    numbered = pd.DataFrame(np.column_stack([columns["x"], columns["y"]]))
+    assert list(cluster(numbered, 2).centers.columns) == ["labels", "size", 0, 1]
+
+
+def test_float32_columns_give_float32_centers(make, columns):
+    df = make({"x": columns["x"].astype(np.float32)})
+    assert column(cluster(df, 2).centers, "x").dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"columns": ["x", "z"]}, ValueError, "columns names 'z'.*it has .*'x'"),
+        ({"columns": "x"}, TypeError, r"got the text 'x'. Pass \['x'\]"),
+        ({"columns": ["name", "x"]}, ValueError, "'name'"),
+        ({"columns": ["x"], "column_name": "y"}, ValueError, "column_name='y' is already a column"),
+        ({"columns": ["x"], "column_name": "size"}, ValueError, "'size' of its own"),
+        ({"columns": ["x"], "n_cluster": 2}, TypeError, "n_cluster"),
+    ],
+)
+def test_wrong_arguments_are_named(make, columns, arguments, error, message):
+    with pytest.raises(error, match=message):
+        cluster(make(columns), 2, **arguments)
+
+
+def test_other_containers_are_refused_with_the_way_out(columns):
+    with pytest.raises(TypeError, match=r"needs a DataFrame; got ndarray.*KMeans\(...\).fit\(X\)"):
+        cluster(np.zeros((4, 2)), 2)
+    with pytest.raises(TypeError, match=r"LazyFrame: collect\(\) it first"):
+        cluster(pl.LazyFrame(columns), 2, columns=["x"])
