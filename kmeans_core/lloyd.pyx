@@ -47,6 +47,7 @@ cdef class LloydState:
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit
     cdef int n_threads
     cdef int32_t[::1] label_view
+    cdef readonly object grid    # (2, n_features + 1): 1.5 * 2^52 * grid, coarse and fine
     cdef double[::1] coarse, fine
     cdef double[:, :, ::1] total
     cdef double[::1] offset
@@ -78,8 +79,8 @@ cdef class LloydState:
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
         self.labels = np.full(self.n_samples, -1, dtype=np.int32)
         self.label_view = self.labels
-        self.coarse = np.empty(self.n_features + 1)
-        self.fine = np.empty(self.n_features + 1)
+        self.grid = np.empty((2, self.n_features + 1))
+        self.coarse, self.fine = self.grid
         self.sums = np.zeros((n_clusters, 2, self.n_features + 1))
         self.total = self.sums
         self.offset = np.empty(self.n_features)

@@ -214,7 +214,7 @@ EXPONENTS = {"float32": (-38, 34), "float64": (-150, 145)}  # decimal, of rows a
 @given(data=st.data())
 @settings(deadline=None, max_examples=300)
 def test_any_mixture_of_magnitudes_is_predicted_exactly(real, data):
-    """Rows, centers and features of their own magnitudes each, wherever squares neither vanish nor overflow."""
+    """Rows, centers and features of any magnitudes, as long as squares neither vanish nor overflow."""
     n_samples, n_clusters = data.draw(st.integers(1, 200)), data.draw(st.integers(1, 60))
     n_features = data.draw(st.sampled_from([1, 2, 3, 4, 7, 8, 16, 33, 100]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))

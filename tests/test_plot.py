@@ -115,10 +115,24 @@ def test_more_features_are_projected_on_the_principal_plane(rng):
     assert variance.sum() > 0.98
 
 
+def test_the_plane_of_a_sorted_table_is_that_of_all_its_samples(rng):
+    X = rng.normal(size=(6000, 3))
+    X[5000:, 2] += 100
+    ax = plot_clusters(X, np.zeros(6000, dtype=int))
+    assert ax.get_xlabel() == "principal axis 1 (100 % of variance)"
+
+
 def test_the_picture_does_not_flip_between_calls(rng):
     X, labels = rng.normal(size=(50, 4)), np.zeros(50, dtype=int)
     first, second = (collection(plot_clusters(samples, labels), "samples") for samples in (X, X[::-1]))
     assert np.allclose(first.get_offsets(), second.get_offsets()[::-1])
+
+
+def test_the_plane_of_few_samples_with_many_features_is_an_orthonormal_one(rng):
+    X = rng.normal(size=(12, 40))
+    shown = np.asarray(collection(plot_clusters(X, np.arange(12)), "samples").get_offsets())
+    spread = np.linalg.svd(X - X.mean(axis=0), compute_uv=False)[:2]
+    assert np.linalg.norm(shown, axis=0) == pytest.approx(spread)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 5), (3, 1)])
@@ -248,7 +262,8 @@ def test_settings_of_matplotlib_are_left_alone(draw, rng):
 
 
 def in_a_fresh_python(code):
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "MPLBACKEND": "agg"}
+    paths = os.pathsep.join(path for path in sys.path if path)
+    env = {**os.environ, "PYTHONPATH": paths, "MPLBACKEND": "agg"}
     child = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
     assert child.returncode == 0, child.stderr
     return child.stdout.split()
@@ -256,9 +271,12 @@ def in_a_fresh_python(code):
 
 def test_pyplot_is_not_imported_but_used_when_it_is_there():
     draw = "ax = plot_clusters([[0.0, 1.0], [2.0, 3.0]], [0, 1])"
-    start = f"import sys; from fastkmeans import plot_clusters; {draw}; print('matplotlib.pyplot' in sys.modules); "
-    again = f"import matplotlib.pyplot as plt; {draw}; print(plt.gcf() is ax.figure)"
-    assert in_a_fresh_python(start + again) == ["False", "True"]
+    code = [
+        "import sys; from fastkmeans import plot_clusters",
+        f"{draw}; print('matplotlib.pyplot' in sys.modules)",
+        f"import matplotlib.pyplot as plt; {draw}; print(plt.gcf() is ax.figure)",
+    ]
+    assert in_a_fresh_python("\n".join(code)) == ["False", "True"]
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
@@ -269,10 +287,18 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
 
 # ---------------------------------------------------------------- colours
 
-# Linear RGB as seen without one kind of cone: Machado, Oliveira and Fernandes, IEEE TVCG 15(6), 2009, severity 1.
+# Linear RGB as seen without one kind of cone: Machado, Oliveira, Fernandes, IEEE TVCG 15(6), 2009.
 BLIND = {
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
     "full sight": np.eye(3).tolist(),
 }
 TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]

@@ -21,12 +21,13 @@ def separated_blobs(rng, n_clusters, n_features, separation, n_samples=500):
         candidate = rng.uniform(0, side, size=n_features)
         if all(np.linalg.norm(candidate - center) > separation for center in centers):
             centers.append(candidate)
-    return np.array(centers)[rng.integers(n_clusters, size=n_samples)] + rng.normal(size=(n_samples, n_features))
+    noise = rng.normal(size=(n_samples, n_features))
+    return np.array(centers)[rng.integers(n_clusters, size=n_samples)] + noise
 
 
 def knee_by_hand(k, inertia):
     """The rule of the docstring, one k at a time."""
-    best_k, longest = None, 0.05
+    best_k, longest = None, 0.08
     for k_i, inertia_i in zip(k, inertia, strict=True):
         x = np.log(k_i / k[0]) / np.log(k[-1] / k[0])
         y = np.log(inertia_i / inertia[-1]) / np.log(inertia[0] / inertia[-1])
@@ -97,7 +98,9 @@ def test_parameters_that_cannot_stay_the_same_are_refused(rng):
 # ---------------------------------------------------------------- the curve
 
 
-@pytest.mark.parametrize("params", [{}, {"init": "random", "n_init": 1}, {"max_iter": 1, "init": "random-partition"}])
+@pytest.mark.parametrize(
+    "params", [{}, {"init": "random", "n_init": 1}, {"init": "random-partition", "max_iter": 1}], ids=repr
+)
 @pytest.mark.filterwarnings("ignore::fastkmeans.ConvergenceWarning")
 def test_inertia_never_rises_with_k(params, real, rng, seed):
     X = rng.integers(6, size=(60, 2)).astype(real)
@@ -162,10 +165,9 @@ def test_the_knee_is_the_number_of_separated_clusters(n_clusters, n_features, rn
 
 
 @pytest.mark.parametrize("n_features", [1, 2, 5, 20])
-@pytest.mark.parametrize("law", ["normal", "uniform", "heavy-tailed"])
+@pytest.mark.parametrize("law", ["normal", "uniform", "laplace", "exponential"])
 def test_samples_without_clusters_have_no_knee(law, n_features, rng, seed):
-    draw = {"normal": rng.normal, "uniform": rng.uniform, "heavy-tailed": lambda size: rng.standard_t(3, size=size)}
-    X = draw[law](size=(500, n_features))
+    X = getattr(rng, law)(size=(500, n_features))
     assert elbow(X, random_state=seed).best_k is None
 
 

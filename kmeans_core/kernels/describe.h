@@ -53,17 +53,17 @@ static void NAME(describe)(const REAL *x, size_t n_samples, size_t n_features, d
     }
 }
 
-/* Written so that a NaN, which compares false, is found too. */
+/* Written so that a NaN, which compares false, is found too; the flags have the width of the values, for the vectors. */
 static int NAME(has_unusable)(const REAL *values, size_t n, REAL limit)
 {
-    int found[16] = {0}, any = 0;
+    REAL found[16] = {0}, any = 0;
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
         for (int j = 0; j < 16; j++)
-            found[j] |= !(values[i + j] <= limit && values[i + j] >= -limit);
+            found[j] = (REAL)fabs(values[i + j]) <= limit ? found[j] : 1;
     for (; i < n; i++)
-        any |= !(values[i] <= limit && values[i] >= -limit);
+        any = (REAL)fabs(values[i]) <= limit ? any : 1;
     for (int j = 0; j < 16; j++)
-        any |= found[j];
-    return any;
+        any += found[j];
+    return any > 0;
 }

@@ -106,8 +106,8 @@ typedef struct {
                                    double scale, const double *sample_weight, double *min_sq);
 
     /* Largest |x| of each feature, its mean and its sum of squared deviations.
-     *   max_abs    OUT [n_features] float64
-     *   mean, m2   OUT [n_features] float64 */
+     *   max_abs    OUT [n_features] float64; of the values that are not NaN
+     *   mean, m2   OUT [n_features] float64; mean is not finite where a value is not */
     void (*describe_f32)(const float *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
     void (*describe_f64)(const double *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
 

@@ -1,5 +1,18 @@
 /* Sums of the samples of each cluster, free of rounding (kernels.h, sum_grid). Included once per real type. */
 
+#ifndef FASTKMEANS_SUMS_SHARED
+#define FASTKMEANS_SUMS_SHARED
+#define LABEL_RUN 32 /* labels compared at a time: in late iterations few change */
+
+static inline int same_labels(const int32_t *a, const int32_t *b)
+{
+    int32_t difference = 0;
+    for (int i = 0; i < LABEL_RUN; i++)
+        difference |= a[i] ^ b[i];
+    return difference == 0;
+}
+#endif
+
 /* Add weight * x to a cluster's sums; a negative weight takes the sample out, without a trace. */
 static inline void NAME(add_sample)(const REAL *x, size_t n_features, double weight, sum_grid grid, double *sums)
 {
@@ -27,6 +40,10 @@ static size_t NAME(follow)(const REAL *x, size_t n_samples, size_t n_features, c
     const size_t stride = 2 * (n_features + 1);
     size_t n_changed = 0;
     for (size_t i = 0; i < n_samples; i++) {
+        if (i % LABEL_RUN == 0 && i + LABEL_RUN <= n_samples && same_labels(old_labels + i, new_labels + i)) {
+            i += LABEL_RUN - 1;
+            continue;
+        }
         const int32_t from = old_labels[i], to = new_labels[i];
         if (from == to)
             continue;

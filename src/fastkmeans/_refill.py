@@ -20,13 +20,14 @@ def refill(
     weighing = labels if sample_weight is None else labels[sample_weight > 0]
     rows_left = np.bincount(weighing, minlength=len(centers))
     empty = np.flatnonzero(weights <= 0.0)
-    sums = engine.sums()
+    sums: dict[int, np.ndarray] = {}
     n_refilled = 0
     for i in _farthest(engine.own_sq_distances(centers), sample_weight, len(empty), rows_left, labels):
         donor, taker = labels[i], empty[n_refilled]
-        weight = 1.0 if sample_weight is None else sample_weight[i]
-        sums[donor] -= np.append(weight * engine.X[i].astype(np.float64), weight)
-        moved[donor] = (sums[donor, :-1] / sums[donor, -1]).astype(dtype)
+        left = sums.setdefault(donor, engine.sums_of(donor))
+        left -= engine.share_of(i)
+        total = left[0] + left[1]
+        moved[donor] = (total[:-1] / total[-1]).astype(dtype)
         moved[taker] = engine.X[i]
         for j in (donor, taker):
             sq_shifts[j] = ((moved[j] - centers[j]) ** 2).sum()

@@ -168,9 +168,9 @@ class KMeans(Estimator):
         values = matrix.values
         check_n_clusters(self.n_clusters, len(values))
         weights = as_weights(sample_weight, len(values))
-        n_threads = effective_n_threads(self.n_threads, float(values.size))
-        _check_values(matrix, n_threads)
-        description = describe(values, weights, n_threads)
+        description = describe(values, effective_n_threads(self.n_threads, float(values.size)))
+        if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
+            check_finite(values, "X", matrix.feature_names)
         self._keep(self._best_run(values, weights, description), matrix)
         return self
 

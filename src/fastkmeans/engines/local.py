@@ -14,14 +14,12 @@ from .._threads import effective_n_threads
 class Description(NamedTuple):
     """What a fit knows of its samples before it starts.
 
-    max_abs, mean, variance : (n_features,) float64; mean and variance do not know weights.
-    scatter : sum of weight * |x - mean|^2.
+    max_abs, mean, variance : (n_features,) float64, without weights. Where a value is not finite, neither is the mean.
     """
 
     max_abs: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
-    scatter: float
 
 
 INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
@@ -34,7 +32,7 @@ def inertia_of(X, centers, labels, sample_weight, n_threads: int) -> float:
     return float(inertias.sum())
 
 
-def describe(X, sample_weight, n_threads: int) -> Description:
+def describe(X, n_threads: int) -> Description:
     """Describe the samples, in an order that the shape alone fixes."""
     n_samples, n_features = X.shape
     block = max(1024, -(-n_samples // 256))
@@ -42,14 +40,18 @@ def describe(X, sample_weight, n_threads: int) -> Description:
     samples.describe_blocks(X, block, described, n_threads)
     counts = np.full((len(described), 1), float(block))
     counts[-1] = n_samples - block * (len(described) - 1)
-    mean = (counts * described[:, 1]).sum(axis=0) / n_samples
-    deviations = (described[:, 2] + counts * (described[:, 1] - mean) ** 2).sum(axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = (counts * described[:, 1]).sum(axis=0) / n_samples
+        deviations = (described[:, 2] + counts * (described[:, 1] - mean) ** 2).sum(axis=0)
+    return Description(described[:, 0].max(axis=0), mean, deviations / n_samples)
+
+
+def scatter(X, sample_weight, description: Description, n_threads: int) -> float:
+    """Return the sum of weight * |x - mean|^2."""
     if sample_weight is None:
-        scatter = float(deviations.sum())
-    else:
-        one_cluster = np.zeros(n_samples, dtype=np.int32)
-        scatter = inertia_of(X, mean[None, :], one_cluster, sample_weight, n_threads)
-    return Description(described[:, 0].max(axis=0), mean, deviations / n_samples, scatter)
+        return float(description.variance.sum()) * len(X)
+    one_cluster = np.zeros(len(X), dtype=np.int32)
+    return inertia_of(X, description.mean[None, :], one_cluster, sample_weight, n_threads)
 
 
 class LocalEngine:
@@ -64,6 +66,7 @@ class LocalEngine:
         self.sample_weight = sample_weight
         self.description = description
         self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
+        self._scatter = scatter(X, sample_weight, description, self.n_threads)
         max_weight = 1.0 if sample_weight is None else float(sample_weight.max())
         self._state = ALGORITHMS[algorithm].state(
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
@@ -87,12 +90,20 @@ class LocalEngine:
         moved = np.empty_like(centers)
         self._state.move(centers, self.description.mean, moved, self._terms)
         weights, sq_shifts, explained = self._terms.T
-        inertia = max(0.0, self.description.scatter - float(explained.sum()))
+        inertia = max(0.0, self._scatter - float(explained.sum()))
         return moved, sq_shifts.copy(), inertia, weights.copy()
 
-    def sums(self) -> np.ndarray:
-        """(n_clusters, n_features + 1) float64: sums of weight * x, and the weight."""
-        return self._state.sums[:, 0] + self._state.sums[:, 1]
+    def sums_of(self, j: int) -> np.ndarray:
+        """(2, n_features + 1) float64: coarse and fine part of the sum of weight * x over cluster j, and of its weight."""
+        return self._state.sums[j].copy()
+
+    def share_of(self, i: int) -> np.ndarray:
+        """(2, n_features + 1) float64: what sample i adds to the sums of its cluster, without rounding."""
+        weight = 1.0 if self.sample_weight is None else self.sample_weight[i]
+        share = np.append(weight * self.X[i].astype(np.float64), weight)
+        coarse, fine = self._state.grid
+        coarse_part = (share + coarse) - coarse
+        return np.stack([coarse_part, ((share - coarse_part) + fine) - fine])
 
     def own_sq_distances(self, centers: np.ndarray) -> np.ndarray:
         """(n_samples,) float64: squared distance of each sample to the center of its label."""
