@@ -27,7 +27,7 @@ def separated_blobs(rng, n_clusters, n_features, separation, n_samples=500):
 
 def knee_by_hand(k, inertia):
     """The rule of the docstring, one k at a time."""
-    best_k, longest = None, 0.08
+    best_k, longest = None, 0.07
     for k_i, inertia_i in zip(k, inertia, strict=True):
         x = np.log(k_i / k[0]) / np.log(k[-1] / k[0])
         y = np.log(inertia_i / inertia[-1]) / np.log(inertia[0] / inertia[-1])

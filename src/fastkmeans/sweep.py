@@ -16,10 +16,10 @@ from .kmeans import KMeans
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MIN_KNEE_DISTANCE = 0.08
+MIN_KNEE_DISTANCE = 0.07
 """Shortest distance to the chord that counts as a knee. Samples without clusters (normal, uniform, Laplace,
-exponential; 1 to 20 features) stay below 0.062, 2 to 7 clusters three standard deviations apart reach 0.10 and
-more, in 300 draws of each; tests/test_sweep.py repeats some."""
+exponential; 1 to 20 features) gave 0.062 at most, 2 to 7 clusters three deviations apart 0.10 at least,
+in some 300 draws of each; tests/test_sweep.py repeats a few."""
 
 ZERO_INERTIA = 1e-12
 """An inertia at most this part of the first one is rounding error: every sample lies on a center."""
@@ -130,7 +130,7 @@ def elbow(
 
     **The rule.** Put ``log k`` on one axis and ``log inertia`` on the other, both scaled to the range 0..1.
     The knee is the ``k`` farthest below the chord, the straight line from the first ``k`` to the last;
-    ``best_k`` is None when that distance, ``1 - x - y``, is under 0.08 everywhere. Logarithms matter: without
+    ``best_k`` is None when that distance, ``1 - x - y``, is under 0.07 everywhere. Logarithms matter: without
     clusters in the samples the inertia falls like a power of ``k``, which is a straight line on these axes
     and has no knee, but looks like an elbow on plain ones. An inertia of zero counts as 1e-12 of the first;
     where only the last ``k`` reaches it, that ``k`` is left out of the search.
