@@ -8,7 +8,6 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport frexp, ldexp
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
 
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use, unit_samples
@@ -130,8 +129,6 @@ cdef class LloydState:
         j, its last column the weight; n_decided counts the samples that needed float64.
         """
         cdef const c.kernels *table = in_use[0]
-        cdef size_t n_changed = 0, n_decided = 0
-        cdef int t
         if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
             raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
@@ -139,14 +136,35 @@ cdef class LloydState:
             self._find_offset(centers)
             table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, &self.offset[0], self.is_float32,
                                self.packed)
-            memset(self.counts, 0, self.n_threads * 16 * sizeof(size_t))
             self._assign_units(table)
             self._merge()
-            for t in range(self.n_threads):
-                n_changed += self.counts[16 * t]
-                n_decided += self.counts[16 * t + 1]
-        self.n_decided = n_decided
-        return n_changed
+        self.n_decided = self._take_count(1)
+        return self._take_count(0)
+
+    def follow(self, const int32_t[::1] new_labels):
+        """Take over labels that another algorithm found, and let the sums follow them.
+
+        new_labels : (n_samples,) int32, all >= 0; read only.   Returns the number of labels that changed.
+        """
+        cdef const c.kernels *table = in_use[0]
+        cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
+        if new_labels.shape[0] != self.n_samples:
+            raise ValueError(f"new_labels must have shape ({self.n_samples},); got ({new_labels.shape[0]},).")
+        with nogil:
+            for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+                self._follow_rows(table, u * self.unit, min(self.unit, self.n_samples - u * self.unit),
+                                  &new_labels[u * self.unit], threadid())
+            self._merge()
+        return self._take_count(0)
+
+    cdef size_t _take_count(self, int which) noexcept nogil:
+        """Add up a count over the threads, and start it anew."""
+        cdef size_t total = 0
+        cdef int t
+        for t in range(self.n_threads):
+            total += self.counts[16 * t + which]
+            self.counts[16 * t + which] = 0
+        return total
 
     def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
         """Write the center that the sums of each cluster ask for: their mean, rounded to the type of X.
@@ -200,28 +218,33 @@ cdef class LloydState:
         """Assign and follow the blocks of a unit, each while it is in this core's cache."""
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
-        cdef double *sums = <double *>(self.partial + t * self.partial_size)
-        cdef uint8_t *touched = self.touched + t * self.n_clusters
-        cdef const double *weight
-        cdef c.sum_grid grid
         cdef Py_ssize_t first = u * self.unit, end = min(first + self.unit, self.n_samples), count
-        cdef Py_ssize_t n_features = self.n_features
-        grid.coarse = &self.coarse[0]
-        grid.fine = &self.fine[0]
         while first < end:
             count = min(self.block, end - first)
-            weight = NULL if self.sample_weight is None else &self.sample_weight[first]
             if self.is_float32:
                 self.counts[16 * t + 1] += table.assign_f32(&self.x32[first, 0], count, self.n_samples - first,
                                                             self.packed, scratch, labels)
-                self.counts[16 * t] += table.follow_f32(&self.x32[first, 0], count, n_features, weight, labels,
-                                                        &self.label_view[first], grid, sums, touched)
             else:
                 self.counts[16 * t + 1] += table.assign_f64(&self.x64[first, 0], count, self.n_samples - first,
                                                             self.packed, scratch, labels)
-                self.counts[16 * t] += table.follow_f64(&self.x64[first, 0], count, n_features, weight, labels,
-                                                        &self.label_view[first], grid, sums, touched)
+            self._follow_rows(table, first, count, labels, t)
             first = first + count
+
+    cdef void _follow_rows(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, const int32_t *labels,
+                           int t) noexcept nogil:
+        """Let this thread's sums follow the new labels of `count` rows."""
+        cdef double *sums = <double *>(self.partial + t * self.partial_size)
+        cdef uint8_t *touched = self.touched + t * self.n_clusters
+        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
+        cdef c.sum_grid grid
+        grid.coarse = &self.coarse[0]
+        grid.fine = &self.fine[0]
+        if self.is_float32:
+            self.counts[16 * t] += table.follow_f32(&self.x32[first, 0], count, self.n_features, weight, labels,
+                                                    &self.label_view[first], grid, sums, touched)
+        else:
+            self.counts[16 * t] += table.follow_f64(&self.x64[first, 0], count, self.n_features, weight, labels,
+                                                    &self.label_view[first], grid, sums, touched)
 
     cdef void _merge(self) noexcept nogil:
         """Add what each thread saw change to the sums; exact, so the order is free."""

@@ -435,6 +435,11 @@ def test_an_existing_label_column_is_not_written_over(table, run, refuse):
     assert "plain word" in refuse(*command, "--label-name", "a,b")
 
 
+def test_columns_of_the_centers_are_not_mixed_up_with_those_of_the_table(refuse):
+    Path("t.csv").write_text("size\n1\n9\n")
+    assert "'size' of its own" in refuse("fit", "t.csv", "-k", 2, "--centers", "c.csv")
+
+
 class Stop(Exception):
     """Anything that goes wrong half-way through a write."""
 

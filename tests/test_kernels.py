@@ -125,3 +125,13 @@ def test_potentials_of_candidates_are_sums_of_least_distances(n_features, real, 
 def test_an_unknown_instruction_set_is_refused():
     with pytest.raises(ValueError, match="isa must be one of .*'v9'"):
         runtime.use_isa("v9")
+
+
+def test_labels_of_another_algorithm_are_followed_as_its_own(real, rng):
+    X = rng.normal(size=(3000, 4)).astype(real)
+    max_abs = np.abs(X).max(axis=0).astype(np.float64)
+    own, other = (lloyd.LloydState(X, None, max_abs, 1.0, 6, n_threads) for n_threads in (1, 3))
+    for _ in range(3):
+        n_changed = own.step(X[rng.integers(3000, size=6)].astype(np.float64))
+        assert other.follow(own.labels.copy()) == n_changed
+        assert own.sums.tobytes() == other.sums.tobytes()

@@ -113,6 +113,8 @@ def _fit(args: argparse.Namespace) -> None:
     table = read_table(args.table, args.columns, args.header)
     if args.output:
         _check_label_name(args.label_name, table)
+    if args.centers and not {"labels", "size"}.isdisjoint(table.names):
+        raise ValueError("--centers writes columns 'labels' and 'size' of its own; rename those of the table.")
     n_clusters = args.n_clusters
     if n_clusters == "auto":
         n_clusters = _choose_k(table, args)
