@@ -57,7 +57,7 @@ def demo() -> None:
     """The main job on a real table: an elbow, then a labelled table and a picture."""
     output = ROOT / "demo-output"
     output.mkdir(exist_ok=True)
-    table = ROOT / "examples" / "penguins.csv"
+    table = ROOT / "examples" / "iris.csv"
     run(BIN / "fastkmeans", "elbow", table, "--k", "1:10", "--plot", output / "elbow.png")
     run(BIN / "fastkmeans", "fit", table, "-k", "auto", "--output", output / "labelled.csv",
         "--plot", output / "clusters.png")

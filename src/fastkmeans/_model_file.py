@@ -46,7 +46,7 @@ def read_model(cls: type, path: Any) -> Any:
         if described["format"] != _FORMAT or arrays["cluster_centers_"].ndim != 2:
             raise ValueError("another format")
     except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a model that KMeans.save wrote ({error}); save it again.") from error
+        raise ValueError(f"{path} is not a model that KMeans.save wrote, or is damaged; save the model again.") from error
     if described["format_version"] > _FORMAT_VERSION:
         raise ValueError(
             f"{path} was written by a newer fastkmeans (model format {described['format_version']}; this one reads up to "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._input import as_matrix, as_weights, frame_from_columns
+from ._input import as_matrix, as_weights, check_finite, frame_from_columns
 from .kmeans import KMeans
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ def elbow(
     _reject_fixed_choices(kmeans_params)
     matrix = as_matrix(X)
     values = matrix.values
+    check_finite(values, "X", matrix.feature_names)
     weights = as_weights(sample_weight, len(values))
     candidates = _k_values(k, len(values))
     params = {"n_init": n_init, "random_state": random_state, **kmeans_params}
