@@ -54,9 +54,9 @@ cdef class LloydState:
     cdef char *packed
     cdef char *scratch           # [n_threads], scratch_size apart: kernel's scratch, then labels of a block
     cdef char *partial           # [n_threads], partial_size apart: sums of each cluster
-    cdef uint8_t *touched        # [n_threads][n_clusters]
+    cdef uint8_t *touched        # [n_threads], touched_size apart (no cache line has two writers): sums that changed
     cdef size_t *counts          # [n_threads][16]: labels changed, samples decided in float64; one cache line each
-    cdef size_t scratch_size, labels_at, partial_size
+    cdef size_t scratch_size, labels_at, partial_size, touched_size
     cdef readonly object labels
     cdef readonly object sums
     cdef readonly Py_ssize_t n_decided
@@ -85,13 +85,14 @@ cdef class LloydState:
         self.offset = np.empty(self.n_features)
         self._choose_grid(max_abs, max_weight)
 
+        self.touched_size = aligned(n_clusters)
         self.partial_size = aligned(n_clusters * 2 * (self.n_features + 1) * sizeof(double))
         self.labels_at = aligned(table.scratch_bytes(n_clusters, self.n_features))
         self.scratch_size = self.labels_at + aligned(self.block * sizeof(int32_t))
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
         self.memory = calloc(1, 128 + packed_size + counts_size
-                             + n_threads * (self.partial_size + self.scratch_size + n_clusters))
+                             + n_threads * (self.partial_size + self.scratch_size + self.touched_size))
         if self.memory == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)
@@ -234,7 +235,7 @@ cdef class LloydState:
                            int t) noexcept nogil:
         """Let this thread's sums follow the new labels of `count` rows."""
         cdef double *sums = <double *>(self.partial + t * self.partial_size)
-        cdef uint8_t *touched = self.touched + t * self.n_clusters
+        cdef uint8_t *touched = self.touched + t * self.touched_size
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         cdef c.sum_grid grid
         grid.coarse = &self.coarse[0]
@@ -259,10 +260,10 @@ cdef class LloydState:
         cdef double *total = &self.total[j, 0, 0]
         cdef int t
         for t in range(self.n_threads):
-            if not self.touched[t * self.n_clusters + j]:
+            if not self.touched[t * self.touched_size + j]:
                 continue
             sums = <double *>(self.partial + t * self.partial_size) + j * length
             for i in range(length):
                 total[i] += sums[i]
                 sums[i] = 0.0
-            self.touched[t * self.n_clusters + j] = 0
+            self.touched[t * self.touched_size + j] = 0

@@ -219,10 +219,9 @@ class KMeans(Estimator):
         self.converged_ = result.converged
         self.stop_reason_ = result.stop_reason
         self.algorithm_used_ = choose_algorithm(self.algorithm)
-        n_distinct = int(np.count_nonzero(np.bincount(result.labels, minlength=self.n_clusters)))
-        if n_distinct < self.n_clusters:
+        if result.n_distinct < self.n_clusters:
             warn(
-                f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters ({self.n_clusters}). "
+                f"Number of distinct clusters ({result.n_distinct}) found smaller than n_clusters ({self.n_clusters}). "
                 "Possibly due to duplicate points in X.",
                 ConvergenceWarning,
             )

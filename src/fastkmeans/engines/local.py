@@ -111,6 +111,12 @@ class LocalEngine:
         distances.own_sq_distances(self.X, centers, self.labels, sq_distances, self.n_threads)
         return sq_distances
 
+    def n_distinct(self) -> int:
+        """Number of clusters that have samples."""
+        if self.sample_weight is None:
+            return int(np.count_nonzero(self._state.sums[:, 0, -1]))
+        return int(np.count_nonzero(np.bincount(self.labels, minlength=len(self._terms))))
+
     def inertia(self, centers: np.ndarray) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
         return inertia_of(self.X, centers, self.labels, self.sample_weight, self.n_threads)
