@@ -49,7 +49,7 @@ def set_up(goal: str) -> None:
     run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *BUILD_TOOLS)
     print(f"building fastkmeans and installing it with its extras [{extras}] ...", flush=True)
     run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation",
-        "-Cbuild-dir=build/dev", "-e", f".[{extras}]")
+        "--config-settings=build-dir=build/dev", "-e", f".[{extras}]")
     stamp.write_text(digest.hexdigest())
 
 
