@@ -17,12 +17,12 @@ cdef extern from "kernels/kernels.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Rows that the directions come from, and those of them on which numbers of directions are tried.
-DIRECTION_ROWS = 1536
-TRIAL_ROWS = 256
+# Most rows that the directions come from, and those of them on which numbers of directions are tried.
+DIRECTION_ROWS = 3072
+TRIAL_ROWS = 128
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
-N_DIRECTIONS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192)
+N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
 
 
 def principal_directions(rows, Py_ssize_t n_directions):
@@ -30,32 +30,40 @@ def principal_directions(rows, Py_ssize_t n_directions):
 
     rows : (n_rows, n_features) float32, about the origin.   Returns (n_features, n_directions) float32.
 
-    Few features: eigenvectors of the covariance. Many: two rounds of subspace iteration from random directions
-    (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011).
-    Any orthonormal directions are right, good ones exclude more centers.
+    Few features: eigenvectors of the covariance. Many: subspace iteration from random directions (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review
+    53(2), 2011). Any orthonormal directions are right, good ones exclude more centers.
     """
     import numpy as np
 
     n_features = rows.shape[1]
-    if n_features <= 192:
-        return np.linalg.eigh((rows.T @ rows).astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
     width = min(n_features, n_directions + 8)
+    if n_features > 6 * width:
+        # The covariance would cost more than it saves.
+        def product(basis):
+            return rows.T @ (rows @ basis)
+    else:
+        covariance = rows.T @ rows
+        if n_features <= 128:
+            return np.linalg.eigh(covariance.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
+
+        def product(basis):
+            return covariance @ (covariance @ basis)
     basis = np.random.default_rng(1).standard_normal((n_features, width), dtype=np.float32)
     for _ in range(2):
-        basis = np.linalg.qr(rows.T @ (rows @ basis))[0]
-    turned = rows @ basis
-    order = np.linalg.eigh((turned.T @ turned).astype(np.float64))[1][:, ::-1][:, :n_directions]
+        basis = np.linalg.qr(product(basis))[0]
+    order = np.linalg.eigh((basis.T @ product(basis)).astype(np.float64))[1][:, ::-1][:, :n_directions]
     return (basis @ order).astype(np.float32)
 
 
 def filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes):
     """Cost of a sample and step, in vector instructions per LANES samples; kept : centers that the codes cannot exclude.
 
-    Each pair pays its dot product and about nine instructions of test; each float32 score its row, twice the work of
-    a tile's, and 60 cycles; the start, and the coding of moved centers, n_directions per feature.
+    Each pair pays its dot product and about nine instructions of test. A float32 score reads a row without a tile: for
+    the label so far from memory, else from the cache. The start, and the coding of moved centers, pay n_directions for
+    each feature.
     """
     pairs = n_clusters * (n_directions / code_features + 9.0)
-    compared = (1.0 + kept) * (2.5 * n_features + 60.0 * lanes)
+    compared = 8.0 * n_features + 100.0 * lanes + kept * (3.0 * n_features + 150.0 * lanes)
     coded = n_features * n_directions * (1.0 / EXPECTED_STEPS + n_clusters / n_samples)
     return pairs + compared + coded
 
@@ -194,21 +202,27 @@ cdef class PrefixState:
     cdef bint _is_worth_a_trial(self):
         """Would the start be paid back by few steps?"""
         cdef double work = <double>self.n_samples * self.n_clusters * self.n_features
-        cdef double width = self._most_directions()
-        cdef double rows = min(<Py_ssize_t>DIRECTION_ROWS, self.n_samples)
+        cdef double width = self._most_directions(), rows = self._direction_rows()
         if self.n_features < 16 or self.n_clusters < 16:
             return False
-        return self.n_features * width * (6.0 * rows + 30.0 * width) < 6.0 * work
+        return self.n_features * (min(6.0 * width, <double>self.n_features) * rows + 30.0 * width * width) < 4.0 * work
 
     cdef Py_ssize_t _most_directions(self):
         """Directions worth looking for: with few clusters the filter is a small part of the work."""
-        return min(self.n_features, <Py_ssize_t>192, max(<Py_ssize_t>32, self.n_clusters))
+        return min(self.n_features, <Py_ssize_t>192, max(<Py_ssize_t>48, self.n_clusters * 3 // 4))
+
+    cdef Py_ssize_t _direction_rows(self):
+        """Rows for the directions: as many as cost a step of Lloyd's, if that is not too few."""
+        cdef Py_ssize_t affordable = self.n_samples * self.n_clusters // min(self.n_features,
+                                                                            6 * self._most_directions())
+        return min(max(affordable, <Py_ssize_t>512), <Py_ssize_t>DIRECTION_ROWS, self.n_samples)
 
     def _begin(self, centers):
         """Choose the directions, and code the samples."""
         import numpy as np
 
-        spread = self.X[::max(1, self.n_samples // DIRECTION_ROWS)][:DIRECTION_ROWS].astype(np.float64)
+        n_rows = self._direction_rows()
+        spread = self.X[::self.n_samples // n_rows][:n_rows].astype(np.float64)
         offset = spread.mean(axis=0)
         if self.is_float32:
             offset = offset.astype(np.float32).astype(np.float64)

@@ -380,29 +380,39 @@ static __attribute__((noinline)) void dot_panel(const code *tile, const code *pa
 /* Which pairs of a tile and a panel remain: bit s of kept[j] unless the bound of sample s and center j excludes them.
  *   terms   of the panel's centers      row   of the tile's samples
  *   limits  [TILE_SAMPLES]: minus the least upper bound of each sample's score, in its steps
- *   returns whether any pair remains */
+ *   returns bit j for each center that has such a pair */
 static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const float *terms, const float *row,
                                                       const float *limits, uint32_t *kept)
 {
+    vec limit[TILE_VECS], inverse[TILE_VECS], n[TILE_VECS], b[TILE_VECS], r[TILE_VECS];
     uint32_t any = 0;
-    for (int j = 0; j < TILE_CENTERS; j++)
-        kept[j] = 0;
-    for (int v = 0; v < TILE_VECS; v++, sums += LANES, row += LANES, limits += LANES) {
-        const vec limit = v_load(limits), inverse = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES);
-        const vec n = v_load(row + ROW_N * TILE_SAMPLES), b = v_load(row + ROW_B * TILE_SAMPLES);
-        const vec r = v_load(row + ROW_R * TILE_SAMPLES);
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++) {
+        limit[v] = v_load(limits + v * LANES);
+        inverse[v] = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES + v * LANES);
+        n[v] = v_load(row + ROW_N * TILE_SAMPLES + v * LANES);
+        b[v] = v_load(row + ROW_B * TILE_SAMPLES + v * LANES);
+        r[v] = v_load(row + ROW_R * TILE_SAMPLES + v * LANES);
+    }
 #pragma GCC unroll 16
-        for (int j = 0; j < TILE_CENTERS; j++) {
-            const float *term = terms + j;
-            vec gap = v_fnmadd(limit, inverse, v_splat(term[CENTER_MINUS_HALF_SQ * TILE_CENTERS]));
-            gap = v_fnmadd(gap, v_of_sum(vc_load(sums + j * TILE_SAMPLES)), v_splat(term[CENTER_STEP * TILE_CENTERS]));
-            gap = v_fnmadd(gap, n, v_splat(term[CENTER_B * TILE_CENTERS]));
-            gap = v_fnmadd(gap, b, v_splat(term[CENTER_N * TILE_CENTERS]));
-            gap = v_fnmadd(gap, r, v_splat(term[CENTER_R * TILE_CENTERS]));
-            const uint32_t remain = ~v_bits(v_less(v_splat(0.0f), gap)) & ALL_LANES;
-            kept[j] |= remain << (v * LANES);
-            any |= remain;
+    for (int j = 0; j < TILE_CENTERS; j++) {
+        const vec minus_half_sq = v_splat(terms[CENTER_MINUS_HALF_SQ * TILE_CENTERS + j]);
+        const vec step = v_splat(terms[CENTER_STEP * TILE_CENTERS + j]);
+        const vec center_b = v_splat(terms[CENTER_B * TILE_CENTERS + j]);
+        const vec center_n = v_splat(terms[CENTER_N * TILE_CENTERS + j]);
+        const vec center_r = v_splat(terms[CENTER_R * TILE_CENTERS + j]);
+        uint32_t remain = 0;
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++) {
+            vec gap = v_fnmadd(limit[v], inverse[v], minus_half_sq);
+            gap = v_fnmadd(gap, v_of_sum(vc_load(sums + j * TILE_SAMPLES + v * LANES)), step);
+            gap = v_fnmadd(gap, n[v], center_b);
+            gap = v_fnmadd(gap, b[v], center_n);
+            gap = v_fnmadd(gap, r[v], center_r);
+            remain |= (~v_bits(v_less(v_splat(0.0f), gap)) & ALL_LANES) << (v * LANES);
         }
+        kept[j] = remain;
+        any |= (uint32_t)(remain != 0) << j;
     }
     return any;
 }

@@ -29,10 +29,13 @@ static double NAME(prefix_score)(const prefix *p, const REAL *x, size_t j)
                               v_load(c + f + i * LANES));
     for (; f + LANES <= n_features; f += LANES)
         sum[0] = v_fnmadd(sum[0], V_LOAD_REAL(x + f, offset + f, scale), v_load(c + f));
-    float lanes[LANES], score = 0.0f;
+    float lanes[LANES], score;
     v_store(lanes, v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])));
-    for (int i = 0; i < LANES; i++)
-        score += lanes[i];
+#pragma GCC unroll 4
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            lanes[i] += lanes[half + i];
+    score = lanes[0];
     for (; f < n_features; f++)
         score -= (float)((x[f] - offset[f]) * scale) * c[f];
     return p->half_sq_norms[j] + (double)score;
@@ -96,12 +99,12 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
         for (size_t q = 0; q < p->n_panels; q++) {
             dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), p->codes + q * (1 + p->n_codes) * TILE_CENTERS,
                       p->n_codes, sums);
-            if (!prune_panel(sums, p->terms + q * CENTER_TERMS * TILE_CENTERS, row, limits, kept))
-                continue;
-            for (size_t j = q * TILE_CENTERS, e = 0; e < TILE_CENTERS && j < p->n_clusters; e++, j++)
+            uint32_t any = prune_panel(sums, p->terms + q * CENTER_TERMS * TILE_CENTERS, row, limits, kept);
+            for (; any; any &= any - 1) {
+                const size_t e = (size_t)__builtin_ctz(any), j = q * TILE_CENTERS + e;
                 for (uint32_t bits = kept[e]; bits; bits &= bits - 1) {
                     const size_t s = (size_t)__builtin_ctz(bits);
-                    if (s >= left)
+                    if (s >= left || j >= p->n_clusters)
                         break;
                     if (best[s].label == (int32_t)j)
                         continue;
@@ -110,6 +113,7 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
                     limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
                     counts[0]++;
                 }
+            }
         }
         counts[1] += (size_t)__builtin_popcount(in_float64);
         for (size_t s = 0; s < left; s++)
