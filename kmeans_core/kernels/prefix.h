@@ -421,7 +421,7 @@ static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const fl
 static void guess_labels(const prefix *p, const float *row, int32_t *labels)
 {
     const code *tile = (const code *)(row + ROW_TERMS * TILE_SAMPLES);
-    code sums[TILE_CENTERS * TILE_SAMPLES];
+    code sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
     vec best[TILE_VECS], second[TILE_VECS];
     vint label[TILE_VECS];
     for (int v = 0; v < TILE_VECS; v++) {

@@ -79,7 +79,7 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
         const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const float *row = codes;
         const float *inverse = row + ROW_INVERSE_STEP * TILE_SAMPLES, *norms = row + ROW_NORM * TILE_SAMPLES;
-        code sums[TILE_CENTERS * TILE_SAMPLES];
+        code sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
         uint32_t kept[TILE_CENTERS], in_float64 = 0;
         float limits[TILE_SAMPLES];
         int32_t start[TILE_SAMPLES];
@@ -96,7 +96,15 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
         }
         for (size_t s = left; s < TILE_SAMPLES; s++)
             limits[s] = HUGE_VALF;
+        /* While this tile is in the registers, the rows of the next one come nearer. */
+        const size_t n_next = n_samples - first - left < TILE_SAMPLES ? n_samples - first - left : TILE_SAMPLES;
+        const char *next = (const char *)(x + left * n_features);
+        const size_t next_bytes = n_next * n_features * sizeof(REAL);
+        const size_t bytes_a_panel = (next_bytes / p->n_panels + 64) / 64 * 64;
+        size_t fetched = 0;
         for (size_t q = 0; q < p->n_panels; q++) {
+            for (const size_t until = fetched + bytes_a_panel; fetched < until && fetched < next_bytes; fetched += 64)
+                __builtin_prefetch(next + fetched, 0, 2);
             dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), p->codes + q * (1 + p->n_codes) * TILE_CENTERS,
                       p->n_codes, sums);
             uint32_t any = prune_panel(sums, p->terms + q * CENTER_TERMS * TILE_CENTERS, row, limits, kept);
