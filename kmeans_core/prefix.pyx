@@ -17,9 +17,9 @@ cdef extern from "kernels/kernels.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Most rows that the directions come from, and those of them on which numbers of directions are tried.
+# Most rows that the directions come from; and the pairs of rows and centers on which numbers of directions are tried.
 DIRECTION_ROWS = 3072
-TRIAL_ROWS = 128
+TRIAL_PAIRS = 1 << 16
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
 N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
@@ -30,8 +30,9 @@ def principal_directions(rows, Py_ssize_t n_directions):
 
     rows : (n_rows, n_features) float32, about the origin.   Returns (n_features, n_directions) float32.
 
-    Few features: eigenvectors of the covariance. Many: subspace iteration from random directions (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review
-    53(2), 2011). Any orthonormal directions are right, good ones exclude more centers.
+    Few features: eigenvectors of the covariance. Many: a round of subspace iteration from rows drawn at random
+    (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011).
+    Any orthonormal directions are right, good ones exclude more centers.
     """
     import numpy as np
 
@@ -48,9 +49,8 @@ def principal_directions(rows, Py_ssize_t n_directions):
 
         def product(basis):
             return covariance @ (covariance @ basis)
-    basis = np.random.default_rng(1).standard_normal((n_features, width), dtype=np.float32)
-    for _ in range(2):
-        basis = np.linalg.qr(product(basis))[0]
+    drawn = np.random.default_rng(1).permutation(len(rows))[:width]
+    basis = np.linalg.qr(product(rows[drawn].T))[0]
     order = np.linalg.eigh((basis.T @ product(basis)).astype(np.float64))[1][:, ::-1][:, :n_directions]
     return (basis @ order).astype(np.float32)
 
@@ -236,9 +236,9 @@ cdef class PrefixState:
         else:
             with np.errstate(all="ignore"):
                 moved = ((np.asarray(centers) - offset) * scale).astype(np.float32)
-                self.n_directions = choose_n_directions(
-                    rows[::max(1, len(rows) // TRIAL_ROWS)][:TRIAL_ROWS], moved, directions, self.n_samples,
-                    self.table.code_features, self.table.lanes)
+                n_trial = min(max(32, TRIAL_PAIRS // self.n_clusters), 256, len(rows))
+                self.n_directions = choose_n_directions(rows[::len(rows) // n_trial][:n_trial], moved, directions,
+                                                        self.n_samples, self.table.code_features, self.table.lanes)
         if self.n_directions:
             directions = np.ascontiguousarray(directions[:, :self.n_directions].T)
             wide = directions.astype(np.float64)

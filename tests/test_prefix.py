@@ -114,8 +114,10 @@ def test_no_data_misleads_the_filter(data, n_directions, isa, real, rng):
     walk(X, X[rng.permutation(900)[:30]], n_directions=n_directions, n_steps=3)
 
 
-@pytest.mark.parametrize("far", [1e3, 1e12, 1e25])
+@pytest.mark.parametrize("far", [1e3, 1e12, 1e25, 1e60, 1e140])
 def test_centers_far_from_the_samples_mislead_nobody(far, isa, real, rng):
+    if far > 1e30 and real == np.float32:
+        pytest.skip("no float32")
     X = decaying(rng, 800, 40).astype(real)
     centers = X[:30].astype(np.float64)
     centers[::3] *= far

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from .distances import Samples
 
 DIRECTION_ROWS: int
-TRIAL_ROWS: int
+TRIAL_PAIRS: int
 EXPECTED_STEPS: int
 N_DIRECTIONS: tuple[int, ...]
 
