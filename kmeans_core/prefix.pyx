@@ -56,7 +56,9 @@ def principal_directions(rows, Py_ssize_t n_directions):
 
 
 def filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes):
-    """Cost of a sample and step, in vector instructions per LANES samples; kept : centers that the codes cannot exclude.
+    """Cost of a sample and step, in vector instructions per LANES samples.
+
+    kept : centers that the codes cannot exclude, besides the own one; mean over the samples.
 
     Each pair pays its dot product and about nine instructions of test. A float32 score reads a row without a tile: for
     the label so far from memory, else from the cache. The start, and the coding of moved centers, pay n_directions for

@@ -21,7 +21,7 @@ def isa(request):
     runtime.use_isa(before)
 
 
-def states(X, n_clusters, weights=None, n_threads=2, **params):
+def states(X, n_clusters, weights=None, n_threads=1, **params):
     """Lloyd's state and the filter's, over the same samples."""
     max_abs = np.abs(X).max(axis=0).astype(np.float64)
     max_weight = 1.0 if weights is None else float(weights.max())
@@ -107,7 +107,7 @@ ADVERSARIES = {
 }
 
 
-@pytest.mark.parametrize("n_directions", [1, 6, 40])
+@pytest.mark.parametrize("n_directions", [3, 40])
 @pytest.mark.parametrize("data", ADVERSARIES)
 def test_no_data_misleads_the_filter(data, n_directions, isa, real, rng):
     X = ADVERSARIES[data](rng).astype(real)

@@ -21,7 +21,7 @@
 #define PROJECT_FEATURES 128 /* features of one float32 sum; short sums round less */
 #define FAR_CENTER 1e15      /* |c'| beyond which float32 is not trusted: left to float64 */
 
-/* Lengths of a row beside its codes: a tile is [ROW_TERMS][TILE_SAMPLES] float32, then [n_codes][TILE_SAMPLES] codes. */
+/* Lengths of a row beside its codes: a tile is [ROW_TERMS][TILE_SAMPLES] float32, then [n_codes][TILE_SAMPLES]. */
 enum { ROW_INVERSE_STEP, ROW_N, ROW_B, ROW_R, ROW_NORM, ROW_TERMS };
 
 /* The same of a center, times its step a_c: panels of [CENTER_TERMS][TILE_CENTERS]. */

@@ -69,13 +69,13 @@ static int NAME(prefix_compare)(const prefix *p, const double *centers, const RE
     return 1;
 }
 
+/* A block, tile by tile: bound the label so far, exclude by codes panel by panel, compare what remains. */
 static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *centers, const void *codes,
                                 const void *memory, int32_t *labels, size_t *counts)
 {
     const prefix *p = memory;
     const size_t n_features = p->frame.n_features, tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
-    for (size_t first = 0; first < n_samples;
-         first += TILE_SAMPLES, codes = (const char *)codes + tile_bytes, labels += TILE_SAMPLES, x += TILE_SAMPLES * n_features) {
+    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES) {
         const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const float *row = codes;
         const float *inverse = row + ROW_INVERSE_STEP * TILE_SAMPLES, *norms = row + ROW_NORM * TILE_SAMPLES;
@@ -126,5 +126,8 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
         counts[1] += (size_t)__builtin_popcount(in_float64);
         for (size_t s = 0; s < left; s++)
             labels[s] = best[s].label;
+        codes = (const char *)codes + tile_bytes;
+        labels += TILE_SAMPLES;
+        x += TILE_SAMPLES * n_features;
     }
 }
