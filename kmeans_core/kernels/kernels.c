@@ -25,6 +25,8 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "prefix.h"
+#include "prefix_rows.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -40,6 +42,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "prefix_rows.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -84,4 +87,12 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
+    .prefix_bytes = prefix_bytes,
+    .prefix_tile_bytes = prefix_tile_bytes,
+    .prefix_scratch_bytes = prefix_scratch_bytes,
+    .prefix_start = prefix_start,
+    .prefix_pack_centers = prefix_pack_centers,
+    BOTH_REALS(prefix_encode),
+    BOTH_REALS(prefix_assign),
+    .code_features = CODE_FEATURES,
 };
