@@ -24,6 +24,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "yinyang.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -39,6 +40,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "yinyang.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -80,4 +82,8 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
+    .bound_scratch_bytes = bound_scratch_bytes,
+    BOTH_REALS(assign_bounded),
+    BOTH_REALS(reassign_bounded),
+    BOTH_REALS(probe_bounds),
 };

@@ -33,6 +33,25 @@ typedef struct {
     const double *fine;
 } sum_grid;
 
+/* What a step of Yinyang knows beside its samples. Groups of centers are whole panels: "places" are centers in the
+ * order of their groups.
+ *   packed, grouped   by pack_centers with the same offset: the centers, and the centers by places
+ *   first_panel       [n_groups + 1]   center_of   [n_clusters] of a place    group_of   [n_clusters] of a center
+ *   center_drift      [n_clusters] float32, rounded up: how far each center has moved since the bounds began, in units
+ *   group_drift       [n_groups] the same for groups, the farthest center of each step
+ *   unit              power of two: bounds are distances times unit */
+typedef struct {
+    const void *packed, *grouped;
+    size_t n_groups;
+    const int32_t *first_panel, *center_of, *group_of;
+    const float *center_drift, *group_drift;
+    double unit;
+} bound_step;
+
+/* What one sample costs beside the centers it is scored against, in centers: TIGHTEN to compute the distance to its own
+ * center, GATHER to bring it into a tile of one group, DENSE to pack it with its block. Measured at 16..64 features. */
+enum { TIGHTEN_CENTERS = 8, GATHER_CENTERS = 20, DENSE_CENTERS = 10 };
+
 typedef struct {
     const char *name;  /* "v4", "v3", "v2", "neon", "scalar" */
     int lanes;         /* float32 values in a vector */
@@ -117,6 +136,37 @@ typedef struct {
 
     /* The roof of assign: multiply-adds in registers, nothing else. Returns the floating-point operations done. */
     double (*fma_spin)(size_t n_rounds);
+
+    /* ---- yinyang: labels by bounds, see yinyang.h ----
+     *   stride          rows that a block of samples has in `lower`: a multiple of 32, >= n_samples
+     *   labels, upper   [n_samples], upper padded to stride       lower   [n_groups][stride]
+     * All return the number of samples that needed float64, but probe_bounds. */
+
+    /* Bytes of a thread's scratch for the calls below. */
+    size_t (*bound_scratch_bytes)(size_t n_clusters, size_t n_features, size_t stride);
+
+    /* Label each sample as assign does, and bound it. All arrays OUT. */
+    size_t (*assign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                 void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
+    size_t (*assign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                 void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
+
+    /* Label each sample anew where its bounds ask for it. All arrays INOUT; n_scored grows by the pairs scored. */
+    size_t (*reassign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                   void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
+                                   size_t *n_scored);
+    size_t (*reassign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                   void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
+                                   size_t *n_scored);
+
+    /* What reassign_bounded would cost, in centers scored. All arrays IN. */
+    size_t (*probe_bounds_f32)(const float *x, size_t n_samples, size_t n_features, const bound_step *step,
+                               void *scratch, const int32_t *labels, const float *upper, const float *lower,
+                               size_t stride);
+    size_t (*probe_bounds_f64)(const double *x, size_t n_samples, size_t n_features, const bound_step *step,
+                               void *scratch, const int32_t *labels, const float *upper, const float *lower,
+                               size_t stride);
+    /* ---- end of yinyang ---- */
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */
