@@ -23,7 +23,8 @@ cdef extern from "kernels/kernels.h" nogil:
 cdef const c.kernels **in_use = kernels_in_use()
 
 cdef Py_ssize_t MAX_GROUPS = 16     # 4 bytes a sample each
-cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles
+cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
+cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
 cdef double PAYS = 0.75             # of the cost of scoring everything: what a bounded step may cost to be tried
 cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose digits, and begin anew
 
@@ -96,7 +97,9 @@ cdef class YinyangState:
         self.new_labels = np.zeros(self.n_samples, dtype=np.int32)
 
         cdef Py_ssize_t block = block_samples(self.n_features)
-        self.n_rows = block * max(1, min(self.n_samples // 32, BLOCK_ROWS) // block)
+        cdef Py_ssize_t real_size = 4 if self.is_float32 else 8
+        self.n_rows = min(self.n_samples // 32, BLOCK_ROWS, BLOCK_BYTES // (self.n_features * real_size))
+        self.n_rows = block * max(1, self.n_rows // block)
         self.n_blocks = (self.n_samples + self.n_rows - 1) // self.n_rows
         cdef Py_ssize_t n_panels = (n_clusters + table.tile_centers - 1) // table.tile_centers
         self.n_groups = min(n_panels, MAX_GROUPS)
@@ -104,7 +107,6 @@ cdef class YinyangState:
         self.n_probed = min(self.n_samples, min(2048, max(64, self.n_samples // 64)))
         self.probe_rows = (self.n_probed + 31) // 32 * 32
 
-        cdef size_t real_size = 4 if self.is_float32 else 8
         cdef size_t center_size = aligned(n_clusters * self.n_features * sizeof(double))
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t per_center = aligned(n_clusters * sizeof(double))
@@ -174,15 +176,14 @@ cdef class YinyangState:
         if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
             raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
-        cdef bint first_step = not self.started, pays = False, reuse
+        cdef bint pays = False, reuse
         cdef Py_ssize_t n_changed
         with nogil:
             self._follow_centers(centers)
             if self.probed:
                 pays = self._probe_cost() < PAYS
-        # Right after the first step the probe is asked about the samples' own bounds, too.
-        reuse = self.bounded and (pays or not self.probed)
-        if reuse or pays or first_step:
+        reuse = self.bounded
+        if reuse or pays:
             with nogil:
                 self._label_blocks(reuse)
             self.n_decided = self._take_count(0)
@@ -195,7 +196,7 @@ cdef class YinyangState:
             self.n_decided = self._dense.n_decided
             self.n_scored = self.n_samples * self.n_clusters
             self.bounded = False
-        self.probed = first_step or not self.bounded
+        self.probed = not self.bounded
         if self.probed:
             with nogil:
                 self._bound_probe()

@@ -27,39 +27,48 @@
 
 #define STORE_ROUNDING 0x1p-21f
 #define TEST_ROUNDING (1.0f + 0x1p-22f)
+#define TEST_RUN 256 /* samples tested at a time: their masks stay in the first-level cache */
 
 typedef struct {
     block_scratch block;
-    tile_state group;    /* the best two of one tile in one group */
-    int32_t *ids;        /* [rows]: samples that fail the test, and then those that fail it with the exact u, */
-    float *upper;        /* [rows]: their upper bound, */
-    float *own_low;      /* [rows]: a lower bound of the same distance, */
-    float *rival;        /* [rows]: the least lower bound among what was scored beside their center */
-    int32_t *chosen;     /* [rows]: places in ids */
+    tile_state group;   /* the best two of one tile in one group */
+    int32_t *found;     /* [rows]: samples that fail the test, */
+    uint32_t *asked;    /* [rows]: and the groups that they fail it for, one bit each */
+    /* The same samples, one own group after the other; [rows + TILE_SAMPLES], so that a tile may begin anywhere. */
+    int32_t *ids;
+    uint32_t *open;     /* groups left to score, one bit each */
+    int32_t *place;     /* of the best center so far, */
+    float *upper;       /* bounds of its distance, */
+    float *own_low;
+    float *rival;       /* and the least lower bound among what was scored beside it */
+    int32_t *chosen;    /* places in ids */
+    int32_t *waiting;   /* the same, of samples that have a group left */
 } bound_scratch;
 
 static size_t bound_scratch_bytes(size_t n_clusters, size_t n_features, size_t n_rows)
 {
     return aligned(scratch_bytes(n_clusters, n_features)) + aligned(sizeof(bound_scratch))
-           + 5 * aligned(n_rows * sizeof(float));
+           + 10 * aligned((n_rows + TILE_SAMPLES) * sizeof(float));
 }
 
 static bound_scratch *divide_bound_scratch(void *memory, const bound_step *step, size_t n_rows)
 {
     const packed_centers *grouped = step->grouped;
+    const size_t size = aligned((n_rows + TILE_SAMPLES) * sizeof(float));
     char *place = (char *)memory + aligned(scratch_bytes(grouped->n_clusters, grouped->n_features));
     bound_scratch *scratch = (bound_scratch *)place;
     place += aligned(sizeof(bound_scratch));
     scratch->block = divide_scratch(memory, grouped);
-    scratch->ids = (int32_t *)place;
-    place += aligned(n_rows * sizeof(float));
-    scratch->upper = (float *)place;
-    place += aligned(n_rows * sizeof(float));
-    scratch->own_low = (float *)place;
-    place += aligned(n_rows * sizeof(float));
-    scratch->rival = (float *)place;
-    place += aligned(n_rows * sizeof(float));
-    scratch->chosen = (int32_t *)place;
+    scratch->found = (int32_t *)place;
+    scratch->asked = (uint32_t *)(place + size);
+    scratch->ids = (int32_t *)(place + 2 * size);
+    scratch->open = (uint32_t *)(place + 3 * size);
+    scratch->place = (int32_t *)(place + 4 * size);
+    scratch->upper = (float *)(place + 5 * size);
+    scratch->own_low = (float *)(place + 6 * size);
+    scratch->rival = (float *)(place + 7 * size);
+    scratch->chosen = (int32_t *)(place + 8 * size);
+    scratch->waiting = (int32_t *)(place + 9 * size);
     return scratch;
 }
 
@@ -125,42 +134,49 @@ static void score_group(const float *tile, const bound_step *step, size_t g, til
         score_panel(tile, grouped->panels + (size_t)p * panel_size, grouped->n_features, p * TILE_CENTERS, state);
 }
 
-/* Samples that the bounds do not settle: ids OUT [n_samples]; returns how many. */
+/* Samples that the bounds do not settle: found and asked OUT; returns how many. */
 static size_t find_failing(const bound_step *step, size_t n_samples, const int32_t *labels, const float *upper,
-                           const float *lower, size_t stride, int32_t *ids)
+                           const float *lower, size_t stride, int32_t *found, uint32_t *asked)
 {
-    float high[256], low[256];
+    float high[TEST_RUN];
+    uint32_t groups[TEST_RUN];
     size_t n_failing = 0;
-    for (size_t first = 0; first < n_samples; first += 256) {
-        const size_t count = n_samples - first < 256 ? n_samples - first : 256;
+    for (size_t first = 0; first < n_samples; first += TEST_RUN) {
+        const size_t count = n_samples - first < TEST_RUN ? n_samples - first : TEST_RUN;
         for (size_t i = 0; i < count; i++) {
             high[i] = (upper[first + i] + step->center_drift[labels[first + i]]) * TEST_ROUNDING;
-            low[i] = HUGE_VALF;
+            groups[i] = 0;
         }
         for (size_t g = 0; g < step->n_groups; g++) {
             const float drift = step->group_drift[g];
             const float *stored = lower + g * stride + first;
-            for (size_t i = 0; i < count; i++) {
-                const float bound = stored[i] - drift;
-                low[i] = bound < low[i] ? bound : low[i];
-            }
+            const uint32_t bit = 1u << g;
+            for (size_t i = 0; i < count; i++)
+                groups[i] |= high[i] < stored[i] - drift ? 0 : bit;
         }
         for (size_t i = 0; i < count; i++) {
-            ids[n_failing] = (int32_t)(first + i);
-            n_failing += !(high[i] < low[i]);
+            found[n_failing] = (int32_t)(first + i);
+            asked[n_failing] = groups[i];
+            n_failing += groups[i] != 0;
         }
     }
     return n_failing;
 }
 
-/* Groups that may hold a center nearer than `upper`, in centers to score; what a pair costs to gather counts too. */
-static size_t centers_left(const bound_step *step, const float *lower, size_t stride, float upper)
+/* Of the groups in `asked`, those that may hold a center nearer than `upper`. */
+static inline uint32_t groups_left(const bound_step *step, uint32_t asked, const float *lower, size_t stride, float upper)
 {
-    size_t n_centers = 0;
-    for (size_t g = 0; g < step->n_groups; g++)
-        if (may_hold(upper, lower[g * stride], step->group_drift[g]))
-            n_centers += (size_t)(step->first_panel[g + 1] - step->first_panel[g]) * TILE_CENTERS + GATHER_CENTERS;
-    return n_centers;
+    uint32_t left = 0;
+    for (; asked; asked &= asked - 1) {
+        const size_t g = (size_t)__builtin_ctz(asked);
+        left |= (uint32_t)may_hold(upper, lower[g * stride], step->group_drift[g]) << g;
+    }
+    return left;
+}
+
+static inline size_t group_centers(const bound_step *step, size_t g)
+{
+    return (size_t)(step->first_panel[g + 1] - step->first_panel[g]) * TILE_CENTERS;
 }
 #endif
 
@@ -176,15 +192,53 @@ static inline float NAME(own_distance)(const REAL *x, int32_t label, const bound
     return (float)(sqrt(sq + lost) * step->unit * (1.0 + 0x1p-20)) + 0x1p-100f;
 }
 
-/* Gather samples into one tile; lanes behind `count` keep what they held. */
-static void NAME(gather_tile)(const REAL *x, const int32_t *ids, const int32_t *chosen, size_t count,
+/* What scoring one sample anew would cost, in centers: its own group, then those that the exact u leaves. */
+static size_t NAME(sample_cost)(const REAL *x, int32_t label, uint32_t asked, const bound_step *step, const float *lower,
+                                size_t stride)
+{
+    const uint32_t own = 1u << step->group_of[label];
+    float low;
+    const float high = NAME(own_distance)(x, label, step, &low);
+    size_t n_centers = 0;
+    for (uint32_t left = own | groups_left(step, asked & ~own, lower, stride, high); left; left &= left - 1)
+        n_centers += GATHER_CENTERS + group_centers(step, (size_t)__builtin_ctz(left));
+    return n_centers;
+}
+
+/* Gather samples into one tile; the lanes behind `count` repeat the last. */
+static void NAME(gather_tile)(const REAL *x, size_t n_readable, const int32_t *ids, size_t count,
                               const packed_centers *packed, block_scratch block)
 {
     const size_t n_features = packed->n_features;
-    REAL *rows = block.rows;
-    for (size_t s = 0; s < count; s++)
-        memcpy(rows + s * n_features, x + (size_t)ids[chosen[s]] * n_features, n_features * sizeof(REAL));
-    NAME(pack_tile)(rows, packed, packed->OFFSET, block.tiles, block.norms);
+    const REAL *rows[TILE_SAMPLES], *offset = packed->OFFSET;
+    const REAL scale = (REAL)packed->scale;
+    REAL *copy = block.rows;
+    float *tile = block.tiles;
+    for (size_t s = 0; s < TILE_SAMPLES; s++) {
+        const size_t i = (size_t)ids[s < count ? s : count - 1];
+        rows[s] = x + i * n_features;
+        if ((n_readable - i) * n_features < n_features + LANES) {
+            /* Near the array's end a vector would read past it. */
+            memcpy(copy, rows[s], n_features * sizeof(REAL));
+            rows[s] = copy;
+            copy += n_features;
+        }
+    }
+    for (int part = 0; part < TILE_VECS; part++, tile += LANES) {
+        vec sq_norm = v_splat(0.0f);
+        for (size_t first = 0; first < n_features; first += LANES) {
+            const size_t left = n_features - first < LANES ? n_features - first : LANES;
+            vec v[LANES];
+            for (int s = 0; s < LANES; s++)
+                v[s] = V_LOAD_REAL(rows[part * LANES + s] + first, offset + first, scale);
+            untangle(v, LANES);
+            for (size_t f = 0; f < left; f++) {
+                v_store(tile + (first + f) * TILE_SAMPLES, v[f]);
+                sq_norm = v_add(sq_norm, v_mul(v[f], v[f]));
+            }
+        }
+        v_store(block.norms + part * LANES, v_sqrt(sq_norm));
+    }
 }
 
 /* Score all centers of a block of assign's size, label its samples and bound them. */
@@ -275,28 +329,81 @@ static size_t NAME(probe_bounds)(const REAL *x, size_t n_samples, size_t n_featu
                                  size_t stride)
 {
     const bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
-    const size_t n_failing = find_failing(step, n_samples, labels, upper, lower, stride, scratch->ids);
+    const size_t n_failing =
+        find_failing(step, n_samples, labels, upper, lower, stride, scratch->found, scratch->asked);
     size_t n_centers = 0;
     for (size_t t = 0; t < n_failing; t++) {
-        const size_t i = (size_t)scratch->ids[t];
-        float low;
-        const float high = NAME(own_distance)(x + i * n_features, labels[i], step, &low);
-        n_centers += TIGHTEN_CENTERS + centers_left(step, lower + i, stride, high);
+        const size_t i = (size_t)scratch->found[t];
+        n_centers += NAME(sample_cost)(x + i * n_features, labels[i], scratch->asked[t], step, lower + i, stride);
     }
     return n_centers;
 }
 
-/* One tile of samples against group g: what it tells of their labels and bounds.
- * The label changes only where the new upper bound is below the old one. The old center is then one more center of its
- * group that the group's bound must not exceed. */
-static void NAME(visit_group)(const REAL *x, const bound_step *step, size_t g, const int32_t *chosen, size_t count,
-                              bound_scratch *scratch, int32_t *labels, float *lower, size_t stride)
+/* Sort the samples found by the group of their center, and ask for their rows. first OUT [n_groups + 1] */
+static void NAME(sort_by_group)(const REAL *x, size_t n_failing, const bound_step *step, const int32_t *labels,
+                                bound_scratch *scratch, size_t *first)
+{
+    const size_t row_bytes = ((const packed_centers *)step->packed)->n_features * sizeof(REAL);
+    size_t next[32];
+    for (size_t g = 0; g <= step->n_groups; g++)
+        first[g] = 0;
+    for (size_t t = 0; t < n_failing; t++)
+        first[step->group_of[labels[scratch->found[t]]] + 1]++;
+    for (size_t g = 0; g < step->n_groups; g++) {
+        next[g] = first[g];
+        first[g + 1] += first[g];
+    }
+    for (size_t t = 0; t < n_failing; t++) {
+        const int32_t i = scratch->found[t], g = step->group_of[labels[i]];
+        const size_t to = next[g]++;
+        const char *row = (const char *)x + (size_t)i * row_bytes;
+        for (size_t byte = 0; byte < row_bytes && byte < 512; byte += 64)
+            __builtin_prefetch(row + byte, 0, 2);
+        scratch->ids[to] = i;
+        scratch->open[to] = scratch->asked[t] & ~(1u << g);
+    }
+}
+
+/* One tile of samples, places t.. in ids, against the group of their own center: a best center, its bounds, and the
+ * bound of the group beside it. */
+static void NAME(visit_own_group)(const REAL *x, size_t n_readable, const bound_step *step, size_t g, size_t t,
+                                  size_t count, bound_scratch *scratch, float *lower)
+{
+    const packed_centers *grouped = step->grouped;
+    const block_scratch block = scratch->block;
+    const vec ratio = v_splat((float)(step->unit / grouped->scale));
+    const vec drift = v_splat(step->group_drift[g]), lowered = v_splat(1.0f - STORE_ROUNDING);
+    float stored[TILE_SAMPLES];
+    NAME(gather_tile)(x, n_readable, scratch->ids + t, count, grouped, block);
+    score_group(block.tiles, step, g, &scratch->group);
+    for (int v = 0; v < TILE_VECS; v++) {
+        const size_t at = t + (size_t)v * LANES;
+        const sq_range range = sq_range_of(grouped, v_load(block.norms + v * LANES));
+        const vec best = v_load(scratch->group.best + v * LANES);
+        const vec second = low_distance(range.low, v_load(scratch->group.second + v * LANES), ratio);
+        v_store(scratch->upper + at, high_distance(range.high, best, ratio));
+        v_store(scratch->own_low + at, low_distance(range.low, best, ratio));
+        v_store(scratch->rival + at, second);
+        vi_store(scratch->place + at, vi_load(scratch->group.label + v * LANES));
+        v_store(stored + v * LANES, v_mul(v_add(second, drift), lowered));
+    }
+    for (size_t s = 0; s < count; s++)
+        lower[scratch->ids[t + s]] = stored[s];
+}
+
+/* One tile of samples against another group. The center changes only where the new upper bound is below the old one; the
+ * old center is then one more center that its group's bound must not exceed. chosen IN: places in ids */
+static void NAME(visit_group)(const REAL *x, size_t n_readable, const bound_step *step, size_t g, const int32_t *chosen,
+                              size_t count, bound_scratch *scratch, float *lower, size_t stride)
 {
     const packed_centers *grouped = step->grouped;
     const block_scratch block = scratch->block;
     const vec ratio = v_splat((float)(step->unit / grouped->scale));
     float high[TILE_SAMPLES], low[TILE_SAMPLES], low_second[TILE_SAMPLES];
-    NAME(gather_tile)(x, scratch->ids, chosen, count, grouped, block);
+    int32_t ids[TILE_SAMPLES];
+    for (size_t s = 0; s < count; s++)
+        ids[s] = scratch->ids[chosen[s]];
+    NAME(gather_tile)(x, n_readable, ids, count, grouped, block);
     score_group(block.tiles, step, g, &scratch->group);
     for (int v = 0; v < TILE_VECS; v++) {
         const sq_range range = sq_range_of(grouped, v_load(block.norms + v * LANES));
@@ -307,52 +414,51 @@ static void NAME(visit_group)(const REAL *x, const bound_step *step, size_t g, c
                 low_distance(range.low, v_load(scratch->group.second + v * LANES), ratio));
     }
     for (size_t s = 0; s < count; s++) {
-        const size_t t = (size_t)chosen[s], i = (size_t)scratch->ids[t];
-        const int32_t old = labels[i], best = step->center_of[scratch->group.label[s]];
-        float bound = low_second[s];
-        if (best != old) {
-            if (high[s] < scratch->upper[t]) {
-                const size_t from = (size_t)step->group_of[old];
-                const float own = stored_lower(scratch->own_low[t], step->group_drift[from]);
-                if (from != g && own < lower[from * stride + i])
-                    lower[from * stride + i] = own;
-                if (scratch->own_low[t] < scratch->rival[t])
-                    scratch->rival[t] = scratch->own_low[t];
-                labels[i] = best;
-                scratch->upper[t] = high[s];
-                scratch->own_low[t] = low[s];
-            } else
-                bound = low[s];
+        const size_t t = (size_t)chosen[s];
+        float bound = low[s];
+        if (high[s] < scratch->upper[t]) {
+            const size_t from = (size_t)step->group_of[step->center_of[scratch->place[t]]];
+            float *old = lower + from * stride + ids[s];
+            const float own = stored_lower(scratch->own_low[t], step->group_drift[from]);
+            *old = own < *old ? own : *old;
+            scratch->rival[t] = scratch->own_low[t] < scratch->rival[t] ? scratch->own_low[t] : scratch->rival[t];
+            scratch->place[t] = scratch->group.label[s];
+            scratch->upper[t] = high[s];
+            scratch->own_low[t] = low[s];
+            bound = low_second[s];
         }
-        lower[g * stride + i] = stored_lower(bound, step->group_drift[g]);
+        lower[g * stride + (size_t)ids[s]] = stored_lower(bound, step->group_drift[g]);
         scratch->rival[t] = bound < scratch->rival[t] ? bound : scratch->rival[t];
     }
 }
 
-/* Decide in float64 the samples that what was scored leaves open. chosen IN: their places. */
-static void NAME(decide_chosen)(const REAL *x, const bound_step *step, size_t n_chosen, bound_scratch *scratch,
-                                int32_t *labels, float *lower, size_t stride)
+/* Decide in float64 the samples that what was scored leaves open. chosen IN: places in ids; labels, lower INOUT */
+static void NAME(decide_chosen)(const REAL *x, size_t n_readable, const bound_step *step, size_t n_chosen,
+                                bound_scratch *scratch, int32_t *labels, float *lower, size_t stride)
 {
     const packed_centers *packed = step->packed;
     const block_scratch block = scratch->block;
     for (size_t first = 0; first < n_chosen; first += TILE_SAMPLES) {
         const size_t count = n_chosen - first < TILE_SAMPLES ? n_chosen - first : TILE_SAMPLES;
-        NAME(gather_tile)(x, scratch->ids, scratch->chosen + first, count, packed, block);
+        int32_t ids[TILE_SAMPLES];
+        for (size_t s = 0; s < count; s++)
+            ids[s] = scratch->ids[scratch->chosen[first + s]];
+        NAME(gather_tile)(x, n_readable, ids, count, packed, block);
         for (size_t s = 0; s < count; s++) {
-            const size_t t = (size_t)scratch->chosen[first + s], i = (size_t)scratch->ids[t];
+            const size_t t = (size_t)scratch->chosen[first + s], i = (size_t)ids[s];
             const REAL *row = x + i * packed->n_features;
-            const int32_t old = labels[i];
-            const int32_t label =
-                NAME(decide)(row, block.tiles + s, block.norms[s] * (1.0f + packed->gamma), packed, block.scores);
-            if (label != old) {
+            const int32_t best = step->center_of[scratch->place[t]];
+            const float norm = block.norms[s] * (1.0f + packed->gamma);
+            const int32_t label = NAME(decide)(row, block.tiles + s, norm, packed, block.scores);
+            if (label != best) {
                 /* The new center's group keeps a bound that includes it: lower than need be, never wrong. */
-                const size_t from = (size_t)step->group_of[old];
+                const size_t from = (size_t)step->group_of[best];
                 const float own = stored_lower(scratch->own_low[t], step->group_drift[from]);
                 if (own < lower[from * stride + i])
                     lower[from * stride + i] = own;
-                labels[i] = label;
             }
             scratch->upper[t] = NAME(own_distance)(row, label, step, scratch->own_low + t);
+            labels[i] = label;
         }
     }
 }
@@ -364,63 +470,55 @@ static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_r
     bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
     const size_t n_features = ((const packed_centers *)step->packed)->n_features;
     const size_t n_clusters = ((const packed_centers *)step->packed)->n_clusters;
-    int32_t *ids = scratch->ids, *chosen = scratch->chosen;
-    const size_t n_failing = find_failing(step, n_samples, labels, upper, lower, stride, ids);
-    size_t n_left = 0, n_open = 0;
-    if (4 * n_failing > n_samples) {
+    const size_t n_failing =
+        find_failing(step, n_samples, labels, upper, lower, stride, scratch->found, scratch->asked);
+    if (3 * n_failing > n_samples) {
         /* Ask a few before the rest: a block in which most fail is scored as a whole, in fewer and fuller tiles. */
         size_t n_centers = 0, n_asked = 0;
         for (size_t t = 0; t < n_failing; t += 32, n_asked++) {
-            const size_t i = (size_t)ids[t];
-            float low;
-            const float high = NAME(own_distance)(x + i * n_features, labels[i], step, &low);
-            n_centers += TIGHTEN_CENTERS + centers_left(step, lower + i, stride, high);
+            const size_t i = (size_t)scratch->found[t];
+            n_centers += NAME(sample_cost)(x + i * n_features, labels[i], scratch->asked[t], step, lower + i, stride);
         }
         if (n_centers * n_failing > n_asked * n_samples * (n_clusters + DENSE_CENTERS)) {
             *n_scored += n_samples * n_clusters;
             return NAME(assign_bounded)(x, n_samples, n_readable, step, memory, labels, upper, lower, stride);
         }
     }
-    for (size_t t = 0; t < n_failing; t++) {
-        const size_t i = (size_t)ids[t];
-        if (t + 12 < n_failing) {
-            const char *ahead = (const char *)(x + (size_t)ids[t + 12] * n_features);
-            for (size_t byte = 0; byte < n_features * sizeof(REAL) && byte < 512; byte += 64)
-                __builtin_prefetch(ahead + byte);
-        }
-        float low;
-        const float high = NAME(own_distance)(x + i * n_features, labels[i], step, &low);
-        int open = 0;
-        for (size_t g = 0; g < step->n_groups; g++)
-            open |= may_hold(high, lower[g * stride + i], step->group_drift[g]);
-        upper[i] = stored_upper(high, step->center_drift[labels[i]]);
-        ids[n_left] = (int32_t)i;
-        scratch->upper[n_left] = high;
-        scratch->own_low[n_left] = low;
-        scratch->rival[n_left] = HUGE_VALF;
-        n_left += (size_t)open;
-    }
+    size_t first[33], n_waiting = 0, n_undecided = 0;
+    NAME(sort_by_group)(x, n_failing, step, labels, scratch, first);
     for (size_t g = 0; g < step->n_groups; g++) {
+        for (size_t t = first[g]; t < first[g + 1]; t += TILE_SAMPLES)
+            NAME(visit_own_group)(x, n_readable, step, g, t,
+                                  first[g + 1] - t < TILE_SAMPLES ? first[g + 1] - t : TILE_SAMPLES, scratch,
+                                  lower + g * stride);
+        *n_scored += (first[g + 1] - first[g]) * group_centers(step, g);
+    }
+    for (size_t t = 0; t < n_failing; t++) {
+        scratch->open[t] =
+            groups_left(step, scratch->open[t], lower + scratch->ids[t], stride, scratch->upper[t]);
+        scratch->waiting[n_waiting] = (int32_t)t;
+        n_waiting += scratch->open[t] != 0;
+    }
+    for (size_t g = 0; g < step->n_groups && n_waiting; g++) {
         size_t n_chosen = 0;
-        for (size_t t = 0; t < n_left; t++) {
-            chosen[n_chosen] = (int32_t)t;
-            n_chosen += (size_t)may_hold(scratch->upper[t], lower[g * stride + (size_t)ids[t]],
-                                         step->group_drift[g]);
+        for (size_t w = 0; w < n_waiting; w++) {
+            scratch->chosen[n_chosen] = scratch->waiting[w];
+            n_chosen += scratch->open[scratch->waiting[w]] >> g & 1;
         }
-        for (size_t first = 0; first < n_chosen; first += TILE_SAMPLES)
-            NAME(visit_group)(x, step, g, chosen + first,
-                              n_chosen - first < TILE_SAMPLES ? n_chosen - first : TILE_SAMPLES, scratch, labels,
-                              lower, stride);
-        *n_scored += n_chosen * (size_t)(step->first_panel[g + 1] - step->first_panel[g]) * TILE_CENTERS;
+        for (size_t t = 0; t < n_chosen; t += TILE_SAMPLES)
+            NAME(visit_group)(x, n_readable, step, g, scratch->chosen + t,
+                              n_chosen - t < TILE_SAMPLES ? n_chosen - t : TILE_SAMPLES, scratch, lower, stride);
+        *n_scored += n_chosen * group_centers(step, g);
     }
-    for (size_t t = 0; t < n_left; t++) {
-        chosen[n_open] = (int32_t)t;
-        n_open += !(scratch->upper[t] * TEST_ROUNDING < scratch->rival[t]);
+    for (size_t t = 0; t < n_failing; t++) {
+        labels[scratch->ids[t]] = step->center_of[scratch->place[t]];
+        scratch->chosen[n_undecided] = (int32_t)t;
+        n_undecided += !(scratch->upper[t] * TEST_ROUNDING < scratch->rival[t]);
     }
-    NAME(decide_chosen)(x, step, n_open, scratch, labels, lower, stride);
-    for (size_t t = 0; t < n_left; t++) {
-        const size_t i = (size_t)ids[t];
+    NAME(decide_chosen)(x, n_readable, step, n_undecided, scratch, labels, lower, stride);
+    for (size_t t = 0; t < n_failing; t++) {
+        const int32_t i = scratch->ids[t];
         upper[i] = stored_upper(scratch->upper[t], step->center_drift[labels[i]]);
     }
-    return n_open;
+    return n_undecided;
 }
