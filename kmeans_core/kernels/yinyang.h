@@ -134,13 +134,15 @@ static void score_group(const float *tile, const bound_step *step, size_t g, til
         score_panel(tile, grouped->panels + (size_t)p * panel_size, grouped->n_features, p * TILE_CENTERS, state);
 }
 
-/* Samples that the bounds do not settle: found and asked OUT; returns how many. */
-static size_t find_failing(const bound_step *step, size_t n_samples, const int32_t *labels, const float *upper,
-                           const float *lower, size_t stride, int32_t *found, uint32_t *asked)
+/* Samples that the bounds do not settle: found and asked OUT; returns how many. Their rows are asked for at once, so that
+ * they arrive while the next are tested. */
+static size_t find_failing(const char *x, size_t row_bytes, size_t n_samples, const bound_step *step,
+                           const int32_t *labels, const float *upper, const float *lower, size_t stride,
+                           int32_t *found, uint32_t *asked)
 {
     float high[TEST_RUN];
     uint32_t groups[TEST_RUN];
-    size_t n_failing = 0;
+    size_t n_failing = 0, n_fetched = 0;
     for (size_t first = 0; first < n_samples; first += TEST_RUN) {
         const size_t count = n_samples - first < TEST_RUN ? n_samples - first : TEST_RUN;
         for (size_t i = 0; i < count; i++) {
@@ -158,6 +160,12 @@ static size_t find_failing(const bound_step *step, size_t n_samples, const int32
             found[n_failing] = (int32_t)(first + i);
             asked[n_failing] = groups[i];
             n_failing += groups[i] != 0;
+        }
+        for (; n_fetched < n_failing; n_fetched++) {
+            const char *row = x + (size_t)found[n_fetched] * row_bytes;
+            for (size_t byte = 0; byte < row_bytes && byte < 512; byte += 64)
+                __builtin_prefetch(row + byte, 0, 2);
+            __builtin_prefetch(row + row_bytes - 1, 0, 2);
         }
     }
     return n_failing;
@@ -177,6 +185,43 @@ static inline uint32_t groups_left(const bound_step *step, uint32_t asked, const
 static inline size_t group_centers(const bound_step *step, size_t g)
 {
     return (size_t)(step->first_panel[g + 1] - step->first_panel[g]) * TILE_CENTERS;
+}
+
+/* Sort the samples found by the group of their center. first OUT [n_groups + 1] */
+static void sort_by_group(size_t n_failing, const bound_step *step, const int32_t *labels, bound_scratch *scratch,
+                          size_t *first)
+{
+    size_t next[32];
+    for (size_t g = 0; g <= step->n_groups; g++)
+        first[g] = 0;
+    for (size_t t = 0; t < n_failing; t++)
+        first[step->group_of[labels[scratch->found[t]]] + 1]++;
+    for (size_t g = 0; g < step->n_groups; g++) {
+        next[g] = first[g];
+        first[g + 1] += first[g];
+    }
+    for (size_t t = 0; t < n_failing; t++) {
+        const int32_t i = scratch->found[t], g = step->group_of[labels[i]];
+        const size_t to = next[g]++;
+        scratch->ids[to] = i;
+        scratch->open[to] = scratch->asked[t] & ~(1u << g);
+    }
+}
+
+/* Which groups may still hold a nearer center, the own one aside? open INOUT */
+static void close_groups(size_t n_failing, const bound_step *step, const float *lower, size_t stride,
+                         bound_scratch *scratch)
+{
+    uint32_t *restrict open = scratch->open;
+    const int32_t *restrict ids = scratch->ids;
+    const float *restrict upper = scratch->upper;
+    for (size_t g = 0; g < step->n_groups; g++) {
+        const float drift = step->group_drift[g];
+        const float *restrict stored = lower + g * stride;
+        const uint32_t others = ~(1u << g);
+        for (size_t t = 0; t < n_failing; t++)
+            open[t] &= upper[t] * TEST_ROUNDING < stored[ids[t]] - drift ? others : ~0u;
+    }
 }
 #endif
 
@@ -330,38 +375,14 @@ static size_t NAME(probe_bounds)(const REAL *x, size_t n_samples, size_t n_featu
 {
     const bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
     const size_t n_failing =
-        find_failing(step, n_samples, labels, upper, lower, stride, scratch->found, scratch->asked);
+        find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper, lower, stride,
+                     scratch->found, scratch->asked);
     size_t n_centers = 0;
     for (size_t t = 0; t < n_failing; t++) {
         const size_t i = (size_t)scratch->found[t];
         n_centers += NAME(sample_cost)(x + i * n_features, labels[i], scratch->asked[t], step, lower + i, stride);
     }
     return n_centers;
-}
-
-/* Sort the samples found by the group of their center, and ask for their rows. first OUT [n_groups + 1] */
-static void NAME(sort_by_group)(const REAL *x, size_t n_failing, const bound_step *step, const int32_t *labels,
-                                bound_scratch *scratch, size_t *first)
-{
-    const size_t row_bytes = ((const packed_centers *)step->packed)->n_features * sizeof(REAL);
-    size_t next[32];
-    for (size_t g = 0; g <= step->n_groups; g++)
-        first[g] = 0;
-    for (size_t t = 0; t < n_failing; t++)
-        first[step->group_of[labels[scratch->found[t]]] + 1]++;
-    for (size_t g = 0; g < step->n_groups; g++) {
-        next[g] = first[g];
-        first[g + 1] += first[g];
-    }
-    for (size_t t = 0; t < n_failing; t++) {
-        const int32_t i = scratch->found[t], g = step->group_of[labels[i]];
-        const size_t to = next[g]++;
-        const char *row = (const char *)x + (size_t)i * row_bytes;
-        for (size_t byte = 0; byte < row_bytes && byte < 512; byte += 64)
-            __builtin_prefetch(row + byte, 0, 2);
-        scratch->ids[to] = i;
-        scratch->open[to] = scratch->asked[t] & ~(1u << g);
-    }
 }
 
 /* One tile of samples, places t.. in ids, against the group of their own center: a best center, its bounds, and the
@@ -471,11 +492,12 @@ static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_r
     const size_t n_features = ((const packed_centers *)step->packed)->n_features;
     const size_t n_clusters = ((const packed_centers *)step->packed)->n_clusters;
     const size_t n_failing =
-        find_failing(step, n_samples, labels, upper, lower, stride, scratch->found, scratch->asked);
+        find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper, lower, stride,
+                     scratch->found, scratch->asked);
     if (3 * n_failing > n_samples) {
         /* Ask a few before the rest: a block in which most fail is scored as a whole, in fewer and fuller tiles. */
         size_t n_centers = 0, n_asked = 0;
-        for (size_t t = 0; t < n_failing; t += 32, n_asked++) {
+        for (size_t t = 0; t < n_failing; t += 1 + n_failing / 48, n_asked++) {
             const size_t i = (size_t)scratch->found[t];
             n_centers += NAME(sample_cost)(x + i * n_features, labels[i], scratch->asked[t], step, lower + i, stride);
         }
@@ -485,7 +507,7 @@ static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_r
         }
     }
     size_t first[33], n_waiting = 0, n_undecided = 0;
-    NAME(sort_by_group)(x, n_failing, step, labels, scratch, first);
+    sort_by_group(n_failing, step, labels, scratch, first);
     for (size_t g = 0; g < step->n_groups; g++) {
         for (size_t t = first[g]; t < first[g + 1]; t += TILE_SAMPLES)
             NAME(visit_own_group)(x, n_readable, step, g, t,
@@ -493,9 +515,8 @@ static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_r
                                   lower + g * stride);
         *n_scored += (first[g + 1] - first[g]) * group_centers(step, g);
     }
+    close_groups(n_failing, step, lower, stride, scratch);
     for (size_t t = 0; t < n_failing; t++) {
-        scratch->open[t] =
-            groups_left(step, scratch->open[t], lower + scratch->ids[t], stride, scratch->upper[t]);
         scratch->waiting[n_waiting] = (int32_t)t;
         n_waiting += scratch->open[t] != 0;
     }
