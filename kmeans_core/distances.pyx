@@ -34,7 +34,7 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1], n_clusters = centers.shape[0]
     cdef Py_ssize_t block = block_samples(n_features), unit = unit_samples(n_samples, block, n_threads)
-    cdef Py_ssize_t u, j, f, n_units = (n_samples + unit - 1) // unit
+    cdef Py_ssize_t u, n_units = (n_samples + unit - 1) // unit
     cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, n_features))
     cdef size_t offset_size = aligned(n_features * sizeof(double))
     cdef size_t scratch_size = aligned(table.scratch_bytes(n_clusters, n_features))
@@ -46,9 +46,7 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     cdef char *scratch = <char *>offset + offset_size
     cdef size_t n_decided = 0
     with nogil:
-        for j in range(n_clusters):
-            for f in range(n_features):
-                offset[f] += centers[j, f] / n_clusters
+        table.find_offset(&centers[0, 0], n_clusters, n_features, offset)
         table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
             n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,
