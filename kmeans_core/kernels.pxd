@@ -17,7 +17,9 @@ cdef extern from "kernels/kernels.h" nogil:
         const float *group_drift
         double unit
 
-    int DENSE_CENTERS
+    ctypedef struct bound_work:
+        size_t n_scored
+        size_t cost
 
     ctypedef struct kernels:
         const char *name
@@ -63,9 +65,9 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t (*assign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
                                      float *, size_t) noexcept nogil
         size_t (*reassign_bounded_f32)(const float *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
-                                       float *, size_t, size_t *) noexcept nogil
+                                       float *, size_t, bound_work *) noexcept nogil
         size_t (*reassign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
-                                       float *, size_t, size_t *) noexcept nogil
+                                       float *, size_t, bound_work *) noexcept nogil
         size_t (*probe_bounds_f32)(const float *, size_t, size_t, const bound_step *, void *, const int32_t *,
                                    const float *, const float *, size_t) noexcept nogil
         size_t (*probe_bounds_f64)(const double *, size_t, size_t, const bound_step *, void *, const int32_t *,

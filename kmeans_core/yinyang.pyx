@@ -23,9 +23,12 @@ cdef extern from "kernels/kernels.h" nogil:
 cdef const c.kernels **in_use = kernels_in_use()
 
 cdef Py_ssize_t MAX_GROUPS = 16     # 4 bytes a sample each
+cdef Py_ssize_t GROUP_CENTERS = 25  # a group; fewer bound better, but more groups are more to read: 4 at k=100
 cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
 cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
-cdef double PAYS = 0.75             # of the cost of scoring everything: what a bounded step may cost to be tried
+cdef double TRY_BELOW = 0.6         # share of the cost of scoring everything that the probe must promise,
+cdef double STOP_ABOVE = 0.95       # and that a step over bounds may cost
+cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
 cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose digits, and begin anew
 
 
@@ -50,6 +53,7 @@ cdef class YinyangState:
     cdef int n_threads
     cdef int32_t[::1] new_labels
     cdef bint started, bounded, probed
+    cdef int n_waited, wait
     cdef readonly Py_ssize_t n_decided
     cdef readonly Py_ssize_t n_scored   # pairs of sample and center that the last step scored
     cdef readonly Py_ssize_t n_groups
@@ -75,7 +79,7 @@ cdef class YinyangState:
     cdef int32_t *probe_labels
     cdef float *probe_upper
     cdef float *probe_lower
-    cdef size_t *counts          # [n_threads][16]: samples decided, pairs scored
+    cdef size_t *counts          # [n_threads][16]: samples decided, pairs scored, work done
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef size_t scratch_size
 
@@ -102,7 +106,7 @@ cdef class YinyangState:
         self.n_rows = block * max(1, self.n_rows // block)
         self.n_blocks = (self.n_samples + self.n_rows - 1) // self.n_rows
         cdef Py_ssize_t n_panels = (n_clusters + table.tile_centers - 1) // table.tile_centers
-        self.n_groups = min(n_panels, MAX_GROUPS)
+        self.n_groups = max(1, min(n_panels, n_clusters // GROUP_CENTERS, MAX_GROUPS))
         # A sixty-fourth of the rows, so that asking them each step costs little; 2048 tell a share to a percent.
         self.n_probed = min(self.n_samples, min(2048, max(64, self.n_samples // 64)))
         self.probe_rows = (self.n_probed + 31) // 32 * 32
@@ -178,30 +182,33 @@ cdef class YinyangState:
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
         cdef bint pays = False, reuse
         cdef Py_ssize_t n_changed
+        cdef double cost
         with nogil:
             self._follow_centers(centers)
             if self.probed:
-                pays = self._probe_cost() < PAYS
+                pays = self._probe_cost() < TRY_BELOW
         reuse = self.bounded
         if reuse or pays:
             with nogil:
                 self._label_blocks(reuse)
             self.n_decided = self._take_count(0)
             self.n_scored = self._take_count(1)
+            cost = self._take_count(2)
             n_changed = self._dense.follow(self.new_labels)
-            # Blocks in which the bounds did not pay were scored in full.
-            self.bounded = not reuse or self.n_scored < 0.9 * self.n_samples * self.n_clusters
+            self.bounded = cost < STOP_ABOVE * self.n_samples * (self.n_clusters + 10.0)
+            if not self.bounded:
+                self.wait = 2 * self.wait if self.wait else FIRST_WAIT
+                self.n_waited = 0
         else:
             n_changed = self._dense.step(centers)
             self.n_decided = self._dense.n_decided
             self.n_scored = self.n_samples * self.n_clusters
-            self.bounded = False
-        self.probed = not self.bounded
+            self.n_waited += 1
+        # The probe's bounds begin at this step, to be asked in the next.
+        self.probed = not self.bounded and self.n_waited >= self.wait
         if self.probed:
             with nogil:
                 self._bound_probe()
-            self._take_count(0)
-            self._take_count(1)
         return n_changed
 
     def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
@@ -392,22 +399,26 @@ cdef class YinyangState:
         cdef int32_t *labels = &self.new_labels[first]
         cdef float *upper = self.upper + first
         cdef float *lower = self.lower + first * self.n_groups
+        cdef c.bound_work work
+        work.n_scored = work.cost = 0
         if not reuse:
-            counts[1] += count * self.n_clusters
+            work.n_scored = count * self.n_clusters
         if self.is_float32:
             if reuse:
                 counts[0] += self.table.reassign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
-                                                             labels, upper, lower, self.n_rows, &counts[1])
+                                                             labels, upper, lower, self.n_rows, &work)
             else:
                 counts[0] += self.table.assign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
                                                            labels, upper, lower, self.n_rows)
         else:
             if reuse:
                 counts[0] += self.table.reassign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
-                                                             labels, upper, lower, self.n_rows, &counts[1])
+                                                             labels, upper, lower, self.n_rows, &work)
             else:
                 counts[0] += self.table.assign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
                                                            labels, upper, lower, self.n_rows)
+        counts[1] += work.n_scored
+        counts[2] += work.cost
 
     cdef void _bound_probe(self) noexcept nogil:
         if self.is_float32:
@@ -430,7 +441,7 @@ cdef class YinyangState:
             n_centers = self.table.probe_bounds_f64(<const double *>self.probe, self.n_probed, self.n_features,
                                                     &self.now, self.scratch, self.probe_labels, self.probe_upper,
                                                     self.probe_lower, self.probe_rows)
-        return <double>n_centers / (self.n_probed * (self.n_clusters + c.DENSE_CENTERS))
+        return <double>n_centers / (self.n_probed * (self.n_clusters + 10.0))
 
 
 cdef double power_of_two_for(double largest) noexcept nogil:

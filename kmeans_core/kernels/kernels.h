@@ -48,9 +48,10 @@ typedef struct {
     double unit;
 } bound_step;
 
-/* What one sample costs beside the centers it is scored against, in centers: GATHER to bring it into a tile of one group
- * and to keep its bounds, DENSE to pack it with its block. Measured at 12..64 features. */
-enum { GATHER_CENTERS = 24, DENSE_CENTERS = 10 };
+/* What a step did: pairs of sample and center scored, and all its work, in centers scored. */
+typedef struct {
+    size_t n_scored, cost;
+} bound_work;
 
 typedef struct {
     const char *name;  /* "v4", "v3", "v2", "neon", "scalar" */
@@ -165,15 +166,15 @@ typedef struct {
     size_t (*assign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
                                  void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
 
-    /* Label each sample anew where its bounds ask for it. All arrays INOUT; n_scored grows by the pairs scored. */
+    /* Label each sample anew where its bounds ask for it. All arrays INOUT; work grows by what was done. */
     size_t (*reassign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
                                    void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
-                                   size_t *n_scored);
+                                   bound_work *work);
     size_t (*reassign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
                                    void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
-                                   size_t *n_scored);
+                                   bound_work *work);
 
-    /* What reassign_bounded would cost, in centers scored. All arrays IN. */
+    /* What reassign_bounded would cost, in centers scored; assign costs about n_clusters + 10 a sample. All arrays IN. */
     size_t (*probe_bounds_f32)(const float *x, size_t n_samples, size_t n_features, const bound_step *step,
                                void *scratch, const int32_t *labels, const float *upper, const float *lower,
                                size_t stride);

@@ -27,6 +27,7 @@
 
 #define STORE_ROUNDING 0x1p-21f
 #define TEST_ROUNDING (1.0f + 0x1p-22f)
+#define COPY_BYTES 64
 #define TEST_RUN 256 /* samples tested at a time: their masks stay in the first-level cache */
 
 typedef struct {
@@ -164,8 +165,8 @@ static size_t find_failing(const char *x, size_t row_bytes, size_t n_samples, co
         for (; n_fetched < n_failing; n_fetched++) {
             const char *row = x + (size_t)found[n_fetched] * row_bytes;
             for (size_t byte = 0; byte < row_bytes && byte < 512; byte += 64)
-                __builtin_prefetch(row + byte, 0, 2);
-            __builtin_prefetch(row + row_bytes - 1, 0, 2);
+                __builtin_prefetch(row + byte);
+            __builtin_prefetch(row + row_bytes - 1);
         }
     }
     return n_failing;
@@ -185,6 +186,17 @@ static inline uint32_t groups_left(const bound_step *step, uint32_t asked, const
 static inline size_t group_centers(const bound_step *step, size_t g)
 {
     return (size_t)(step->first_panel[g + 1] - step->first_panel[g]) * TILE_CENTERS;
+}
+
+/* Costs of one sample, in centers scored; fitted to times at 12 x 100 .. 64 x 256 features x centers on one core of a
+ * Zen 5. The fewer the features, the cheaper a center, and the more of them the rest is worth. */
+static inline size_t test_cost(size_t n_features) { return 4 + 300 / n_features; }
+static inline size_t gather_cost(size_t n_features) { return 20 + 400 / n_features; }
+static inline size_t dense_cost(size_t n_clusters) { return 10 + n_clusters; }
+
+static inline size_t visit_cost(const bound_step *step, size_t g)
+{
+    return gather_cost(((const packed_centers *)step->grouped)->n_features) + group_centers(step, g);
 }
 
 /* Sort the samples found by the group of their center. first OUT [n_groups + 1] */
@@ -246,44 +258,27 @@ static size_t NAME(sample_cost)(const REAL *x, int32_t label, uint32_t asked, co
     const float high = NAME(own_distance)(x, label, step, &low);
     size_t n_centers = 0;
     for (uint32_t left = own | groups_left(step, asked & ~own, lower, stride, high); left; left &= left - 1)
-        n_centers += GATHER_CENTERS + group_centers(step, (size_t)__builtin_ctz(left));
+        n_centers += visit_cost(step, (size_t)__builtin_ctz(left));
     return n_centers;
 }
 
-/* Gather samples into one tile; the lanes behind `count` repeat the last. */
+/* Gather samples into one tile; the lanes behind `count` keep what they held. */
 static void NAME(gather_tile)(const REAL *x, size_t n_readable, const int32_t *ids, size_t count,
                               const packed_centers *packed, block_scratch block)
 {
-    const size_t n_features = packed->n_features;
-    const REAL *rows[TILE_SAMPLES], *offset = packed->OFFSET;
-    const REAL scale = (REAL)packed->scale;
-    REAL *copy = block.rows;
-    float *tile = block.tiles;
-    for (size_t s = 0; s < TILE_SAMPLES; s++) {
-        const size_t i = (size_t)ids[s < count ? s : count - 1];
-        rows[s] = x + i * n_features;
-        if ((n_readable - i) * n_features < n_features + LANES) {
-            /* Near the array's end a vector would read past it. */
-            memcpy(copy, rows[s], n_features * sizeof(REAL));
-            rows[s] = copy;
-            copy += n_features;
-        }
+    const size_t row_bytes = packed->n_features * sizeof(REAL);
+    char *copy = block.rows;
+    for (size_t s = 0; s < count; s++, copy += row_bytes) {
+        const size_t i = (size_t)ids[s];
+        const char *row = (const char *)x + i * row_bytes;
+        /* Whole runs of bytes, into the next rows' place: but not past the array's end, nor past the last row. */
+        if ((n_readable - i - 1) * row_bytes >= COPY_BYTES && (count - s - 1) * row_bytes >= COPY_BYTES)
+            for (size_t byte = 0; byte < row_bytes; byte += COPY_BYTES)
+                memcpy(copy + byte, row + byte, COPY_BYTES);
+        else
+            memcpy(copy, row, row_bytes);
     }
-    for (int part = 0; part < TILE_VECS; part++, tile += LANES) {
-        vec sq_norm = v_splat(0.0f);
-        for (size_t first = 0; first < n_features; first += LANES) {
-            const size_t left = n_features - first < LANES ? n_features - first : LANES;
-            vec v[LANES];
-            for (int s = 0; s < LANES; s++)
-                v[s] = V_LOAD_REAL(rows[part * LANES + s] + first, offset + first, scale);
-            untangle(v, LANES);
-            for (size_t f = 0; f < left; f++) {
-                v_store(tile + (first + f) * TILE_SAMPLES, v[f]);
-                sq_norm = v_add(sq_norm, v_mul(v[f], v[f]));
-            }
-        }
-        v_store(block.norms + part * LANES, v_sqrt(sq_norm));
-    }
+    NAME(pack_tile)(block.rows, packed, packed->OFFSET, block.tiles, block.norms);
 }
 
 /* Score all centers of a block of assign's size, label its samples and bound them. */
@@ -377,7 +372,7 @@ static size_t NAME(probe_bounds)(const REAL *x, size_t n_samples, size_t n_featu
     const size_t n_failing =
         find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper, lower, stride,
                      scratch->found, scratch->asked);
-    size_t n_centers = 0;
+    size_t n_centers = n_samples * test_cost(n_features);
     for (size_t t = 0; t < n_failing; t++) {
         const size_t i = (size_t)scratch->found[t];
         n_centers += NAME(sample_cost)(x + i * n_features, labels[i], scratch->asked[t], step, lower + i, stride);
@@ -486,7 +481,7 @@ static void NAME(decide_chosen)(const REAL *x, size_t n_readable, const bound_st
 
 static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_readable, const bound_step *step,
                                      void *memory, int32_t *labels, float *upper, float *lower, size_t stride,
-                                     size_t *n_scored)
+                                     bound_work *work)
 {
     bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
     const size_t n_features = ((const packed_centers *)step->packed)->n_features;
@@ -501,19 +496,25 @@ static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_r
             const size_t i = (size_t)scratch->found[t];
             n_centers += NAME(sample_cost)(x + i * n_features, labels[i], scratch->asked[t], step, lower + i, stride);
         }
-        if (n_centers * n_failing > n_asked * n_samples * (n_clusters + DENSE_CENTERS)) {
-            *n_scored += n_samples * n_clusters;
+        if (n_centers * n_failing > n_asked * n_samples * dense_cost(n_clusters)) {
+            work->n_scored += n_samples * n_clusters;
+            work->cost += n_samples * (dense_cost(n_clusters) + test_cost(n_features));
             return NAME(assign_bounded)(x, n_samples, n_readable, step, memory, labels, upper, lower, stride);
         }
     }
     size_t first[33], n_waiting = 0, n_undecided = 0;
+    work->cost += n_samples * test_cost(n_features);
     sort_by_group(n_failing, step, labels, scratch, first);
     for (size_t g = 0; g < step->n_groups; g++) {
-        for (size_t t = first[g]; t < first[g + 1]; t += TILE_SAMPLES)
+        for (size_t t = first[g]; t < first[g + 1]; t += TILE_SAMPLES) {
+            for (size_t next = t + TILE_SAMPLES; next < t + 2 * TILE_SAMPLES && next < n_failing; next++)
+                prefetch_bytes((uintptr_t)(x + (size_t)scratch->ids[next] * n_features), n_features * sizeof(REAL));
             NAME(visit_own_group)(x, n_readable, step, g, t,
                                   first[g + 1] - t < TILE_SAMPLES ? first[g + 1] - t : TILE_SAMPLES, scratch,
                                   lower + g * stride);
-        *n_scored += (first[g + 1] - first[g]) * group_centers(step, g);
+        }
+        work->n_scored += (first[g + 1] - first[g]) * group_centers(step, g);
+        work->cost += (first[g + 1] - first[g]) * visit_cost(step, g);
     }
     close_groups(n_failing, step, lower, stride, scratch);
     for (size_t t = 0; t < n_failing; t++) {
@@ -529,7 +530,8 @@ static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_r
         for (size_t t = 0; t < n_chosen; t += TILE_SAMPLES)
             NAME(visit_group)(x, n_readable, step, g, scratch->chosen + t,
                               n_chosen - t < TILE_SAMPLES ? n_chosen - t : TILE_SAMPLES, scratch, lower, stride);
-        *n_scored += n_chosen * group_centers(step, g);
+        work->n_scored += n_chosen * group_centers(step, g);
+        work->cost += n_chosen * visit_cost(step, g);
     }
     for (size_t t = 0; t < n_failing; t++) {
         labels[scratch->ids[t]] = step->center_of[scratch->place[t]];
