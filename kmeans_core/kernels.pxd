@@ -16,6 +16,7 @@ cdef extern from "kernels/kernels.h" nogil:
         const float *center_drift
         const float *group_drift
         double unit
+        int insist
 
     ctypedef struct bound_work:
         size_t n_scored

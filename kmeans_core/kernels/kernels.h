@@ -39,13 +39,15 @@ typedef struct {
  *   first_panel       [n_groups + 1]   center_of   [n_clusters] of a place    group_of   [n_clusters] of a center
  *   center_drift      [n_clusters] float32, rounded up: how far each center has moved since the bounds began, in units
  *   group_drift       [n_groups] the same for groups, the farthest center of each step
- *   unit              power of two: bounds are distances times unit */
+ *   unit              power of two: bounds are distances times unit
+ *   insist            use bounds even where scoring everything looks cheaper, for tests */
 typedef struct {
     const void *packed, *grouped;
     size_t n_groups;
     const int32_t *first_panel, *center_of, *group_of;
     const float *center_drift, *group_drift;
     double unit;
+    int insist;
 } bound_step;
 
 /* What a step did: pairs of sample and center scored, and all its work, in centers scored. */

@@ -489,7 +489,7 @@ static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_r
     const size_t n_failing =
         find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper, lower, stride,
                      scratch->found, scratch->asked);
-    if (3 * n_failing > n_samples) {
+    if (3 * n_failing > n_samples && !step->insist) {
         /* Ask a few before the rest: a block in which most fail is scored as a whole, in fewer and fuller tiles. */
         size_t n_centers = 0, n_asked = 0;
         for (size_t t = 0; t < n_failing; t += 1 + n_failing / 48, n_asked++) {
