@@ -26,8 +26,8 @@ cdef Py_ssize_t MAX_GROUPS = 16     # 4 bytes a sample each
 cdef Py_ssize_t GROUP_CENTERS = 25  # a group; fewer bound better, but more groups are more to read: 4 at k=100
 cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
 cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
-cdef double TRY_BELOW = 0.6         # share of the cost of scoring everything that the probe must promise,
-cdef double STOP_ABOVE = 0.95       # and that a step over bounds may cost
+cdef double TRY_BELOW = 0.75        # share of the cost of scoring everything that the probe must foretell,
+cdef double STOP_ABOVE = 0.85       # and that a step over bounds may cost
 cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
 cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose digits, and begin anew
 
@@ -54,6 +54,7 @@ cdef class YinyangState:
     cdef int32_t[::1] new_labels
     cdef bint started, bounded, probed
     cdef int n_waited, wait
+    cdef double probe_cost       # what the probe told last, as a share of the cost of scoring everything
     cdef readonly Py_ssize_t n_decided
     cdef readonly Py_ssize_t n_scored   # pairs of sample and center that the last step scored
     cdef readonly Py_ssize_t n_groups
@@ -158,6 +159,7 @@ cdef class YinyangState:
         self.now.group_of = self.group_of
         self.now.center_drift = self.center_drift
         self.now.group_drift = self.group_drift
+        self.probe_cost = 1.0
         self._take_probe(real_size)
 
     def __dealloc__(self):
@@ -186,7 +188,10 @@ cdef class YinyangState:
         with nogil:
             self._follow_centers(centers)
             if self.probed:
-                pays = self._probe_cost() < TRY_BELOW
+                # The bounds would be used in the next step, when the cost has gone on falling as it fell.
+                cost = self._probe_cost()
+                pays = cost * min(1.0, cost / self.probe_cost) < TRY_BELOW and cost < 1.0
+                self.probe_cost = cost
         reuse = self.bounded
         if reuse or pays or self.now.insist:
             with nogil:
@@ -199,6 +204,7 @@ cdef class YinyangState:
             if not self.bounded:
                 self.wait = 2 * self.wait if self.wait else FIRST_WAIT
                 self.n_waited = 0
+                self.probe_cost = 1.0
         else:
             n_changed = self._dense.step(centers)
             self.n_decided = self._dense.n_decided
