@@ -28,6 +28,7 @@ cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is lef
 cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
 cdef double TRY_BELOW = 0.75        # share of the cost of scoring everything that the probe must foretell,
 cdef double STOP_ABOVE = 0.85       # and that a step over bounds may cost
+cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many is of the centers that moved farthest
 cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
 cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose digits, and begin anew
 
@@ -67,6 +68,7 @@ cdef class YinyangState:
     cdef double *offset          # [n_features]
     cdef double *direction       # [2][n_features]
     cdef double *keys            # [n_clusters]
+    cdef double *shifts          # [n_clusters]: how far each center moved last, in units
     cdef double *center_drift64
     cdef double *group_drift64
     cdef float *center_drift
@@ -123,7 +125,7 @@ cdef class YinyangState:
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
         self.scratch_size = aligned(table.bound_scratch_bytes(n_clusters, self.n_features,
                                                               max(self.n_rows, self.probe_rows)))
-        self.memory = calloc(1, 128 + 2 * packed_size + 2 * center_size + 2 * per_feature + 5 * per_center
+        self.memory = calloc(1, 128 + 2 * packed_size + 2 * center_size + 2 * per_feature + 6 * per_center
                              + 3 * per_group + (1 + self.n_groups) * (bound_size + probe_size) + probe_size + row_size
                              + counts_size + n_threads * self.scratch_size)
         if self.memory == NULL:
@@ -136,7 +138,8 @@ cdef class YinyangState:
         self.offset = <double *>(<char *>self.placed + center_size)
         self.direction = <double *>(<char *>self.offset + per_feature)
         self.keys = <double *>(<char *>self.direction + per_feature)
-        self.center_drift64 = <double *>(<char *>self.keys + per_center)
+        self.shifts = <double *>(<char *>self.keys + per_center)
+        self.center_drift64 = <double *>(<char *>self.shifts + per_center)
         self.center_drift = <float *>(<char *>self.center_drift64 + per_center)
         self.center_of = <int32_t *>(<char *>self.center_drift + per_center)
         self.group_of = <int32_t *>(<char *>self.center_of + per_center)
@@ -195,6 +198,10 @@ cdef class YinyangState:
         reuse = self.bounded
         if reuse or pays or self.now.insist:
             with nogil:
+                if not reuse:
+                    self._group_centers()
+                    self._forget_drifts()
+                    self._place_centers()
                 self._label_blocks(reuse)
             self.n_decided = self._take_count(0)
             self.n_scored = self._take_count(1)
@@ -287,17 +294,26 @@ cdef class YinyangState:
                 self.bounded = self.probed = False
         if not self.bounded and not self.probed:
             self.now.unit = unit
-            for j in range(k):
-                self.center_drift64[j] = self.center_drift[j] = 0.0
-            for g in range(self.n_groups):
-                self.group_drift64[g] = self.group_drift[g] = 0.0
+            self._forget_drifts()
         memcpy(self.previous, &centers[0, 0], k * d * sizeof(double))
         if not self.started:
             self._group_centers()
             self.started = True
+        self.table.pack_centers(&centers[0, 0], k, d, self.offset, self.is_float32, self.packed)
+        self._place_centers()
+
+    cdef void _forget_drifts(self) noexcept nogil:
+        cdef Py_ssize_t j, g
+        for j in range(self.n_clusters):
+            self.center_drift64[j] = self.center_drift[j] = 0.0
+        for g in range(self.n_groups):
+            self.group_drift64[g] = self.group_drift[g] = 0.0
+
+    cdef void _place_centers(self) noexcept nogil:
+        """Lay the centers out group by group."""
+        cdef Py_ssize_t j, k = self.n_clusters, d = self.n_features
         for j in range(k):
             memcpy(self.placed + j * d, self.previous + self.center_of[j] * d, d * sizeof(double))
-        self.table.pack_centers(&centers[0, 0], k, d, self.offset, self.is_float32, self.packed)
         self.table.pack_centers(self.placed, k, d, self.offset, self.is_float32, self.grouped)
 
     cdef void _add_drifts(self, const double[:, ::1] centers) noexcept nogil:
@@ -312,6 +328,7 @@ cdef class YinyangState:
                 difference = (centers[j, f] - self.previous[j * d + f]) * self.now.unit
                 sq += difference * difference
             shift = sqrt(sq) * (1.0 + 1e-9)
+            self.shifts[j] = shift
             self.center_drift64[j] += shift
             self.center_drift[j] = rounded_up(self.center_drift64[j])
             g = self.group_of[j]
@@ -330,12 +347,19 @@ cdef class YinyangState:
         return farthest
 
     cdef void _group_centers(self) noexcept nogil:
-        """Halve the centers, across the direction in which they differ most, until there are n_groups groups."""
+        """Make groups anew: the centers that moved farthest apart from the rest, which one of them would spoil."""
         cdef Py_ssize_t j, g, place, tile = self.table.tile_centers
         cdef Py_ssize_t n_panels = (self.n_clusters + tile - 1) // tile
+        cdef Py_ssize_t hot = 0, calm_panels = n_panels
         for j in range(self.n_clusters):
             self.center_of[j] = j
-        self._halve(0, n_panels, 0, self.n_groups)
+            self.keys[j] = self.shifts[j]
+        if self.n_groups > 1 and self.started:
+            hot = max(1, self.n_groups // HOT_GROUPS)
+            calm_panels = n_panels * (self.n_groups - hot) // self.n_groups
+            self._sort_places(0, self.n_clusters)
+            self._halve(calm_panels, n_panels - calm_panels, self.n_groups - hot, hot)
+        self._halve(0, calm_panels, 0, self.n_groups - hot)
         self.first_panel[self.n_groups] = n_panels
         for g in range(self.n_groups):
             for place in range(self.first_panel[g] * tile, min(self.first_panel[g + 1] * tile, self.n_clusters)):
@@ -354,12 +378,11 @@ cdef class YinyangState:
 
     cdef void _sort_along_spread(self, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
         """Sort places by their centers' component along the leading principal direction (a few power iterations)."""
-        cdef Py_ssize_t d = self.n_features, place, other, f, gap
+        cdef Py_ssize_t d = self.n_features, place, f
         cdef double *mean = self.direction
         cdef double *axis = self.direction + d
-        cdef double largest = 0.0, unit = self.now.unit, key
+        cdef double largest = 0.0, unit = self.now.unit
         cdef const double *center
-        cdef int32_t moving
         cdef int repeat
         for f in range(d):
             mean[f] = 0.0
@@ -382,7 +405,13 @@ cdef class YinyangState:
                 largest = max(largest, fabs(axis[f]))
             for f in range(d):
                 axis[f] = axis[f] / largest if largest > 0.0 else 1.0
-        gap = (end - first) // 2
+        self._sort_places(first, end)
+
+    cdef void _sort_places(self, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+        """Sort places by their keys."""
+        cdef Py_ssize_t place, other, gap = (end - first) // 2
+        cdef double key
+        cdef int32_t moving
         while gap > 0:
             for place in range(first + gap, end):
                 key, moving, other = self.keys[place], self.center_of[place], place
