@@ -102,7 +102,9 @@ def test_every_instruction_set_steps_as_lloyd(isa, blobs, real, rng):
 @pytest.mark.parametrize("start", ["random", "k-means++"])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_samples, n_features, n_clusters, std", [(30000, 12, 120, 2.0), (9000, 40, 300, 3.0)])
-def test_a_whole_fit_has_the_bits_of_lloyds(n_samples, n_features, n_clusters, std, weighted, start, blobs, real, rng, seed):
+def test_a_whole_fit_has_the_bits_of_lloyds(
+    n_samples, n_features, n_clusters, std, weighted, start, blobs, real, rng, seed
+):
     X, _ = blobs(n_samples, n_features, n_clusters, real, std=std)
     centers = X[:n_clusters] if start == "random" else kmeans_plusplus(X, n_clusters, random_state=seed)[0]
     weights = rng.uniform(size=n_samples) if weighted else None

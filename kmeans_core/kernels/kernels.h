@@ -176,7 +176,7 @@ typedef struct {
                                    void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
                                    bound_work *work);
 
-    /* What reassign_bounded would cost, in centers scored; assign costs about n_clusters + 10 a sample. All arrays IN. */
+    /* What reassign_bounded would cost, in centers scored; assign costs n_clusters + 10 a sample. All arrays IN. */
     size_t (*probe_bounds_f32)(const float *x, size_t n_samples, size_t n_features, const bound_step *step,
                                void *scratch, const int32_t *labels, const float *upper, const float *lower,
                                size_t stride);

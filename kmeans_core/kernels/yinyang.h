@@ -11,14 +11,16 @@
  * so that a test adds today's drift, and a sample that passes is read only.
  *
  * Rounding, with e = 2^-24. Drifts are rounded up from float64: by at most 2 e of themselves.
- *   stored l   is a root (1), a sum (1), a product (1), and counts on the drift at the time (2): at most 5 e (l + drift)
- *              too large; it is lowered by 8 e. What a test loses later, e |stored l - drift|, is the factor of `test`.
+ *   stored l   is a root (1), a sum (1), a product (1), and counts on the drift at the time (2): at most 5 e of
+ *              (l + drift) too large; it is lowered by 8 e. What a test loses later, e |stored l - drift|, is the factor of `test`.
  *   stored u   is a difference (1), a sum (1), and counts on the drift (2): at most 4 e (u + drift) too small; 8 e are
  *              added. The sum at the test: the factor of `test`.
  *   squares    |x'|^2 + 2 score. The score is off by E (kernels.h), |x'|^2 by gamma |x'|^2: each feature is stored with
  *              two roundings and squared, n_features sums, a root and its square: n_features + 7 roundings. The two
  *              sums here add e (2 |x'|^2 + 2 |score|), and 2 |score| <= 2 E / gamma with gamma >= 9 e: hence 1.25.
  *   decision   E holds the rounding of a float64 decision; u from sq_distance is raised by 2^-20 for it.
+ *   skipped    a group that passed the test with the stored u is not scored. Where the tile then prefers another center
+ *              of the own group, that center is proven nearer than the old one, or the sample is decided in float64.
  * NaN and infinity come from |x'|^2 alone (|c'| < 2 in each feature): the lower bound is then 0, the upper infinite.
  */
 
@@ -135,8 +137,8 @@ static void score_group(const float *tile, const bound_step *step, size_t g, til
         score_panel(tile, grouped->panels + (size_t)p * panel_size, grouped->n_features, p * TILE_CENTERS, state);
 }
 
-/* Samples that the bounds do not settle: found and asked OUT; returns how many. Their rows are asked for at once, so that
- * they arrive while the next are tested. */
+/* Samples that the bounds do not settle: found and asked OUT; returns how many. Their rows are asked for at once, so
+ * that they arrive while the next are tested. */
 static size_t find_failing(const char *x, size_t row_bytes, size_t n_samples, const bound_step *step,
                            const int32_t *labels, const float *upper, const float *lower, size_t stride,
                            int32_t *found, uint32_t *asked)
@@ -173,7 +175,8 @@ static size_t find_failing(const char *x, size_t row_bytes, size_t n_samples, co
 }
 
 /* Of the groups in `asked`, those that may hold a center nearer than `upper`. */
-static inline uint32_t groups_left(const bound_step *step, uint32_t asked, const float *lower, size_t stride, float upper)
+static inline uint32_t groups_left(const bound_step *step, uint32_t asked, const float *lower, size_t stride,
+                                   float upper)
 {
     uint32_t left = 0;
     for (; asked; asked &= asked - 1) {
@@ -250,8 +253,8 @@ static inline float NAME(own_distance)(const REAL *x, int32_t label, const bound
 }
 
 /* What scoring one sample anew would cost, in centers: its own group, then those that the exact u leaves. */
-static size_t NAME(sample_cost)(const REAL *x, int32_t label, uint32_t asked, const bound_step *step, const float *lower,
-                                size_t stride)
+static size_t NAME(sample_cost)(const REAL *x, int32_t label, uint32_t asked, const bound_step *step,
+                                const float *lower, size_t stride)
 {
     const uint32_t own = 1u << step->group_of[label];
     float low;
@@ -407,8 +410,8 @@ static void NAME(visit_own_group)(const REAL *x, size_t n_readable, const bound_
         lower[scratch->ids[t + s]] = stored[s];
 }
 
-/* One tile of samples against another group. The center changes only where the new upper bound is below the old one; the
- * old center is then one more center that its group's bound must not exceed. chosen IN: places in ids */
+/* One tile of samples against another group. The center changes only where the new upper bound is below the old one;
+ * the old center is then one more center that its group's bound must not exceed. chosen IN: places in ids */
 static void NAME(visit_group)(const REAL *x, size_t n_readable, const bound_step *step, size_t g, const int32_t *chosen,
                               size_t count, bound_scratch *scratch, float *lower, size_t stride)
 {

@@ -24,7 +24,7 @@ class Algorithm(NamedTuple):
 ALGORITHMS = {
     "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
     # Labels twice, an upper bound, and at most 16 lower ones.
-    "yinyang": Algorithm(YinyangState, 76, "Ding et al., Yinyang K-Means, ICML 2015, in the form of Newling and Fleuret, ICML 2016"),
+    "yinyang": Algorithm(YinyangState, 76, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016"),
 }
 
 
