@@ -42,9 +42,9 @@ def set_up(goal: str) -> None:
     stamp = VENV / f"stamp-{goal}"
     if stamp.exists() and stamp.read_text() == digest.hexdigest():
         return
-    if not (BIN / "python").exists():
+    if not (BIN / "pip").exists():
         print("making the environment .venv ...", flush=True)
-        venv.create(VENV, with_pip=True)
+        venv.create(VENV, with_pip=True, clear=True)
     print("installing the build tools ...", flush=True)
     run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *BUILD_TOOLS)
     print(f"building fastkmeans and installing it with its extras [{extras}] ...", flush=True)

@@ -15,7 +15,7 @@ class Run(NamedTuple):
     """How a run ended. Labels, centers and inertia belong together.
 
     centers : (n_clusters, n_features) in the dtype of X.   labels : (n_samples,) int32, n_distinct different ones.
-    history : one dict an iteration.   stop_reason : see STOP_REASONS in kmeans.py's docstring.
+    history : one dict an iteration.   stop_reason : as KMeans.stop_reason_.
     """
 
     centers: np.ndarray
