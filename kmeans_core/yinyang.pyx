@@ -29,6 +29,7 @@ cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-l
 cdef double TRY_BELOW = 0.75        # share of the cost of scoring everything that the probe must foretell,
 cdef double STOP_ABOVE = 0.85       # and that a step over bounds may cost
 cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many is of the centers that moved farthest
+cdef double ASK_LATER = 1.5          # share from which on the probe rests for a step
 cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
 cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose digits, and begin anew
 
@@ -53,7 +54,7 @@ cdef class YinyangState:
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_rows, n_blocks, n_probed, probe_rows
     cdef int n_threads
     cdef int32_t[::1] new_labels
-    cdef bint started, bounded, probed
+    cdef bint started, bounded, probed, hopeless
     cdef int n_waited, wait
     cdef double probe_cost       # what the probe told last, as a share of the cost of scoring everything
     cdef readonly Py_ssize_t n_decided
@@ -110,8 +111,11 @@ cdef class YinyangState:
         self.n_blocks = (self.n_samples + self.n_rows - 1) // self.n_rows
         cdef Py_ssize_t n_panels = (n_clusters + table.tile_centers - 1) // table.tile_centers
         self.n_groups = max(1, min(n_panels, n_clusters // GROUP_CENTERS, MAX_GROUPS))
-        # A sixty-fourth of the rows, so that asking them each step costs little; 2048 tell a share to a percent.
-        self.n_probed = min(self.n_samples, min(2048, max(64, self.n_samples // 64)))
+        # Few rows, so that asking them each step costs little; 1024 tell a share to two percent.
+        self.n_probed = min(self.n_samples, min(1024, max(64, self.n_samples // 128)))
+        # Where scoring everything costs little more than testing bounds (test_cost of yinyang.h), they cannot win: k=10
+        # at 20 features.
+        self.hopeless = 2 * (4 + 300 // self.n_features) > n_clusters + 10
         self.probe_rows = (self.n_probed + 31) // 32 * 32
 
         cdef size_t center_size = aligned(n_clusters * self.n_features * sizeof(double))
@@ -185,16 +189,21 @@ cdef class YinyangState:
         if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
             raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
-        cdef bint pays = False, reuse
+        cdef bint pays = False, reuse, laid_out
         cdef Py_ssize_t n_changed
         cdef double cost
         with nogil:
             self._follow_centers(centers)
+            laid_out = self.bounded or self.probed or self.now.insist
+            if laid_out:
+                self._lay_out(centers)
             if self.probed:
                 # The bounds would be used in the next step, when the cost has gone on falling as it fell.
                 cost = self._probe_cost()
                 pays = cost * min(1.0, cost / self.probe_cost) < TRY_BELOW and cost < 1.0
                 self.probe_cost = cost
+                if cost > ASK_LATER:
+                    self.n_waited = self.wait - 2
         reuse = self.bounded
         if reuse or pays or self.now.insist:
             with nogil:
@@ -218,9 +227,11 @@ cdef class YinyangState:
             self.n_scored = self.n_samples * self.n_clusters
             self.n_waited += 1
         # The probe's bounds begin at this step, to be asked in the next.
-        self.probed = not self.bounded and self.n_waited >= self.wait
+        self.probed = not self.bounded and not self.hopeless and self.n_waited >= self.wait
         if self.probed:
             with nogil:
+                if not laid_out:
+                    self._lay_out(centers)
                 self._bound_probe()
         return n_changed
 
@@ -299,7 +310,10 @@ cdef class YinyangState:
         if not self.started:
             self._group_centers()
             self.started = True
-        self.table.pack_centers(&centers[0, 0], k, d, self.offset, self.is_float32, self.packed)
+
+    cdef void _lay_out(self, const double[:, ::1] centers) noexcept nogil:
+        self.table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, self.offset, self.is_float32,
+                                self.packed)
         self._place_centers()
 
     cdef void _forget_drifts(self) noexcept nogil:
