@@ -25,6 +25,8 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "prefix.h"
+#include "prefix_rows.h"
 #include "yinyang.h"
 #undef REAL
 #undef SUFFIX
@@ -41,6 +43,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "prefix_rows.h"
 #include "yinyang.h"
 
 static double fma_spin(size_t n_rounds)
@@ -86,6 +89,14 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
+    .prefix_bytes = prefix_bytes,
+    .prefix_tile_bytes = prefix_tile_bytes,
+    .prefix_scratch_bytes = prefix_scratch_bytes,
+    .prefix_start = prefix_start,
+    .prefix_pack_centers = prefix_pack_centers,
+    BOTH_REALS(prefix_encode),
+    BOTH_REALS(prefix_assign),
+    .code_features = CODE_FEATURES,
     .bound_scratch_bytes = bound_scratch_bytes,
     BOTH_REALS(assign_bounded),
     BOTH_REALS(reassign_bounded),
