@@ -6,6 +6,22 @@ cdef extern from "kernels/kernels.h" nogil:
         const double *coarse
         const double *fine
 
+    ctypedef struct bound_step:
+        const void *packed
+        const void *grouped
+        size_t n_groups
+        const int32_t *first_panel
+        const int32_t *center_of
+        const int32_t *group_of
+        const float *center_drift
+        const float *group_drift
+        double unit
+        int insist
+
+    ctypedef struct bound_work:
+        size_t n_scored
+        size_t cost
+
     ctypedef struct kernels:
         const char *name
         int lanes
@@ -57,6 +73,20 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*prefix_assign_f64)(const double *, size_t, const double *, const void *, const void *, int32_t *,
                                   size_t *) noexcept nogil
         int code_features
+        # yinyang
+        size_t (*bound_scratch_bytes)(size_t, size_t, size_t) noexcept nogil
+        size_t (*assign_bounded_f32)(const float *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
+                                     float *, size_t) noexcept nogil
+        size_t (*assign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
+                                     float *, size_t) noexcept nogil
+        size_t (*reassign_bounded_f32)(const float *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
+                                       float *, size_t, bound_work *) noexcept nogil
+        size_t (*reassign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
+                                       float *, size_t, bound_work *) noexcept nogil
+        size_t (*probe_bounds_f32)(const float *, size_t, size_t, const bound_step *, void *, const int32_t *,
+                                   const float *, const float *, size_t) noexcept nogil
+        size_t (*probe_bounds_f64)(const double *, size_t, size_t, const bound_step *, void *, const int32_t *,
+                                   const float *, const float *, size_t) noexcept nogil
 
     int kernel_tables(const kernels **tables) noexcept nogil
     const kernels *kernel_table(const char *cap) noexcept nogil

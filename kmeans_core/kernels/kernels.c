@@ -27,6 +27,7 @@
 #include "describe.h"
 #include "prefix.h"
 #include "prefix_rows.h"
+#include "yinyang.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -43,6 +44,7 @@
 #include "seeding.h"
 #include "describe.h"
 #include "prefix_rows.h"
+#include "yinyang.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -95,4 +97,8 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(prefix_encode),
     BOTH_REALS(prefix_assign),
     .code_features = CODE_FEATURES,
+    .bound_scratch_bytes = bound_scratch_bytes,
+    BOTH_REALS(assign_bounded),
+    BOTH_REALS(reassign_bounded),
+    BOTH_REALS(probe_bounds),
 };

@@ -33,6 +33,28 @@ typedef struct {
     const double *fine;
 } sum_grid;
 
+/* What a step of Yinyang knows beside its samples. Groups of centers are whole panels: "places" are centers in the
+ * order of their groups.
+ *   packed, grouped   by pack_centers with the same offset: the centers, and the centers by places
+ *   first_panel       [n_groups + 1]   center_of   [n_clusters] of a place    group_of   [n_clusters] of a center
+ *   center_drift      [n_clusters] float32, rounded up: how far each center has moved since the bounds began, in units
+ *   group_drift       [n_groups] the same for groups, the farthest center of each step
+ *   unit              power of two: bounds are distances times unit
+ *   insist            use bounds even where scoring everything looks cheaper, for tests */
+typedef struct {
+    const void *packed, *grouped;
+    size_t n_groups;
+    const int32_t *first_panel, *center_of, *group_of;
+    const float *center_drift, *group_drift;
+    double unit;
+    int insist;
+} bound_step;
+
+/* What a step did: pairs of sample and center scored, and all its work, in centers scored. */
+typedef struct {
+    size_t n_scored, cost;
+} bound_work;
+
 typedef struct {
     const char *name;  /* "v4vnni", "v4", "v3", "v2", "neon", "scalar" */
     int lanes;         /* float32 values in a vector */
@@ -165,6 +187,37 @@ typedef struct {
     void (*prefix_assign_f64)(const double *x, size_t n_samples, const double *centers, const void *codes,
                               const void *prefix, int32_t *labels, size_t *counts);
     int code_features; /* coordinates in a 32-bit code: 4 with integer dot products, else 1 */
+
+    /* ---- yinyang: labels by bounds, see yinyang.h ----
+     *   stride          rows that a block of samples has in `lower`: a multiple of 32, >= n_samples
+     *   labels, upper   [n_samples], upper padded to stride       lower   [n_groups][stride]
+     * All return the number of samples that needed float64, but probe_bounds. */
+
+    /* Bytes of a thread's scratch for the calls below. */
+    size_t (*bound_scratch_bytes)(size_t n_clusters, size_t n_features, size_t stride);
+
+    /* Label each sample as assign does, and bound it. All arrays OUT. */
+    size_t (*assign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                 void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
+    size_t (*assign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                 void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
+
+    /* Label each sample anew where its bounds ask for it. All arrays INOUT; work grows by what was done. */
+    size_t (*reassign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                   void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
+                                   bound_work *work);
+    size_t (*reassign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                   void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
+                                   bound_work *work);
+
+    /* What reassign_bounded would cost, in centers scored; assign costs n_clusters + 10 a sample. All arrays IN. */
+    size_t (*probe_bounds_f32)(const float *x, size_t n_samples, size_t n_features, const bound_step *step,
+                               void *scratch, const int32_t *labels, const float *upper, const float *lower,
+                               size_t stride);
+    size_t (*probe_bounds_f64)(const double *x, size_t n_samples, size_t n_features, const bound_step *step,
+                               void *scratch, const int32_t *labels, const float *upper, const float *lower,
+                               size_t stride);
+    /* ---- end of yinyang ---- */
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

@@ -59,6 +59,9 @@ static inline __attribute__((always_inline)) size_t NAME(follow_rows)(const REAL
     const size_t stride = 2 * (n_features + 1);
     uint16_t changed[FOLLOW_ROWS + 1];
     const size_t n_changed = list_changes(old_labels, new_labels, n_samples, changed);
+    /* An algorithm that found the labels by itself has not just read the rows. */
+    for (size_t c = 0; c < n_changed; c++)
+        prefetch_bytes((uintptr_t)(x + changed[c] * n_features), n_features * sizeof(REAL));
     for (size_t c = 0; c < n_changed; c++) {
         const size_t i = changed[c];
         const int32_t from = old_labels[i], to = new_labels[i];

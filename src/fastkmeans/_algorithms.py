@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ._core.lloyd import LloydState
 from ._core.prefix import PrefixState
+from ._core.yinyang import YinyangState
 
 
 class Algorithm(NamedTuple):
@@ -25,6 +26,8 @@ ALGORITHMS = {
     "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
     # Up to 192 coordinates of one byte (four without integer dot products) and five lengths.
     "prefix": Algorithm(PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016"),
+    # Labels twice, an upper bound, and at most 16 lower ones.
+    "yinyang": Algorithm(YinyangState, 76, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016"),
 }
 
 

@@ -49,7 +49,7 @@ class KMeans(Estimator):
         Where the starts are drawn from; an int makes every fit alike.
     copy_x : bool, default=True
         Accepted for scikit-learn; X is never changed either way.
-    algorithm : {"auto", "lloyd"}, default="auto"
+    algorithm : {"auto", "lloyd", "prefix", "yinyang"}, default="auto"
         All give the same labels; "auto" chooses the fastest, and `algorithm_used_` tells which ran.
     n_threads : int or None, default=None
         Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container

@@ -1,0 +1,511 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""Yinyang: samples whose bounds settle their label are not read.
+
+Y. Ding et al., "Yinyang K-Means: A Drop-In Replacement of the Classic K-Means with Consistent Speedup", ICML 2015; in
+the simplified form of J. Newling and F. Fleuret, "Fast k-means with accurate bounds", ICML 2016. The bounds and their
+proof are in kernels/yinyang.h.
+"""
+from cython.parallel cimport prange, threadid
+from libc.math cimport fabs, frexp, ldexp, nextafterf, sqrt
+from libc.stdint cimport int32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+cimport kernels as c
+from shared cimport align, aligned, kernels_in_use
+
+from fastkmeans._core.lloyd import LloydState
+
+cdef extern from "kernels/kernels.h" nogil:
+    size_t block_samples(size_t n_features)
+
+cdef const c.kernels **in_use = kernels_in_use()
+
+cdef Py_ssize_t MAX_GROUPS = 16     # 4 bytes a sample each
+cdef Py_ssize_t GROUP_CENTERS = 25  # a group; fewer bound better, but more groups are more to read: 4 at k=100
+cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
+cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
+cdef double TRY_BELOW = 0.75        # share of the cost of scoring everything that the probe must foretell,
+cdef double STOP_ABOVE = 0.85       # and that a step over bounds may cost
+cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many is of the centers that moved farthest
+cdef double ASK_LATER = 1.5          # share from which on the probe rests for a step
+cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
+cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose digits, and begin anew
+
+
+cdef class YinyangState:
+    """What Yinyang keeps between iterations: beside Lloyd's labels and sums, bounds of every sample.
+
+    Parameters
+    ----------
+    As LloydState, which keeps the sums here too.
+
+    The first step scores everything. Then a few samples, the probe, tell by their own bounds what a bounded step would
+    cost. While it would not pay, the steps are Lloyd's.
+    """
+
+    cdef object _dense
+    cdef object _x               # keeps the memory of x32 or x64
+    cdef const c.kernels *table
+    cdef const float[:, ::1] x32
+    cdef const double[:, ::1] x64
+    cdef bint is_float32
+    cdef Py_ssize_t n_samples, n_features, n_clusters, n_rows, n_blocks, n_probed, probe_rows
+    cdef int n_threads
+    cdef int32_t[::1] new_labels
+    cdef bint started, bounded, probed, hopeless
+    cdef int n_waited, wait
+    cdef double probe_cost       # what the probe told last, as a share of the cost of scoring everything
+    cdef readonly Py_ssize_t n_decided
+    cdef readonly Py_ssize_t n_scored   # pairs of sample and center that the last step scored
+    cdef readonly Py_ssize_t n_groups
+    cdef c.bound_step now
+    cdef void *memory
+    cdef char *packed
+    cdef char *grouped
+    cdef double *previous        # [n_clusters][n_features]: the centers of the last step
+    cdef double *placed          # [n_clusters][n_features]: the centers of this step, group by group
+    cdef double *offset          # [n_features]
+    cdef double *direction       # [2][n_features]
+    cdef double *keys            # [n_clusters]
+    cdef double *shifts          # [n_clusters]: how far each center moved last, in units
+    cdef double *center_drift64
+    cdef double *group_drift64
+    cdef float *center_drift
+    cdef float *group_drift
+    cdef int32_t *first_panel
+    cdef int32_t *center_of
+    cdef int32_t *group_of
+    cdef float *upper            # [n_blocks][n_rows]
+    cdef float *lower            # [n_blocks][n_groups][n_rows]
+    cdef char *probe             # [n_probed][n_features], rows of X
+    cdef int32_t *probe_labels
+    cdef float *probe_upper
+    cdef float *probe_lower
+    cdef size_t *counts          # [n_threads][16]: samples decided, pairs scored, work done
+    cdef char *scratch           # [n_threads], scratch_size apart
+    cdef size_t scratch_size
+
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
+        import numpy as np
+
+        self._dense = LloydState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        cdef const c.kernels *table = in_use[0]
+        self.table = table
+        self.is_float32 = X.dtype.itemsize == 4
+        self._x = X
+        if self.is_float32:
+            self.x32 = X
+        else:
+            self.x64 = X
+        self.n_samples, self.n_features = X.shape
+        self.n_clusters = n_clusters
+        self.n_threads = n_threads
+        self.new_labels = np.zeros(self.n_samples, dtype=np.int32)
+
+        cdef Py_ssize_t block = block_samples(self.n_features)
+        cdef Py_ssize_t real_size = 4 if self.is_float32 else 8
+        self.n_rows = min(self.n_samples // 32, BLOCK_ROWS, BLOCK_BYTES // (self.n_features * real_size))
+        self.n_rows = block * max(1, self.n_rows // block)
+        self.n_blocks = (self.n_samples + self.n_rows - 1) // self.n_rows
+        cdef Py_ssize_t n_panels = (n_clusters + table.tile_centers - 1) // table.tile_centers
+        self.n_groups = max(1, min(n_panels, n_clusters // GROUP_CENTERS, MAX_GROUPS))
+        # Few rows, so that asking them each step costs little; 1024 tell a share to two percent.
+        self.n_probed = min(self.n_samples, min(1024, max(64, self.n_samples // 128)))
+        # Where scoring everything costs little more than testing bounds (test_cost of yinyang.h), they cannot win: k=10
+        # at 20 features.
+        self.hopeless = 2 * (4 + 300 // self.n_features) > n_clusters + 10
+        self.probe_rows = (self.n_probed + 31) // 32 * 32
+
+        cdef size_t center_size = aligned(n_clusters * self.n_features * sizeof(double))
+        cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
+        cdef size_t per_center = aligned(n_clusters * sizeof(double))
+        cdef size_t per_group = aligned((self.n_groups + 1) * sizeof(double))
+        cdef size_t per_feature = aligned(2 * self.n_features * sizeof(double))
+        cdef size_t bound_size = aligned(self.n_blocks * self.n_rows * sizeof(float))
+        cdef size_t probe_size = aligned(self.probe_rows * sizeof(float))
+        cdef size_t row_size = aligned((self.n_probed * self.n_features + 64) * real_size)
+        cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
+        self.scratch_size = aligned(table.bound_scratch_bytes(n_clusters, self.n_features,
+                                                              max(self.n_rows, self.probe_rows)))
+        self.memory = calloc(1, 128 + 2 * packed_size + 2 * center_size + 2 * per_feature + 6 * per_center
+                             + 3 * per_group + (1 + self.n_groups) * (bound_size + probe_size) + probe_size + row_size
+                             + counts_size + n_threads * self.scratch_size)
+        if self.memory == NULL:
+            raise MemoryError("no memory for the bounds of each sample; use algorithm='lloyd'.")
+        cdef char *place = align(self.memory)
+        self.packed = place
+        self.grouped = self.packed + packed_size
+        self.previous = <double *>(self.grouped + packed_size)
+        self.placed = <double *>(<char *>self.previous + center_size)
+        self.offset = <double *>(<char *>self.placed + center_size)
+        self.direction = <double *>(<char *>self.offset + per_feature)
+        self.keys = <double *>(<char *>self.direction + per_feature)
+        self.shifts = <double *>(<char *>self.keys + per_center)
+        self.center_drift64 = <double *>(<char *>self.shifts + per_center)
+        self.center_drift = <float *>(<char *>self.center_drift64 + per_center)
+        self.center_of = <int32_t *>(<char *>self.center_drift + per_center)
+        self.group_of = <int32_t *>(<char *>self.center_of + per_center)
+        self.group_drift64 = <double *>(<char *>self.group_of + per_center)
+        self.group_drift = <float *>(<char *>self.group_drift64 + per_group)
+        self.first_panel = <int32_t *>(<char *>self.group_drift + per_group)
+        self.upper = <float *>(<char *>self.first_panel + per_group)
+        self.lower = <float *>(<char *>self.upper + bound_size)
+        self.probe_upper = <float *>(<char *>self.lower + self.n_groups * bound_size)
+        self.probe_lower = <float *>(<char *>self.probe_upper + probe_size)
+        self.probe_labels = <int32_t *>(<char *>self.probe_lower + self.n_groups * probe_size)
+        self.probe = <char *>self.probe_labels + probe_size
+        self.counts = <size_t *>(self.probe + row_size)
+        self.scratch = <char *>self.counts + counts_size
+        self.now.packed = self.packed
+        self.now.grouped = self.grouped
+        self.now.n_groups = self.n_groups
+        self.now.first_panel = self.first_panel
+        self.now.center_of = self.center_of
+        self.now.group_of = self.group_of
+        self.now.center_drift = self.center_drift
+        self.now.group_drift = self.group_drift
+        self.probe_cost = 1.0
+        self._take_probe(real_size)
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    @property
+    def labels(self):
+        return self._dense.labels
+
+    @property
+    def sums(self):
+        return self._dense.sums
+
+    @property
+    def grid(self):
+        return self._dense.grid
+
+    def step(self, const double[:, ::1] centers):
+        """Label every sample with its nearest center, as LloydState.step does, and with the same labels."""
+        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
+            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
+                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        cdef bint pays = False, reuse, laid_out
+        cdef Py_ssize_t n_changed
+        cdef double cost
+        with nogil:
+            self._follow_centers(centers)
+            laid_out = self.bounded or self.probed or self.now.insist
+            if laid_out:
+                self._lay_out(centers)
+            if self.probed:
+                # The bounds would be used in the next step, when the cost has gone on falling as it fell.
+                cost = self._probe_cost()
+                pays = cost * min(1.0, cost / self.probe_cost) < TRY_BELOW and cost < 1.0
+                self.probe_cost = cost
+                if cost > ASK_LATER:
+                    self.n_waited = self.wait - 2
+        reuse = self.bounded
+        if reuse or pays or self.now.insist:
+            with nogil:
+                if not reuse:
+                    self._group_centers()
+                    self._forget_drifts()
+                    self._place_centers()
+                self._label_blocks(reuse)
+            self.n_decided = self._take_count(0)
+            self.n_scored = self._take_count(1)
+            cost = self._take_count(2)
+            n_changed = self._dense.follow(self.new_labels)
+            self.bounded = self.now.insist or cost < STOP_ABOVE * self.n_samples * (self.n_clusters + 10.0)
+            if not self.bounded:
+                self.wait = 2 * self.wait if self.wait else FIRST_WAIT
+                self.n_waited = 0
+                self.probe_cost = 1.0
+        else:
+            n_changed = self._dense.step(centers)
+            self.n_decided = self._dense.n_decided
+            self.n_scored = self.n_samples * self.n_clusters
+            self.n_waited += 1
+        # The probe's bounds begin at this step, to be asked in the next.
+        self.probed = not self.bounded and not self.hopeless and self.n_waited >= self.wait
+        if self.probed:
+            with nogil:
+                if not laid_out:
+                    self._lay_out(centers)
+                self._bound_probe()
+        return n_changed
+
+    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
+        """Write the center that the sums of each cluster ask for, see LloydState.move."""
+        self._dense.move(centers, origin, moved, terms)
+
+    def insist(self):
+        """Use bounds from now on even where they do not pay, for tests."""
+        self.now.insist = True
+
+    def bounds(self):
+        """(upper, lower, group_of) as float64 distances today, for tests; None while there are none.
+
+        upper : (n_samples,), of the distance to the own center.   lower : (n_samples, n_groups), of the distance to
+        the nearest other center of the group.   group_of : (n_clusters,).
+        """
+        import numpy as np
+
+        if not self.bounded:
+            return None
+        upper = np.empty(self.n_samples)
+        lower = np.empty((self.n_samples, self.n_groups))
+        group_of = np.array([self.group_of[j] for j in range(self.n_clusters)])
+        cdef double[::1] upper_view = upper
+        cdef double[:, ::1] lower_view = lower
+        cdef Py_ssize_t i, g, b, row
+        for i in range(self.n_samples):
+            b, row = i // self.n_rows, i % self.n_rows
+            upper_view[i] = (<double>self.upper[i] + self.center_drift[self.new_labels[i]]) / self.now.unit
+            for g in range(self.n_groups):
+                lower_view[i, g] = (<double>self.lower[(b * self.n_groups + g) * self.n_rows + row]
+                                    - self.group_drift[g]) / self.now.unit
+        return upper, lower, group_of
+
+    cdef int _take_probe(self, size_t real_size) except -1:
+        """Copy the probe: rows evenly spaced."""
+        cdef Py_ssize_t p
+        cdef const char *x = <const char *>(&self.x32[0, 0] if self.is_float32 else <const float *>&self.x64[0, 0])
+        for p in range(self.n_probed):
+            memcpy(self.probe + p * self.n_features * real_size,
+                   x + p * self.n_samples // self.n_probed * self.n_features * real_size, self.n_features * real_size)
+        return 0
+
+    cdef size_t _take_count(self, int which) noexcept nogil:
+        """Add up a count over the threads, and start it anew."""
+        cdef size_t total = 0
+        cdef int t
+        for t in range(self.n_threads):
+            total += self.counts[16 * t + which]
+            self.counts[16 * t + which] = 0
+        return total
+
+    # ------------------------------------------------------------ centers
+
+    cdef void _follow_centers(self, const double[:, ::1] centers) noexcept nogil:
+        """Add up how far the centers have moved, and lay them out."""
+        cdef Py_ssize_t j, f, g, k = self.n_clusters, d = self.n_features
+        cdef double unit, largest = 0.0
+        for f in range(d):
+            self.offset[f] = 0.0
+            for j in range(k):
+                self.offset[f] += centers[j, f] / k
+        for j in range(k):
+            for f in range(d):
+                largest = max(largest, fabs(centers[j, f] - self.offset[f]))
+        unit = power_of_two_for(largest)
+        if self.started:
+            self._add_drifts(centers)
+            if not 1e-6 < unit / self.now.unit < 1e6 or self._farthest() > FARTHEST_DRIFT:
+                self.bounded = self.probed = False
+        if not self.bounded and not self.probed:
+            self.now.unit = unit
+            self._forget_drifts()
+        memcpy(self.previous, &centers[0, 0], k * d * sizeof(double))
+        if not self.started:
+            self._group_centers()
+            self.started = True
+
+    cdef void _lay_out(self, const double[:, ::1] centers) noexcept nogil:
+        self.table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, self.offset, self.is_float32,
+                                self.packed)
+        self._place_centers()
+
+    cdef void _forget_drifts(self) noexcept nogil:
+        cdef Py_ssize_t j, g
+        for j in range(self.n_clusters):
+            self.center_drift64[j] = self.center_drift[j] = 0.0
+        for g in range(self.n_groups):
+            self.group_drift64[g] = self.group_drift[g] = 0.0
+
+    cdef void _place_centers(self) noexcept nogil:
+        """Lay the centers out group by group."""
+        cdef Py_ssize_t j, k = self.n_clusters, d = self.n_features
+        for j in range(k):
+            memcpy(self.placed + j * d, self.previous + self.center_of[j] * d, d * sizeof(double))
+        self.table.pack_centers(self.placed, k, d, self.offset, self.is_float32, self.grouped)
+
+    cdef void _add_drifts(self, const double[:, ::1] centers) noexcept nogil:
+        cdef Py_ssize_t j, f, g, d = self.n_features
+        cdef double sq, shift, difference
+        for g in range(self.n_groups):
+            self.keys[g] = 0.0
+        for j in range(self.n_clusters):
+            sq = 0.0
+            for f in range(d):
+                # In units, so that no square vanishes that a bound would miss.
+                difference = (centers[j, f] - self.previous[j * d + f]) * self.now.unit
+                sq += difference * difference
+            shift = sqrt(sq) * (1.0 + 1e-9)
+            self.shifts[j] = shift
+            self.center_drift64[j] += shift
+            self.center_drift[j] = rounded_up(self.center_drift64[j])
+            g = self.group_of[j]
+            self.keys[g] = max(self.keys[g], shift)
+        for g in range(self.n_groups):
+            self.group_drift64[g] += self.keys[g]
+            self.group_drift[g] = rounded_up(self.group_drift64[g])
+
+    cdef double _farthest(self) noexcept nogil:
+        cdef double farthest = 0.0
+        cdef Py_ssize_t g
+        for g in range(self.n_groups):
+            # A drift that is not a number must begin anew, too.
+            if not self.group_drift64[g] <= farthest:
+                farthest = self.group_drift64[g] if self.group_drift64[g] < 1e300 else 1e300
+        return farthest
+
+    cdef void _group_centers(self) noexcept nogil:
+        """Make groups anew: the centers that moved farthest apart from the rest, which one of them would spoil."""
+        cdef Py_ssize_t j, g, place, tile = self.table.tile_centers
+        cdef Py_ssize_t n_panels = (self.n_clusters + tile - 1) // tile
+        cdef Py_ssize_t hot = 0, calm_panels = n_panels
+        for j in range(self.n_clusters):
+            self.center_of[j] = j
+            self.keys[j] = self.shifts[j]
+        if self.n_groups > 1 and self.started:
+            hot = max(1, self.n_groups // HOT_GROUPS)
+            calm_panels = n_panels * (self.n_groups - hot) // self.n_groups
+            self._sort_places(0, self.n_clusters)
+            self._halve(calm_panels, n_panels - calm_panels, self.n_groups - hot, hot)
+        self._halve(0, calm_panels, 0, self.n_groups - hot)
+        self.first_panel[self.n_groups] = n_panels
+        for g in range(self.n_groups):
+            for place in range(self.first_panel[g] * tile, min(self.first_panel[g + 1] * tile, self.n_clusters)):
+                self.group_of[self.center_of[place]] = g
+
+    cdef void _halve(self, Py_ssize_t panel, Py_ssize_t n_panels, Py_ssize_t group, Py_ssize_t n_groups) noexcept nogil:
+        """Groups of whole panels: as many on each side as its groups ask for."""
+        cdef Py_ssize_t tile = self.table.tile_centers, left_groups = n_groups // 2
+        cdef Py_ssize_t left_panels = n_panels * left_groups // n_groups
+        self.first_panel[group] = panel
+        if n_groups == 1:
+            return
+        self._sort_along_spread(panel * tile, min((panel + n_panels) * tile, self.n_clusters))
+        self._halve(panel, left_panels, group, left_groups)
+        self._halve(panel + left_panels, n_panels - left_panels, group + left_groups, n_groups - left_groups)
+
+    cdef void _sort_along_spread(self, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+        """Sort places by their centers' component along the leading principal direction (a few power iterations)."""
+        cdef Py_ssize_t d = self.n_features, place, f
+        cdef double *mean = self.direction
+        cdef double *axis = self.direction + d
+        cdef double largest = 0.0, unit = self.now.unit
+        cdef const double *center
+        cdef int repeat
+        for f in range(d):
+            mean[f] = 0.0
+            for place in range(first, end):
+                mean[f] += self.previous[self.center_of[place] * d + f] * unit / (end - first)
+            axis[f] = self.previous[self.center_of[first] * d + f] * unit - mean[f]
+        for repeat in range(6):
+            for place in range(first, end):
+                center = self.previous + self.center_of[place] * d
+                self.keys[place] = 0.0
+                for f in range(d):
+                    self.keys[place] += (center[f] * unit - mean[f]) * axis[f]
+            if repeat == 5:
+                break
+            largest = 0.0
+            for f in range(d):
+                axis[f] = 0.0
+                for place in range(first, end):
+                    axis[f] += (self.previous[self.center_of[place] * d + f] * unit - mean[f]) * self.keys[place]
+                largest = max(largest, fabs(axis[f]))
+            for f in range(d):
+                axis[f] = axis[f] / largest if largest > 0.0 else 1.0
+        self._sort_places(first, end)
+
+    cdef void _sort_places(self, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+        """Sort places by their keys."""
+        cdef Py_ssize_t place, other, gap = (end - first) // 2
+        cdef double key
+        cdef int32_t moving
+        while gap > 0:
+            for place in range(first + gap, end):
+                key, moving, other = self.keys[place], self.center_of[place], place
+                while other >= first + gap and self.keys[other - gap] > key:
+                    self.keys[other] = self.keys[other - gap]
+                    self.center_of[other] = self.center_of[other - gap]
+                    other -= gap
+                self.keys[other] = key
+                self.center_of[other] = moving
+            gap = 1 if gap == 2 else gap * 5 // 11
+
+    # ------------------------------------------------------------ samples
+
+    cdef void _label_blocks(self, bint reuse) noexcept nogil:
+        cdef Py_ssize_t b
+        for b in prange(self.n_blocks, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+            self._label_block(b, reuse, threadid())
+
+    cdef void _label_block(self, Py_ssize_t b, bint reuse, int t) noexcept nogil:
+        cdef Py_ssize_t first = b * self.n_rows, count = min(self.n_rows, self.n_samples - first)
+        cdef Py_ssize_t n_readable = self.n_samples - first
+        cdef char *scratch = self.scratch + t * self.scratch_size
+        cdef size_t *counts = self.counts + 16 * t
+        cdef int32_t *labels = &self.new_labels[first]
+        cdef float *upper = self.upper + first
+        cdef float *lower = self.lower + first * self.n_groups
+        cdef c.bound_work work
+        work.n_scored = work.cost = 0
+        if not reuse:
+            work.n_scored = count * self.n_clusters
+        if self.is_float32:
+            if reuse:
+                counts[0] += self.table.reassign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
+                                                             labels, upper, lower, self.n_rows, &work)
+            else:
+                counts[0] += self.table.assign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
+                                                           labels, upper, lower, self.n_rows)
+        else:
+            if reuse:
+                counts[0] += self.table.reassign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
+                                                             labels, upper, lower, self.n_rows, &work)
+            else:
+                counts[0] += self.table.assign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
+                                                           labels, upper, lower, self.n_rows)
+        counts[1] += work.n_scored
+        counts[2] += work.cost
+
+    cdef void _bound_probe(self) noexcept nogil:
+        if self.is_float32:
+            self.table.assign_bounded_f32(<const float *>self.probe, self.n_probed, self.n_probed, &self.now,
+                                          self.scratch, self.probe_labels, self.probe_upper, self.probe_lower,
+                                          self.probe_rows)
+        else:
+            self.table.assign_bounded_f64(<const double *>self.probe, self.n_probed, self.n_probed, &self.now,
+                                          self.scratch, self.probe_labels, self.probe_upper, self.probe_lower,
+                                          self.probe_rows)
+
+    cdef double _probe_cost(self) noexcept nogil:
+        """What a bounded step would cost, as a share of scoring everything."""
+        cdef size_t n_centers
+        if self.is_float32:
+            n_centers = self.table.probe_bounds_f32(<const float *>self.probe, self.n_probed, self.n_features,
+                                                    &self.now, self.scratch, self.probe_labels, self.probe_upper,
+                                                    self.probe_lower, self.probe_rows)
+        else:
+            n_centers = self.table.probe_bounds_f64(<const double *>self.probe, self.n_probed, self.n_features,
+                                                    &self.now, self.scratch, self.probe_labels, self.probe_upper,
+                                                    self.probe_lower, self.probe_rows)
+        return <double>n_centers / (self.n_probed * (self.n_clusters + 10.0))
+
+
+cdef double power_of_two_for(double largest) noexcept nogil:
+    """The power of two that brings `largest` into [1, 2)."""
+    cdef int exponent
+    if not 0.0 < largest < 1e308:
+        return 1.0
+    frexp(largest, &exponent)
+    return ldexp(1.0, max(-1020, min(1020, 1 - exponent)))
+
+
+cdef float rounded_up(double value) noexcept nogil:
+    cdef float rounded = <float>value
+    return nextafterf(rounded, 3e38) if rounded < value else rounded
