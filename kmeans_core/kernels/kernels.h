@@ -33,6 +33,9 @@ typedef struct {
     const double *fine;
 } sum_grid;
 
+#define SEED_CANDIDATES 16 /* candidates of one call: bits of a mask */
+#define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
+
 typedef struct {
     const char *name;  /* "v4", "v3", "v2", "neon", "scalar" */
     int lanes;         /* float32 values in a vector */
@@ -86,24 +89,40 @@ typedef struct {
     void (*all_sq_distances_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
                                  size_t n_clusters, double *sq_distances);
 
-    /* One step of k-means++: how far would each candidate, a sample, lower the potential?
-     *   candidates      IN [n_candidates][n_features], type of x
-     *   scale           power of two that keeps the squares in range; sq_distances are scaled by scale * scale
-     *   min_sq          IN [n_samples] float64, scaled squared distance to the nearest center so far
+    /* One step of greedy k-means++ in two calls: candidate_gains tells how far each candidate, a sample, would lower the
+     * potential, and remembers which samples it would move; accept_candidate makes one a seed.
+     *   rows            IN [n_candidates] of the candidates, at most SEED_CANDIDATES
+     *   origin          IN [n_features]: any sample; scores are taken about it
+     *   scale           power of two that brings the largest |x| near 1; squared distances are scaled by scale * scale
+     *   candidates      OUT of pack_candidates, candidates_bytes; keeps pointers into x and origin is copied
+     *   scratch         seeding_scratch_bytes, a thread's own
      *   sample_weight   IN [n_samples], or NULL
-     *   potentials      OUT [n_candidates]: sum of weight * min(min_sq, sq_distance to the candidate) */
-    void (*candidate_potentials_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidates,
-                                     size_t n_candidates, double scale, const double *min_sq,
-                                     const double *sample_weight, double *potentials);
-    void (*candidate_potentials_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidates,
-                                     size_t n_candidates, double scale, const double *min_sq,
-                                     const double *sample_weight, double *potentials);
+     *   min_sq          [n_samples] type of x: scaled squared distance to the nearest seed; readable to the next multiple of
+     *                   SEED_PADDING
+     *   improved        [n_samples]: bit l is set where candidate l is closer than that
+     *   gains           OUT [n_candidates]: sum of weight * (min_sq - sq_distance) over these samples */
+    size_t (*candidates_bytes)(size_t n_candidates, size_t n_features);
+    size_t (*seeding_scratch_bytes)(size_t n_features);
+    void (*pack_candidates_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                const float *origin, double scale, void *candidates);
+    void (*pack_candidates_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                const double *origin, double scale, void *candidates);
+    void (*candidate_gains_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                void *scratch, const double *sample_weight, const float *min_sq, uint16_t *improved,
+                                double *gains);
+    void (*candidate_gains_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                void *scratch, const double *sample_weight, const double *min_sq, uint16_t *improved,
+                                double *gains);
 
-    /* Accept a candidate: min_sq (INOUT) becomes min(min_sq, sq_distance); returns the sum of weight * min_sq. */
+    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate).
+     *   improved, which   the samples to look at: those with bit `which`; NULL for all
+     *   returns the sum of weight * min_sq */
     double (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate,
-                                   double scale, const double *sample_weight, double *min_sq);
+                                   double scale, const double *sample_weight, const uint16_t *improved, int which,
+                                   float *min_sq);
     double (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
-                                   double scale, const double *sample_weight, double *min_sq);
+                                   double scale, const double *sample_weight, const uint16_t *improved, int which,
+                                   double *min_sq);
 
     /* Largest |x| of each feature, its mean and its sum of squared deviations.
      *   max_abs    OUT [n_features] float64; of the values that are not NaN

@@ -1,109 +1,277 @@
-/* Squared distances to the candidates of k-means++. Included once per real type.
+/* The passes of greedy k-means++ over a block of samples. Included once per real type.
  *
- * In the type of the samples, by differences: a copy of a seed is at distance zero exactly.
+ * Distances are taken by differences, in the type of the samples: a copy of a seed is at distance zero exactly.
+ * Late in a seeding one sample in n_seeds comes closer to a candidate than to its seed, so a float32 score rules out the
+ * others first. With x', c' moved by the first seed and scaled, h = (|x'|^2 + |c'|^2) / 2 and u = 2^-24,
+ * h - x'.c' is half the squared distance, and its float32 value is off by at most 2 gamma h, gamma as in kernels.h
+ * (|x'| |c'| <= h). The difference form itself rounds by n_features + 4 units of at most 4 h, which is another 2 gamma h in
+ * halves. So a sample for which
+ *     (1 - 4 gamma) h - x'.c' > sq_distance to its seed / 2
+ * keeps its seed, whatever the rounding; `tiny` pays for underflow. Scaled by the largest value nothing overflows, and
+ * with a gamma that is infinite nothing is ruled out.
  */
 
 #ifndef FASTKMEANS_SEEDING_SHARED
 #define FASTKMEANS_SEEDING_SHARED
-#define SEED_SAMPLES 64  /* samples turned into columns at a time: 64 x 15 float64 = 7.5 KiB, a fraction of L1 */
-#define SEED_NARROW 16   /* below it samples are lanes, from it on features are */
-#define SEED_SUMS 16     /* independent sums over features */
-#endif
+#define SEED_SUMS 16 /* independent sums over features, on every instruction set alike */
+#define SEED_RUN 32  /* samples looked over at a time for one that improved */
 
-/* Few features: columns of samples.   sq_distances   OUT [n_samples], n_samples <= SEED_SAMPLES */
-static void NAME(seed_narrow)(REAL columns[][SEED_SAMPLES], size_t n_features, const REAL *candidate, REAL scale,
-                              REAL *sq_distances)
+/* Candidates as candidate_gains reads them; the arrays follow the struct in the same block. */
+typedef struct {
+    packed_centers frame; /* what pack_tile asks for: n_features, offset and scale */
+    size_t n_candidates, n_panels, columns;
+    float *panels;        /* [n_panels][1 + n_features][columns]: (1 - 4 gamma) |c'|^2 / 2, then c'; padded by +inf, 0 */
+    float keep, tiny;     /* (1 - 4 gamma) / 2, and what underflow may add */
+    const void *rows[SEED_CANDIDATES];
+} packed_candidates;
+
+/* Candidates share panels evenly; an even number of columns halves the kernels to compile. */
+static size_t candidate_panels(size_t n_candidates) { return (n_candidates + TILE_CENTERS - 1) / TILE_CENTERS; }
+static size_t candidate_columns(size_t n_candidates)
 {
-    for (int s = 0; s < SEED_SAMPLES; s++)
-        sq_distances[s] = 0;
-    for (size_t f = 0; f < n_features; f++)
-        for (int s = 0; s < SEED_SAMPLES; s++) {
-            const REAL difference = (columns[f][s] - candidate[f]) * scale;
-            sq_distances[s] += difference * difference;
-        }
+    const size_t n_panels = candidate_panels(n_candidates);
+    return (n_candidates + 2 * n_panels - 1) / (2 * n_panels) * 2;
 }
 
-/* Many features: one sample, one candidate. */
-static REAL NAME(seed_wide)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale)
+static size_t candidates_bytes(size_t n_candidates, size_t n_features)
 {
-    REAL part[SEED_SUMS] = {0}, sum = 0;
-    size_t f = 0;
-    for (; f + SEED_SUMS <= n_features; f += SEED_SUMS)
-        for (int i = 0; i < SEED_SUMS; i++) {
-            const REAL difference = (x[f + i] - candidate[f + i]) * scale;
-            part[i] += difference * difference;
+    return aligned(sizeof(packed_candidates)) + aligned((n_features + LANES) * sizeof(double))
+           + aligned((n_features + LANES) * sizeof(float))
+           + aligned(candidate_panels(n_candidates) * candidate_columns(n_candidates) * (1 + n_features) * sizeof(float));
+}
+
+static size_t seeding_scratch_bytes(size_t n_features)
+{
+    return aligned(TILE_SAMPLES * n_features * sizeof(float)) + aligned(TILE_SAMPLES * sizeof(float))
+           + aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double));
+}
+
+static block_scratch divide_seeding_scratch(void *memory, size_t n_features)
+{
+    char *place = memory;
+    block_scratch scratch = {0};
+    scratch.tiles = (float *)place;
+    place += aligned(TILE_SAMPLES * n_features * sizeof(float));
+    scratch.norms = (float *)place;
+    place += aligned(TILE_SAMPLES * sizeof(float));
+    scratch.rows = place;
+    return scratch;
+}
+
+/* Which samples of a tile may come closer to the candidates of a panel?
+ *   bound   [TILE_SAMPLES]: a score above it rules the candidate out
+ *   close   OUT [columns]: one bit a sample; written only if the result is not 0
+ *   returns the samples that have any such candidate */
+static inline __attribute__((always_inline)) uint32_t close_to(const float *tile, const float *panel, size_t n_features,
+                                                               const float *bound, uint32_t *close, const int columns)
+{
+    vec sum[TILE_VECS][TILE_CENTERS];
+    uint32_t any = 0;
+#pragma GCC unroll 16
+    for (int j = 0; j < columns; j++)
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            sum[v][j] = v_splat(panel[j]);
+    panel += columns;
+    for (size_t f = 0; f < n_features; f++, panel += columns, tile += TILE_SAMPLES) {
+        vec x[TILE_VECS];
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            x[v] = v_load(tile + v * LANES);
+#pragma GCC unroll 16
+        for (int j = 0; j < columns; j++) {
+            const vec c = v_splat(panel[j]);
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                sum[v][j] = v_fnmadd(sum[v][j], x[v], c);
         }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++) {
+        vec least = sum[v][0];
+#pragma GCC unroll 16
+        for (int j = 1; j < columns; j++)
+            least = v_min(least, sum[v][j]);
+        any |= (~v_bits(v_less(v_load(bound + v * LANES), least)) & ALL_LANES) << (v * LANES);
+    }
+    if (!any)
+        return 0;
+#pragma GCC unroll 16
+    for (int j = 0; j < columns; j++) {
+        close[j] = 0;
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            close[j] |= (~v_bits(v_less(v_load(bound + v * LANES), sum[v][j])) & ALL_LANES) << (v * LANES);
+    }
+    return any;
+}
+
+static uint32_t close_samples(const float *tile, const float *panel, size_t n_features, const float *bound,
+                              uint32_t *close, size_t columns)
+{
+    switch (columns) {
+    case 2: return close_to(tile, panel, n_features, bound, close, 2);
+    case 4: return close_to(tile, panel, n_features, bound, close, 4);
+#if TILE_CENTERS >= 6
+    case 6: return close_to(tile, panel, n_features, bound, close, 6);
+#endif
+#if TILE_CENTERS >= 12
+    case 8: return close_to(tile, panel, n_features, bound, close, 8);
+    case 10: return close_to(tile, panel, n_features, bound, close, 10);
+    case 12: return close_to(tile, panel, n_features, bound, close, 12);
+#endif
+    default: return close_to(tile, panel, n_features, bound, close, TILE_CENTERS);
+    }
+}
+#endif
+
+/* Scaled squared distance by differences; the same bits on every instruction set. */
+static REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale)
+{
+    REAL sum = 0;
+    size_t f = 0;
+    if (n_features >= SEED_SUMS) {
+        REAL part[SEED_SUMS] = {0};
+        for (; f + SEED_SUMS <= n_features; f += SEED_SUMS)
+            for (int i = 0; i < SEED_SUMS; i++) {
+                const REAL difference = (x[f + i] - candidate[f + i]) * scale;
+                part[i] += difference * difference;
+            }
+        for (int width = SEED_SUMS / 2; width; width /= 2)
+            for (int i = 0; i < width; i++)
+                part[i] += part[i + width];
+        sum = part[0];
+    }
     for (; f < n_features; f++) {
         const REAL difference = (x[f] - candidate[f]) * scale;
         sum += difference * difference;
     }
-    for (int width = SEED_SUMS / 2; width; width /= 2)
-        for (int i = 0; i < width; i++)
-            part[i] += part[i + width];
-    return sum + part[0];
+    return sum;
 }
 
-static void NAME(seed_columns)(const REAL *x, size_t n_samples, size_t n_features, REAL columns[][SEED_SAMPLES])
+static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                  const REAL *origin, double scale, void *memory)
 {
-    for (size_t f = 0; f < n_features; f++)
-        for (size_t s = 0; s < SEED_SAMPLES; s++)
-            columns[f][s] = s < n_samples ? x[s * n_features + f] : 0;
-}
+    packed_candidates *packed = memory;
+    char *place = (char *)memory + aligned(sizeof(packed_candidates));
+    packed->frame.n_features = n_features;
+    packed->frame.scale = scale;
+    packed->frame.offset64 = (double *)place;
+    place += aligned((n_features + LANES) * sizeof(double));
+    packed->frame.offset32 = (float *)place;
+    place += aligned((n_features + LANES) * sizeof(float));
+    packed->panels = (float *)place;
+    packed->n_candidates = n_candidates;
+    packed->n_panels = candidate_panels(n_candidates);
+    packed->columns = candidate_columns(n_candidates);
+    for (size_t f = 0; f < n_features + LANES; f++)
+        packed->frame.OFFSET[f] = f < n_features ? origin[f] : 0;
 
-/* Distances of up to SEED_SAMPLES samples to one candidate; columns hold the samples when there are few features. */
-static void NAME(seed_distances)(const REAL *x, REAL columns[][SEED_SAMPLES], size_t n_samples, size_t n_features,
-                                 const REAL *candidate, REAL scale, REAL *sq_distances)
-{
-    if (n_features < SEED_NARROW) {
-        NAME(seed_narrow)(columns, n_features, candidate, scale, sq_distances);
-        return;
-    }
-    for (size_t s = 0; s < n_samples; s++)
-        sq_distances[s] = NAME(seed_wide)(x + s * n_features, candidate, n_features, scale);
-}
-
-static void NAME(candidate_potentials)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidates,
-                                       size_t n_candidates, double scale, const double *min_sq,
-                                       const double *sample_weight, double *potentials)
-{
-    REAL columns[SEED_NARROW][SEED_SAMPLES], sq_distances[SEED_SAMPLES];
-    for (size_t l = 0; l < n_candidates; l++)
-        potentials[l] = 0.0;
-    for (size_t first = 0; first < n_samples; first += SEED_SAMPLES) {
-        const size_t count = n_samples - first < SEED_SAMPLES ? n_samples - first : SEED_SAMPLES;
-        const REAL *rows = x + first * n_features;
-        if (n_features < SEED_NARROW)
-            NAME(seed_columns)(rows, count, n_features, columns);
-        for (size_t l = 0; l < n_candidates; l++) {
-            NAME(seed_distances)(rows, columns, count, n_features, candidates + l * n_features, (REAL)scale,
-                                 sq_distances);
-            double sum = 0.0;
-            for (size_t s = 0; s < count; s++) {
-                const double sq = (double)sq_distances[s], old = min_sq[first + s];
-                sum += (sample_weight ? sample_weight[first + s] : 1.0) * (sq < old ? sq : old);
-            }
-            potentials[l] += sum;
+    const double unit = 0x1p-24 * (double)(n_features + 8);
+    const double part = unit < 0.1 ? 1.0 - 4.001 * unit / (1.0 - unit) : -HUGE_VAL;
+    packed->keep = (float)(0.5 * part);
+    packed->tiny = (float)n_features * 0x1p-120f;
+    for (size_t l = 0; l < packed->n_panels * packed->columns; l++) {
+        float *entry = packed->panels + l / packed->columns * (1 + n_features) * packed->columns + l % packed->columns;
+        const REAL *row = x + (l < n_candidates ? rows[l] : 0) * n_features;
+        double sq_norm = 0.0;
+        for (size_t f = 0; f < n_features; f++) {
+            const double moved = l < n_candidates ? ((double)row[f] - (double)origin[f]) * scale : 0.0;
+            entry[(1 + f) * packed->columns] = (float)moved;
+            sq_norm += moved * moved;
         }
+        entry[0] = l < n_candidates ? (float)(0.5 * part * sq_norm) : HUGE_VALF;
+        if (l < n_candidates)
+            packed->rows[l] = row;
+    }
+}
+
+/* The samples of a tile that may come closer to the candidates of panel p: do they, and what is gained?
+ *   x, min_sq, ...   of the tile's first sample */
+static void NAME(take_gains)(const REAL *x, const packed_candidates *packed, size_t p, const uint32_t *close,
+                             uint32_t present, const double *sample_weight, const REAL *min_sq, uint16_t *improved,
+                             double *gains)
+{
+    const size_t n_features = packed->frame.n_features;
+    for (size_t j = 0; j < packed->columns; j++) {
+        const size_t l = p * packed->columns + j;
+        if (l >= packed->n_candidates)
+            return;
+        for (uint32_t bits = close[j] & present; bits; bits &= bits - 1) {
+            const size_t s = (size_t)__builtin_ctz(bits);
+            const REAL sq = NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features,
+                                                (REAL)packed->frame.scale);
+            if (sq < min_sq[s]) {
+                improved[s] |= (uint16_t)(1u << l);
+                gains[l] += (sample_weight ? sample_weight[s] : 1.0) * ((double)min_sq[s] - (double)sq);
+            }
+        }
+    }
+}
+
+static void NAME(candidate_gains)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                  void *memory, const double *sample_weight, const REAL *min_sq, uint16_t *improved,
+                                  double *gains)
+{
+    const packed_candidates *packed = candidates;
+    const size_t n_features = packed->frame.n_features;
+    const block_scratch scratch = divide_seeding_scratch(memory, n_features);
+    const REAL zeros[LANES] = {0};
+    float bound[TILE_SAMPLES];
+    uint32_t close[TILE_CENTERS];
+    for (size_t l = 0; l < packed->n_candidates; l++)
+        gains[l] = 0.0;
+    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES) {
+        const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        const uint32_t present = (uint32_t)((1ull << left) - 1);
+        const REAL *rows = x + first * n_features;
+        NAME(pack_block)(rows, left, n_readable - first, &packed->frame, scratch);
+        for (int v = 0; v < TILE_VECS; v++) {
+            const vec norm = v_load(scratch.norms + v * LANES);
+            /* Rounded up by more than the roundings of this line. */
+            const vec half = V_LOAD_REAL(min_sq + first + v * LANES, zeros, (REAL)(0.5 * (1.0 + 0x1p-20)));
+            v_store(bound + v * LANES, v_sub(v_add(half, v_splat(packed->tiny)),
+                                             v_mul(v_splat(packed->keep), v_mul(norm, norm))));
+        }
+        memset(improved + first, 0, left * sizeof(uint16_t));
+        for (size_t p = 0; p < packed->n_panels; p++)
+            if (close_samples(scratch.tiles, packed->panels + p * (1 + n_features) * packed->columns, n_features, bound,
+                              close, packed->columns) & present)
+                NAME(take_gains)(rows, packed, p, close, present, sample_weight ? sample_weight + first : NULL,
+                                 min_sq + first, improved + first, gains);
     }
 }
 
 static double NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
-                                     double scale, const double *sample_weight, double *min_sq)
+                                     double scale, const double *sample_weight, const uint16_t *improved, int which,
+                                     REAL *min_sq)
 {
-    REAL columns[SEED_NARROW][SEED_SAMPLES], sq_distances[SEED_SAMPLES];
-    double potential = 0.0;
-    for (size_t first = 0; first < n_samples; first += SEED_SAMPLES) {
-        const size_t count = n_samples - first < SEED_SAMPLES ? n_samples - first : SEED_SAMPLES;
-        const REAL *rows = x + first * n_features;
-        if (n_features < SEED_NARROW)
-            NAME(seed_columns)(rows, count, n_features, columns);
-        NAME(seed_distances)(rows, columns, count, n_features, candidate, (REAL)scale, sq_distances);
-        for (size_t s = 0; s < count; s++) {
-            const double sq = (double)sq_distances[s];
-            if (sq < min_sq[first + s])
-                min_sq[first + s] = sq;
-            potential += (sample_weight ? sample_weight[first + s] : 1.0) * min_sq[first + s];
+    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
+        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
+        uint16_t any = 0;
+        for (size_t s = first; improved && s < first + count; s++)
+            any |= improved[s];
+        if (improved && !(any >> which & 1))
+            continue;
+        for (size_t s = first; s < first + count; s++) {
+            if (improved && !(improved[s] >> which & 1))
+                continue;
+            const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
+            min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
         }
     }
-    return potential;
+    double part[SEED_SUMS] = {0.0};
+    for (size_t s = 0; s < n_samples; s += SEED_SUMS) {
+        const size_t count = n_samples - s < SEED_SUMS ? n_samples - s : SEED_SUMS;
+        if (count == SEED_SUMS && !sample_weight)
+            for (int i = 0; i < SEED_SUMS; i++)
+                part[i] += (double)min_sq[s + i];
+        else
+            for (size_t i = 0; i < count; i++)
+                part[i] += (sample_weight ? sample_weight[s + i] : 1.0) * (double)min_sq[s + i];
+    }
+    for (int width = SEED_SUMS / 2; width; width /= 2)
+        for (int i = 0; i < width; i++)
+            part[i] += part[i + width];
+    return part[0];
 }
