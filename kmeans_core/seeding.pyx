@@ -1,13 +1,17 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Greedy k-means++: one pass over the samples a seed, for all its candidates.
+"""Greedy k-means++, one pass over the samples for several seeds.
 
 D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy choice is that of its
 section 5.
+
+A pass finds the samples near each candidate of a pool. Candidates for later seeds are drawn early and thus by squared
+distances that have fallen since; taking one with probability (distance now) / (distance when drawn) makes it a draw by the
+distances now (rejection sampling: J. von Neumann, 1951). The choice of seeds is that of greedy k-means++, not an approximation.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport uint16_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
@@ -24,6 +28,9 @@ cdef const c.kernels **in_use = kernels_in_use()
 # then one block.
 cdef Py_ssize_t block_samples = 1024
 
+# Until so many seeds, most samples are near some candidate: all distances are taken, and nothing is drawn early.
+cdef Py_ssize_t n_early_seeds = 16
+
 
 cdef class PlusPlus:
     """What a seeding keeps: the squared distance of each sample to its nearest seed, and the potential of each block.
@@ -35,6 +42,8 @@ cdef class PlusPlus:
     scale : power of two, see kernels.h.
     n_trials : candidates a seed.   n_threads : int >= 1; every number gives the same bits.
     first : row of the first seed.
+    random : 64 bits to draw from.
+    n_pool : candidates of a pass, 0 for what pays.
 
     Nothing is allocated after this.
     """
@@ -42,22 +51,26 @@ cdef class PlusPlus:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef const double[::1] sample_weight
-    cdef bint is_float32
+    cdef bint is_float32, has_gains
     cdef double scale
-    cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first
+    cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first, n_seeds, wanted_pool
     cdef int n_threads
+    cdef uint64_t random
     cdef void *memory
     cdef char *min_sq            # [n_samples] in the type of X
-    cdef uint16_t *improved      # [n_samples]: the candidates of the last pass that come closer, a bit each
+    cdef uint64_t *near          # [n_samples]: which candidates of the pool may be closer, a bit each
     cdef double *potentials      # [n_blocks]
     cdef double *running         # [n_blocks]: their running sum
     cdef double *gains           # [n_blocks][SEED_CANDIDATES]
-    cdef size_t *candidates      # [n_trials]: rows
     cdef char *packed
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef size_t scratch_size
+    cdef size_t[SEED_CANDIDATES] pool         # rows
+    cdef double[SEED_CANDIDATES] drawn_at     # their squared distances when they were drawn
+    cdef Py_ssize_t n_pool, next, n_passes
 
-    def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first):
+    def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
+                  uint64_t random, Py_ssize_t n_pool=0):
         cdef const c.kernels *table = in_use[0]
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
@@ -70,27 +83,26 @@ cdef class PlusPlus:
         self.n_trials = n_trials
         self.n_threads = n_threads
         self.first = first
+        self.random = random
+        self.wanted_pool = n_pool
         self.n_blocks = (self.n_samples + block_samples - 1) // block_samples
 
         cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
         cdef size_t min_sq_size = aligned(n_padded * (4 if self.is_float32 else 8))
-        cdef size_t improved_size = aligned(n_padded * sizeof(uint16_t))
+        cdef size_t near_size = aligned(n_padded * sizeof(uint64_t))
         cdef size_t blocks_size = aligned(self.n_blocks * sizeof(double))
-        cdef size_t candidates_size = aligned(n_trials * sizeof(size_t))
-        cdef size_t packed_size = aligned(table.candidates_bytes(min(n_trials, <Py_ssize_t>SEED_CANDIDATES),
-                                                                 self.n_features))
+        cdef size_t packed_size = aligned(table.candidates_bytes(SEED_CANDIDATES, self.n_features))
         self.scratch_size = aligned(table.seeding_scratch_bytes(self.n_features))
-        self.memory = calloc(1, 128 + min_sq_size + improved_size + (2 + SEED_CANDIDATES) * blocks_size
-                             + candidates_size + packed_size + n_threads * self.scratch_size)
+        self.memory = calloc(1, 128 + min_sq_size + near_size + (2 + SEED_CANDIDATES) * blocks_size + packed_size
+                             + n_threads * self.scratch_size)
         if self.memory == NULL:
             raise MemoryError("no memory for the distances of the samples to the seeds.")
         self.min_sq = align(self.memory)
-        self.improved = <uint16_t *>(self.min_sq + min_sq_size)
-        self.potentials = <double *>(<char *>self.improved + improved_size)
+        self.near = <uint64_t *>(self.min_sq + min_sq_size)
+        self.potentials = <double *>(<char *>self.near + near_size)
         self.running = <double *>(<char *>self.potentials + blocks_size)
         self.gains = <double *>(<char *>self.running + blocks_size)
-        self.candidates = <size_t *>(<char *>self.gains + SEED_CANDIDATES * blocks_size)
-        self.packed = <char *>self.candidates + candidates_size
+        self.packed = <char *>self.gains + SEED_CANDIDATES * blocks_size
         self.scratch = self.packed + packed_size
         with nogil:
             self._accept(table, first, -1)
@@ -98,24 +110,21 @@ cdef class PlusPlus:
     def __dealloc__(self):
         free(self.memory)
 
-    def choose(self, const double[:, ::1] uniforms, Py_ssize_t[::1] rows):
-        """Choose a seed for each row of uniform numbers in [0, 1), and write which rows they are.
+    def choose(self, Py_ssize_t[::1] rows):
+        """Choose seeds and write which rows they are.
 
-        uniforms : (n_seeds, n_trials).   rows : (n_seeds,), written.
+        rows : (n_seeds,), written.
         Returns how many: fewer than n_seeds when every sample that weighs is a seed or the copy of one.
         """
         cdef const c.kernels *table = in_use[0]
-        cdef Py_ssize_t i
-        if uniforms.shape[0] != rows.shape[0] or uniforms.shape[1] != self.n_trials:
-            raise ValueError(f"uniforms must have shape ({rows.shape[0]}, {self.n_trials}); "
-                             f"got ({uniforms.shape[0]}, {uniforms.shape[1]}).")
-        for i in range(uniforms.shape[0]):
+        cdef Py_ssize_t i, n_wanted = rows.shape[0]
+        for i in range(n_wanted):
             if not self.running[self.n_blocks - 1] > 0.0:
                 return i
             with nogil:
-                rows[i] = self._choose(table, &uniforms[i, 0])
+                rows[i] = self._choose(table, n_wanted - i)
             PyErr_CheckSignals()
-        return uniforms.shape[0]
+        return n_wanted
 
     @property
     def min_sq_distances(self):
@@ -129,32 +138,81 @@ cdef class PlusPlus:
             view[i] = self._min_sq(i)
         return copy
 
+    @property
+    def n_passes_done(self):
+        """Passes over all samples so far, the first seed's not counted."""
+        return self.n_passes
+
     cdef double _min_sq(self, Py_ssize_t i) noexcept nogil:
         return (<float *>self.min_sq)[i] if self.is_float32 else (<double *>self.min_sq)[i]
 
-    cdef double _mass(self, Py_ssize_t i) noexcept nogil:
-        return self._min_sq(i) * (1.0 if self.sample_weight is None else self.sample_weight[i])
+    cdef double _uniform(self) noexcept nogil:
+        """The next number in [0, 1): SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, OOPSLA 2014)."""
+        cdef uint64_t z
+        self.random += <uint64_t>0x9E3779B97F4A7C15
+        z = self.random
+        z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+        z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
+        return <double>((z ^ (z >> 31)) >> 11) * (1.0 / 9007199254740992.0)
 
-    cdef Py_ssize_t _choose(self, const c.kernels *table, const double *uniforms) noexcept nogil:
-        """Draw the candidates of a seed and make the one with the largest gain a seed, the first of equals."""
-        cdef Py_ssize_t l, count, best = 0, best_in = 0, done = 0
-        cdef double gain, best_gain = -1.0
-        for l in range(self.n_trials):
-            self.candidates[l] = self._draw(uniforms[l])
-        while done < self.n_trials:
-            count = min(self.n_trials - done, <Py_ssize_t>SEED_CANDIDATES)
-            self._gains(table, self.candidates + done, count)
-            for l in range(count):
-                gain = self._total_gain(l)
+    cdef Py_ssize_t _choose(self, const c.kernels *table, Py_ssize_t n_left) noexcept nogil:
+        """Take n_trials candidates and make the one with the largest gain a seed, the first of equals."""
+        cdef Py_ssize_t n_done = 0, count, m, best_row = -1, best_pass = -1
+        cdef int best_bit = 0
+        cdef uint64_t wanted
+        cdef double gain, best_gain = -1.0, now
+        while n_done < self.n_trials:
+            wanted = 0
+            count = 0
+            while count < min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES):
+                if self.next == self.n_pool:
+                    self._refill(table, wanted, count, min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES), n_left)
+                    wanted = (<uint64_t>1 << count) - 1
+                m = self.next
+                self.next += 1
+                now = self._min_sq(self.pool[m])
+                if now < self.drawn_at[m] and not self._uniform() * self.drawn_at[m] < now:
+                    continue
+                wanted |= <uint64_t>1 << m
+                count += 1
+            if not self.has_gains:
+                self._gains(table, wanted)
+            for m in range(self.n_pool):
+                gain = self._total_gain(m) if wanted >> m & 1 else -1.0
                 if gain > best_gain:
-                    best, best_gain, best_in = done + l, gain, done
-            done = done + count
-        if best_in + SEED_CANDIDATES < self.n_trials:
-            # A later group has overwritten what it improves.
-            self._gains(table, self.candidates + best, 1)
-            best_in = best
-        self._accept(table, self.candidates[best], best - best_in)
-        return self.candidates[best]
+                    best_row, best_gain, best_bit, best_pass = self.pool[m], gain, m, self.n_passes
+            n_done += count
+        if best_pass != self.n_passes:
+            # More trials than a pool holds: a later one has overwritten what is near the best.
+            self.pool[0] = best_row
+            self.n_pool = self.next = 1
+            best_bit = 0
+            self._pass(table, False)
+            self._gains(table, 1)
+        self._accept(table, best_row, best_bit)
+        return best_row
+
+    cdef void _refill(self, const c.kernels *table, uint64_t kept, Py_ssize_t n_kept, Py_ssize_t n_trials,
+                      Py_ssize_t n_left) noexcept nogil:
+        """Draw a new pool, behind the candidates of this seed that the old one gave.
+
+        A pool lasts for some seeds more the more there are: each lowers the distances of fewer samples.
+        """
+        cdef Py_ssize_t m, count = 0, n_pool = self.wanted_pool
+        for m in range(self.n_pool):
+            if kept >> m & 1:
+                self.pool[count] = self.pool[m]
+                count += 1
+        if n_pool == 0:
+            n_pool = n_trials
+            if self.n_seeds >= n_early_seeds:
+                n_pool = n_trials * min(self.n_seeds // 4, n_left)
+        self.n_pool = min(max(n_pool, n_trials), <Py_ssize_t>SEED_CANDIDATES)
+        for m in range(count, self.n_pool):
+            self.pool[m] = self._draw(self._uniform())
+            self.drawn_at[m] = self._min_sq(self.pool[m])
+        self.next = count
+        self._pass(table, self.n_seeds < n_early_seeds and self.n_pool == n_trials)
 
     cdef Py_ssize_t _draw(self, double uniform) noexcept nogil:
         """Draw a row with probability weight * squared distance: first its block, then the row."""
@@ -173,7 +231,7 @@ cdef class PlusPlus:
         end = min((low + 1) * block_samples, self.n_samples)
         last = low * block_samples
         for i in range(low * block_samples, end):
-            mass = self._mass(i)
+            mass = self._min_sq(i) * (1.0 if self.sample_weight is None else self.sample_weight[i])
             if mass > 0.0:
                 last = i
                 sum = sum + mass
@@ -181,57 +239,86 @@ cdef class PlusPlus:
                     break
         return last
 
-    cdef double _total_gain(self, Py_ssize_t l) noexcept nogil:
+    cdef double _total_gain(self, Py_ssize_t m) noexcept nogil:
         cdef double total = 0.0
         cdef Py_ssize_t b
         for b in range(self.n_blocks):
-            total += self.gains[b * SEED_CANDIDATES + l]
+            total += self.gains[b * SEED_CANDIDATES + m]
         return total
 
-    cdef void _gains(self, const c.kernels *table, const size_t *rows, Py_ssize_t count) noexcept nogil:
+    cdef void _pass(self, const c.kernels *table, bint with_gains) noexcept nogil:
+        """Find the samples near the candidates of the pool."""
         cdef Py_ssize_t b
         if self.is_float32:
-            table.pack_candidates_f32(&self.x32[0, 0], self.n_features, rows, count, &self.x32[self.first, 0], self.scale,
-                                      self.packed)
+            table.pack_candidates_f32(&self.x32[0, 0], self.n_features, self.pool, self.n_pool, &self.x32[self.first, 0],
+                                      self.scale, self.packed)
         else:
-            table.pack_candidates_f64(&self.x64[0, 0], self.n_features, rows, count, &self.x64[self.first, 0], self.scale,
-                                      self.packed)
+            table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0],
+                                      self.scale, self.packed)
         for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-            self._block_gains(table, b, threadid())
+            self._pass_block(table, b, with_gains, threadid())
+        self.has_gains = with_gains
+        self.n_passes += 1
 
-    cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, int t) noexcept nogil:
+    cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, bint with_gains, int t) noexcept nogil:
         cdef Py_ssize_t first = b * block_samples, left = self.n_samples - first
         cdef size_t count = min(block_samples, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef double *gains = self.gains + b * SEED_CANDIDATES
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        if self.is_float32:
-            table.candidate_gains_f32(&self.x32[first, 0], count, left, self.packed, scratch, weight,
-                                      <float *>self.min_sq + first, self.improved + first, gains)
+        if self.is_float32 and with_gains:
+            table.all_gains_f32(&self.x32[first, 0], count, left, self.packed, scratch, weight,
+                                <float *>self.min_sq + first, self.near + first, gains)
+        elif self.is_float32:
+            table.find_near_f32(&self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
+                                self.near + first)
+        elif with_gains:
+            table.all_gains_f64(&self.x64[first, 0], count, left, self.packed, scratch, weight,
+                                <double *>self.min_sq + first, self.near + first, gains)
         else:
-            table.candidate_gains_f64(&self.x64[first, 0], count, left, self.packed, scratch, weight,
-                                      <double *>self.min_sq + first, self.improved + first, gains)
+            table.find_near_f64(&self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
+                                self.near + first)
 
-    cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int which) noexcept nogil:
-        """Make a row a seed: candidate `which` of the last pass, or the first seed of all (-1)."""
+    cdef void _gains(self, const c.kernels *table, uint64_t wanted) noexcept nogil:
+        cdef Py_ssize_t b
+        for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+            self._block_gains(table, b, wanted)
+
+    cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, uint64_t wanted) noexcept nogil:
+        cdef Py_ssize_t first = b * block_samples
+        cdef size_t count = min(block_samples, self.n_samples - first)
+        cdef double *gains = self.gains + b * SEED_CANDIDATES
+        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
+        if self.is_float32:
+            table.near_gains_f32(&self.x32[first, 0], count, self.packed, wanted, weight, <float *>self.min_sq + first,
+                                 self.near + first, gains)
+        else:
+            table.near_gains_f64(&self.x64[first, 0], count, self.packed, wanted, weight, <double *>self.min_sq + first,
+                                 self.near + first, gains)
+
+    cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
+        """Make a row a seed: the candidate with this bit, or the first seed of all (-1)."""
         cdef Py_ssize_t b
         cdef double sum = 0.0
         for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-            self._accept_in_block(table, b, row, which)
+            self._accept_in_block(table, b, row, bit)
         for b in range(self.n_blocks):
             sum += self.potentials[b]
             self.running[b] = sum
+        self.has_gains = False
+        self.n_seeds += 1
 
-    cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int which) noexcept nogil:
+    cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:
         cdef Py_ssize_t i, first = b * block_samples
         cdef Py_ssize_t count = min(block_samples, self.n_samples - first)
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        cdef const uint16_t *improved = NULL if which < 0 else self.improved + first
+        cdef const uint64_t *near = NULL if bit < 0 else self.near + first
+        cdef uint64_t mask = 0 if bit < 0 else <uint64_t>1 << bit
         cdef float *min32 = <float *>self.min_sq + first
         cdef double *min64 = <double *>self.min_sq + first
-        if which >= 0 and not self.gains[b * SEED_CANDIDATES + which] > 0.0:
+        if bit >= 0 and not self.gains[b * SEED_CANDIDATES + bit] > 0.0:
             return  # no sample that weighs is closer
-        if which < 0:
+        if bit < 0:
             for i in range(count):
                 if self.is_float32:
                     min32[i] = 3.4e38
@@ -239,7 +326,7 @@ cdef class PlusPlus:
                     min64[i] = 1e308
         if self.is_float32:
             self.potentials[b] = table.accept_candidate_f32(&self.x32[first, 0], count, self.n_features,
-                                                            &self.x32[row, 0], self.scale, weight, improved, which, min32)
+                                                            &self.x32[row, 0], self.scale, weight, near, mask, min32)
         else:
             self.potentials[b] = table.accept_candidate_f64(&self.x64[first, 0], count, self.n_features,
-                                                            &self.x64[row, 0], self.scale, weight, improved, which, min64)
+                                                            &self.x64[row, 0], self.scale, weight, near, mask, min64)

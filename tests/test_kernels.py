@@ -108,12 +108,12 @@ def test_one_unusable_value_is_found_wherever_it_is(value, real, rng):
 def test_a_seeding_keeps_the_least_distance_at_every_tail(n_features, weighted, real, rng):
     _, tile_samples, tile_centers = runtime.tile()
     for n_samples in [2, tile_samples - 1, tile_samples + 1, 1024, 1025 + tile_samples]:
-        for n_trials in [1, 2, tile_centers, tile_centers + 1, 16, 17, 33]:
+        for n_trials in [1, 2, tile_centers, tile_centers + 1, 55, 56, 57, 120]:
             X = rng.normal(size=(n_samples, n_features)).astype(real)
             weights = rng.uniform(size=n_samples) if weighted else None
             rows = np.zeros(min(n_samples, 6), np.intp)
-            state = seeding.PlusPlus(X, weights, 0.5, n_trials, 2, rows[0])
-            assert state.choose(rng.uniform(size=(len(rows) - 1, n_trials)), rows[1:]) == len(rows) - 1
+            state = seeding.PlusPlus(X, weights, 0.5, n_trials, 2, rows[0], 5, 56 * rng.integers(2))
+            assert state.choose(rows[1:]) == len(rows) - 1
             assert len(set(rows)) == len(rows)
             expected = 0.25 * reference.sq_distances(X, X[rows]).min(axis=1)
             np.testing.assert_allclose(state.min_sq_distances, expected, rtol=1e-5 if real.itemsize == 4 else 1e-13)

@@ -14,24 +14,33 @@ from fastkmeans._core import runtime
 from fastkmeans._core.seeding import PlusPlus
 
 
-def seeds(X, n_clusters, n_trials, rng, *, weights=None, n_threads=1, scale=1.0):
-    """The rows that a seeding takes, and what it keeps, from one fixed table of uniform numbers."""
+def seeds(X, n_clusters, n_trials, seed, *, weights=None, n_threads=1, scale=1.0, n_pool=0):
+    """The rows that a seeding takes, and what it keeps."""
     rows = np.zeros(n_clusters, np.intp)
-    rows[0] = rng.integers(len(X))
-    state = PlusPlus(X, weights, scale, n_trials, n_threads, rows[0])
-    found = state.choose(rng.uniform(size=(n_clusters - 1, n_trials)), rows[1:])
+    rows[0] = seed % len(X)
+    state = PlusPlus(X, weights, scale, n_trials, n_threads, rows[0], seed, n_pool)
+    found = state.choose(rows[1:])
     return rows[:found + 1], state.min_sq_distances
 
 
-def slow_seeds(X, n_clusters, n_trials, rng, *, weights=None):
-    """The slow twin of `seeds`, for data whose sums do not round."""
+def splitmix(state):
+    """The numbers in [0, 1) that a seeding draws by."""
+    mask = 2**64 - 1
+    while True:
+        state = state + 0x9E3779B97F4A7C15 & mask
+        z = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+        yield ((z ^ z >> 31) >> 11) / 2.0**53
+
+
+def slow_seeds(X, n_clusters, n_trials, seed, *, weights=None):
+    """The slow twin of `seeds` with a new pool for each seed, for data whose sums do not round."""
     weights = np.ones(len(X)) if weights is None else weights
-    rows = [int(rng.integers(len(X)))]
-    uniforms = rng.uniform(size=(n_clusters - 1, n_trials))
+    rows, uniform = [seed % len(X)], splitmix(seed)
     min_sq = reference.sq_distances(X, X[rows])[:, 0]
-    for uniform in uniforms:
+    for _ in range(n_clusters - 1):
         running = (weights * min_sq).cumsum()
-        drawn = running.searchsorted(uniform * running[-1], side="right")
+        drawn = running.searchsorted([next(uniform) * running[-1] for _ in range(n_trials)], side="right")
         lowered = np.minimum(min_sq[:, None], reference.sq_distances(X, X[drawn]))
         best = int((weights @ lowered).argmin())
         rows.append(int(drawn[best]))
@@ -44,8 +53,8 @@ def slow_seeds(X, n_clusters, n_trials, rng, *, weights=None):
 def test_seeds_are_those_of_the_slow_twin(n_features, weighted, real, rng, seed):
     X = rng.integers(-20, 21, size=(3000, n_features)).astype(real)
     weights = rng.integers(0, 4, size=3000).astype(float) if weighted else None
-    rows, min_sq = seeds(X, 40, 7, np.random.default_rng(seed), weights=weights)
-    expected_rows, expected_min_sq = slow_seeds(X, 40, 7, np.random.default_rng(seed), weights=weights)
+    rows, min_sq = seeds(X, 40, 7, seed, weights=weights, n_pool=7)
+    expected_rows, expected_min_sq = slow_seeds(X, 40, 7, seed, weights=weights)
     np.testing.assert_array_equal(rows, expected_rows)
     weighs = slice(None) if weights is None else weights > 0
     np.testing.assert_array_equal(min_sq[weighs], expected_min_sq[weighs])
@@ -73,23 +82,27 @@ def greedy_distribution(sq, weights, n_seeds, n_trials):
 
 
 @pytest.mark.parametrize("n_copies", [1, 500])
+@pytest.mark.parametrize("n_pool", [0, 56])
 @pytest.mark.parametrize("n_trials", [1, 2, 3])
-def test_the_distribution_is_that_of_greedy_kmeans_plusplus(n_copies, n_trials, real, rng, seed):
-    """Chi-square against the enumeration, over the places of the seeds; 500 copies of a place span three blocks."""
+def test_the_distribution_is_that_of_greedy_kmeans_plusplus(n_copies, n_pool, n_trials, real, rng, seed):
+    """Chi-square against the enumeration, over the places of the seeds.
+
+    500 copies of a place span three blocks; with a pool of 56 all seeds but the first come from early draws.
+    """
     place_of = rng.permutation(np.repeat(np.arange(6), n_copies))
     X = PLACES[place_of].astype(real)
     weights = rng.uniform(0.2, 3.0, size=len(X))
-    expected = greedy_distribution(
-        reference.sq_distances(PLACES, PLACES), np.bincount(place_of, weights=weights), 3, n_trials
-    )
-    random_state = np.random.RandomState(seed)
+    of_place = np.bincount(place_of, weights=weights)
+    expected = greedy_distribution(reference.sq_distances(PLACES, PLACES), of_place, 3, n_trials)
     n_runs = 6000
     counts = dict.fromkeys(expected, 0)
-    for _ in range(n_runs):
-        _, rows = kmeans_plusplus(
-            X, 3, sample_weight=weights, random_state=random_state, n_local_trials=n_trials, n_threads=1
-        )
+    firsts = rng.choice(len(X), size=n_runs, p=weights / weights.sum())
+    for first, random in zip(firsts, rng.integers(2**63, size=n_runs), strict=True):
+        rows = np.full(3, first, np.intp)
+        state = PlusPlus(X, weights, 0.125, n_trials, 1, first, random, n_pool)
+        assert state.choose(rows[1:]) == 2
         counts[tuple(place_of[rows].tolist())] += 1
+        assert n_pool == 0 or state.n_passes_done < 4
     # Rare sequences are taken together, so that every term has enough counts for the chi-square law.
     order = sorted(expected, key=expected.get)
     terms, pooled = [], np.zeros(2)
@@ -134,7 +147,7 @@ KINDS = ["plain", "far offset", "one far row", "copies", "a hair apart", "mixed 
 def test_the_filter_loses_no_sample_that_comes_closer(kind, n_features, real, rng, seed):
     X = awkward(kind, n_features, rng).astype(real)
     scale = 2.0 ** -np.ceil(np.log2(np.abs(X).max()))
-    rows, min_sq = seeds(X, 60, 5, np.random.default_rng(seed), scale=scale)
+    rows, min_sq = seeds(X, 60, 5, seed, scale=scale)
     sq = (((X[:, None, :] - X[rows]) * real.type(scale)) ** 2).astype(np.float64).sum(axis=2).min(axis=1)
     np.testing.assert_allclose(min_sq, sq, rtol=1e-5 if real.itemsize == 4 else 1e-13)
     np.testing.assert_array_equal(min_sq == 0, sq == 0)
@@ -151,9 +164,7 @@ def test_threads_and_instruction_sets_change_no_choice(kind, n_features, real, r
         for isa in runtime.isas():
             runtime.use_isa(isa)
             for n_threads in [1, 2, 5]:
-                rows, min_sq = seeds(
-                    X, 30, 18, np.random.default_rng(seed), weights=weights, n_threads=n_threads, scale=2.0**-20
-                )
+                rows, min_sq = seeds(X, 60, 9, seed, weights=weights, n_threads=n_threads, scale=2.0**-20)
                 results.append((rows.tolist(), min_sq.tobytes()))
     finally:
         runtime.use_isa(before)

@@ -33,7 +33,7 @@ typedef struct {
     const double *fine;
 } sum_grid;
 
-#define SEED_CANDIDATES 16 /* candidates of one call: bits of a mask */
+#define SEED_CANDIDATES 56 /* candidates of one call: bits of a mask, whole panels on most instruction sets */
 #define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
 
 typedef struct {
@@ -89,39 +89,47 @@ typedef struct {
     void (*all_sq_distances_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
                                  size_t n_clusters, double *sq_distances);
 
-    /* One step of greedy k-means++ in two calls: candidate_gains tells how far each candidate, a sample, would lower the
-     * potential, and remembers which samples it would move; accept_candidate makes one a seed.
+    /* Greedy k-means++: candidates are samples that might become the next seed.
      *   rows            IN [n_candidates] of the candidates, at most SEED_CANDIDATES
      *   origin          IN [n_features]: any sample; scores are taken about it
      *   scale           power of two that brings the largest |x| near 1; squared distances are scaled by scale * scale
-     *   candidates      OUT of pack_candidates, candidates_bytes; keeps pointers into x and origin is copied
+     *   candidates      OUT of pack_candidates, candidates_bytes; keeps pointers into x
      *   scratch         seeding_scratch_bytes, a thread's own
      *   sample_weight   IN [n_samples], or NULL
      *   min_sq          [n_samples] type of x: scaled squared distance to the nearest seed; readable to the next multiple of
      *                   SEED_PADDING
-     *   improved        [n_samples]: bit l is set where candidate l is closer than that
-     *   gains           OUT [n_candidates]: sum of weight * (min_sq - sq_distance) over these samples */
+     *   near            [n_samples]: bit l is set where candidate l may be closer than that
+     *   gains           OUT [n_candidates]: sum of weight * (min_sq - sq_distance) over the samples that are closer */
     size_t (*candidates_bytes)(size_t n_candidates, size_t n_features);
     size_t (*seeding_scratch_bytes)(size_t n_features);
     void (*pack_candidates_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_candidates,
                                 const float *origin, double scale, void *candidates);
     void (*pack_candidates_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_candidates,
                                 const double *origin, double scale, void *candidates);
-    void (*candidate_gains_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates,
-                                void *scratch, const double *sample_weight, const float *min_sq, uint16_t *improved,
-                                double *gains);
-    void (*candidate_gains_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates,
-                                void *scratch, const double *sample_weight, const double *min_sq, uint16_t *improved,
-                                double *gains);
 
-    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate).
-     *   improved, which   the samples to look at: those with bit `which`; NULL for all
-     *   returns the sum of weight * min_sq */
+    /* Set `near` by scores; and `near` and gains by distances, which pays while most samples are near. */
+    void (*find_near_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
+                          const float *min_sq, uint64_t *near);
+    void (*find_near_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
+                          const double *min_sq, uint64_t *near);
+    void (*all_gains_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
+                          const double *sample_weight, const float *min_sq, uint64_t *near, double *gains);
+    void (*all_gains_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
+                          const double *sample_weight, const double *min_sq, uint64_t *near, double *gains);
+
+    /* Gains of the candidates whose bits are wanted, from the samples near them; INOUT near: less where it was wrong. */
+    void (*near_gains_f32)(const float *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                           const double *sample_weight, const float *min_sq, uint64_t *near, double *gains);
+    void (*near_gains_f64)(const double *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                           const double *sample_weight, const double *min_sq, uint64_t *near, double *gains);
+
+    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit; NULL for everywhere.
+     * Returns the sum of weight * min_sq. */
     double (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate,
-                                   double scale, const double *sample_weight, const uint16_t *improved, int which,
+                                   double scale, const double *sample_weight, const uint64_t *near, uint64_t bit,
                                    float *min_sq);
     double (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
-                                   double scale, const double *sample_weight, const uint16_t *improved, int which,
+                                   double scale, const double *sample_weight, const uint64_t *near, uint64_t bit,
                                    double *min_sq);
 
     /* Largest |x| of each feature, its mean and its sum of squared deviations.

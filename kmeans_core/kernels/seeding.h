@@ -13,12 +13,13 @@
 
 #ifndef FASTKMEANS_SEEDING_SHARED
 #define FASTKMEANS_SEEDING_SHARED
-#define SEED_SUMS 16 /* independent sums over features, on every instruction set alike */
-#define SEED_RUN 32  /* samples looked over at a time for one that improved */
+#define SEED_SUMS 16 /* independent sums over features or samples, on every instruction set alike */
+#define SEED_RUN 32  /* samples looked over at a time; whole tiles on every instruction set */
 
-/* Candidates as candidate_gains reads them; the arrays follow the struct in the same block. */
+/* Candidates as the passes read them; the arrays follow the struct in the same block. */
 typedef struct {
     packed_centers frame; /* what pack_tile asks for: n_features, offset and scale */
+    packed_centers fixed; /* the same, not moved */
     size_t n_candidates, n_panels, columns;
     float *panels;        /* [n_panels][1 + n_features][columns]: (1 - 4 gamma) |c'|^2 / 2, then c'; padded by +inf, 0 */
     float keep, tiny;     /* (1 - 4 gamma) / 2, and what underflow may add */
@@ -36,7 +37,7 @@ static size_t candidate_columns(size_t n_candidates)
 static size_t candidates_bytes(size_t n_candidates, size_t n_features)
 {
     return aligned(sizeof(packed_candidates)) + aligned((n_features + LANES) * sizeof(double))
-           + aligned((n_features + LANES) * sizeof(float))
+           + aligned((n_features + LANES) * sizeof(float)) + aligned((n_features + LANES) * sizeof(double))
            + aligned(candidate_panels(n_candidates) * candidate_columns(n_candidates) * (1 + n_features) * sizeof(float));
 }
 
@@ -123,6 +124,29 @@ static uint32_t close_samples(const float *tile, const float *panel, size_t n_fe
     default: return close_to(tile, panel, n_features, bound, close, TILE_CENTERS);
     }
 }
+
+/* Squared distances of the samples of a tile to two candidates, feature after feature: the same bits on every
+ * instruction set.   sq   OUT [TILE_SAMPLES] each */
+static void tile_distances(const float *tile, const float *const *candidates, size_t n_features, float scale, float **sq)
+{
+    vec sum[2][TILE_VECS];
+    for (int j = 0; j < 2; j++)
+        for (int v = 0; v < TILE_VECS; v++)
+            sum[j][v] = v_splat(0.0f);
+    for (size_t f = 0; f < n_features; f++, tile += TILE_SAMPLES)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; j++) {
+            const vec c = v_splat(candidates[j][f] * scale);
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++) {
+                const vec difference = v_sub(v_load(tile + v * LANES), c);
+                sum[j][v] = v_add(sum[j][v], v_mul(difference, difference));
+            }
+        }
+    for (int j = 0; j < 2; j++)
+        for (int v = 0; v < TILE_VECS; v++)
+            v_store(sq[j] + v * LANES, sum[j][v]);
+}
 #endif
 
 /* Scaled squared distance by differences; the same bits on every instruction set. */
@@ -160,6 +184,11 @@ static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t
     place += aligned((n_features + LANES) * sizeof(double));
     packed->frame.offset32 = (float *)place;
     place += aligned((n_features + LANES) * sizeof(float));
+    packed->fixed = packed->frame;
+    packed->fixed.offset64 = (double *)place;
+    packed->fixed.offset32 = (float *)place;
+    memset(place, 0, (n_features + LANES) * sizeof(double));
+    place += aligned((n_features + LANES) * sizeof(double));
     packed->panels = (float *)place;
     packed->n_candidates = n_candidates;
     packed->n_panels = candidate_panels(n_candidates);
@@ -186,92 +215,154 @@ static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t
     }
 }
 
-/* The samples of a tile that may come closer to the candidates of panel p: do they, and what is gained?
- *   x, min_sq, ...   of the tile's first sample */
-static void NAME(take_gains)(const REAL *x, const packed_candidates *packed, size_t p, const uint32_t *close,
-                             uint32_t present, const double *sample_weight, const REAL *min_sq, uint16_t *improved,
-                             double *gains)
+/* Sums of SEED_SUMS interleaved terms, added up in one order. */
+#ifndef FASTKMEANS_SEEDING_FOLD
+#define FASTKMEANS_SEEDING_FOLD
+static double add_up(double *part)
 {
-    const size_t n_features = packed->frame.n_features;
-    for (size_t j = 0; j < packed->columns; j++) {
-        const size_t l = p * packed->columns + j;
-        if (l >= packed->n_candidates)
-            return;
-        for (uint32_t bits = close[j] & present; bits; bits &= bits - 1) {
-            const size_t s = (size_t)__builtin_ctz(bits);
-            const REAL sq = NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features,
-                                                (REAL)packed->frame.scale);
-            if (sq < min_sq[s]) {
-                improved[s] |= (uint16_t)(1u << l);
-                gains[l] += (sample_weight ? sample_weight[s] : 1.0) * ((double)min_sq[s] - (double)sq);
-            }
-        }
-    }
+    for (int width = SEED_SUMS / 2; width; width /= 2)
+        for (int i = 0; i < width; i++)
+            part[i] += part[i + width];
+    return part[0];
 }
+#endif
 
-static void NAME(candidate_gains)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates,
-                                  void *memory, const double *sample_weight, const REAL *min_sq, uint16_t *improved,
-                                  double *gains)
+static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
+                            const REAL *min_sq, uint64_t *near)
 {
     const packed_candidates *packed = candidates;
-    const size_t n_features = packed->frame.n_features;
+    const size_t n_features = packed->frame.n_features, columns = packed->columns;
     const block_scratch scratch = divide_seeding_scratch(memory, n_features);
     const REAL zeros[LANES] = {0};
     float bound[TILE_SAMPLES];
     uint32_t close[TILE_CENTERS];
-    for (size_t l = 0; l < packed->n_candidates; l++)
-        gains[l] = 0.0;
     for (size_t first = 0; first < n_samples; first += TILE_SAMPLES) {
         const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const uint32_t present = (uint32_t)((1ull << left) - 1);
-        const REAL *rows = x + first * n_features;
-        NAME(pack_block)(rows, left, n_readable - first, &packed->frame, scratch);
+        NAME(pack_block)(x + first * n_features, left, n_readable - first, &packed->frame, scratch);
         for (int v = 0; v < TILE_VECS; v++) {
             const vec norm = v_load(scratch.norms + v * LANES);
-            /* Rounded up by more than the roundings of this line. */
+            /* Rounded up by more than the roundings of these lines. */
             const vec half = V_LOAD_REAL(min_sq + first + v * LANES, zeros, (REAL)(0.5 * (1.0 + 0x1p-20)));
             v_store(bound + v * LANES, v_sub(v_add(half, v_splat(packed->tiny)),
                                              v_mul(v_splat(packed->keep), v_mul(norm, norm))));
         }
-        memset(improved + first, 0, left * sizeof(uint16_t));
-        for (size_t p = 0; p < packed->n_panels; p++)
-            if (close_samples(scratch.tiles, packed->panels + p * (1 + n_features) * packed->columns, n_features, bound,
-                              close, packed->columns) & present)
-                NAME(take_gains)(rows, packed, p, close, present, sample_weight ? sample_weight + first : NULL,
-                                 min_sq + first, improved + first, gains);
+        memset(near + first, 0, left * sizeof(uint64_t));
+        for (size_t p = 0; p < packed->n_panels; p++) {
+            if (!(close_samples(scratch.tiles, packed->panels + p * (1 + n_features) * columns, n_features, bound, close,
+                                columns) & present))
+                continue;
+            for (size_t j = 0; j < columns && p * columns + j < packed->n_candidates; j++)
+                for (uint32_t bits = close[j] & present; bits; bits &= bits - 1)
+                    near[first + (size_t)__builtin_ctz(bits)] |= 1ull << (p * columns + j);
+        }
+    }
+}
+
+static void NAME(all_gains)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
+                            const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
+{
+    const packed_candidates *packed = candidates;
+    const size_t n_features = packed->frame.n_features, n_candidates = packed->n_candidates;
+    const block_scratch scratch = divide_seeding_scratch(memory, n_features);
+    REAL sq_distances[SEED_CANDIDATES + 1][SEED_RUN];
+    double part[SEED_CANDIDATES][SEED_SUMS];
+    for (size_t l = 0; l < n_candidates; l++)
+        for (int i = 0; i < SEED_SUMS; i++)
+            part[l][i] = 0.0;
+    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
+        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
+        if (sizeof(REAL) == sizeof(float)) {
+            for (size_t s = 0; s < count; s += TILE_SAMPLES) {
+                const size_t left = count - s < TILE_SAMPLES ? count - s : TILE_SAMPLES;
+                NAME(pack_block)(x + (first + s) * n_features, left, n_readable - first - s, &packed->fixed, scratch);
+                for (size_t l = 0; l < n_candidates; l += 2) {
+                    const size_t other = l + 1 < n_candidates ? l + 1 : l;
+                    const float *const pair[2] = {packed->rows[l], packed->rows[other]};
+                    float *sq[2] = {(float *)sq_distances[l] + s, (float *)sq_distances[l + 1] + s};
+                    tile_distances(scratch.tiles, pair, n_features, (float)packed->frame.scale, sq);
+                }
+            }
+        } else {
+            for (size_t l = 0; l < n_candidates; l++)
+                for (size_t s = 0; s < count; s++)
+                    sq_distances[l][s] = NAME(seed_distance)(x + (first + s) * n_features, packed->rows[l], n_features,
+                                                             (REAL)packed->frame.scale);
+        }
+        const double *weight = sample_weight ? sample_weight + first : NULL;
+        const REAL *old = min_sq + first;
+        memset(near + first, 0, count * sizeof(uint64_t));
+        for (size_t l = 0; l < n_candidates; l++) {
+            const REAL *sq = sq_distances[l];
+            for (size_t s = 0; s < count; s++)
+                near[first + s] |= (uint64_t)(sq[s] < old[s]) << l;
+            if (count == SEED_RUN && !weight)
+                for (int s = 0; s < SEED_RUN; s++)
+                    part[l][s % SEED_SUMS] += (double)(sq[s] < old[s] ? old[s] - sq[s] : 0);
+            else
+                for (size_t s = 0; s < count; s++)
+                    part[l][s % SEED_SUMS] += (weight ? weight[s] : 1.0)
+                                              * (double)(sq[s] < old[s] ? old[s] - sq[s] : 0);
+        }
+    }
+    for (size_t l = 0; l < n_candidates; l++)
+        gains[l] = add_up(part[l]);
+}
+
+static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                             const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
+{
+    const packed_candidates *packed = candidates;
+    const size_t n_features = packed->frame.n_features;
+    for (size_t l = 0; l < packed->n_candidates; l++)
+        gains[l] = 0.0;
+    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
+        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
+        uint64_t any = 0;
+        for (size_t s = first; s < first + count; s++)
+            any |= near[s];
+        if (!(any & wanted))
+            continue;
+        for (size_t s = first; s < first + count; s++)
+            for (uint64_t bits = near[s] & wanted; bits; bits &= bits - 1) {
+                const int l = __builtin_ctzll(bits);
+                const REAL sq = NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features,
+                                                    (REAL)packed->frame.scale);
+                if (sq < min_sq[s])
+                    gains[l] += (sample_weight ? sample_weight[s] : 1.0) * ((double)min_sq[s] - (double)sq);
+                else
+                    near[s] &= ~(1ull << l); /* min_sq only falls */
+            }
     }
 }
 
 static double NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
-                                     double scale, const double *sample_weight, const uint16_t *improved, int which,
+                                     double scale, const double *sample_weight, const uint64_t *near, uint64_t bit,
                                      REAL *min_sq)
 {
     for (size_t first = 0; first < n_samples; first += SEED_RUN) {
         const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
-        uint16_t any = 0;
-        for (size_t s = first; improved && s < first + count; s++)
-            any |= improved[s];
-        if (improved && !(any >> which & 1))
+        uint64_t any = 0;
+        for (size_t s = first; near && s < first + count; s++)
+            any |= near[s];
+        if (near && !(any & bit))
             continue;
         for (size_t s = first; s < first + count; s++) {
-            if (improved && !(improved[s] >> which & 1))
+            if (near && !(near[s] & bit))
                 continue;
             const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
             min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
         }
     }
     double part[SEED_SUMS] = {0.0};
-    for (size_t s = 0; s < n_samples; s += SEED_SUMS) {
-        const size_t count = n_samples - s < SEED_SUMS ? n_samples - s : SEED_SUMS;
+    for (size_t first = 0; first < n_samples; first += SEED_SUMS) {
+        const size_t count = n_samples - first < SEED_SUMS ? n_samples - first : SEED_SUMS;
         if (count == SEED_SUMS && !sample_weight)
             for (int i = 0; i < SEED_SUMS; i++)
-                part[i] += (double)min_sq[s + i];
+                part[i] += (double)min_sq[first + i];
         else
             for (size_t i = 0; i < count; i++)
-                part[i] += (sample_weight ? sample_weight[s + i] : 1.0) * (double)min_sq[s + i];
+                part[i] += (sample_weight ? sample_weight[first + i] : 1.0) * (double)min_sq[first + i];
     }
-    for (int width = SEED_SUMS / 2; width; width /= 2)
-        for (int i = 0; i < width; i++)
-            part[i] += part[i + width];
-    return part[0];
+    return add_up(part);
 }

@@ -11,8 +11,6 @@ from ._core.seeding import PlusPlus
 from ._params import check_init
 from ._threads import effective_n_threads
 
-SEEDS_AT_A_TIME = 256  # uniform numbers are drawn for this many seeds at once
-
 
 def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads) -> np.ndarray:
     """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given."""
@@ -85,18 +83,12 @@ def plusplus_rows(
     if n_clusters == 1:
         return rows
     scale = _power_of_two_below(float(max_abs.max()), X.dtype)
-    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0])
-    n_chosen = 1
-    while n_chosen < n_clusters:
-        wanted = rows[n_chosen:n_chosen + SEEDS_AT_A_TIME]
-        found = seeding.choose(random_state.uniform(size=(len(wanted), trials)), wanted)
-        n_chosen += found
-        if found < len(wanted):
-            # Every row is a seed or the copy of one: any will do, each once while there are enough.
-            rows[n_chosen:] = _spare_rows(
-                n_samples, sample_weight, rows[:n_chosen], n_clusters - n_chosen, random_state
-            )
-            break
+    random = int.from_bytes(random_state.bytes(8), "little")
+    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random)
+    n_chosen = 1 + seeding.choose(rows[1:])
+    if n_chosen < n_clusters:
+        # Every row is a seed or the copy of one: any will do, each once while there are enough.
+        rows[n_chosen:] = _spare_rows(n_samples, sample_weight, rows[:n_chosen], n_clusters - n_chosen, random_state)
     return rows
 
 
