@@ -20,16 +20,14 @@ from shared cimport align, aligned, kernels_in_use
 cdef extern from "kernels/kernels.h" nogil:
     enum:
         SEED_CANDIDATES
+        SEED_BLOCK
         SEED_PADDING
 
 cdef const c.kernels **in_use = kernels_in_use()
 
 # Samples whose potential is one entry of the table that candidates are drawn from: the search reads n / 1024 sums,
 # then one block.
-cdef Py_ssize_t block_samples = 1024
-
-# Until so many seeds, most samples are near some candidate: all distances are taken, and nothing is drawn early.
-cdef Py_ssize_t n_early_seeds = 16
+cdef Py_ssize_t block_samples = SEED_BLOCK
 
 
 cdef class PlusPlus:
@@ -51,7 +49,7 @@ cdef class PlusPlus:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef const double[::1] sample_weight
-    cdef bint is_float32, has_gains
+    cdef bint is_float32
     cdef double scale
     cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first, n_seeds, wanted_pool
     cdef int n_threads
@@ -175,8 +173,7 @@ cdef class PlusPlus:
                     continue
                 wanted |= <uint64_t>1 << m
                 count += 1
-            if not self.has_gains:
-                self._gains(table, wanted)
+            self._gains(table, wanted)
             for m in range(self.n_pool):
                 gain = self._total_gain(m) if wanted >> m & 1 else -1.0
                 if gain > best_gain:
@@ -187,7 +184,7 @@ cdef class PlusPlus:
             self.pool[0] = best_row
             self.n_pool = self.next = 1
             best_bit = 0
-            self._pass(table, False)
+            self._pass(table)
             self._gains(table, 1)
         self._accept(table, best_row, best_bit)
         return best_row
@@ -204,15 +201,13 @@ cdef class PlusPlus:
                 self.pool[count] = self.pool[m]
                 count += 1
         if n_pool == 0:
-            n_pool = n_trials
-            if self.n_seeds >= n_early_seeds:
-                n_pool = n_trials * min(self.n_seeds // 4, n_left)
+            n_pool = n_trials * min(self.n_seeds // 4, n_left)
         self.n_pool = min(max(n_pool, n_trials), <Py_ssize_t>SEED_CANDIDATES)
         for m in range(count, self.n_pool):
             self.pool[m] = self._draw(self._uniform())
             self.drawn_at[m] = self._min_sq(self.pool[m])
         self.next = count
-        self._pass(table, self.n_seeds < n_early_seeds and self.n_pool == n_trials)
+        self._pass(table)
 
     cdef Py_ssize_t _draw(self, double uniform) noexcept nogil:
         """Draw a row with probability weight * squared distance: first its block, then the row."""
@@ -246,7 +241,7 @@ cdef class PlusPlus:
             total += self.gains[b * SEED_CANDIDATES + m]
         return total
 
-    cdef void _pass(self, const c.kernels *table, bint with_gains) noexcept nogil:
+    cdef void _pass(self, const c.kernels *table) noexcept nogil:
         """Find the samples near the candidates of the pool."""
         cdef Py_ssize_t b
         if self.is_float32:
@@ -256,25 +251,16 @@ cdef class PlusPlus:
             table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0],
                                       self.scale, self.packed)
         for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-            self._pass_block(table, b, with_gains, threadid())
-        self.has_gains = with_gains
+            self._pass_block(table, b, threadid())
         self.n_passes += 1
 
-    cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, bint with_gains, int t) noexcept nogil:
+    cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, int t) noexcept nogil:
         cdef Py_ssize_t first = b * block_samples, left = self.n_samples - first
         cdef size_t count = min(block_samples, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
-        cdef double *gains = self.gains + b * SEED_CANDIDATES
-        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        if self.is_float32 and with_gains:
-            table.all_gains_f32(&self.x32[first, 0], count, left, self.packed, scratch, weight,
-                                <float *>self.min_sq + first, self.near + first, gains)
-        elif self.is_float32:
+        if self.is_float32:
             table.find_near_f32(&self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
                                 self.near + first)
-        elif with_gains:
-            table.all_gains_f64(&self.x64[first, 0], count, left, self.packed, scratch, weight,
-                                <double *>self.min_sq + first, self.near + first, gains)
         else:
             table.find_near_f64(&self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
                                 self.near + first)
@@ -305,7 +291,6 @@ cdef class PlusPlus:
         for b in range(self.n_blocks):
             sum += self.potentials[b]
             self.running[b] = sum
-        self.has_gains = False
         self.n_seeds += 1
 
     cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:

@@ -79,7 +79,6 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .seeding_scratch_bytes = seeding_scratch_bytes,
     BOTH_REALS(pack_candidates),
     BOTH_REALS(find_near),
-    BOTH_REALS(all_gains),
     BOTH_REALS(near_gains),
     BOTH_REALS(accept_candidate),
     BOTH_REALS(describe),

@@ -34,6 +34,7 @@ typedef struct {
 } sum_grid;
 
 #define SEED_CANDIDATES 56 /* candidates of one call: bits of a mask, whole panels on most instruction sets */
+#define SEED_BLOCK 1024    /* samples of one call at most */
 #define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
 
 typedef struct {
@@ -107,15 +108,11 @@ typedef struct {
     void (*pack_candidates_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_candidates,
                                 const double *origin, double scale, void *candidates);
 
-    /* Set `near` by scores; and `near` and gains by distances, which pays while most samples are near. */
+    /* Set `near`, by scores. */
     void (*find_near_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
                           const float *min_sq, uint64_t *near);
     void (*find_near_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
                           const double *min_sq, uint64_t *near);
-    void (*all_gains_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
-                          const double *sample_weight, const float *min_sq, uint64_t *near, double *gains);
-    void (*all_gains_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
-                          const double *sample_weight, const double *min_sq, uint64_t *near, double *gains);
 
     /* Gains of the candidates whose bits are wanted, from the samples near them; INOUT near: less where it was wrong. */
     void (*near_gains_f32)(const float *x, size_t n_samples, const void *candidates, uint64_t wanted,

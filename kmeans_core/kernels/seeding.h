@@ -13,13 +13,14 @@
 
 #ifndef FASTKMEANS_SEEDING_SHARED
 #define FASTKMEANS_SEEDING_SHARED
-#define SEED_SUMS 16 /* independent sums over features or samples, on every instruction set alike */
-#define SEED_RUN 32  /* samples looked over at a time; whole tiles on every instruction set */
+#define SEED_SUMS 16 /* independent sums over samples, on every instruction set alike */
+#define SEED_RUN 32  /* samples looked over at a time */
+
+#define SEED_AHEAD 12 /* rows asked for before they are read */
 
 /* Candidates as the passes read them; the arrays follow the struct in the same block. */
 typedef struct {
     packed_centers frame; /* what pack_tile asks for: n_features, offset and scale */
-    packed_centers fixed; /* the same, not moved */
     size_t n_candidates, n_panels, columns;
     float *panels;        /* [n_panels][1 + n_features][columns]: (1 - 4 gamma) |c'|^2 / 2, then c'; padded by +inf, 0 */
     float keep, tiny;     /* (1 - 4 gamma) / 2, and what underflow may add */
@@ -37,7 +38,7 @@ static size_t candidate_columns(size_t n_candidates)
 static size_t candidates_bytes(size_t n_candidates, size_t n_features)
 {
     return aligned(sizeof(packed_candidates)) + aligned((n_features + LANES) * sizeof(double))
-           + aligned((n_features + LANES) * sizeof(float)) + aligned((n_features + LANES) * sizeof(double))
+           + aligned((n_features + LANES) * sizeof(float))
            + aligned(candidate_panels(n_candidates) * candidate_columns(n_candidates) * (1 + n_features) * sizeof(float));
 }
 
@@ -124,53 +125,52 @@ static uint32_t close_samples(const float *tile, const float *panel, size_t n_fe
     default: return close_to(tile, panel, n_features, bound, close, TILE_CENTERS);
     }
 }
-
-/* Squared distances of the samples of a tile to two candidates, feature after feature: the same bits on every
- * instruction set.   sq   OUT [TILE_SAMPLES] each */
-static void tile_distances(const float *tile, const float *const *candidates, size_t n_features, float scale, float **sq)
-{
-    vec sum[2][TILE_VECS];
-    for (int j = 0; j < 2; j++)
-        for (int v = 0; v < TILE_VECS; v++)
-            sum[j][v] = v_splat(0.0f);
-    for (size_t f = 0; f < n_features; f++, tile += TILE_SAMPLES)
-#pragma GCC unroll 2
-        for (int j = 0; j < 2; j++) {
-            const vec c = v_splat(candidates[j][f] * scale);
-#pragma GCC unroll 2
-            for (int v = 0; v < TILE_VECS; v++) {
-                const vec difference = v_sub(v_load(tile + v * LANES), c);
-                sum[j][v] = v_add(sum[j][v], v_mul(difference, difference));
-            }
-        }
-    for (int j = 0; j < 2; j++)
-        for (int v = 0; v < TILE_VECS; v++)
-            v_store(sq[j] + v * LANES, sum[j][v]);
-}
 #endif
 
-/* Scaled squared distance by differences; the same bits on every instruction set. */
-static REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale)
+/* Vectors that the compiler cuts to what the instruction set has: the order of the sums is the same on all of them. */
+typedef REAL NAME(sixteen) __attribute__((vector_size(16 * sizeof(REAL))));
+typedef REAL NAME(eight) __attribute__((vector_size(8 * sizeof(REAL))));
+typedef REAL NAME(four) __attribute__((vector_size(4 * sizeof(REAL))));
+
+static const REAL NAME(zeros_then_ones)[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                               1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+/* Scaled squared distance by differences. The last sixteen features are read together, those among them that were
+ * already added times zero. */
+static inline REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale)
 {
-    REAL sum = 0;
+    if (n_features < 16) {
+        REAL sum = 0;
+        for (size_t f = 0; f < n_features; f++) {
+            const REAL difference = (x[f] - candidate[f]) * scale;
+            sum += difference * difference;
+        }
+        return sum;
+    }
+    NAME(sixteen) sum = {0}, a, b, kept;
     size_t f = 0;
-    if (n_features >= SEED_SUMS) {
-        REAL part[SEED_SUMS] = {0};
-        for (; f + SEED_SUMS <= n_features; f += SEED_SUMS)
-            for (int i = 0; i < SEED_SUMS; i++) {
-                const REAL difference = (x[f + i] - candidate[f + i]) * scale;
-                part[i] += difference * difference;
-            }
-        for (int width = SEED_SUMS / 2; width; width /= 2)
-            for (int i = 0; i < width; i++)
-                part[i] += part[i + width];
-        sum = part[0];
+    for (; f + 16 <= n_features; f += 16) {
+        memcpy(&a, x + f, sizeof a);
+        memcpy(&b, candidate + f, sizeof b);
+        a = (a - b) * scale;
+        sum += a * a;
     }
-    for (; f < n_features; f++) {
-        const REAL difference = (x[f] - candidate[f]) * scale;
-        sum += difference * difference;
+    if (f < n_features) {
+        memcpy(&a, x + n_features - 16, sizeof a);
+        memcpy(&b, candidate + n_features - 16, sizeof b);
+        memcpy(&kept, NAME(zeros_then_ones) + (n_features - f), sizeof kept);
+        a = (a - b) * (kept * scale);
+        sum += a * a;
     }
-    return sum;
+    NAME(eight) low8, high8;
+    NAME(four) low4, high4;
+    memcpy(&low8, &sum, sizeof low8);
+    memcpy(&high8, (const char *)&sum + sizeof low8, sizeof high8);
+    low8 += high8;
+    memcpy(&low4, &low8, sizeof low4);
+    memcpy(&high4, (const char *)&low8 + sizeof low4, sizeof high4);
+    low4 += high4;
+    return (low4[0] + low4[2]) + (low4[1] + low4[3]);
 }
 
 static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t *rows, size_t n_candidates,
@@ -184,11 +184,6 @@ static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t
     place += aligned((n_features + LANES) * sizeof(double));
     packed->frame.offset32 = (float *)place;
     place += aligned((n_features + LANES) * sizeof(float));
-    packed->fixed = packed->frame;
-    packed->fixed.offset64 = (double *)place;
-    packed->fixed.offset32 = (float *)place;
-    memset(place, 0, (n_features + LANES) * sizeof(double));
-    place += aligned((n_features + LANES) * sizeof(double));
     packed->panels = (float *)place;
     packed->n_candidates = n_candidates;
     packed->n_panels = candidate_panels(n_candidates);
@@ -218,6 +213,27 @@ static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t
 /* Sums of SEED_SUMS interleaved terms, added up in one order. */
 #ifndef FASTKMEANS_SEEDING_FOLD
 #define FASTKMEANS_SEEDING_FOLD
+/* Samples of a block that have one of the wanted bits; returns how many. */
+static size_t list_near(const uint64_t *near, size_t n_samples, uint64_t wanted, uint16_t *found)
+{
+    size_t n_found = 0;
+    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
+        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
+        uint64_t any = 0;
+        if (count == SEED_RUN)
+            for (int s = 0; s < SEED_RUN; s++)
+                any |= near[first + s];
+        else
+            any = wanted;
+        if (any & wanted)
+            for (size_t s = first; s < first + count; s++) {
+                found[n_found] = (uint16_t)s;
+                n_found += (near[s] & wanted) != 0;
+            }
+    }
+    return n_found;
+}
+
 static double add_up(double *part)
 {
     for (int width = SEED_SUMS / 2; width; width /= 2)
@@ -226,6 +242,17 @@ static double add_up(double *part)
     return part[0];
 }
 #endif
+
+/* Rows that are read here and there come late from memory: ask for them early. */
+static inline void NAME(fetch_ahead)(const REAL *x, size_t n_features, const uint16_t *found, size_t i, size_t n_found)
+{
+    if (i + SEED_AHEAD >= n_found)
+        return;
+    const char *row = (const char *)(x + found[i + SEED_AHEAD] * n_features);
+    const size_t n_bytes = n_features * sizeof(REAL) < 256 ? n_features * sizeof(REAL) : 256; /* then hardware follows */
+    for (size_t byte = 0; byte < n_bytes; byte += 64)
+        __builtin_prefetch(row + byte);
+}
 
 static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
                             const REAL *min_sq, uint64_t *near)
@@ -259,80 +286,27 @@ static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, 
     }
 }
 
-static void NAME(all_gains)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
-                            const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
-{
-    const packed_candidates *packed = candidates;
-    const size_t n_features = packed->frame.n_features, n_candidates = packed->n_candidates;
-    const block_scratch scratch = divide_seeding_scratch(memory, n_features);
-    REAL sq_distances[SEED_CANDIDATES + 1][SEED_RUN];
-    double part[SEED_CANDIDATES][SEED_SUMS];
-    for (size_t l = 0; l < n_candidates; l++)
-        for (int i = 0; i < SEED_SUMS; i++)
-            part[l][i] = 0.0;
-    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
-        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
-        if (sizeof(REAL) == sizeof(float)) {
-            for (size_t s = 0; s < count; s += TILE_SAMPLES) {
-                const size_t left = count - s < TILE_SAMPLES ? count - s : TILE_SAMPLES;
-                NAME(pack_block)(x + (first + s) * n_features, left, n_readable - first - s, &packed->fixed, scratch);
-                for (size_t l = 0; l < n_candidates; l += 2) {
-                    const size_t other = l + 1 < n_candidates ? l + 1 : l;
-                    const float *const pair[2] = {packed->rows[l], packed->rows[other]};
-                    float *sq[2] = {(float *)sq_distances[l] + s, (float *)sq_distances[l + 1] + s};
-                    tile_distances(scratch.tiles, pair, n_features, (float)packed->frame.scale, sq);
-                }
-            }
-        } else {
-            for (size_t l = 0; l < n_candidates; l++)
-                for (size_t s = 0; s < count; s++)
-                    sq_distances[l][s] = NAME(seed_distance)(x + (first + s) * n_features, packed->rows[l], n_features,
-                                                             (REAL)packed->frame.scale);
-        }
-        const double *weight = sample_weight ? sample_weight + first : NULL;
-        const REAL *old = min_sq + first;
-        memset(near + first, 0, count * sizeof(uint64_t));
-        for (size_t l = 0; l < n_candidates; l++) {
-            const REAL *sq = sq_distances[l];
-            for (size_t s = 0; s < count; s++)
-                near[first + s] |= (uint64_t)(sq[s] < old[s]) << l;
-            if (count == SEED_RUN && !weight)
-                for (int s = 0; s < SEED_RUN; s++)
-                    part[l][s % SEED_SUMS] += (double)(sq[s] < old[s] ? old[s] - sq[s] : 0);
-            else
-                for (size_t s = 0; s < count; s++)
-                    part[l][s % SEED_SUMS] += (weight ? weight[s] : 1.0)
-                                              * (double)(sq[s] < old[s] ? old[s] - sq[s] : 0);
-        }
-    }
-    for (size_t l = 0; l < n_candidates; l++)
-        gains[l] = add_up(part[l]);
-}
-
 static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
                              const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
 {
     const packed_candidates *packed = candidates;
     const size_t n_features = packed->frame.n_features;
+    const REAL scale = (REAL)packed->frame.scale;
+    uint16_t found[SEED_BLOCK];
     for (size_t l = 0; l < packed->n_candidates; l++)
         gains[l] = 0.0;
-    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
-        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
-        uint64_t any = 0;
-        for (size_t s = first; s < first + count; s++)
-            any |= near[s];
-        if (!(any & wanted))
-            continue;
-        for (size_t s = first; s < first + count; s++)
-            for (uint64_t bits = near[s] & wanted; bits; bits &= bits - 1) {
-                const int l = __builtin_ctzll(bits);
-                const REAL sq = NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features,
-                                                    (REAL)packed->frame.scale);
-                if (sq < min_sq[s])
-                    gains[l] += (sample_weight ? sample_weight[s] : 1.0) * ((double)min_sq[s] - (double)sq);
-                else
-                    near[s] &= ~(1ull << l); /* min_sq only falls */
-            }
+    const size_t n_found = list_near(near, n_samples, wanted, found);
+    for (size_t i = 0; i < n_found; i++) {
+        const size_t s = found[i];
+        NAME(fetch_ahead)(x, n_features, found, i, n_found);
+        for (uint64_t bits = near[s] & wanted; bits; bits &= bits - 1) {
+            const int l = __builtin_ctzll(bits);
+            const REAL sq = NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features, scale);
+            if (sq < min_sq[s])
+                gains[l] += (sample_weight ? sample_weight[s] : 1.0) * ((double)min_sq[s] - (double)sq);
+            else
+                near[s] &= ~(1ull << l); /* min_sq only falls */
+        }
     }
 }
 
@@ -340,19 +314,14 @@ static double NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_f
                                      double scale, const double *sample_weight, const uint64_t *near, uint64_t bit,
                                      REAL *min_sq)
 {
-    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
-        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
-        uint64_t any = 0;
-        for (size_t s = first; near && s < first + count; s++)
-            any |= near[s];
-        if (near && !(any & bit))
-            continue;
-        for (size_t s = first; s < first + count; s++) {
-            if (near && !(near[s] & bit))
-                continue;
-            const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
-            min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
-        }
+    uint16_t found[SEED_BLOCK];
+    const size_t n_found = near ? list_near(near, n_samples, bit, found) : n_samples;
+    for (size_t i = 0; i < n_found; i++) {
+        const size_t s = near ? found[i] : i;
+        if (near)
+            NAME(fetch_ahead)(x, n_features, found, i, n_found);
+        const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
+        min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
     }
     double part[SEED_SUMS] = {0.0};
     for (size_t first = 0; first < n_samples; first += SEED_SUMS) {
