@@ -35,13 +35,15 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*find_near_f32)(const float *, size_t, size_t, const void *, void *, const float *, uint64_t *) noexcept nogil
         void (*near_gains_f32)(const float *, size_t, const void *, uint64_t, const double *, const float *, uint64_t *,
                                double *) noexcept nogil
-        double (*accept_candidate_f32)(const float *, size_t, size_t, const float *, double, const double *,
-                                       const uint64_t *, uint64_t, float *) noexcept nogil
+        void (*accept_candidate_f32)(const float *, size_t, size_t, const float *, double, const uint64_t *, uint64_t,
+                                     float *) noexcept nogil
+        double (*potential_f32)(const float *, size_t, const double *) noexcept nogil
         void (*find_near_f64)(const double *, size_t, size_t, const void *, void *, const double *, uint64_t *) noexcept nogil
         void (*near_gains_f64)(const double *, size_t, const void *, uint64_t, const double *, const double *, uint64_t *,
                                double *) noexcept nogil
-        double (*accept_candidate_f64)(const double *, size_t, size_t, const double *, double, const double *,
-                                       const uint64_t *, uint64_t, double *) noexcept nogil
+        void (*accept_candidate_f64)(const double *, size_t, size_t, const double *, double, const uint64_t *, uint64_t,
+                                     double *) noexcept nogil
+        double (*potential_f64)(const double *, size_t, const double *) noexcept nogil
         void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *) noexcept nogil
         void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *) noexcept nogil
         int (*has_unusable_f32)(const float *, size_t, float) noexcept nogil

@@ -57,7 +57,7 @@ cdef class PlusPlus:
     cdef void *memory
     cdef char *min_sq            # [n_samples] in the type of X
     cdef uint64_t *near          # [n_samples]: which candidates of the pool may be closer, a bit each
-    cdef double *potentials      # [n_blocks]
+    cdef double *potentials      # [n_blocks]; below 0 where it must be added up anew
     cdef double *running         # [n_blocks]: their running sum
     cdef double *gains           # [n_blocks][SEED_CANDIDATES]
     cdef char *packed
@@ -115,12 +115,13 @@ cdef class PlusPlus:
         Returns how many: fewer than n_seeds when every sample that weighs is a seed or the copy of one.
         """
         cdef const c.kernels *table = in_use[0]
-        cdef Py_ssize_t i, n_wanted = rows.shape[0]
+        cdef Py_ssize_t i, row, n_wanted = rows.shape[0]
         for i in range(n_wanted):
-            if not self.running[self.n_blocks - 1] > 0.0:
-                return i
             with nogil:
-                rows[i] = self._choose(table, n_wanted - i)
+                row = self._choose(table, n_wanted - i)
+            if row < 0:
+                return i
+            rows[i] = row
             PyErr_CheckSignals()
         return n_wanted
 
@@ -154,7 +155,7 @@ cdef class PlusPlus:
         return <double>((z ^ (z >> 31)) >> 11) * (1.0 / 9007199254740992.0)
 
     cdef Py_ssize_t _choose(self, const c.kernels *table, Py_ssize_t n_left) noexcept nogil:
-        """Take n_trials candidates and make the one with the largest gain a seed, the first of equals."""
+        """Take n_trials candidates and make the one with the largest gain a seed, the first of equals; -1 for none."""
         cdef Py_ssize_t n_done = 0, count, m, best_row = -1, best_pass = -1
         cdef int best_bit = 0
         cdef uint64_t wanted
@@ -164,6 +165,8 @@ cdef class PlusPlus:
             count = 0
             while count < min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES):
                 if self.next == self.n_pool:
+                    if not self._has_potential(table):
+                        return -1
                     self._refill(table, wanted, count, min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES), n_left)
                     wanted = (<uint64_t>1 << count) - 1
                 m = self.next
@@ -285,18 +288,35 @@ cdef class PlusPlus:
     cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
         """Make a row a seed: the candidate with this bit, or the first seed of all (-1)."""
         cdef Py_ssize_t b
-        cdef double sum = 0.0
         for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
             self._accept_in_block(table, b, row, bit)
+        self.n_seeds += 1
+
+    cdef bint _has_potential(self, const c.kernels *table) noexcept nogil:
+        """Bring the table that candidates are drawn from up to date; is there any to draw?"""
+        cdef Py_ssize_t b
+        cdef double sum = 0.0
+        for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+            self._update_potential(table, b)
         for b in range(self.n_blocks):
             sum += self.potentials[b]
             self.running[b] = sum
-        self.n_seeds += 1
+        return sum > 0.0
+
+    cdef void _update_potential(self, const c.kernels *table, Py_ssize_t b) noexcept nogil:
+        cdef Py_ssize_t first = b * block_samples
+        cdef size_t count = min(block_samples, self.n_samples - first)
+        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
+        if self.potentials[b] >= 0.0:
+            return
+        if self.is_float32:
+            self.potentials[b] = table.potential_f32(<float *>self.min_sq + first, count, weight)
+        else:
+            self.potentials[b] = table.potential_f64(<double *>self.min_sq + first, count, weight)
 
     cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:
         cdef Py_ssize_t i, first = b * block_samples
         cdef Py_ssize_t count = min(block_samples, self.n_samples - first)
-        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         cdef const uint64_t *near = NULL if bit < 0 else self.near + first
         cdef uint64_t mask = 0 if bit < 0 else <uint64_t>1 << bit
         cdef float *min32 = <float *>self.min_sq + first
@@ -309,9 +329,10 @@ cdef class PlusPlus:
                     min32[i] = 3.4e38
                 else:
                     min64[i] = 1e308
+        self.potentials[b] = -1.0
         if self.is_float32:
-            self.potentials[b] = table.accept_candidate_f32(&self.x32[first, 0], count, self.n_features,
-                                                            &self.x32[row, 0], self.scale, weight, near, mask, min32)
+            table.accept_candidate_f32(&self.x32[first, 0], count, self.n_features, &self.x32[row, 0], self.scale, near,
+                                       mask, min32)
         else:
-            self.potentials[b] = table.accept_candidate_f64(&self.x64[first, 0], count, self.n_features,
-                                                            &self.x64[row, 0], self.scale, weight, near, mask, min64)
+            table.accept_candidate_f64(&self.x64[first, 0], count, self.n_features, &self.x64[row, 0], self.scale, near,
+                                       mask, min64)

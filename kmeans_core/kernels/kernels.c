@@ -81,6 +81,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(find_near),
     BOTH_REALS(near_gains),
     BOTH_REALS(accept_candidate),
+    BOTH_REALS(potential),
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,

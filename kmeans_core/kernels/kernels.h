@@ -120,14 +120,15 @@ typedef struct {
     void (*near_gains_f64)(const double *x, size_t n_samples, const void *candidates, uint64_t wanted,
                            const double *sample_weight, const double *min_sq, uint64_t *near, double *gains);
 
-    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit; NULL for everywhere.
-     * Returns the sum of weight * min_sq. */
-    double (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate,
-                                   double scale, const double *sample_weight, const uint64_t *near, uint64_t bit,
-                                   float *min_sq);
-    double (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
-                                   double scale, const double *sample_weight, const uint64_t *near, uint64_t bit,
-                                   double *min_sq);
+    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit; NULL for everywhere. */
+    void (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate, double scale,
+                                 const uint64_t *near, uint64_t bit, float *min_sq);
+    void (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
+                                 double scale, const uint64_t *near, uint64_t bit, double *min_sq);
+
+    /* Sum of weight * min_sq. */
+    double (*potential_f32)(const float *min_sq, size_t n_samples, const double *sample_weight);
+    double (*potential_f64)(const double *min_sq, size_t n_samples, const double *sample_weight);
 
     /* Largest |x| of each feature, its mean and its sum of squared deviations.
      *   max_abs    OUT [n_features] float64; of the values that are not NaN

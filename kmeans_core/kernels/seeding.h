@@ -13,7 +13,6 @@
 
 #ifndef FASTKMEANS_SEEDING_SHARED
 #define FASTKMEANS_SEEDING_SHARED
-#define SEED_SUMS 16 /* independent sums over samples, on every instruction set alike */
 #define SEED_RUN 32  /* samples looked over at a time */
 
 #define SEED_AHEAD 12 /* rows asked for before they are read */
@@ -210,9 +209,10 @@ static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t
     }
 }
 
-/* Sums of SEED_SUMS interleaved terms, added up in one order. */
-#ifndef FASTKMEANS_SEEDING_FOLD
-#define FASTKMEANS_SEEDING_FOLD
+#ifndef FASTKMEANS_SEEDING_LIST
+#define FASTKMEANS_SEEDING_LIST
+typedef double eight_sums __attribute__((vector_size(8 * sizeof(double))));
+
 /* Samples of a block that have one of the wanted bits; returns how many. */
 static size_t list_near(const uint64_t *near, size_t n_samples, uint64_t wanted, uint16_t *found)
 {
@@ -232,14 +232,6 @@ static size_t list_near(const uint64_t *near, size_t n_samples, uint64_t wanted,
             }
     }
     return n_found;
-}
-
-static double add_up(double *part)
-{
-    for (int width = SEED_SUMS / 2; width; width /= 2)
-        for (int i = 0; i < width; i++)
-            part[i] += part[i + width];
-    return part[0];
 }
 #endif
 
@@ -299,20 +291,22 @@ static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candid
     for (size_t i = 0; i < n_found; i++) {
         const size_t s = found[i];
         NAME(fetch_ahead)(x, n_features, found, i, n_found);
-        for (uint64_t bits = near[s] & wanted; bits; bits &= bits - 1) {
+        const double old = (double)min_sq[s], weight = sample_weight ? sample_weight[s] : 1.0;
+        uint64_t still = near[s];
+        for (uint64_t bits = still & wanted; bits; bits &= bits - 1) {
             const int l = __builtin_ctzll(bits);
-            const REAL sq = NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features, scale);
-            if (sq < min_sq[s])
-                gains[l] += (sample_weight ? sample_weight[s] : 1.0) * ((double)min_sq[s] - (double)sq);
-            else
-                near[s] &= ~(1ull << l); /* min_sq only falls */
+            const double fall =
+                old - (double)NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features, scale);
+            /* No branches: early on each outcome is as likely as the other. */
+            gains[l] += weight * (fall > 0.0 ? fall : 0.0);
+            still ^= (uint64_t)!(fall > 0.0) << l;
         }
+        near[s] = still; /* min_sq only falls: a candidate that is not closer now never is */
     }
 }
 
-static double NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
-                                     double scale, const double *sample_weight, const uint64_t *near, uint64_t bit,
-                                     REAL *min_sq)
+static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
+                                   double scale, const uint64_t *near, uint64_t bit, REAL *min_sq)
 {
     uint16_t found[SEED_BLOCK];
     const size_t n_found = near ? list_near(near, n_samples, bit, found) : n_samples;
@@ -323,15 +317,29 @@ static double NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_f
         const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
         min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
     }
-    double part[SEED_SUMS] = {0.0};
-    for (size_t first = 0; first < n_samples; first += SEED_SUMS) {
-        const size_t count = n_samples - first < SEED_SUMS ? n_samples - first : SEED_SUMS;
-        if (count == SEED_SUMS && !sample_weight)
-            for (int i = 0; i < SEED_SUMS; i++)
-                part[i] += (double)min_sq[first + i];
-        else
-            for (size_t i = 0; i < count; i++)
-                part[i] += (sample_weight ? sample_weight[first + i] : 1.0) * (double)min_sq[first + i];
-    }
-    return add_up(part);
+}
+
+static double NAME(potential)(const REAL *min_sq, size_t n_samples, const double *sample_weight)
+{
+    eight_sums sums[2] = {{0.0}, {0.0}};
+    NAME(eight) values;
+    eight_sums weights;
+    size_t s = 0;
+    for (; s + 16 <= n_samples; s += 16)
+        for (int half = 0; half < 2; half++) {
+            memcpy(&values, min_sq + s + 8 * half, sizeof values);
+            if (sample_weight) {
+                memcpy(&weights, sample_weight + s + 8 * half, sizeof weights);
+                sums[half] += weights * __builtin_convertvector(values, eight_sums);
+            } else {
+                sums[half] += __builtin_convertvector(values, eight_sums);
+            }
+        }
+    sums[0] += sums[1];
+    double total = 0.0;
+    for (int i = 0; i < 8; i++)
+        total += sums[0][i];
+    for (; s < n_samples; s++)
+        total += (sample_weight ? sample_weight[s] : 1.0) * (double)min_sq[s];
+    return total;
 }
