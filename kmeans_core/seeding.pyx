@@ -49,7 +49,7 @@ cdef class PlusPlus:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef const double[::1] sample_weight
-    cdef bint is_float32
+    cdef bint is_float32, has_gains
     cdef double scale
     cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first, n_seeds, wanted_pool
     cdef int n_threads
@@ -176,7 +176,8 @@ cdef class PlusPlus:
                     continue
                 wanted |= <uint64_t>1 << m
                 count += 1
-            self._gains(table, wanted)
+            if not self.has_gains:
+                self._gains(table, wanted)
             for m in range(self.n_pool):
                 gain = self._total_gain(m) if wanted >> m & 1 else -1.0
                 if gain > best_gain:
@@ -187,8 +188,8 @@ cdef class PlusPlus:
             self.pool[0] = best_row
             self.n_pool = self.next = 1
             best_bit = 0
+            self.has_gains = True
             self._pass(table)
-            self._gains(table, 1)
         self._accept(table, best_row, best_bit)
         return best_row
 
@@ -210,6 +211,8 @@ cdef class PlusPlus:
             self.pool[m] = self._draw(self._uniform())
             self.drawn_at[m] = self._min_sq(self.pool[m])
         self.next = count
+        # A pool for this seed alone: all of it will be taken, and its gains are found while a block is in the cache.
+        self.has_gains = self.n_pool == n_trials
         self._pass(table)
 
     cdef Py_ssize_t _draw(self, double uniform) noexcept nogil:
@@ -267,6 +270,8 @@ cdef class PlusPlus:
         else:
             table.find_near_f64(&self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
                                 self.near + first)
+        if self.has_gains:
+            self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
 
     cdef void _gains(self, const c.kernels *table, uint64_t wanted) noexcept nogil:
         cdef Py_ssize_t b
@@ -290,6 +295,7 @@ cdef class PlusPlus:
         cdef Py_ssize_t b
         for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
             self._accept_in_block(table, b, row, bit)
+        self.has_gains = False
         self.n_seeds += 1
 
     cdef bint _has_potential(self, const c.kernels *table) noexcept nogil:

@@ -15,7 +15,7 @@
 #define FASTKMEANS_SEEDING_SHARED
 #define SEED_RUN 32  /* samples looked over at a time */
 
-#define SEED_AHEAD 12 /* rows asked for before they are read */
+#define SEED_AHEAD 16 /* rows asked for before they are read */
 
 /* Candidates as the passes read them; the arrays follow the struct in the same block. */
 typedef struct {
