@@ -278,11 +278,10 @@ static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, 
     }
 }
 
-static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
-                             const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
+static inline __attribute__((always_inline)) void
+NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed, uint64_t wanted,
+               const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains, const size_t n_features)
 {
-    const packed_candidates *packed = candidates;
-    const size_t n_features = packed->frame.n_features;
     const REAL scale = (REAL)packed->frame.scale;
     uint16_t found[SEED_BLOCK];
     for (size_t l = 0; l < packed->n_candidates; l++)
@@ -305,8 +304,9 @@ static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candid
     }
 }
 
-static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
-                                   double scale, const uint64_t *near, uint64_t bit, REAL *min_sq)
+static inline __attribute__((always_inline)) void NAME(lower)(const REAL *x, size_t n_samples, const REAL *candidate,
+                                                              double scale, const uint64_t *near, uint64_t bit,
+                                                              REAL *min_sq, const size_t n_features)
 {
     uint16_t found[SEED_BLOCK];
     const size_t n_found = near ? list_near(near, n_samples, bit, found) : n_samples;
@@ -316,6 +316,31 @@ static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_fea
             NAME(fetch_ahead)(x, n_features, found, i, n_found);
         const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
         min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
+    }
+}
+
+/* Few features: their number is known to the compiler, which then unrolls the distance. */
+static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                             const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
+{
+    const packed_candidates *packed = candidates;
+    switch (packed->frame.n_features) {
+    case 1: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 1); break;
+    case 2: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 2); break;
+    case 3: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 3); break;
+    default:
+        NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, packed->frame.n_features);
+    }
+}
+
+static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
+                                   double scale, const uint64_t *near, uint64_t bit, REAL *min_sq)
+{
+    switch (n_features) {
+    case 1: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 1); break;
+    case 2: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 2); break;
+    case 3: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 3); break;
+    default: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, n_features);
     }
 }
 

@@ -177,7 +177,7 @@ class KMeans(Estimator):
     def _best_run(self, values: np.ndarray, weights: np.ndarray | None, description: Description) -> Run:
         """Run every start and return the one with the lowest inertia, the first of equals."""
         random_state = check_random_state(self.random_state)
-        tol = float(self.tol * description.variance.mean())
+        tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
         algorithm = choose_algorithm(self.algorithm)
         best = None
         for _ in range(self._count_starts()):
