@@ -178,8 +178,12 @@ cdef class LloydState:
         cdef Py_ssize_t j
         cdef int n_threads = self.n_threads if self.n_clusters * self.n_features > 20000 else 1
         with nogil:
-            for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
-                self._move_cluster(j, centers, origin, moved, &terms[j, 0])
+            if n_threads == 1:  # OpenMP takes a microsecond even for one thread
+                for j in range(self.n_clusters):
+                    self._move_cluster(j, centers, origin, moved, &terms[j, 0])
+            else:
+                for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
+                    self._move_cluster(j, centers, origin, moved, &terms[j, 0])
 
     cdef void _move_cluster(self, Py_ssize_t j, const double[:, ::1] centers, const double[::1] origin,
                             double[:, ::1] moved, double *terms) noexcept nogil:
@@ -211,8 +215,12 @@ cdef class LloydState:
 
     cdef void _assign_units(self, const c.kernels *table) noexcept nogil:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
-        for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-            self._assign_unit(table, u, threadid())
+        if self.n_threads == 1:
+            for u in range(n_units):
+                self._assign_unit(table, u, 0)
+        else:
+            for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+                self._assign_unit(table, u, threadid())
 
     cdef void _assign_unit(self, const c.kernels *table, Py_ssize_t u, int t) noexcept nogil:
         """Assign and follow the blocks of a unit, each while it is in this core's cache."""
@@ -250,8 +258,12 @@ cdef class LloydState:
         """Add what each thread saw change to the sums; exact, so the order is free."""
         cdef Py_ssize_t j
         cdef int n_threads = self.n_threads if self.n_clusters * self.n_features > 20000 else 1
-        for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
-            self._merge_cluster(j)
+        if n_threads == 1:
+            for j in range(self.n_clusters):
+                self._merge_cluster(j)
+        else:
+            for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
+                self._merge_cluster(j)
 
     cdef void _merge_cluster(self, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t i, length = 2 * (self.n_features + 1)

@@ -208,14 +208,14 @@ cdef class PlusPlus:
             n_pool = n_trials * min(self.n_seeds // 4, n_left)
         self.n_pool = min(max(n_pool, n_trials), <Py_ssize_t>SEED_CANDIDATES)
         for m in range(count, self.n_pool):
-            self.pool[m] = self._draw(self._uniform())
+            self.pool[m] = self._draw(table, self._uniform())
             self.drawn_at[m] = self._min_sq(self.pool[m])
         self.next = count
         # A pool for this seed alone: all of it will be taken, and its gains are found while a block is in the cache.
         self.has_gains = self.n_pool == n_trials
         self._pass(table)
 
-    cdef Py_ssize_t _draw(self, double uniform) noexcept nogil:
+    cdef Py_ssize_t _draw(self, const c.kernels *table, double uniform) noexcept nogil:
         """Draw a row with probability weight * squared distance: first its block, then the row."""
         cdef Py_ssize_t low = 0, high = self.n_blocks, middle, i, end, last
         cdef double target = uniform * self.running[self.n_blocks - 1], sum = 0.0, mass
@@ -229,16 +229,33 @@ cdef class PlusPlus:
             low = low - 1  # rounding led past the last block that weighs
         if low > 0:
             target = target - self.running[low - 1]
+        i = low * block_samples
         end = min((low + 1) * block_samples, self.n_samples)
-        last = low * block_samples
-        for i in range(low * block_samples, end):
-            mass = self._min_sq(i) * (1.0 if self.sample_weight is None else self.sample_weight[i])
+        while i + 64 <= end:
+            mass = self._potential(table, i, 64)
+            if sum + mass > target:
+                break
+            sum = sum + mass
+            i = i + 64
+        last = i
+        while i < end:
+            mass = self._potential(table, i, 1)
             if mass > 0.0:
                 last = i
                 sum = sum + mass
                 if sum > target:
-                    break
+                    return i
+            i = i + 1
+        # Rounding led past the last sample that weighs.
+        while last == end or not self._potential(table, last, 1) > 0.0:
+            last = last - 1
         return last
+
+    cdef double _potential(self, const c.kernels *table, Py_ssize_t first, size_t count) noexcept nogil:
+        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
+        if self.is_float32:
+            return table.potential_f32(<float *>self.min_sq + first, count, weight)
+        return table.potential_f64(<double *>self.min_sq + first, count, weight)
 
     cdef double _total_gain(self, Py_ssize_t m) noexcept nogil:
         cdef double total = 0.0
@@ -256,8 +273,12 @@ cdef class PlusPlus:
         else:
             table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0],
                                       self.scale, self.packed)
-        for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-            self._pass_block(table, b, threadid())
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._pass_block(table, b, 0)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._pass_block(table, b, threadid())
         self.n_passes += 1
 
     cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, int t) noexcept nogil:
@@ -275,8 +296,12 @@ cdef class PlusPlus:
 
     cdef void _gains(self, const c.kernels *table, uint64_t wanted) noexcept nogil:
         cdef Py_ssize_t b
-        for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-            self._block_gains(table, b, wanted)
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._block_gains(table, b, wanted)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._block_gains(table, b, wanted)
 
     cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, uint64_t wanted) noexcept nogil:
         cdef Py_ssize_t first = b * block_samples
@@ -293,8 +318,12 @@ cdef class PlusPlus:
     cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
         """Make a row a seed: the candidate with this bit, or the first seed of all (-1)."""
         cdef Py_ssize_t b
-        for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-            self._accept_in_block(table, b, row, bit)
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._accept_in_block(table, b, row, bit)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._accept_in_block(table, b, row, bit)
         self.has_gains = False
         self.n_seeds += 1
 
@@ -302,8 +331,12 @@ cdef class PlusPlus:
         """Bring the table that candidates are drawn from up to date; is there any to draw?"""
         cdef Py_ssize_t b
         cdef double sum = 0.0
-        for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-            self._update_potential(table, b)
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._update_potential(table, b)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._update_potential(table, b)
         for b in range(self.n_blocks):
             sum += self.potentials[b]
             self.running[b] = sum
@@ -312,13 +345,8 @@ cdef class PlusPlus:
     cdef void _update_potential(self, const c.kernels *table, Py_ssize_t b) noexcept nogil:
         cdef Py_ssize_t first = b * block_samples
         cdef size_t count = min(block_samples, self.n_samples - first)
-        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        if self.potentials[b] >= 0.0:
-            return
-        if self.is_float32:
-            self.potentials[b] = table.potential_f32(<float *>self.min_sq + first, count, weight)
-        else:
-            self.potentials[b] = table.potential_f64(<double *>self.min_sq + first, count, weight)
+        if self.potentials[b] < 0.0:
+            self.potentials[b] = self._potential(table, first, count)
 
     cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:
         cdef Py_ssize_t i, first = b * block_samples

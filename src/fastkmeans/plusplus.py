@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._input import MAGNITUDE_LIMIT, as_matrix, as_weights, check_finite
-from ._params import check_integer, check_n_clusters, check_random_state
+from ._params import check_integer, check_n_clusters, drawing_from
 from ._seeding import plusplus_rows
 from ._threads import effective_n_threads
 from .engines.local import describe
@@ -81,7 +81,6 @@ def kmeans_plusplus(
             f"The length of x_squared_norms {np.shape(x_squared_norms)} should be equal to the length of n_samples "
             f"{len(values)}. It may be left out."
         )
-    rows = plusplus_rows(
-        values, weights, n_clusters, description.max_abs, check_random_state(random_state), n_threads, n_local_trials
-    )
+    with drawing_from(random_state) as source:
+        rows = plusplus_rows(values, weights, n_clusters, description.max_abs, source, n_threads, n_local_trials)
     return values[rows], rows
