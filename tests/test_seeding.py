@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import reference
 
-from fastkmeans import kmeans_plusplus
+from fastkmeans import KMeans, kmeans_plusplus
 from fastkmeans._core import runtime
 from fastkmeans._core.seeding import PlusPlus
 
@@ -198,3 +198,31 @@ def test_no_weighing_row_left_takes_spare_ones(real):
     assert sorted(rows.tolist()) == [0, 1, 2, 3, 4]
     _, rows = kmeans_plusplus(X, 3, sample_weight=[1, 1, 1, 1, 0], random_state=5)
     assert 4 not in rows and len(set(rows.tolist())) == 3
+
+
+def test_a_pool_serves_several_seeds(rng, seed):
+    """One pass for every eight seeds late in a seeding, and the marks of the pass rule most samples out."""
+    X = rng.uniform(size=(20000, 12)).astype(np.float32)
+    state = PlusPlus(X, None, 1.0, 7, 1, 0, seed)
+    assert state.choose(np.zeros(64, np.intp)) == 64
+    before = state.n_passes_done
+    assert state.choose(np.zeros(200, np.intp)) == 200
+    assert state.n_passes_done - before < 200 / 6
+
+
+def test_a_fit_within_a_fit_draws_from_its_own_stream(blobs, real, seed):
+    """The RandomState of an int seed is lent from fit to fit, never to two at a time."""
+    X, _ = blobs(300, 2, 5, real, std=3.0)
+    inner = []
+
+    def fit_another(step):
+        inner.append(KMeans(5, random_state=8).fit(X).labels_)
+
+    plain = KMeans(5, n_init=4, max_iter=3, random_state=seed).fit(X)
+    nested = KMeans(5, n_init=4, max_iter=3, random_state=seed, callback=fit_another).fit(X)
+    np.testing.assert_array_equal(nested.cluster_centers_, plain.cluster_centers_)
+    alone = KMeans(5, random_state=8).fit(X).labels_
+    assert all((labels == alone).all() for labels in inner)
+    expected = kmeans_plusplus(X, 9, random_state=np.random.RandomState(seed))[1]
+    for _ in range(2):
+        np.testing.assert_array_equal(kmeans_plusplus(X, 9, random_state=seed)[1], expected)

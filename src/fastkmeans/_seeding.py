@@ -45,7 +45,7 @@ def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) ->
 
 def first_row(n_samples: int, sample_weight, random_state) -> int:
     """Draw one row with probability by weight."""
-    uniform = random_state.uniform()
+    uniform = random_state.random_sample()
     if sample_weight is None:
         return int(uniform * n_samples)
     running = sample_weight.cumsum()
