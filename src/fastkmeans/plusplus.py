@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._input import MAGNITUDE_LIMIT, as_matrix, as_weights, check_finite
-from ._params import check_integer, check_n_clusters, drawing_from
+from ._params import check_integer, check_n_clusters, check_n_threads, drawing_from
 from ._seeding import plusplus_rows
 from ._threads import effective_n_threads
 from .engines.local import describe
@@ -66,6 +66,7 @@ def kmeans_plusplus(
     >>> sorted(centers.ravel().tolist())
     [0.0, 9.0]
     """
+    check_n_threads("n_threads", n_threads)
     matrix = as_matrix(X)
     values = matrix.values
     description = describe(values, effective_n_threads(n_threads, float(values.size)))
