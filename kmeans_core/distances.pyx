@@ -111,6 +111,9 @@ def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const 
     check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = inertias.shape[0]
+    if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
+        inertias[0] = inertia_of_block(table, X, centers, &labels[0], sample_weight, 0, n_samples)
+        return
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             inertias[b] = inertia_of_block(table, X, centers, &labels[0], sample_weight, b * 1024,

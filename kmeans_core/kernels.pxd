@@ -1,5 +1,5 @@
 # What Cython sees of kernels/kernels.h: declarations only.
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct sum_grid:
@@ -46,14 +46,24 @@ cdef extern from "kernels/kernels.h" nogil:
                                      double *) noexcept nogil
         void (*all_sq_distances_f32)(const float *, size_t, size_t, const double *, size_t, double *) noexcept nogil
         void (*all_sq_distances_f64)(const double *, size_t, size_t, const double *, size_t, double *) noexcept nogil
-        void (*candidate_potentials_f32)(const float *, size_t, size_t, const float *, size_t, double,
-                                         const double *, const double *, double *) noexcept nogil
-        void (*candidate_potentials_f64)(const double *, size_t, size_t, const double *, size_t, double,
-                                         const double *, const double *, double *) noexcept nogil
-        double (*accept_candidate_f32)(const float *, size_t, size_t, const float *, double, const double *,
-                                       double *) noexcept nogil
-        double (*accept_candidate_f64)(const double *, size_t, size_t, const double *, double, const double *,
-                                       double *) noexcept nogil
+        size_t (*candidates_bytes)(size_t, size_t) noexcept nogil
+        size_t (*seeding_scratch_bytes)(size_t) noexcept nogil
+        void (*pack_candidates_f32)(const float *, size_t, const size_t *, size_t, const float *, double,
+                                    void *) noexcept nogil
+        void (*pack_candidates_f64)(const double *, size_t, const size_t *, size_t, const double *, double,
+                                    void *) noexcept nogil
+        void (*find_near_f32)(const float *, size_t, size_t, const void *, void *, const float *, uint64_t *) noexcept nogil
+        void (*near_gains_f32)(const float *, size_t, const void *, uint64_t, const double *, const float *, uint64_t *,
+                               double *) noexcept nogil
+        void (*accept_candidate_f32)(const float *, size_t, size_t, const float *, double, const uint64_t *, uint64_t,
+                                     float *) noexcept nogil
+        double (*potential_f32)(const float *, size_t, const double *) noexcept nogil
+        void (*find_near_f64)(const double *, size_t, size_t, const void *, void *, const double *, uint64_t *) noexcept nogil
+        void (*near_gains_f64)(const double *, size_t, const void *, uint64_t, const double *, const double *, uint64_t *,
+                               double *) noexcept nogil
+        void (*accept_candidate_f64)(const double *, size_t, size_t, const double *, double, const uint64_t *, uint64_t,
+                                     double *) noexcept nogil
+        double (*potential_f64)(const double *, size_t, const double *) noexcept nogil
         void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *) noexcept nogil
         void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *) noexcept nogil
         int (*has_unusable_f32)(const float *, size_t, float) noexcept nogil

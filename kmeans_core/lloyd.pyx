@@ -181,14 +181,23 @@ cdef class LloydState:
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t j
         with nogil:
-            for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
-                table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], self.is_float32,
-                                  &moved[j, 0], &terms[j, 0])
+            if self.n_cluster_threads == 1:  # OpenMP takes a microsecond even for one thread
+                for j in range(self.n_clusters):
+                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0],
+                                      self.is_float32, &moved[j, 0], &terms[j, 0])
+            else:
+                for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0],
+                                      self.is_float32, &moved[j, 0], &terms[j, 0])
 
     cdef void _assign_units(self, const c.kernels *table) noexcept nogil:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
-        for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-            self._assign_unit(table, u, threadid())
+        if self.n_threads == 1:
+            for u in range(n_units):
+                self._assign_unit(table, u, 0)
+        else:
+            for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+                self._assign_unit(table, u, threadid())
 
     cdef void _assign_unit(self, const c.kernels *table, Py_ssize_t u, int t) noexcept nogil:
         """Assign and follow the blocks of a unit, each while it is in this core's cache."""
@@ -225,8 +234,12 @@ cdef class LloydState:
     cdef void _merge(self, const c.kernels *table) noexcept nogil:
         """Add what each thread saw change to the sums; exact, so the order is free."""
         cdef Py_ssize_t j
-        for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
-            self._merge_cluster(table, j)
+        if self.n_cluster_threads == 1:
+            for j in range(self.n_clusters):
+                self._merge_cluster(table, j)
+        else:
+            for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+                self._merge_cluster(table, j)
 
     cdef void _merge_cluster(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t length = 2 * (self.n_features + 1)

@@ -37,11 +37,20 @@ def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] de
     """
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = described.shape[0]
+    if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
+        describe_block(table, X, 0, n_samples, &described[0, 0, 0])
+        return
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            if real is float:
-                table.describe_f32(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1],
-                                   &described[b, 0, 0], &described[b, 1, 0], &described[b, 2, 0])
-            else:
-                table.describe_f64(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1],
-                                   &described[b, 0, 0], &described[b, 1, 0], &described[b, 2, 0])
+            describe_block(table, X, b * block, min(block, n_samples - b * block), &described[b, 0, 0])
+
+
+cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t count,
+                         double *described) noexcept nogil:
+    cdef Py_ssize_t n_features = X.shape[1]
+    if real is float:
+        table.describe_f32(&X[first, 0], count, n_features, described, described + n_features,
+                           described + 2 * n_features)
+    else:
+        table.describe_f64(&X[first, 0], count, n_features, described, described + n_features,
+                           described + 2 * n_features)

@@ -1,66 +1,372 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""The passes of k-means++ over the samples; which candidates to try is decided in Python.
+"""Greedy k-means++, one pass over the samples for several seeds.
 
-D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy choice is that of its
+section 5.
+
+A pass finds the samples near each candidate of a pool. Candidates for later seeds are drawn early and thus by squared
+distances that have fallen since; taking one with probability (distance now) / (distance when drawn) makes it a draw by the
+distances now (rejection sampling: J. von Neumann, 1951). The choice of seeds is that of greedy k-means++, not an approximation.
 """
-from cython.parallel cimport prange
+from cpython.exc cimport PyErr_CheckSignals
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free
 
 cimport kernels as c
-from shared cimport kernels_in_use
+from shared cimport align, aligned, kernels_in_use
+
+cdef extern from "kernels/kernels.h" nogil:
+    enum:
+        SEED_CANDIDATES
+        SEED_BLOCK
+        SEED_PADDING
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Samples whose potential is one entry of the table that candidates are drawn from: the search reads n / 4096 sums,
+# Samples whose potential is one entry of the table that candidates are drawn from: the search reads n / 1024 sums,
 # then one block.
-BLOCK_SAMPLES = 4096
-cdef Py_ssize_t block_samples = 4096
-
-ctypedef fused real:
-    float
-    double
+cdef Py_ssize_t block_samples = SEED_BLOCK
 
 
-def candidate_potentials(const real[:, ::1] X, const real[:, ::1] candidates, double scale,
-                         const double[::1] min_sq_distances, const double[::1] sample_weight,
-                         double[:, ::1] potentials, int n_threads):
-    """Potential of each block of samples if a candidate became a center.
+cdef class PlusPlus:
+    """What a seeding keeps: the squared distance of each sample to its nearest seed, and the potential of each block.
 
-    candidates : (n_candidates, n_features), rows of X.   scale : power of two, see kernels.h.
-    min_sq_distances : (n_samples,) float64, scaled.   potentials : (n_blocks, n_candidates) float64, written.
+    Parameters
+    ----------
+    X : (n_samples, n_features) float32 or float64, C order, finite.
+    sample_weight : (n_samples,) float64 or None for ones.
+    scale : power of two, see kernels.h.
+    n_trials : candidates a seed.   n_threads : int >= 1; every number gives the same bits.
+    first : row of the first seed.
+    random : 64 bits to draw from.
+    n_pool : candidates of a pass, 0 for what pays.
+
+    Nothing is allocated after this.
     """
-    cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t b, first, count, n_samples = X.shape[0], n_blocks = potentials.shape[0]
-    cdef const double *weight
-    with nogil:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            first = b * block_samples
-            count = min(block_samples, n_samples - first)
-            weight = NULL if sample_weight is None else &sample_weight[first]
-            if real is float:
-                table.candidate_potentials_f32(&X[first, 0], count, X.shape[1], &candidates[0, 0],
-                                               candidates.shape[0], scale, &min_sq_distances[first], weight,
-                                               &potentials[b, 0])
-            else:
-                table.candidate_potentials_f64(&X[first, 0], count, X.shape[1], &candidates[0, 0],
-                                               candidates.shape[0], scale, &min_sq_distances[first], weight,
-                                               &potentials[b, 0])
 
+    cdef const float[:, ::1] x32
+    cdef const double[:, ::1] x64
+    cdef const double[::1] sample_weight
+    cdef bint is_float32, has_gains
+    cdef double scale
+    cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first, n_seeds, wanted_pool
+    cdef int n_threads
+    cdef uint64_t random
+    cdef void *memory
+    cdef char *min_sq            # [n_samples] in the type of X
+    cdef uint64_t *near          # [n_samples]: which candidates of the pool may be closer, a bit each
+    cdef double *potentials      # [n_blocks]; below 0 where it must be added up anew
+    cdef double *running         # [n_blocks]: their running sum
+    cdef double *gains           # [n_blocks][SEED_CANDIDATES]
+    cdef char *packed
+    cdef char *scratch           # [n_threads], scratch_size apart
+    cdef size_t scratch_size
+    cdef size_t[SEED_CANDIDATES] pool         # rows
+    cdef double[SEED_CANDIDATES] drawn_at     # their squared distances when they were drawn
+    cdef Py_ssize_t n_pool, next, n_passes
 
-def accept_candidate(const real[:, ::1] X, const real[::1] candidate, double scale, const double[::1] sample_weight,
-                     double[::1] min_sq_distances, double[::1] potentials, int n_threads):
-    """Make a candidate a center: lower min_sq_distances (updated) and tell the potential of each block (written)."""
-    cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t b, first, count, n_samples = X.shape[0], n_blocks = potentials.shape[0]
-    cdef const double *weight
-    with nogil:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            first = b * block_samples
-            count = min(block_samples, n_samples - first)
-            weight = NULL if sample_weight is None else &sample_weight[first]
-            if real is float:
-                potentials[b] = table.accept_candidate_f32(&X[first, 0], count, X.shape[1], &candidate[0], scale,
-                                                           weight, &min_sq_distances[first])
+    def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
+                  uint64_t random, Py_ssize_t n_pool=0):
+        cdef const c.kernels *table = in_use[0]
+        self.is_float32 = X.dtype.itemsize == 4
+        if self.is_float32:
+            self.x32 = X
+        else:
+            self.x64 = X
+        self.sample_weight = sample_weight
+        self.n_samples, self.n_features = X.shape
+        self.scale = scale
+        self.n_trials = n_trials
+        self.n_threads = n_threads
+        self.first = first
+        self.random = random
+        self.wanted_pool = n_pool
+        self.n_blocks = (self.n_samples + block_samples - 1) // block_samples
+
+        cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
+        cdef size_t min_sq_size = aligned(n_padded * (4 if self.is_float32 else 8))
+        cdef size_t near_size = aligned(n_padded * sizeof(uint64_t))
+        cdef size_t blocks_size = aligned(self.n_blocks * sizeof(double))
+        cdef size_t packed_size = aligned(table.candidates_bytes(SEED_CANDIDATES, self.n_features))
+        self.scratch_size = aligned(table.seeding_scratch_bytes(self.n_features))
+        self.memory = calloc(1, 128 + min_sq_size + near_size + (2 + SEED_CANDIDATES) * blocks_size + packed_size
+                             + n_threads * self.scratch_size)
+        if self.memory == NULL:
+            raise MemoryError("no memory for the distances of the samples to the seeds.")
+        self.min_sq = align(self.memory)
+        self.near = <uint64_t *>(self.min_sq + min_sq_size)
+        self.potentials = <double *>(<char *>self.near + near_size)
+        self.running = <double *>(<char *>self.potentials + blocks_size)
+        self.gains = <double *>(<char *>self.running + blocks_size)
+        self.packed = <char *>self.gains + SEED_CANDIDATES * blocks_size
+        self.scratch = self.packed + packed_size
+        with nogil:
+            self._accept(table, first, -1)
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    def choose(self, Py_ssize_t[::1] rows):
+        """Choose seeds and write which rows they are.
+
+        rows : (n_seeds,), written.
+        Returns how many: fewer than n_seeds when every sample that weighs is a seed or the copy of one.
+        """
+        cdef const c.kernels *table = in_use[0]
+        cdef Py_ssize_t i, row, n_wanted = rows.shape[0]
+        for i in range(n_wanted):
+            with nogil:
+                row = self._choose(table, n_wanted - i)
+            if row < 0:
+                return i
+            rows[i] = row
+            PyErr_CheckSignals()
+        return n_wanted
+
+    @property
+    def min_sq_distances(self):
+        """(n_samples,) copy: squared distance of each sample to its nearest seed, times scale * scale."""
+        import numpy as np
+
+        copy = np.empty(self.n_samples)
+        cdef double[::1] view = copy
+        cdef Py_ssize_t i
+        for i in range(self.n_samples):
+            view[i] = self._min_sq(i)
+        return copy
+
+    @property
+    def n_passes_done(self):
+        """Passes over all samples so far, the first seed's not counted."""
+        return self.n_passes
+
+    cdef double _min_sq(self, Py_ssize_t i) noexcept nogil:
+        return (<float *>self.min_sq)[i] if self.is_float32 else (<double *>self.min_sq)[i]
+
+    cdef double _uniform(self) noexcept nogil:
+        """The next number in [0, 1): SplitMix64 (G. L. Steele, D. Lea and C. H. Flood, OOPSLA 2014)."""
+        cdef uint64_t z
+        self.random += <uint64_t>0x9E3779B97F4A7C15
+        z = self.random
+        z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
+        z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
+        return <double>((z ^ (z >> 31)) >> 11) * (1.0 / 9007199254740992.0)
+
+    cdef Py_ssize_t _choose(self, const c.kernels *table, Py_ssize_t n_left) noexcept nogil:
+        """Take n_trials candidates and make the one with the largest gain a seed, the first of equals; -1 for none."""
+        cdef Py_ssize_t n_done = 0, count, m, best_row = -1, best_pass = -1
+        cdef int best_bit = 0
+        cdef uint64_t wanted
+        cdef double gain, best_gain = -1.0, now
+        while n_done < self.n_trials:
+            wanted = 0
+            count = 0
+            while count < min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES):
+                if self.next == self.n_pool:
+                    if not self._has_potential(table):
+                        return -1
+                    self._refill(table, wanted, count, min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES), n_left)
+                    wanted = (<uint64_t>1 << count) - 1
+                m = self.next
+                self.next += 1
+                now = self._min_sq(self.pool[m])
+                if now < self.drawn_at[m] and not self._uniform() * self.drawn_at[m] < now:
+                    continue
+                wanted |= <uint64_t>1 << m
+                count += 1
+            if not self.has_gains:
+                self._gains(table, wanted)
+            for m in range(self.n_pool):
+                gain = self._total_gain(m) if wanted >> m & 1 else -1.0
+                if gain > best_gain:
+                    best_row, best_gain, best_bit, best_pass = self.pool[m], gain, m, self.n_passes
+            n_done += count
+        if best_pass != self.n_passes:
+            # More trials than a pool holds: a later one has overwritten what is near the best.
+            self.pool[0] = best_row
+            self.n_pool = self.next = 1
+            best_bit = 0
+            self.has_gains = True
+            self._pass(table)
+        self._accept(table, best_row, best_bit)
+        return best_row
+
+    cdef void _refill(self, const c.kernels *table, uint64_t kept, Py_ssize_t n_kept, Py_ssize_t n_trials,
+                      Py_ssize_t n_left) noexcept nogil:
+        """Draw a new pool, behind the candidates of this seed that the old one gave.
+
+        A pool lasts for some seeds more the more there are: each lowers the distances of fewer samples.
+        """
+        cdef Py_ssize_t m, count = 0, n_pool = self.wanted_pool
+        for m in range(self.n_pool):
+            if kept >> m & 1:
+                self.pool[count] = self.pool[m]
+                count += 1
+        if n_pool == 0:
+            n_pool = n_trials * min(self.n_seeds // 4, n_left)
+        self.n_pool = min(max(n_pool, n_trials), <Py_ssize_t>SEED_CANDIDATES)
+        for m in range(count, self.n_pool):
+            self.pool[m] = self._draw(table, self._uniform())
+            self.drawn_at[m] = self._min_sq(self.pool[m])
+        self.next = count
+        # A pool for this seed alone: all of it will be taken, and its gains are found while a block is in the cache.
+        self.has_gains = self.n_pool == n_trials
+        self._pass(table)
+
+    cdef Py_ssize_t _draw(self, const c.kernels *table, double uniform) noexcept nogil:
+        """Draw a row with probability weight * squared distance: first its block, then the row."""
+        cdef Py_ssize_t low = 0, high = self.n_blocks, middle, i, end, last
+        cdef double target = uniform * self.running[self.n_blocks - 1], sum = 0.0, mass
+        while low < high:
+            middle = (low + high) // 2
+            if self.running[middle] > target:
+                high = middle
             else:
-                potentials[b] = table.accept_candidate_f64(&X[first, 0], count, X.shape[1], &candidate[0], scale,
-                                                           weight, &min_sq_distances[first])
+                low = middle + 1
+        while low == self.n_blocks or not self.potentials[low] > 0.0:
+            low = low - 1  # rounding led past the last block that weighs
+        if low > 0:
+            target = target - self.running[low - 1]
+        i = low * block_samples
+        end = min((low + 1) * block_samples, self.n_samples)
+        while i + 64 <= end:
+            mass = self._potential(table, i, 64)
+            if sum + mass > target:
+                break
+            sum = sum + mass
+            i = i + 64
+        last = i
+        while i < end:
+            mass = self._potential(table, i, 1)
+            if mass > 0.0:
+                last = i
+                sum = sum + mass
+                if sum > target:
+                    return i
+            i = i + 1
+        # Rounding led past the last sample that weighs.
+        while last == end or not self._potential(table, last, 1) > 0.0:
+            last = last - 1
+        return last
+
+    cdef double _potential(self, const c.kernels *table, Py_ssize_t first, size_t count) noexcept nogil:
+        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
+        if self.is_float32:
+            return table.potential_f32(<float *>self.min_sq + first, count, weight)
+        return table.potential_f64(<double *>self.min_sq + first, count, weight)
+
+    cdef double _total_gain(self, Py_ssize_t m) noexcept nogil:
+        cdef double total = 0.0
+        cdef Py_ssize_t b
+        for b in range(self.n_blocks):
+            total += self.gains[b * SEED_CANDIDATES + m]
+        return total
+
+    cdef void _pass(self, const c.kernels *table) noexcept nogil:
+        """Find the samples near the candidates of the pool."""
+        cdef Py_ssize_t b
+        if self.is_float32:
+            table.pack_candidates_f32(&self.x32[0, 0], self.n_features, self.pool, self.n_pool, &self.x32[self.first, 0],
+                                      self.scale, self.packed)
+        else:
+            table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0],
+                                      self.scale, self.packed)
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._pass_block(table, b, 0)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._pass_block(table, b, threadid())
+        self.n_passes += 1
+
+    cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, int t) noexcept nogil:
+        cdef Py_ssize_t first = b * block_samples, left = self.n_samples - first
+        cdef size_t count = min(block_samples, left)
+        cdef char *scratch = self.scratch + t * self.scratch_size
+        if self.is_float32:
+            table.find_near_f32(&self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
+                                self.near + first)
+        else:
+            table.find_near_f64(&self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
+                                self.near + first)
+        if self.has_gains:
+            self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
+
+    cdef void _gains(self, const c.kernels *table, uint64_t wanted) noexcept nogil:
+        cdef Py_ssize_t b
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._block_gains(table, b, wanted)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._block_gains(table, b, wanted)
+
+    cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, uint64_t wanted) noexcept nogil:
+        cdef Py_ssize_t first = b * block_samples
+        cdef size_t count = min(block_samples, self.n_samples - first)
+        cdef double *gains = self.gains + b * SEED_CANDIDATES
+        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
+        if self.is_float32:
+            table.near_gains_f32(&self.x32[first, 0], count, self.packed, wanted, weight, <float *>self.min_sq + first,
+                                 self.near + first, gains)
+        else:
+            table.near_gains_f64(&self.x64[first, 0], count, self.packed, wanted, weight, <double *>self.min_sq + first,
+                                 self.near + first, gains)
+
+    cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
+        """Make a row a seed: the candidate with this bit, or the first seed of all (-1)."""
+        cdef Py_ssize_t b
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._accept_in_block(table, b, row, bit)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._accept_in_block(table, b, row, bit)
+        self.has_gains = False
+        self.n_seeds += 1
+
+    cdef bint _has_potential(self, const c.kernels *table) noexcept nogil:
+        """Bring the table that candidates are drawn from up to date; is there any to draw?"""
+        cdef Py_ssize_t b
+        cdef double sum = 0.0
+        if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
+            for b in range(self.n_blocks):
+                self._update_potential(table, b)
+        else:
+            for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
+                self._update_potential(table, b)
+        for b in range(self.n_blocks):
+            sum += self.potentials[b]
+            self.running[b] = sum
+        return sum > 0.0
+
+    cdef void _update_potential(self, const c.kernels *table, Py_ssize_t b) noexcept nogil:
+        cdef Py_ssize_t first = b * block_samples
+        cdef size_t count = min(block_samples, self.n_samples - first)
+        if self.potentials[b] < 0.0:
+            self.potentials[b] = self._potential(table, first, count)
+
+    cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:
+        cdef Py_ssize_t i, first = b * block_samples
+        cdef Py_ssize_t count = min(block_samples, self.n_samples - first)
+        cdef const uint64_t *near = NULL if bit < 0 else self.near + first
+        cdef uint64_t mask = 0 if bit < 0 else <uint64_t>1 << bit
+        cdef float *min32 = <float *>self.min_sq + first
+        cdef double *min64 = <double *>self.min_sq + first
+        if bit >= 0 and not self.gains[b * SEED_CANDIDATES + bit] > 0.0:
+            return  # no sample that weighs is closer
+        if bit < 0:
+            for i in range(count):
+                if self.is_float32:
+                    min32[i] = 3.4e38
+                else:
+                    min64[i] = 1e308
+        self.potentials[b] = -1.0
+        if self.is_float32:
+            table.accept_candidate_f32(&self.x32[first, 0], count, self.n_features, &self.x32[row, 0], self.scale, near,
+                                       mask, min32)
+        else:
+            table.accept_candidate_f64(&self.x64[first, 0], count, self.n_features, &self.x64[row, 0], self.scale, near,
+                                       mask, min64)

@@ -104,22 +104,20 @@ def test_one_unusable_value_is_found_wherever_it_is(value, real, rng):
 
 
 @pytest.mark.parametrize("n_features", N_FEATURES)
-def test_potentials_of_candidates_are_sums_of_least_distances(n_features, real, rng):
-    n_samples = 4096 + 97
-    X = rng.normal(size=(n_samples, n_features)).astype(real)
-    weights = rng.uniform(size=n_samples)
-    min_sq, potentials = np.full(n_samples, np.inf), np.empty(2)
-    seeding.accept_candidate(X, X[3], 0.5, weights, min_sq, potentials, 2)
-    expected = 0.25 * ((X.astype(np.float64) - X[3]) ** 2).sum(axis=1)
-    np.testing.assert_allclose(min_sq, expected, rtol=1e-5 if real.itemsize == 4 else 1e-13)
-    assert min_sq[3] == 0.0
-    np.testing.assert_allclose(potentials.sum(), (weights * expected).sum(), rtol=1e-5)
-    rows = rng.integers(n_samples, size=3)
-    of_candidates = np.empty((2, 3))
-    seeding.candidate_potentials(X, X[rows], 0.5, min_sq, weights, of_candidates, 2)
-    for potential, row in zip(of_candidates.sum(axis=0), rows, strict=True):
-        lowered = np.minimum(expected, 0.25 * ((X.astype(np.float64) - X[row]) ** 2).sum(axis=1))
-        np.testing.assert_allclose(potential, (weights * lowered).sum(), rtol=1e-5)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_seeding_keeps_the_least_distance_at_every_tail(n_features, weighted, real, rng):
+    _, tile_samples, tile_centers = runtime.tile()
+    for n_samples in [2, tile_samples - 1, tile_samples + 1, 1024, 1025 + tile_samples]:
+        for n_trials in [1, 2, tile_centers, tile_centers + 1, 55, 56, 57, 120]:
+            X = rng.normal(size=(n_samples, n_features)).astype(real)
+            weights = rng.uniform(size=n_samples) if weighted else None
+            rows = np.zeros(min(n_samples, 6), np.intp)
+            state = seeding.PlusPlus(X, weights, 0.5, n_trials, 2, rows[0], 5, 56 * rng.integers(2))
+            assert state.choose(rows[1:]) == len(rows) - 1
+            assert len(set(rows)) == len(rows)
+            expected = 0.25 * reference.sq_distances(X, X[rows]).min(axis=1)
+            np.testing.assert_allclose(state.min_sq_distances, expected, rtol=1e-5 if real.itemsize == 4 else 1e-13)
+            assert (state.min_sq_distances[rows] == 0).all()
 
 
 def test_an_unknown_instruction_set_is_refused():

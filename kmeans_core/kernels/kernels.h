@@ -33,6 +33,10 @@ typedef struct {
     const double *fine;
 } sum_grid;
 
+#define SEED_CANDIDATES 56 /* candidates of one call: bits of a mask, whole panels on most instruction sets */
+#define SEED_BLOCK 1024    /* samples of one call at most */
+#define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
+
 /* What a step of Yinyang knows beside its samples. Groups of centers are whole panels: "places" are centers in the
  * order of their groups.
  *   packed, grouped   by pack_centers with the same offset: the centers, and the centers by places
@@ -122,24 +126,45 @@ typedef struct {
     void (*all_sq_distances_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
                                  size_t n_clusters, double *sq_distances);
 
-    /* One step of k-means++: how far would each candidate, a sample, lower the potential?
-     *   candidates      IN [n_candidates][n_features], type of x
-     *   scale           power of two that keeps the squares in range; sq_distances are scaled by scale * scale
-     *   min_sq          IN [n_samples] float64, scaled squared distance to the nearest center so far
+    /* Greedy k-means++: candidates are samples that might become the next seed.
+     *   rows            IN [n_candidates] of the candidates, at most SEED_CANDIDATES
+     *   origin          IN [n_features]: any sample; scores are taken about it
+     *   scale           power of two that brings the largest |x| near 1; squared distances are scaled by scale * scale
+     *   candidates      OUT of pack_candidates, candidates_bytes; keeps pointers into x
+     *   scratch         seeding_scratch_bytes, a thread's own
      *   sample_weight   IN [n_samples], or NULL
-     *   potentials      OUT [n_candidates]: sum of weight * min(min_sq, sq_distance to the candidate) */
-    void (*candidate_potentials_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidates,
-                                     size_t n_candidates, double scale, const double *min_sq,
-                                     const double *sample_weight, double *potentials);
-    void (*candidate_potentials_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidates,
-                                     size_t n_candidates, double scale, const double *min_sq,
-                                     const double *sample_weight, double *potentials);
+     *   min_sq          [n_samples] type of x: scaled squared distance to the nearest seed; readable to the next multiple of
+     *                   SEED_PADDING
+     *   near            [n_samples]: bit l is set where candidate l may be closer than that
+     *   gains           OUT [n_candidates]: sum of weight * (min_sq - sq_distance) over the samples that are closer */
+    size_t (*candidates_bytes)(size_t n_candidates, size_t n_features);
+    size_t (*seeding_scratch_bytes)(size_t n_features);
+    void (*pack_candidates_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                const float *origin, double scale, void *candidates);
+    void (*pack_candidates_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                const double *origin, double scale, void *candidates);
 
-    /* Accept a candidate: min_sq (INOUT) becomes min(min_sq, sq_distance); returns the sum of weight * min_sq. */
-    double (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate,
-                                   double scale, const double *sample_weight, double *min_sq);
-    double (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
-                                   double scale, const double *sample_weight, double *min_sq);
+    /* Set `near`, by scores. */
+    void (*find_near_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
+                          const float *min_sq, uint64_t *near);
+    void (*find_near_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
+                          const double *min_sq, uint64_t *near);
+
+    /* Gains of the candidates whose bits are wanted, from the samples near them; INOUT near: less where it was wrong. */
+    void (*near_gains_f32)(const float *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                           const double *sample_weight, const float *min_sq, uint64_t *near, double *gains);
+    void (*near_gains_f64)(const double *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                           const double *sample_weight, const double *min_sq, uint64_t *near, double *gains);
+
+    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit; NULL for everywhere. */
+    void (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate, double scale,
+                                 const uint64_t *near, uint64_t bit, float *min_sq);
+    void (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
+                                 double scale, const uint64_t *near, uint64_t bit, double *min_sq);
+
+    /* Sum of weight * min_sq. */
+    double (*potential_f32)(const float *min_sq, size_t n_samples, const double *sample_weight);
+    double (*potential_f64)(const double *min_sq, size_t n_samples, const double *sample_weight);
 
     /* Largest |x| of each feature, its mean and its sum of squared deviations.
      *   max_abs    OUT [n_features] float64; of the values that are not NaN

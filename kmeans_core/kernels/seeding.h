@@ -1,109 +1,370 @@
-/* Squared distances to the candidates of k-means++. Included once per real type.
+/* The passes of greedy k-means++ over a block of samples. Included once per real type.
  *
- * In the type of the samples, by differences: a copy of a seed is at distance zero exactly.
+ * Distances are taken by differences, in the type of the samples: a copy of a seed is at distance zero exactly.
+ * Late in a seeding one sample in n_seeds comes closer to a candidate than to its seed, so a float32 score rules out the
+ * others first. With x', c' moved by the first seed and scaled, h = (|x'|^2 + |c'|^2) / 2 and u = 2^-24,
+ * h - x'.c' is half the squared distance, and its float32 value is off by at most 2 gamma h, gamma as in kernels.h
+ * (|x'| |c'| <= h). The difference form itself rounds by n_features + 4 units of at most 4 h, which is another 2 gamma h in
+ * halves. So a sample for which
+ *     (1 - 4 gamma) h - x'.c' > sq_distance to its seed / 2
+ * keeps its seed, whatever the rounding; `tiny` pays for underflow. Scaled by the largest value nothing overflows, and
+ * with a gamma that is infinite nothing is ruled out.
  */
 
 #ifndef FASTKMEANS_SEEDING_SHARED
 #define FASTKMEANS_SEEDING_SHARED
-#define SEED_SAMPLES 64  /* samples turned into columns at a time: 64 x 15 float64 = 7.5 KiB, a fraction of L1 */
-#define SEED_NARROW 16   /* below it samples are lanes, from it on features are */
-#define SEED_SUMS 16     /* independent sums over features */
+#define SEED_RUN 32  /* samples looked over at a time */
+
+#define SEED_AHEAD 16 /* rows asked for before they are read */
+
+/* Candidates as the passes read them; the arrays follow the struct in the same block. */
+typedef struct {
+    packed_centers frame; /* what pack_tile asks for: n_features, offset and scale */
+    size_t n_candidates, n_panels, columns;
+    float *panels;        /* [n_panels][1 + n_features][columns]: (1 - 4 gamma) |c'|^2 / 2, then c'; padded by +inf, 0 */
+    float keep, tiny;     /* (1 - 4 gamma) / 2, and what underflow may add */
+    const void *rows[SEED_CANDIDATES];
+} packed_candidates;
+
+/* Candidates share panels evenly; an even number of columns halves the kernels to compile. */
+static size_t candidate_panels(size_t n_candidates) { return (n_candidates + TILE_CENTERS - 1) / TILE_CENTERS; }
+static size_t candidate_columns(size_t n_candidates)
+{
+    const size_t n_panels = candidate_panels(n_candidates);
+    return (n_candidates + 2 * n_panels - 1) / (2 * n_panels) * 2;
+}
+
+static size_t candidates_bytes(size_t n_candidates, size_t n_features)
+{
+    return aligned(sizeof(packed_candidates)) + aligned((n_features + LANES) * sizeof(double))
+           + aligned((n_features + LANES) * sizeof(float))
+           + aligned(candidate_panels(n_candidates) * candidate_columns(n_candidates) * (1 + n_features) * sizeof(float));
+}
+
+static size_t seeding_scratch_bytes(size_t n_features)
+{
+    return aligned(TILE_SAMPLES * n_features * sizeof(float)) + aligned(TILE_SAMPLES * sizeof(float))
+           + aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double));
+}
+
+static block_scratch divide_seeding_scratch(void *memory, size_t n_features)
+{
+    char *place = memory;
+    block_scratch scratch = {0};
+    scratch.tiles = (float *)place;
+    place += aligned(TILE_SAMPLES * n_features * sizeof(float));
+    scratch.norms = (float *)place;
+    place += aligned(TILE_SAMPLES * sizeof(float));
+    scratch.rows = place;
+    return scratch;
+}
+
+/* Which samples of a tile may come closer to the candidates of a panel?
+ *   bound   [TILE_SAMPLES]: a score above it rules the candidate out
+ *   close   OUT [columns]: one bit a sample; written only if the result is not 0
+ *   returns the samples that have any such candidate */
+static inline __attribute__((always_inline)) uint32_t close_to(const float *tile, const float *panel, size_t n_features,
+                                                               const float *bound, uint32_t *close, const int columns)
+{
+    vec sum[TILE_VECS][TILE_CENTERS];
+    uint32_t any = 0;
+#pragma GCC unroll 16
+    for (int j = 0; j < columns; j++)
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            sum[v][j] = v_splat(panel[j]);
+    panel += columns;
+    for (size_t f = 0; f < n_features; f++, panel += columns, tile += TILE_SAMPLES) {
+        vec x[TILE_VECS];
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            x[v] = v_load(tile + v * LANES);
+#pragma GCC unroll 16
+        for (int j = 0; j < columns; j++) {
+            const vec c = v_splat(panel[j]);
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                sum[v][j] = v_fnmadd(sum[v][j], x[v], c);
+        }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++) {
+        vec least = sum[v][0];
+#pragma GCC unroll 16
+        for (int j = 1; j < columns; j++)
+            least = v_min(least, sum[v][j]);
+        any |= (~v_bits(v_less(v_load(bound + v * LANES), least)) & ALL_LANES) << (v * LANES);
+    }
+    if (!any)
+        return 0;
+#pragma GCC unroll 16
+    for (int j = 0; j < columns; j++) {
+        close[j] = 0;
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            close[j] |= (~v_bits(v_less(v_load(bound + v * LANES), sum[v][j])) & ALL_LANES) << (v * LANES);
+    }
+    return any;
+}
+
+static uint32_t close_samples(const float *tile, const float *panel, size_t n_features, const float *bound,
+                              uint32_t *close, size_t columns)
+{
+    switch (columns) {
+    case 2: return close_to(tile, panel, n_features, bound, close, 2);
+    case 4: return close_to(tile, panel, n_features, bound, close, 4);
+#if TILE_CENTERS >= 6
+    case 6: return close_to(tile, panel, n_features, bound, close, 6);
+#endif
+#if TILE_CENTERS >= 12
+    case 8: return close_to(tile, panel, n_features, bound, close, 8);
+    case 10: return close_to(tile, panel, n_features, bound, close, 10);
+    case 12: return close_to(tile, panel, n_features, bound, close, 12);
+#endif
+    default: return close_to(tile, panel, n_features, bound, close, TILE_CENTERS);
+    }
+}
 #endif
 
-/* Few features: columns of samples.   sq_distances   OUT [n_samples], n_samples <= SEED_SAMPLES */
-static void NAME(seed_narrow)(REAL columns[][SEED_SAMPLES], size_t n_features, const REAL *candidate, REAL scale,
-                              REAL *sq_distances)
-{
-    for (int s = 0; s < SEED_SAMPLES; s++)
-        sq_distances[s] = 0;
-    for (size_t f = 0; f < n_features; f++)
-        for (int s = 0; s < SEED_SAMPLES; s++) {
-            const REAL difference = (columns[f][s] - candidate[f]) * scale;
-            sq_distances[s] += difference * difference;
-        }
-}
+/* Vectors that the compiler cuts to what the instruction set has: the order of the sums is the same on all of them. */
+typedef REAL NAME(sixteen) __attribute__((vector_size(16 * sizeof(REAL))));
+typedef REAL NAME(eight) __attribute__((vector_size(8 * sizeof(REAL))));
+typedef REAL NAME(four) __attribute__((vector_size(4 * sizeof(REAL))));
 
-/* Many features: one sample, one candidate. */
-static REAL NAME(seed_wide)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale)
+static const REAL NAME(zeros_then_ones)[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                               1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+/* Scaled squared distance by differences. The last sixteen features are read together, those among them that were
+ * already added times zero. */
+static inline REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale)
 {
-    REAL part[SEED_SUMS] = {0}, sum = 0;
+    if (n_features < 16) {
+        REAL sum = 0;
+        for (size_t f = 0; f < n_features; f++) {
+            const REAL difference = (x[f] - candidate[f]) * scale;
+            sum += difference * difference;
+        }
+        return sum;
+    }
+    NAME(sixteen) sum = {0}, a, b, kept;
     size_t f = 0;
-    for (; f + SEED_SUMS <= n_features; f += SEED_SUMS)
-        for (int i = 0; i < SEED_SUMS; i++) {
-            const REAL difference = (x[f + i] - candidate[f + i]) * scale;
-            part[i] += difference * difference;
+    for (; f + 16 <= n_features; f += 16) {
+        memcpy(&a, x + f, sizeof a);
+        memcpy(&b, candidate + f, sizeof b);
+        a = (a - b) * scale;
+        sum += a * a;
+    }
+    if (f < n_features) {
+        memcpy(&a, x + n_features - 16, sizeof a);
+        memcpy(&b, candidate + n_features - 16, sizeof b);
+        memcpy(&kept, NAME(zeros_then_ones) + (n_features - f), sizeof kept);
+        a = (a - b) * (kept * scale);
+        sum += a * a;
+    }
+    NAME(eight) low8, high8;
+    NAME(four) low4, high4;
+    memcpy(&low8, &sum, sizeof low8);
+    memcpy(&high8, (const char *)&sum + sizeof low8, sizeof high8);
+    low8 += high8;
+    memcpy(&low4, &low8, sizeof low4);
+    memcpy(&high4, (const char *)&low8 + sizeof low4, sizeof high4);
+    low4 += high4;
+    return (low4[0] + low4[2]) + (low4[1] + low4[3]);
+}
+
+static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                  const REAL *origin, double scale, void *memory)
+{
+    packed_candidates *packed = memory;
+    char *place = (char *)memory + aligned(sizeof(packed_candidates));
+    packed->frame.n_features = n_features;
+    packed->frame.scale = scale;
+    packed->frame.offset64 = (double *)place;
+    place += aligned((n_features + LANES) * sizeof(double));
+    packed->frame.offset32 = (float *)place;
+    place += aligned((n_features + LANES) * sizeof(float));
+    packed->panels = (float *)place;
+    packed->n_candidates = n_candidates;
+    packed->n_panels = candidate_panels(n_candidates);
+    packed->columns = candidate_columns(n_candidates);
+    for (size_t f = 0; f < n_features + LANES; f++)
+        packed->frame.OFFSET[f] = f < n_features ? origin[f] : 0;
+
+    const double unit = 0x1p-24 * (double)(n_features + 8);
+    const double part = unit < 0.1 ? 1.0 - 4.001 * unit / (1.0 - unit) : -HUGE_VAL;
+    packed->keep = (float)(0.5 * part);
+    packed->tiny = (float)n_features * 0x1p-120f;
+    for (size_t l = 0; l < packed->n_panels * packed->columns; l++) {
+        float *entry = packed->panels + l / packed->columns * (1 + n_features) * packed->columns + l % packed->columns;
+        const REAL *row = x + (l < n_candidates ? rows[l] : 0) * n_features;
+        double sq_norm = 0.0;
+        for (size_t f = 0; f < n_features; f++) {
+            const double moved = l < n_candidates ? ((double)row[f] - (double)origin[f]) * scale : 0.0;
+            entry[(1 + f) * packed->columns] = (float)moved;
+            sq_norm += moved * moved;
         }
-    for (; f < n_features; f++) {
-        const REAL difference = (x[f] - candidate[f]) * scale;
-        sum += difference * difference;
+        entry[0] = l < n_candidates ? (float)(0.5 * part * sq_norm) : HUGE_VALF;
+        if (l < n_candidates)
+            packed->rows[l] = row;
     }
-    for (int width = SEED_SUMS / 2; width; width /= 2)
-        for (int i = 0; i < width; i++)
-            part[i] += part[i + width];
-    return sum + part[0];
 }
 
-static void NAME(seed_columns)(const REAL *x, size_t n_samples, size_t n_features, REAL columns[][SEED_SAMPLES])
-{
-    for (size_t f = 0; f < n_features; f++)
-        for (size_t s = 0; s < SEED_SAMPLES; s++)
-            columns[f][s] = s < n_samples ? x[s * n_features + f] : 0;
-}
+#ifndef FASTKMEANS_SEEDING_LIST
+#define FASTKMEANS_SEEDING_LIST
+typedef double eight_sums __attribute__((vector_size(8 * sizeof(double))));
 
-/* Distances of up to SEED_SAMPLES samples to one candidate; columns hold the samples when there are few features. */
-static void NAME(seed_distances)(const REAL *x, REAL columns[][SEED_SAMPLES], size_t n_samples, size_t n_features,
-                                 const REAL *candidate, REAL scale, REAL *sq_distances)
+/* Samples of a block that have one of the wanted bits; returns how many. */
+static size_t list_near(const uint64_t *near, size_t n_samples, uint64_t wanted, uint16_t *found)
 {
-    if (n_features < SEED_NARROW) {
-        NAME(seed_narrow)(columns, n_features, candidate, scale, sq_distances);
-        return;
-    }
-    for (size_t s = 0; s < n_samples; s++)
-        sq_distances[s] = NAME(seed_wide)(x + s * n_features, candidate, n_features, scale);
-}
-
-static void NAME(candidate_potentials)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidates,
-                                       size_t n_candidates, double scale, const double *min_sq,
-                                       const double *sample_weight, double *potentials)
-{
-    REAL columns[SEED_NARROW][SEED_SAMPLES], sq_distances[SEED_SAMPLES];
-    for (size_t l = 0; l < n_candidates; l++)
-        potentials[l] = 0.0;
-    for (size_t first = 0; first < n_samples; first += SEED_SAMPLES) {
-        const size_t count = n_samples - first < SEED_SAMPLES ? n_samples - first : SEED_SAMPLES;
-        const REAL *rows = x + first * n_features;
-        if (n_features < SEED_NARROW)
-            NAME(seed_columns)(rows, count, n_features, columns);
-        for (size_t l = 0; l < n_candidates; l++) {
-            NAME(seed_distances)(rows, columns, count, n_features, candidates + l * n_features, (REAL)scale,
-                                 sq_distances);
-            double sum = 0.0;
-            for (size_t s = 0; s < count; s++) {
-                const double sq = (double)sq_distances[s], old = min_sq[first + s];
-                sum += (sample_weight ? sample_weight[first + s] : 1.0) * (sq < old ? sq : old);
+    size_t n_found = 0;
+    for (size_t first = 0; first < n_samples; first += SEED_RUN) {
+        const size_t count = n_samples - first < SEED_RUN ? n_samples - first : SEED_RUN;
+        uint64_t any = 0;
+        if (count == SEED_RUN)
+            for (int s = 0; s < SEED_RUN; s++)
+                any |= near[first + s];
+        else
+            any = wanted;
+        if (any & wanted)
+            for (size_t s = first; s < first + count; s++) {
+                found[n_found] = (uint16_t)s;
+                n_found += (near[s] & wanted) != 0;
             }
-            potentials[l] += sum;
+    }
+    return n_found;
+}
+#endif
+
+/* Rows that are read here and there come late from memory: ask for them early. */
+static inline void NAME(fetch_ahead)(const REAL *x, size_t n_features, const uint16_t *found, size_t i, size_t n_found)
+{
+    if (i + SEED_AHEAD >= n_found)
+        return;
+    const char *row = (const char *)(x + found[i + SEED_AHEAD] * n_features);
+    const size_t n_bytes = n_features * sizeof(REAL) < 256 ? n_features * sizeof(REAL) : 256; /* then hardware follows */
+    for (size_t byte = 0; byte < n_bytes; byte += 64)
+        __builtin_prefetch(row + byte);
+}
+
+static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
+                            const REAL *min_sq, uint64_t *near)
+{
+    const packed_candidates *packed = candidates;
+    const size_t n_features = packed->frame.n_features, columns = packed->columns;
+    const block_scratch scratch = divide_seeding_scratch(memory, n_features);
+    const REAL zeros[LANES] = {0};
+    float bound[TILE_SAMPLES];
+    uint32_t close[TILE_CENTERS];
+    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES) {
+        const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        const uint32_t present = (uint32_t)((1ull << left) - 1);
+        NAME(pack_block)(x + first * n_features, left, n_readable - first, &packed->frame, scratch);
+        for (int v = 0; v < TILE_VECS; v++) {
+            const vec norm = v_load(scratch.norms + v * LANES);
+            /* Rounded up by more than the roundings of these lines. */
+            const vec half = V_LOAD_REAL(min_sq + first + v * LANES, zeros, (REAL)(0.5 * (1.0 + 0x1p-20)));
+            v_store(bound + v * LANES, v_sub(v_add(half, v_splat(packed->tiny)),
+                                             v_mul(v_splat(packed->keep), v_mul(norm, norm))));
+        }
+        memset(near + first, 0, left * sizeof(uint64_t));
+        for (size_t p = 0; p < packed->n_panels; p++) {
+            if (!(close_samples(scratch.tiles, packed->panels + p * (1 + n_features) * columns, n_features, bound, close,
+                                columns) & present))
+                continue;
+            for (size_t j = 0; j < columns && p * columns + j < packed->n_candidates; j++)
+                for (uint32_t bits = close[j] & present; bits; bits &= bits - 1)
+                    near[first + (size_t)__builtin_ctz(bits)] |= 1ull << (p * columns + j);
         }
     }
 }
 
-static double NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
-                                     double scale, const double *sample_weight, double *min_sq)
+static inline __attribute__((always_inline)) void
+NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed, uint64_t wanted,
+               const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains, const size_t n_features)
 {
-    REAL columns[SEED_NARROW][SEED_SAMPLES], sq_distances[SEED_SAMPLES];
-    double potential = 0.0;
-    for (size_t first = 0; first < n_samples; first += SEED_SAMPLES) {
-        const size_t count = n_samples - first < SEED_SAMPLES ? n_samples - first : SEED_SAMPLES;
-        const REAL *rows = x + first * n_features;
-        if (n_features < SEED_NARROW)
-            NAME(seed_columns)(rows, count, n_features, columns);
-        NAME(seed_distances)(rows, columns, count, n_features, candidate, (REAL)scale, sq_distances);
-        for (size_t s = 0; s < count; s++) {
-            const double sq = (double)sq_distances[s];
-            if (sq < min_sq[first + s])
-                min_sq[first + s] = sq;
-            potential += (sample_weight ? sample_weight[first + s] : 1.0) * min_sq[first + s];
+    const REAL scale = (REAL)packed->frame.scale;
+    uint16_t found[SEED_BLOCK];
+    for (size_t l = 0; l < packed->n_candidates; l++)
+        gains[l] = 0.0;
+    const size_t n_found = list_near(near, n_samples, wanted, found);
+    for (size_t i = 0; i < n_found; i++) {
+        const size_t s = found[i];
+        NAME(fetch_ahead)(x, n_features, found, i, n_found);
+        const double old = (double)min_sq[s], weight = sample_weight ? sample_weight[s] : 1.0;
+        uint64_t still = near[s];
+        for (uint64_t bits = still & wanted; bits; bits &= bits - 1) {
+            const int l = __builtin_ctzll(bits);
+            const double fall =
+                old - (double)NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features, scale);
+            /* No branches: early on each outcome is as likely as the other. */
+            gains[l] += weight * (fall > 0.0 ? fall : 0.0);
+            still ^= (uint64_t)!(fall > 0.0) << l;
         }
+        near[s] = still; /* min_sq only falls: a candidate that is not closer now never is */
     }
-    return potential;
+}
+
+static inline __attribute__((always_inline)) void NAME(lower)(const REAL *x, size_t n_samples, const REAL *candidate,
+                                                              double scale, const uint64_t *near, uint64_t bit,
+                                                              REAL *min_sq, const size_t n_features)
+{
+    uint16_t found[SEED_BLOCK];
+    const size_t n_found = near ? list_near(near, n_samples, bit, found) : n_samples;
+    for (size_t i = 0; i < n_found; i++) {
+        const size_t s = near ? found[i] : i;
+        if (near)
+            NAME(fetch_ahead)(x, n_features, found, i, n_found);
+        const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
+        min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
+    }
+}
+
+/* Few features: their number is known to the compiler, which then unrolls the distance. */
+static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                             const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
+{
+    const packed_candidates *packed = candidates;
+    switch (packed->frame.n_features) {
+    case 1: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 1); break;
+    case 2: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 2); break;
+    case 3: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 3); break;
+    default:
+        NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, packed->frame.n_features);
+    }
+}
+
+static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
+                                   double scale, const uint64_t *near, uint64_t bit, REAL *min_sq)
+{
+    switch (n_features) {
+    case 1: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 1); break;
+    case 2: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 2); break;
+    case 3: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 3); break;
+    default: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, n_features);
+    }
+}
+
+static double NAME(potential)(const REAL *min_sq, size_t n_samples, const double *sample_weight)
+{
+    eight_sums sums[2] = {{0.0}, {0.0}};
+    NAME(eight) values;
+    eight_sums weights;
+    size_t s = 0;
+    for (; s + 16 <= n_samples; s += 16)
+        for (int half = 0; half < 2; half++) {
+            memcpy(&values, min_sq + s + 8 * half, sizeof values);
+            if (sample_weight) {
+                memcpy(&weights, sample_weight + s + 8 * half, sizeof weights);
+                sums[half] += weights * __builtin_convertvector(values, eight_sums);
+            } else {
+                sums[half] += __builtin_convertvector(values, eight_sums);
+            }
+        }
+    sums[0] += sums[1];
+    double total = 0.0;
+    for (int i = 0; i < 8; i++)
+        total += sums[0][i];
+    for (; s < n_samples; s++)
+        total += (sample_weight ? sample_weight[s] : 1.0) * (double)min_sq[s];
+    return total;
 }

@@ -50,9 +50,9 @@ def run(
         start = perf_counter()
         n_changed = engine.step(centers)
         moved, sq_shifts, inertia, weights = engine.move(centers)
-        n_empty = int((weights <= 0.0).sum())
+        n_empty = int(np.count_nonzero(weights <= 0.0))
         n_refilled = refill(engine, centers, moved, sq_shifts, weights, dtype) if n_empty else 0
-        center_shift = float(sq_shifts.sum())
+        center_shift = float(np.add.reduce(sq_shifts))
         entry = {
             "iteration": len(history),
             "inertia": inertia,
@@ -80,7 +80,7 @@ def run(
             f"center shift {center_shift} within tolerance {tol}"
         )
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    if not np.array_equal(assigned, centers):
+    if not (assigned == centers).all():
         engine.step(centers)
     return Run(
         centers.astype(dtype),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._core import seeding
+from ._core.seeding import PlusPlus
 from ._params import check_init
 from ._threads import effective_n_threads
 
@@ -55,7 +55,7 @@ def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) ->
 
 def first_row(n_samples: int, sample_weight, random_state) -> int:
     """Draw one row with probability by weight."""
-    uniform = random_state.uniform()
+    uniform = random_state.random_sample()
     if sample_weight is None:
         return int(uniform * n_samples)
     starts = np.arange(0, n_samples, _ROWS_AT_ONCE)
@@ -98,44 +98,24 @@ def plusplus_rows(
     n_samples, n_features = X.shape
     trials = n_local_trials or 2 + int(log(n_clusters))
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * trials)
-    scale = _power_of_two_below(float(max_abs.max()))
-    min_sq = np.full(n_samples, np.inf)
-    n_blocks = -(-n_samples // seeding.BLOCK_SAMPLES)
-    potentials, of_candidates = np.empty(n_blocks), np.empty((n_blocks, trials))
     rows = np.empty(n_clusters, dtype=np.intp)
     rows[0] = first_row(n_samples, sample_weight, random_state)
-    seeding.accept_candidate(X, X[rows[0]], scale, sample_weight, min_sq, potentials, n_threads)
-    for c in range(1, n_clusters):
-        running = potentials.cumsum()
-        if not running[-1] > 0:
-            # Every row is a seed or the copy of one: any will do, each once while there are enough.
-            rows[c:] = _spare_rows(n_samples, sample_weight, rows[:c], n_clusters - c, random_state)
-            break
-        candidates = _draw(running, potentials, min_sq, sample_weight, random_state.uniform(size=trials))
-        if trials > 1:
-            seeding.candidate_potentials(X, X[candidates], scale, min_sq, sample_weight, of_candidates, n_threads)
-            candidates = candidates[of_candidates.sum(axis=0).argmin(keepdims=True)]
-        rows[c] = candidates[0]
-        seeding.accept_candidate(X, X[rows[c]], scale, sample_weight, min_sq, potentials, n_threads)
+    if n_clusters == 1:
+        return rows
+    scale = _power_of_two_below(float(max_abs.max()), X.dtype)
+    random = int.from_bytes(random_state.bytes(8), "little")
+    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random)
+    n_chosen = 1 + seeding.choose(rows[1:])
+    if n_chosen < n_clusters:
+        # Every row is a seed or the copy of one: any will do, each once while there are enough.
+        rows[n_chosen:] = _spare_rows(n_samples, sample_weight, rows[:n_chosen], n_clusters - n_chosen, random_state)
     return rows
 
 
-def _power_of_two_below(largest: float) -> float:
-    """Return the power of two that brings `largest` into [1/2, 1), kept within what float32 can multiply by."""
-    return 2.0 ** min(126, max(-126, -frexp(largest)[1])) if largest > 0 else 1.0
-
-
-def _draw(running, potentials, min_sq, sample_weight, uniform) -> np.ndarray:
-    """Draw a row for each uniform number in [0, 1), with probability weight * D^2: first its block, then the row."""
-    targets = uniform * running[-1]
-    blocks = np.minimum(running.searchsorted(targets, side="right"), np.flatnonzero(potentials)[-1])
-    rows = np.empty(len(uniform), dtype=np.intp)
-    for i, b in enumerate(blocks):
-        part = slice(b * seeding.BLOCK_SAMPLES, (b + 1) * seeding.BLOCK_SAMPLES)
-        masses = min_sq[part] if sample_weight is None else min_sq[part] * sample_weight[part]
-        inside = masses.cumsum().searchsorted(targets[i] - (running[b] - potentials[b]), side="right")
-        rows[i] = part.start + min(inside, np.flatnonzero(masses)[-1])
-    return rows
+def _power_of_two_below(largest: float, dtype) -> float:
+    """Return the power of two that brings `largest` into [1/2, 1), kept within what the dtype can multiply by."""
+    limit = 126 if dtype.itemsize == 4 else 1020
+    return 2.0 ** min(limit, max(-limit, -frexp(largest)[1])) if largest > 0 else 1.0
 
 
 def _spare_rows(n_samples: int, sample_weight, taken, count: int, random_state) -> np.ndarray:

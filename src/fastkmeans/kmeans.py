@@ -12,7 +12,7 @@ from ._core import distances, samples
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
 from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
-from ._params import check_n_clusters, check_n_threads, check_params, check_random_state
+from ._params import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
 from ._seeding import initial_centers
 from ._threads import effective_n_threads
 from .engines.local import Description, LocalEngine, describe, inertia_of
@@ -176,8 +176,13 @@ class KMeans(Estimator):
 
     def _best_run(self, values: np.ndarray, weights: np.ndarray | None, description: Description) -> Run:
         """Run every start and return the one with the lowest inertia, the first of equals."""
-        random_state = check_random_state(self.random_state)
-        tol = float(self.tol * description.variance.mean())
+        if callable(self.init):  # it may keep what it draws from
+            return self._best_of(values, weights, description, check_random_state(self.random_state))
+        with drawing_from(self.random_state) as random_state:
+            return self._best_of(values, weights, description, random_state)
+
+    def _best_of(self, values: np.ndarray, weights: np.ndarray | None, description: Description, random_state) -> Run:
+        tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
         algorithm = choose_algorithm(self.algorithm)
         best = None
         for _ in range(self._count_starts()):

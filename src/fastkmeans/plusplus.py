@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ._input import as_matrix, as_weights, check_finite
-from ._params import check_integer, check_n_clusters, check_n_threads, check_random_state
+from ._input import MAGNITUDE_LIMIT, as_matrix, as_weights, check_finite
+from ._params import check_integer, check_n_clusters, check_n_threads, drawing_from
 from ._seeding import plusplus_rows
+from ._threads import effective_n_threads
+from .engines.local import describe
 
 
 def kmeans_plusplus(
@@ -64,12 +66,14 @@ def kmeans_plusplus(
     >>> sorted(centers.ravel().tolist())
     [0.0, 9.0]
     """
+    check_n_threads("n_threads", n_threads)
     matrix = as_matrix(X)
     values = matrix.values
-    check_finite(values, "X", matrix.feature_names)
+    description = describe(values, effective_n_threads(n_threads, float(values.size)))
+    if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
+        check_finite(values, "X", matrix.feature_names)
     weights = as_weights(sample_weight, len(values))
     check_integer("n_clusters", n_clusters, 1)
-    check_n_threads("n_threads", n_threads)
     check_n_clusters(n_clusters, len(values))
     if n_local_trials is not None:
         check_integer("n_local_trials", n_local_trials, 1, "None or ")
@@ -78,8 +82,6 @@ def kmeans_plusplus(
             f"The length of x_squared_norms {np.shape(x_squared_norms)} should be equal to the length of n_samples "
             f"{len(values)}. It may be left out."
         )
-    rows = plusplus_rows(
-        values, weights, n_clusters, np.abs(values).max(axis=0).astype(np.float64), check_random_state(random_state), n_threads,
-        n_local_trials,
-    )
+    with drawing_from(random_state) as source:
+        rows = plusplus_rows(values, weights, n_clusters, description.max_abs, source, n_threads, n_local_trials)
     return values[rows], rows

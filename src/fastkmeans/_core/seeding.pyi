@@ -3,23 +3,20 @@ from numpy.typing import NDArray
 
 from .distances import Samples
 
-BLOCK_SAMPLES: int
-
-def candidate_potentials(
-    X: Samples,
-    candidates: Samples,
-    scale: float,
-    min_sq_distances: NDArray[np.float64],
-    sample_weight: NDArray[np.float64] | None,
-    potentials: NDArray[np.float64],
-    n_threads: int,
-) -> None: ...
-def accept_candidate(
-    X: Samples,
-    candidate: Samples,
-    scale: float,
-    sample_weight: NDArray[np.float64] | None,
-    min_sq_distances: NDArray[np.float64],
-    potentials: NDArray[np.float64],
-    n_threads: int,
-) -> None: ...
+class PlusPlus:
+    def __init__(
+        self,
+        X: Samples,
+        sample_weight: NDArray[np.float64] | None,
+        scale: float,
+        n_trials: int,
+        n_threads: int,
+        first: int,
+        random: int,
+        n_pool: int = 0,
+    ) -> None: ...
+    def choose(self, rows: NDArray[np.intp]) -> int: ...
+    @property
+    def min_sq_distances(self) -> NDArray[np.float64]: ...
+    @property
+    def n_passes_done(self) -> int: ...
