@@ -24,6 +24,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "tiles.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -39,6 +40,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "tiles.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -80,4 +82,11 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
+    BOTH_REALS(find_cells),
+    BOTH_REALS(order_by_cell),
+    BOTH_REALS(order_by_splits),
+    BOTH_REALS(describe_group),
+    .center_columns = center_columns,
+    .tile_scratch_bytes = tile_scratch_bytes,
+    BOTH_REALS(step_group),
 };

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ._core.lloyd import LloydState
+from ._core.tiles import TilesState
 
 
 class Algorithm(NamedTuple):
@@ -22,6 +23,8 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS = {
     "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
+    # Beside a copy of the row and its share of a tile's box and sums: three indices.
+    "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
 }
 
 

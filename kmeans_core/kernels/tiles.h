@@ -1,0 +1,530 @@
+/* Tiles of neighbouring samples, and the centers that can be nearest to one of them. Included once per real type.
+ *
+ * D. Pelleg and A. Moore, "Accelerating exact k-means algorithms with geometric reasoning", KDD 1999; T. Kanungo et al.,
+ * "An efficient k-means clustering algorithm", IEEE Trans. Pattern Analysis and Machine Intelligence 24(7), 2002: here
+ * with two levels instead of a tree, and with every bound safe in floating point.
+ *
+ * Which centers a box excludes. All samples x of a tile lie in the box |x_f - m_f| <= r_f and in the ball |x - m| <= R. With
+ * v the center nearest to m and w = z - v,
+ *     |x - z|^2 - |x - v|^2 = |z - m|^2 - |v - m|^2 - 2 w.(x - m) >= |z - m|^2 - |v - m|^2 - 2 min(sum |w_f| r_f, |w| R)
+ * so z is nowhere nearest if the right side is positive. In float64 each term is off by less than 2 (n_features + 4) 2^-53
+ * times |z - m|^2 + |v - m|^2 + |r|^2 (|w|^2 is at most twice the first two), and the two sums that decide in the end
+ * (exact.h) by less than the same, as |x - z|^2 <= 2 |z - m|^2 + 2 |r|^2. For 16 features that is 2^-46 in all; the
+ * test asks for 2^-40, and for 2^-1060 because squares below the least float64 vanish. Hence a center that is left out
+ * loses to v for every sample of the tile by the comparison of exact.h, strictly; equal and tied centers stay in. Comparisons
+ * are written so that a NaN, which is an overflow, keeps a center.
+ */
+#ifndef FASTKMEANS_TILES_SHARED
+#define FASTKMEANS_TILES_SHARED
+
+#define BOX_CENTERS 8          /* float64 centers tested side by side */
+#define BOX_SLACK 0x1p-40
+#define BOX_TINY 0x1p-1060
+#define BOX_ROUND_UP (1.0 + 0x1p-45)
+#define TILE_WIDTH 32          /* values side by side when a tile is described */
+#define SELECT_SORTED 12       /* so few are sorted instead of split */
+#define SPREAD_SAMPLES 32      /* samples that tell which feature is widest */
+
+static size_t padded_columns(size_t n_centers) { return (n_centers + BOX_CENTERS - 1) / BOX_CENTERS * BOX_CENTERS; }
+
+/* The centers that may be nearest to a sample of a box.
+ *   columns        IN   [n_features][stride] float64, padded by +inf to whole BOX_CENTERS
+ *   box            IN   middle [n_features], reach [n_features], radius, |reach|^2
+ *   sq_distances   scratch [stride]
+ *   near           OUT  [stride + 1]: indices, ascending; the nearest to the middle is always among them
+ *   returns how many */
+static size_t near_box(const double *columns, size_t stride, size_t n_centers, size_t n_features, const double *box,
+                       double *sq_distances, int32_t *near)
+{
+    const double *middle = box, *reach = box + n_features;
+    const double radius = reach[n_features], sq_reach = reach[n_features + 1];
+    double least[BOX_CENTERS], best = HUGE_VAL;
+    for (int l = 0; l < BOX_CENTERS; l++)
+        least[l] = HUGE_VAL;
+    for (size_t j = 0; j < n_centers; j += BOX_CENTERS) {
+        double sum[BOX_CENTERS] = {0.0};
+        for (size_t f = 0; f < n_features; f++)
+            for (int l = 0; l < BOX_CENTERS; l++) {
+                const double away = columns[f * stride + j + l] - middle[f];
+                sum[l] += away * away;
+            }
+        for (int l = 0; l < BOX_CENTERS; l++) {
+            sq_distances[j + l] = sum[l];
+            least[l] = sum[l] < least[l] ? sum[l] : least[l];
+        }
+    }
+    for (int l = 0; l < BOX_CENTERS; l++)
+        best = least[l] < best ? least[l] : best;
+    size_t nearest = 0, n_near = 0;
+    while (nearest + 1 < n_centers && sq_distances[nearest] != best)
+        nearest++;
+    /* Outside this ball nothing can be nearest, by the triangle inequality: most runs of centers end here. */
+    const double farthest = sqrt(best) + 2.0 * radius;
+    const double limit = farthest * farthest * (1.0 + BOX_SLACK) + BOX_TINY;
+    for (size_t j = 0; j < n_centers; j += BOX_CENTERS) {
+        int any = 0;
+        for (int l = 0; l < BOX_CENTERS; l++)
+            any |= !(sq_distances[j + l] > limit);
+        if (!any)
+            continue;
+        double across[BOX_CENTERS] = {0.0}, sq_apart[BOX_CENTERS] = {0.0}, lead[BOX_CENTERS];
+        for (size_t f = 0; f < n_features; f++)
+            for (int l = 0; l < BOX_CENTERS; l++) {
+                const double apart = columns[f * stride + j + l] - columns[f * stride + nearest];
+                across[l] += fabs(apart) * reach[f];
+                sq_apart[l] += apart * apart;
+            }
+        for (int l = 0; l < BOX_CENTERS; l++) {
+            const double ball = sqrt(sq_apart[l]) * radius, most = across[l] < ball ? across[l] : ball;
+            const double slack = BOX_SLACK * (sq_distances[j + l] + best + sq_reach) + BOX_TINY;
+            lead[l] = (sq_distances[j + l] - best) - slack - 2.0 * most;
+        }
+        for (size_t l = 0; l < BOX_CENTERS && j + l < n_centers; l++) {
+            near[n_near] = (int32_t)(j + l);
+            n_near += !(lead[l] > 0.0);
+        }
+    }
+    return n_near;
+}
+
+/* Middle, reach, radius and |reach|^2 of a box, each rounded up so that the samples are inside. */
+static void enclose(const double *lowest, const double *highest, size_t n_features, double *box)
+{
+    double *middle = box, *reach = box + n_features, sq_reach = 0.0;
+    for (size_t f = 0; f < n_features; f++) {
+        middle[f] = lowest[f] + 0.5 * (highest[f] - lowest[f]);
+        const double below = middle[f] - lowest[f], above = highest[f] - middle[f];
+        reach[f] = (below > above ? below : above) * BOX_ROUND_UP;
+        sq_reach += reach[f] * reach[f];
+    }
+    reach[n_features] = sqrt(sq_reach + BOX_TINY) * BOX_ROUND_UP;
+    reach[n_features + 1] = sq_reach * BOX_ROUND_UP;
+}
+
+/* Unsigned integers that compare as the floats do. */
+static inline uint64_t sort_key(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits ^ ((uint32_t)((int32_t)bits >> 31) | 0x80000000u);
+}
+
+/* Bring the `rank` smallest of n different numbers to the front. The split has no branch to mispredict. */
+static void select_smallest(uint64_t *numbers, size_t n, size_t rank)
+{
+    size_t first = 0, end = n;
+    while (end - first > SELECT_SORTED) {
+        const uint64_t a = numbers[first + (end - first) / 4], b = numbers[first + (end - first) / 2];
+        const uint64_t c = numbers[end - 1 - (end - first) / 4];
+        const uint64_t low = a < b ? a : b, high = a < b ? b : a;
+        const uint64_t pivot = c < low ? low : c > high ? high : c;
+        size_t middle = first;
+        for (size_t i = first; i < end; i++) {
+            const uint64_t number = numbers[i];
+            numbers[i] = numbers[middle];
+            numbers[middle] = number;
+            middle += number < pivot;
+        }
+        if (rank < middle)
+            end = middle;
+        else
+            first = middle;
+    }
+    for (size_t i = first + 1; i < end; i++) {
+        const uint64_t number = numbers[i];
+        size_t at = i;
+        for (; at > first && numbers[at - 1] > number; at--)
+            numbers[at] = numbers[at - 1];
+        numbers[at] = number;
+    }
+}
+
+/* What a thread needs for a group of tiles. */
+typedef struct {
+    double *sq_distances;    /* [padded columns] */
+    double *columns;         /* [n_features][padded columns]: centers of the group */
+    double *centers;         /* [n_clusters][n_features]: the same as rows, for pack_centers */
+    int32_t *of_group;       /* [padded columns + 1]: the group's centers */
+    int32_t *of_tile;        /* [padded columns + 1]: the tile's, as places in of_group */
+    int32_t *labels;         /* [MAX_TILE_ROWS] */
+    void *packed, *picked;   /* packed centers of the group and of the tile */
+    void *assign;            /* scratch of assign */
+} group_scratch;
+
+static size_t tile_scratch_bytes(size_t n_clusters, size_t n_features)
+{
+    const size_t columns = padded_columns(n_clusters);
+    return aligned(columns * sizeof(double)) + aligned(n_features * columns * sizeof(double))
+           + 2 * aligned(n_clusters * n_features * sizeof(double)) + 2 * aligned((columns + 1) * sizeof(int32_t))
+           + aligned(MAX_TILE_ROWS * sizeof(int32_t)) + 2 * aligned(packed_bytes(n_clusters, n_features))
+           + aligned(scratch_bytes(n_clusters, n_features));
+}
+
+static group_scratch divide_group_scratch(void *memory, size_t n_clusters, size_t n_features)
+{
+    const size_t columns = padded_columns(n_clusters);
+    char *place = memory;
+    group_scratch scratch;
+    scratch.sq_distances = (double *)place;
+    place += aligned(columns * sizeof(double));
+    scratch.columns = (double *)place;
+    place += aligned(n_features * columns * sizeof(double));
+    scratch.centers = (double *)place;
+    place += aligned(n_clusters * n_features * sizeof(double));
+    scratch.of_group = (int32_t *)place;
+    place += aligned((columns + 1) * sizeof(int32_t));
+    scratch.of_tile = (int32_t *)place;
+    place += aligned((columns + 1) * sizeof(int32_t));
+    scratch.labels = (int32_t *)place;
+    place += aligned(MAX_TILE_ROWS * sizeof(int32_t));
+    scratch.packed = place;
+    place += aligned(packed_bytes(n_clusters, n_features));
+    scratch.picked = place;
+    place += aligned(packed_bytes(n_clusters, n_features)) + aligned(n_clusters * n_features * sizeof(double));
+    scratch.assign = place;
+    return scratch;
+}
+
+/* Centers as columns, padded by +inf.   listed   IN [n_listed] places in `columns`, or NULL for all */
+static void center_columns(const double *centers, const int32_t *listed, size_t n_listed, size_t n_features,
+                           double *columns)
+{
+    const size_t stride = padded_columns(n_listed);
+    for (size_t f = 0; f < n_features; f++)
+        for (size_t i = 0; i < stride; i++)
+            columns[f * stride + i] =
+                i < n_listed ? centers[(listed ? (size_t)listed[i] : i) * n_features + f] : HUGE_VAL;
+}
+
+/* The listed ones of packed centers, packed: same offset, same scale, the largest |c'| their own.
+ *   memory   OUT: packed_bytes, then [n_listed][n_features] float64 */
+static const packed_centers *pick_packed(const packed_centers *all, const int32_t *listed, size_t n_listed,
+                                         void *memory)
+{
+    const size_t n_features = all->n_features, panel_size = (1 + n_features) * TILE_CENTERS;
+    packed_centers *picked = memory;
+    *picked = *all;
+    picked->n_clusters = n_listed;
+    picked->n_panels = (n_listed + TILE_CENTERS - 1) / TILE_CENTERS;
+    char *place = (char *)memory + aligned(sizeof(packed_centers));
+    picked->panels = (float *)place;
+    place += aligned((picked->n_panels * panel_size + LANES) * sizeof(float));
+    picked->half_sq_norms = (float *)place;
+    place += aligned(padded_centers(n_listed) * sizeof(float));
+    picked->norms = (float *)place;
+    place += aligned(padded_centers(n_listed) * sizeof(float));
+    double *centers = (double *)place;
+    picked->centers = centers;
+    picked->max_norm = 0.0f;
+    for (size_t i = 0; i < n_listed; i++) {
+        const size_t j = (size_t)listed[i];
+        const float *from = all->panels + j / TILE_CENTERS * panel_size + j % TILE_CENTERS;
+        float *to = picked->panels + i / TILE_CENTERS * panel_size + i % TILE_CENTERS;
+        for (size_t f = 0; f <= n_features; f++)
+            to[f * TILE_CENTERS] = from[f * TILE_CENTERS];
+        for (size_t f = 0; f < n_features; f++)
+            centers[i * n_features + f] = all->centers[j * n_features + f];
+        picked->half_sq_norms[i] = all->half_sq_norms[j];
+        picked->norms[i] = all->norms[j];
+        picked->max_norm = all->norms[j] > picked->max_norm ? all->norms[j] : picked->max_norm;
+    }
+    for (size_t i = n_listed; i < picked->n_panels * TILE_CENTERS; i++) {
+        float *to = picked->panels + i / TILE_CENTERS * panel_size + i % TILE_CENTERS;
+        to[0] = HUGE_VALF;
+        for (size_t f = 1; f <= n_features; f++)
+            to[f * TILE_CENTERS] = 0.0f;
+    }
+    for (size_t i = n_listed; i < padded_centers(n_listed); i++) {
+        picked->half_sq_norms[i] = HUGE_VALF;
+        picked->norms[i] = 0.0f;
+    }
+    return picked;
+}
+
+/* A whole tile changes hands. */
+static void move_sums(const double *tile_sums, double sign, size_t length, double *sums)
+{
+    for (size_t i = 0; i < length; i++)
+        sums[i] += sign * tile_sums[i];
+}
+#endif
+
+/* The cell of each sample, and how many samples each cell has. Cells are numbered so that neighbours are close:
+ * the bits of a number are the halvings of the widest side, one after the other.
+ *   counts   INOUT [n_cells]   cells   OUT [n_samples] */
+static void NAME(find_cells)(const REAL *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
+                             uint32_t *counts)
+{
+    for (size_t i = 0; i < n_samples; i++, x += n_features) {
+        unsigned cell = 0;
+        for (size_t f = 0; f < n_features; f++) {
+            if (grid.last[f] == 0.0)
+                continue;
+            double step = ((double)x[f] - grid.lowest[f]) * grid.per_unit[f];
+            step = step > 0.0 ? step : 0.0;
+            step = step < grid.last[f] ? step : grid.last[f];
+            cell |= grid.numbers[grid.starts[f] + (size_t)(int32_t)step];
+        }
+        cells[i] = (uint16_t)cell;
+        counts[cell]++;
+    }
+}
+
+/* Put samples where their cells are.
+ *   next     INOUT [n_cells]: place of the next sample of each cell
+ *   first    index of the first sample
+ *   ordered  OUT rows   order   OUT indices   weights   OUT, if there are any */
+static void NAME(order_by_cell)(const REAL *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                                const uint16_t *cells, size_t first, size_t *next, REAL *ordered, int32_t *order,
+                                double *weights)
+{
+    for (size_t i = 0; i < n_samples; i++, x += n_features) {
+        const size_t place = next[cells[i]]++;
+        for (size_t f = 0; f < n_features; f++)
+            ordered[place * n_features + f] = x[f];
+        order[place] = (int32_t)(first + i);
+        if (sample_weight)
+            weights[place] = sample_weight[i];
+    }
+}
+
+/* Split samples at medians of the widest side until a tile is left; first between groups, then between tiles.
+ *   rows   INOUT [n_rows]: places in x; the upper halves are scratch */
+static void NAME(split)(const REAL *x, size_t n_features, uint64_t *rows, size_t n_rows, size_t tile_rows)
+{
+    if (n_rows <= tile_rows)
+        return;
+    const size_t stride = n_rows < SPREAD_SAMPLES ? 1 : n_rows / SPREAD_SAMPLES;
+    size_t widest = 0;
+    double width = 0.0;
+    for (size_t f = 0; f < n_features; f++) {
+        double lowest = (double)x[(uint32_t)rows[0] * n_features + f], highest = lowest;
+        for (size_t i = stride; i < n_rows; i += stride) {
+            const double value = (double)x[(uint32_t)rows[i] * n_features + f];
+            lowest = value < lowest ? value : lowest;
+            highest = value > highest ? value : highest;
+        }
+        if (highest - lowest > width) {
+            width = highest - lowest;
+            widest = f;
+        }
+    }
+    const double per_unit = width > 0.0 ? 1.0 / width : 0.0, base = (double)x[(uint32_t)rows[0] * n_features + widest];
+    for (size_t i = 0; i < n_rows; i++) {
+        const double value = (double)x[(uint32_t)rows[i] * n_features + widest];
+        rows[i] = sort_key((float)((value - base) * per_unit)) << 32 | (uint32_t)rows[i];
+    }
+    const size_t group = tile_rows * GROUP_TILES, unit = n_rows > group ? group : tile_rows;
+    const size_t left = (n_rows + unit - 1) / unit / 2 * unit;
+    select_smallest(rows, n_rows, left);
+    NAME(split)(x, n_features, rows, left, tile_rows);
+    NAME(split)(x, n_features, rows + left, n_rows - left, tile_rows);
+}
+
+/* Bring neighbours together among at most MAX_SPLIT_GROUPS groups.
+ *   scratch   n_rows * (8 + n_features * sizeof(REAL)) bytes */
+static void NAME(order_by_splits)(REAL *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
+                                  double *weights, void *scratch)
+{
+    uint64_t *rows = scratch;
+    void *copy = rows + n_rows;
+    for (size_t i = 0; i < n_rows; i++)
+        rows[i] = i;
+    NAME(split)(x, n_features, rows, n_rows, tile_rows);
+    REAL *old_x = copy;
+    memcpy(old_x, x, n_rows * n_features * sizeof(REAL));
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t f = 0; f < n_features; f++)
+            x[i * n_features + f] = old_x[(uint32_t)rows[i] * n_features + f];
+    int32_t *old_order = copy;
+    memcpy(old_order, order, n_rows * sizeof(int32_t));
+    for (size_t i = 0; i < n_rows; i++)
+        order[i] = old_order[(uint32_t)rows[i]];
+    if (!weights)
+        return;
+    /* A weight takes 8 bytes, which a row of one float32 does not leave: the keys have done their work, overwrite them. */
+    for (size_t i = 0; i < n_rows; i++)
+        old_order[i] = (int32_t)(uint32_t)rows[i];
+    double *old_weights = scratch;
+    memcpy(old_weights, weights, n_rows * sizeof(double));
+    for (size_t i = 0; i < n_rows; i++)
+        weights[i] = old_weights[old_order[i]];
+}
+
+/* Bounds and sums of one tile; several rows side by side, folded at the end. */
+static void NAME(describe_tile)(const REAL *x, size_t n_rows, size_t n_features, const double *weights, sum_grid grid,
+                                double *lowest, double *highest, double *sums)
+{
+    const size_t width = TILE_WIDTH / n_features * n_features, n_values = n_rows * n_features;
+    double low[TILE_WIDTH], high[TILE_WIDTH], coarse_sum[TILE_WIDTH], fine_sum[TILE_WIDTH];
+    double coarse[TILE_WIDTH], fine[TILE_WIDTH];
+    for (size_t i = 0; i < width; i++) {
+        low[i] = HUGE_VAL;
+        high[i] = -HUGE_VAL;
+        coarse_sum[i] = fine_sum[i] = 0.0;
+        coarse[i] = grid.coarse[i % n_features];
+        fine[i] = grid.fine[i % n_features];
+    }
+    for (size_t first = 0; first < n_values; first += width) {
+        const size_t count = n_values - first < width ? n_values - first : width;
+        for (size_t i = 0; i < count; i++) {
+            const double value = (double)x[first + i];
+            const double coarse_part = (value + coarse[i]) - coarse[i], rest = value - coarse_part;
+            low[i] = value < low[i] ? value : low[i];
+            high[i] = value > high[i] ? value : high[i];
+            coarse_sum[i] += coarse_part;
+            fine_sum[i] += (rest + fine[i]) - fine[i];
+        }
+    }
+    for (size_t i = 0; i < 2 * (n_features + 1); i++)
+        sums[i] = 0.0;
+    for (size_t f = 0; f < n_features; f++) {
+        lowest[f] = HUGE_VAL;
+        highest[f] = -HUGE_VAL;
+        for (size_t i = f; i < width; i += n_features) {
+            lowest[f] = low[i] < lowest[f] ? low[i] : lowest[f];
+            highest[f] = high[i] > highest[f] ? high[i] : highest[f];
+            sums[f] += coarse_sum[i];
+            sums[n_features + 1 + f] += fine_sum[i];
+        }
+    }
+    if (weights) {
+        for (size_t i = 0; i < 2 * (n_features + 1); i++)
+            sums[i] = 0.0;
+        for (size_t i = 0; i < n_rows; i++)
+            NAME(add_sample)(x + i * n_features, n_features, weights[i], grid, sums);
+        return;
+    }
+    /* Of equal weights the sum, which does not round, is a multiple. */
+    const double coarse_part = (1.0 + grid.coarse[n_features]) - grid.coarse[n_features], rest = 1.0 - coarse_part;
+    sums[n_features] = (double)n_rows * coarse_part;
+    sums[2 * n_features + 1] = (double)n_rows * ((rest + grid.fine[n_features]) - grid.fine[n_features]);
+}
+
+/* Boxes and sums of the tiles of group g, and the box of the group. */
+static void NAME(describe_group)(const tiling *tiles, size_t g, const double *weights, sum_grid grid)
+{
+    const size_t n_features = tiles->n_features, box = 2 * n_features + 2;
+    double group_low[MAX_TILED_FEATURES], group_high[MAX_TILED_FEATURES];
+    double low[MAX_TILED_FEATURES], high[MAX_TILED_FEATURES];
+    const size_t first_row = g * GROUP_TILES * tiles->tile_rows;
+    for (size_t f = 0; f < n_features; f++) {
+        group_low[f] = HUGE_VAL;
+        group_high[f] = -HUGE_VAL;
+    }
+    for (size_t t = g * GROUP_TILES, row = first_row; t < (g + 1) * GROUP_TILES && row < tiles->n_samples;
+         t++, row += tiles->tile_rows) {
+        const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
+        const REAL *x = (const REAL *)tiles->x + row * n_features;
+        double *tile_box = tiles->boxes + t * box, *radius = tile_box + 2 * n_features;
+        NAME(describe_tile)(x, n_rows, n_features, weights ? weights + row : NULL, grid, low, high,
+                            tiles->sums + t * 2 * (n_features + 1));
+        enclose(low, high, n_features, tile_box);
+        double most = 0.0;
+        for (size_t i = 0; i < n_rows && n_features >= BALL_FEATURES; i++) {
+            const double sq = NAME(sq_distance)(x + i * n_features, tile_box, n_features);
+            most = sq > most ? sq : most;
+        }
+        if (n_features >= BALL_FEATURES)
+            *radius = sqrt(most + BOX_TINY) * BOX_ROUND_UP;
+        for (size_t f = 0; f < n_features; f++) {
+            group_low[f] = low[f] < group_low[f] ? low[f] : group_low[f];
+            group_high[f] = high[f] > group_high[f] ? high[f] : group_high[f];
+        }
+    }
+    enclose(group_low, group_high, n_features, tiles->group_boxes + g * box);
+}
+
+/* All samples of a tile belong to one cluster: those of a tile that did already need nothing at all. */
+static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const double *weights, sum_grid grid,
+                           int32_t *labels, double *sums, uint8_t *touched, size_t *counts)
+{
+    const size_t n_features = tiles->n_features, length = 2 * (n_features + 1), row = t * tiles->tile_rows;
+    const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
+    const int32_t before = tiles->owners[t];
+    if (before == label)
+        return;
+    tiles->owners[t] = label;
+    if (before == TILE_MIXED) {
+        for (size_t i = 0; i < n_rows; i++)
+            labels[i] = label;
+        counts[TILES_CHANGED] +=
+            NAME(follow)((const REAL *)tiles->x + row * n_features, n_rows, n_features,
+                         weights ? weights + row : NULL, labels, tiles->labels + row, grid, sums, touched);
+        return;
+    }
+    if (before >= 0) {
+        move_sums(tiles->sums + t * length, -1.0, length, sums + (size_t)before * length);
+        touched[before] = 1;
+    }
+    move_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);
+    touched[label] = 1;
+    counts[TILES_CHANGED] += n_rows;
+}
+
+/* Label a tile that lies between centers, sample by sample. */
+static void NAME(mix_tile)(const tiling *tiles, size_t t, const packed_centers *packed, const double *weights,
+                           sum_grid grid, const group_scratch *scratch, size_t n_near, double *sums,
+                           uint8_t *touched, size_t *counts)
+{
+    const size_t n_features = tiles->n_features, row = t * tiles->tile_rows;
+    const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
+    const REAL *x = (const REAL *)tiles->x + row * n_features;
+    int32_t *old_labels = tiles->labels + row;
+    if (n_near < packed->n_clusters)
+        packed = pick_packed(packed, scratch->of_tile, n_near, scratch->picked);
+    if (tiles->owners[t] >= 0)
+        for (size_t i = 0; i < n_rows; i++)
+            old_labels[i] = tiles->owners[t];
+    tiles->owners[t] = TILE_MIXED;
+    counts[TILES_DECIDED] += NAME(assign)(x, n_rows, left, packed, scratch->assign, scratch->labels);
+    for (size_t i = 0; i < n_near; i++)
+        scratch->of_tile[i] = scratch->of_group[scratch->of_tile[i]];
+    for (size_t i = 0; i < n_rows; i++)
+        scratch->labels[i] = scratch->of_tile[scratch->labels[i]];
+    counts[TILES_CHANGED] += NAME(follow)(x, n_rows, n_features, weights ? weights + row : NULL, scratch->labels,
+                                          old_labels, grid, sums, touched);
+    counts[TILES_MIXED_ROWS] += n_rows;
+    counts[TILES_SCORED] += n_rows * n_near;
+}
+
+static void NAME(step_group)(const tiling *tiles, size_t g, const double *centers, const double *columns,
+                             size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,
+                             uint8_t *touched, size_t *counts)
+{
+    const size_t n_features = tiles->n_features, box = 2 * n_features + 2;
+    const size_t n_tiles = (tiles->n_samples + tiles->tile_rows - 1) / tiles->tile_rows;
+    const size_t first = g * GROUP_TILES, end = first + GROUP_TILES < n_tiles ? first + GROUP_TILES : n_tiles;
+    const group_scratch scratch = divide_group_scratch(memory, n_clusters, n_features);
+    const double *group_box = tiles->group_boxes + g * box;
+    const size_t n_group = near_box(columns, padded_columns(n_clusters), n_clusters, n_features, group_box,
+                                    scratch.sq_distances, scratch.of_group);
+    int is_packed = 0;
+    counts[TILES_TESTED] += n_clusters;
+    if (n_group > 1)
+        center_columns(centers, scratch.of_group, n_group, n_features, scratch.columns);
+    for (size_t t = first; t < end; t++) {
+        size_t n_near = 1;
+        scratch.of_tile[0] = 0;
+        if (n_group > 1) {
+            n_near = near_box(scratch.columns, padded_columns(n_group), n_group, n_features, tiles->boxes + t * box,
+                              scratch.sq_distances, scratch.of_tile);
+            counts[TILES_TESTED] += n_group;
+        }
+        if (n_near == 1) {
+            NAME(own_tile)(tiles, t, scratch.of_group[scratch.of_tile[0]], weights, grid, scratch.labels, sums,
+                           touched, counts);
+            continue;
+        }
+        if (!is_packed) {
+            for (size_t i = 0; i < n_group; i++)
+                memcpy(scratch.centers + i * n_features, centers + (size_t)scratch.of_group[i] * n_features,
+                       n_features * sizeof(double));
+            /* Moved by the middle of the group scores are small, and so is their rounding: few samples need float64. */
+            pack_centers(scratch.centers, n_group, n_features, group_box, sizeof(REAL) == sizeof(float),
+                         scratch.packed);
+            is_packed = 1;
+        }
+        NAME(mix_tile)(tiles, t, scratch.packed, weights, grid, &scratch, n_near, sums, touched, counts);
+    }
+}
