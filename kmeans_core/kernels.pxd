@@ -8,7 +8,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     # Tiles
     enum:
-        GROUP_TILES, MAX_SPLIT_GROUPS, MAX_TILE_ROWS, MAX_TILED_FEATURES, TILE_FRESH
+        GROUP_TILES, MAX_SPLIT_GROUPS, MAX_TILE_ROWS, MAX_TILED_FEATURES, TILE_MIXED, TILE_FRESH
         TILES_CHANGED, TILES_DECIDED, TILES_TESTED, TILES_MIXED_ROWS, TILES_SCORED
 
     ctypedef struct cell_grid:
@@ -63,9 +63,9 @@ cdef extern from "kernels/kernels.h" nogil:
         # Tiles
         void (*find_cells_f32)(const float *, size_t, size_t, cell_grid, uint16_t *, uint32_t *) noexcept nogil
         void (*find_cells_f64)(const double *, size_t, size_t, cell_grid, uint16_t *, uint32_t *) noexcept nogil
-        void (*order_by_cell_f32)(const float *, size_t, size_t, const double *, const uint16_t *, size_t, size_t *,
+        void (*order_by_cell_f32)(const float *, size_t, size_t, const double *, const uint16_t *, size_t, uint32_t *,
                                   float *, int32_t *, double *) noexcept nogil
-        void (*order_by_cell_f64)(const double *, size_t, size_t, const double *, const uint16_t *, size_t, size_t *,
+        void (*order_by_cell_f64)(const double *, size_t, size_t, const double *, const uint16_t *, size_t, uint32_t *,
                                   double *, int32_t *, double *) noexcept nogil
         void (*order_by_splits_f32)(float *, size_t, size_t, size_t, int32_t *, double *, void *) noexcept nogil
         void (*order_by_splits_f64)(double *, size_t, size_t, size_t, int32_t *, double *, void *) noexcept nogil

@@ -45,6 +45,7 @@ cdef class TilesState:
     """
 
     cdef object _dense
+    cdef object _cells, _cell_starts, _cell_owners   # None where cells were split
     cdef object _x, _weights, _order, _labels, _boxes, _group_boxes, _tile_sums, _owners
     cdef bint is_float32, stale
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_tiles, n_groups, tile_rows
@@ -148,9 +149,9 @@ cdef class TilesState:
         cdef Py_ssize_t j, n_cells = 1 << n_bits, part = (self.n_samples + n_threads - 1) // n_threads
         cdef uint16_t[::1] cells = np.empty(self.n_samples, dtype=np.uint16)
         cdef uint32_t[:, ::1] counts = np.zeros((n_threads, n_cells), dtype=np.uint32)
-        cdef size_t[:, ::1] next_place = np.empty((n_threads, n_cells), dtype=np.uintp)
-        cdef size_t[::1] cell_starts = np.empty(n_cells + 1, dtype=np.uintp)
-        cdef size_t place = 0
+        cdef uint32_t[:, ::1] next_place = np.empty((n_threads, n_cells), dtype=np.uint32)
+        cdef uint32_t[::1] cell_starts = np.empty(n_cells + 1, dtype=np.uint32)
+        cdef uint32_t place = 0
         with nogil:
             for t in prange(n_threads, schedule="static", chunksize=1, num_threads=n_threads):
                 self._find_cells(table, rows, t * part, min(part, self.n_samples - t * part), grid, &cells[0],
@@ -171,6 +172,9 @@ cdef class TilesState:
         self.tiles.x = ordered
         if self.n_clusters >= SPLIT_FROM_CLUSTERS:
             self._split_cells(cell_starts, n_cells, ordered, &order[0], weights_out)
+        else:
+            self._cells, self._cell_starts = cells.base, cell_starts.base
+            self._cell_owners = np.empty(n_cells, dtype=np.int32)
 
     cdef void _find_cells(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
                           c.cell_grid grid, uint16_t *cells, uint32_t *counts) noexcept nogil:
@@ -184,7 +188,7 @@ cdef class TilesState:
                                  cells + first, counts)
 
     cdef void _order_by_cell(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
-                             const double *given, const uint16_t *cells, size_t *next_place, char *ordered,
+                             const double *given, const uint16_t *cells, uint32_t *next_place, char *ordered,
                              int32_t *order, double *weights) noexcept nogil:
         if count <= 0:
             return
@@ -196,7 +200,7 @@ cdef class TilesState:
             table.order_by_cell_f64(<const double *>rows + first * self.n_features, count, self.n_features, weight,
                                     cells + first, first, next_place, <double *>ordered, order, weights)
 
-    cdef int _split_cells(self, const size_t[::1] cell_starts, Py_ssize_t n_cells, char *ordered, int32_t *order,
+    cdef int _split_cells(self, const uint32_t[::1] cell_starts, Py_ssize_t n_cells, char *ordered, int32_t *order,
                           double *weights) except -1:
         """Split runs of groups; a run ends where no cell straddles that is itself large."""
         import numpy as np
@@ -211,7 +215,7 @@ cdef class TilesState:
             while end < self.n_samples and end - run_starts[n_runs - 1] < longest:
                 while <Py_ssize_t>cell_starts[cell + 1] <= end:
                     cell += 1
-                if <Py_ssize_t>cell_starts[cell] == end or cell_starts[cell + 1] - cell_starts[cell] <= <size_t>group // 2:
+                if <Py_ssize_t>cell_starts[cell] == end or <Py_ssize_t>(cell_starts[cell + 1] - cell_starts[cell]) <= group // 2:
                     break
                 end += group
         run_starts[n_runs] = self.n_samples
@@ -333,31 +337,45 @@ cdef class TilesState:
 
     cdef int _give_up(self) except -1:
         """Leave all further steps to the keeper, which needs the labels of owned tiles for that."""
-        cdef int32_t[::1] labels = self._dense.labels
-        cdef Py_ssize_t g
+        cdef Py_ssize_t t, i
         with nogil:
-            for g in prange(self.n_groups, schedule="static", num_threads=self.n_threads):
-                self._write_group(g, NULL, &labels[0])
+            for t in prange(self.n_tiles, schedule="static", num_threads=self.n_threads):
+                if self.tiles.owners[t] >= 0:
+                    for i in range(t * self.tile_rows, min((t + 1) * self.tile_rows, self.n_samples)):
+                        self.tiles.labels[i] = self.tiles.owners[t]
+                    self.tiles.owners[t] = c.TILE_MIXED
         self.is_tiled = False
         return 0
 
-    cdef void _write_group(self, Py_ssize_t g, const int32_t *order, int32_t *labels) noexcept nogil:
-        """Write the labels of a group to their places: those of `order`, or where they are in tile order if it is NULL."""
-        cdef Py_ssize_t t, i, end
+    cdef void _write_labels(self, Py_ssize_t first, Py_ssize_t end, const int32_t *order,
+                            int32_t *labels) noexcept nogil:
+        """Bring the labels of samples in tile order to the places of the caller's."""
+        cdef Py_ssize_t i
         cdef int32_t owner
-        for t in range(g * c.GROUP_TILES, min((g + 1) * c.GROUP_TILES, self.n_tiles)):
-            owner = self.tiles.owners[t] if self.is_tiled else -1
-            end = min((t + 1) * self.tile_rows, self.n_samples)
-            if order == NULL:
-                if owner >= 0:
-                    for i in range(t * self.tile_rows, end):
-                        labels[i] = owner
-            elif owner >= 0:
-                for i in range(t * self.tile_rows, end):
-                    labels[order[i]] = owner
-            else:
-                for i in range(t * self.tile_rows, end):
-                    labels[order[i]] = self.tiles.labels[i]
+        for i in range(first, end):
+            owner = self.tiles.owners[i // self.tile_rows]
+            labels[order[i]] = owner if owner >= 0 else self.tiles.labels[i]
+
+    cdef int _write_labels_by_cell(self, const int32_t *order, int32_t *labels) except -1:
+        """The same where tiles are runs of cells: only cells without one owner need to look up where their samples go."""
+        cdef const uint16_t[::1] cells = self._cells
+        cdef const uint32_t[::1] starts = self._cell_starts
+        cdef int32_t[::1] owners = self._cell_owners
+        cdef Py_ssize_t i, t, cell, n_cells = owners.shape[0]
+        for cell in range(n_cells):
+            if starts[cell] == starts[cell + 1]:
+                continue
+            owners[cell] = self.tiles.owners[starts[cell] // self.tile_rows]
+            for t in range(starts[cell] // self.tile_rows + 1, (starts[cell + 1] - 1) // self.tile_rows + 1):
+                if self.tiles.owners[t] != owners[cell]:
+                    owners[cell] = c.TILE_MIXED
+        with nogil:
+            for i in prange(self.n_samples, schedule="static", num_threads=self.n_threads):
+                labels[i] = owners[cells[i]]
+            for cell in prange(n_cells, schedule="dynamic", chunksize=64, num_threads=self.n_threads):
+                if starts[cell] < starts[cell + 1] and owners[cell] < 0:
+                    self._write_labels(starts[cell], starts[cell + 1], order, labels)
+        return 0
 
     def move(self, centers, origin, moved, terms):
         """As LloydState.move."""
@@ -368,15 +386,19 @@ cdef class TilesState:
         """(n_samples,) int32 in the caller's order: the labels of the last step, overwritten by the next call of this."""
         cdef const int32_t[::1] order
         cdef int32_t[::1] labels
-        cdef Py_ssize_t g
+        cdef Py_ssize_t g, group = c.GROUP_TILES * self.tile_rows
         if self._order is None:
             return self._dense.labels
-        if self.stale:
-            order, labels = self._order, self._labels
+        if not self.stale:
+            return self._labels
+        order, labels = self._order, self._labels
+        if self._cells is None:
             with nogil:
                 for g in prange(self.n_groups, schedule="static", num_threads=self.n_threads):
-                    self._write_group(g, &order[0], &labels[0])
-            self.stale = False
+                    self._write_labels(g * group, min((g + 1) * group, self.n_samples), &order[0], &labels[0])
+        else:
+            self._write_labels_by_cell(&order[0], &labels[0])
+        self.stale = False
         return self._labels
 
     @property

@@ -159,10 +159,10 @@ typedef struct {
      *   first     index of the first sample      next   INOUT [n_cells]: place of each cell's next sample
      *   ordered   OUT rows      order   OUT index of the sample at each place      weights   OUT, unless sample_weight is NULL */
     void (*order_by_cell_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                              const uint16_t *cells, size_t first, size_t *next, float *ordered, int32_t *order,
+                              const uint16_t *cells, size_t first, uint32_t *next, float *ordered, int32_t *order,
                               double *weights);
     void (*order_by_cell_f64)(const double *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                              const uint16_t *cells, size_t first, size_t *next, double *ordered, int32_t *order,
+                              const uint16_t *cells, size_t first, uint32_t *next, double *ordered, int32_t *order,
                               double *weights);
 
     /* Split rows at medians of the widest side until tiles are left; x, order and weights (or NULL) move along.

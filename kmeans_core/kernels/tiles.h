@@ -17,18 +17,18 @@
 #ifndef FASTKMEANS_TILES_SHARED
 #define FASTKMEANS_TILES_SHARED
 
-#define BOX_CENTERS 8          /* float64 centers tested side by side */
 #define BOX_SLACK 0x1p-40
 #define BOX_TINY 0x1p-1060
 #define BOX_ROUND_UP (1.0 + 0x1p-45)
+#define CELL_WIDTH 64          /* values side by side when cells are found */
 #define TILE_WIDTH 32          /* values side by side when a tile is described */
 #define SELECT_SORTED 12       /* so few are sorted instead of split */
-#define SPREAD_SAMPLES 32      /* samples that tell which feature is widest */
+#define SPREAD_SAMPLES 16      /* samples that tell which feature is widest */
 
-static size_t padded_columns(size_t n_centers) { return (n_centers + BOX_CENTERS - 1) / BOX_CENTERS * BOX_CENTERS; }
+static size_t padded_columns(size_t n_centers) { return (n_centers + WIDE_LANES - 1) / WIDE_LANES * WIDE_LANES; }
 
 /* The centers that may be nearest to a sample of a box.
- *   columns        IN   [n_features][stride] float64, padded by +inf to whole BOX_CENTERS
+ *   columns        IN   [n_features][stride] float64, padded by +inf to whole vectors
  *   box            IN   middle [n_features], reach [n_features], radius, |reach|^2
  *   sq_distances   scratch [stride]
  *   near           OUT  [stride + 1]: indices, ascending; the nearest to the middle is always among them
@@ -38,51 +38,52 @@ static size_t near_box(const double *columns, size_t stride, size_t n_centers, s
 {
     const double *middle = box, *reach = box + n_features;
     const double radius = reach[n_features], sq_reach = reach[n_features + 1];
-    double least[BOX_CENTERS], best = HUGE_VAL;
-    for (int l = 0; l < BOX_CENTERS; l++)
-        least[l] = HUGE_VAL;
-    for (size_t j = 0; j < n_centers; j += BOX_CENTERS) {
-        double sum[BOX_CENTERS] = {0.0};
-        for (size_t f = 0; f < n_features; f++)
-            for (int l = 0; l < BOX_CENTERS; l++) {
-                const double away = columns[f * stride + j + l] - middle[f];
-                sum[l] += away * away;
-            }
-        for (int l = 0; l < BOX_CENTERS; l++) {
-            sq_distances[j + l] = sum[l];
-            least[l] = sum[l] < least[l] ? sum[l] : least[l];
+    wide least = HUGE_VAL - (wide){0.0};
+    for (size_t j = 0; j < n_centers; j += WIDE_LANES) {
+        wide sum = {0.0};
+        for (size_t f = 0; f < n_features; f++) {
+            const wide away = *(const wide *)(columns + f * stride + j) - middle[f];
+            sum += away * away;
         }
+        *(wide *)(sq_distances + j) = sum;
+        const wide_mask closer = (wide_mask)(sum < least);
+        least = (wide)(((wide_mask)sum & closer) | ((wide_mask)least & ~closer));
     }
-    for (int l = 0; l < BOX_CENTERS; l++)
+    double best = HUGE_VAL;
+    for (int l = 0; l < WIDE_LANES; l++)
         best = least[l] < best ? least[l] : best;
     size_t nearest = 0, n_near = 0;
-    while (nearest + 1 < n_centers && sq_distances[nearest] != best)
-        nearest++;
-    /* Outside this ball nothing can be nearest, by the triangle inequality: most runs of centers end here. */
+    for (size_t j = 0; j < n_centers; j += WIDE_LANES) {
+        const wide_mask equal = (wide_mask)(*(const wide *)(sq_distances + j) == best);
+        const uint32_t bits = wide_bits(&equal);
+        if (bits && j + (size_t)__builtin_ctz(bits) < n_centers) {
+            nearest = j + (size_t)__builtin_ctz(bits);
+            break;
+        }
+    }
+    /* Beyond this distance nothing can be nearest, by the triangle inequality: most runs of centers end here. */
     const double farthest = sqrt(best) + 2.0 * radius;
     const double limit = farthest * farthest * (1.0 + BOX_SLACK) + BOX_TINY;
-    for (size_t j = 0; j < n_centers; j += BOX_CENTERS) {
-        int any = 0;
-        for (int l = 0; l < BOX_CENTERS; l++)
-            any |= !(sq_distances[j + l] > limit);
-        if (!any)
+    for (size_t j = 0; j < n_centers; j += WIDE_LANES) {
+        const wide sq = *(const wide *)(sq_distances + j);
+        const wide_mask beyond = (wide_mask)(sq > limit);
+        uint32_t bits = ~wide_bits(&beyond) & (n_centers - j < WIDE_LANES ? (1u << (n_centers - j)) - 1u : 0xffu);
+        if (!bits)
             continue;
-        double across[BOX_CENTERS] = {0.0}, sq_apart[BOX_CENTERS] = {0.0}, lead[BOX_CENTERS];
-        for (size_t f = 0; f < n_features; f++)
-            for (int l = 0; l < BOX_CENTERS; l++) {
-                const double apart = columns[f * stride + j + l] - columns[f * stride + nearest];
-                across[l] += fabs(apart) * reach[f];
-                sq_apart[l] += apart * apart;
-            }
-        for (int l = 0; l < BOX_CENTERS; l++) {
-            const double ball = sqrt(sq_apart[l]) * radius, most = across[l] < ball ? across[l] : ball;
-            const double slack = BOX_SLACK * (sq_distances[j + l] + best + sq_reach) + BOX_TINY;
-            lead[l] = (sq_distances[j + l] - best) - slack - 2.0 * most;
+        wide across = {0.0}, sq_apart = {0.0};
+        for (size_t f = 0; f < n_features; f++) {
+            const wide apart = *(const wide *)(columns + f * stride + j) - columns[f * stride + nearest];
+            across += (wide)((wide_mask)apart & INT64_MAX) * reach[f];
+            if (n_features >= BALL_FEATURES)
+                sq_apart += apart * apart;
         }
-        for (size_t l = 0; l < BOX_CENTERS && j + l < n_centers; l++) {
-            near[n_near] = (int32_t)(j + l);
-            n_near += !(lead[l] > 0.0);
-        }
+        const wide lead = (sq - best) - (BOX_SLACK * (sq + best + sq_reach) + BOX_TINY);
+        wide_mask excluded = (wide_mask)(lead > 2.0 * across);
+        if (n_features >= BALL_FEATURES) /* lead > 2 |w| R, squared */
+            excluded |= (wide_mask)(lead > 0.0)
+                        & (wide_mask)(lead * lead - BOX_TINY > 4.0 * sq_apart * (radius * radius * BOX_ROUND_UP));
+        for (bits &= ~wide_bits(&excluded); bits; bits &= bits - 1)
+            near[n_near++] = (int32_t)(j + (size_t)__builtin_ctz(bits));
     }
     return n_near;
 }
@@ -255,18 +256,30 @@ static void move_sums(const double *tile_sums, double sign, size_t length, doubl
 static void NAME(find_cells)(const REAL *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
                              uint32_t *counts)
 {
-    for (size_t i = 0; i < n_samples; i++, x += n_features) {
-        unsigned cell = 0;
-        for (size_t f = 0; f < n_features; f++) {
-            if (grid.last[f] == 0.0)
-                continue;
-            double step = ((double)x[f] - grid.lowest[f]) * grid.per_unit[f];
-            step = step > 0.0 ? step : 0.0;
-            step = step < grid.last[f] ? step : grid.last[f];
-            cell |= grid.numbers[grid.starts[f] + (size_t)(int32_t)step];
+    const size_t group = CELL_WIDTH / n_features, width = group * n_features;
+    REAL lowest[CELL_WIDTH], per_unit[CELL_WIDTH], last[CELL_WIDTH];
+    int32_t starts[CELL_WIDTH], places[CELL_WIDTH];
+    for (size_t i = 0; i < width; i++) {
+        lowest[i] = (REAL)grid.lowest[i % n_features];
+        per_unit[i] = (REAL)grid.per_unit[i % n_features];
+        last[i] = (REAL)grid.last[i % n_features];
+        starts[i] = (int32_t)grid.starts[i % n_features];
+    }
+    for (size_t first = 0; first < n_samples; first += group, x += width) {
+        const size_t n_rows = n_samples - first < group ? n_samples - first : group;
+        for (size_t i = 0; i < n_rows * n_features; i++) {
+            REAL step = (x[i] - lowest[i]) * per_unit[i];
+            step = step > 0 ? step : 0;
+            step = step < last[i] ? step : last[i];
+            places[i] = (int32_t)step + starts[i];
         }
-        cells[i] = (uint16_t)cell;
-        counts[cell]++;
+        for (size_t s = 0; s < n_rows; s++) {
+            unsigned cell = 0;
+            for (size_t f = 0; f < n_features; f++)
+                cell |= grid.numbers[places[s * n_features + f]];
+            cells[first + s] = (uint16_t)cell;
+            counts[cell]++;
+        }
     }
 }
 
@@ -275,7 +288,7 @@ static void NAME(find_cells)(const REAL *x, size_t n_samples, size_t n_features,
  *   first    index of the first sample
  *   ordered  OUT rows   order   OUT indices   weights   OUT, if there are any */
 static void NAME(order_by_cell)(const REAL *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                                const uint16_t *cells, size_t first, size_t *next, REAL *ordered, int32_t *order,
+                                const uint16_t *cells, size_t first, uint32_t *next, REAL *ordered, int32_t *order,
                                 double *weights)
 {
     for (size_t i = 0; i < n_samples; i++, x += n_features) {
@@ -309,10 +322,12 @@ static void NAME(split)(const REAL *x, size_t n_features, uint64_t *rows, size_t
             widest = f;
         }
     }
-    const double per_unit = width > 0.0 ? 1.0 / width : 0.0, base = (double)x[(uint32_t)rows[0] * n_features + widest];
+    /* Of float64 what float32 can tell apart within this width: the order is there to be good, not to be exact. */
+    const REAL per_unit = width > 0.0 ? (REAL)(1.0 / width) : 0, base = x[(uint32_t)rows[0] * n_features + widest];
     for (size_t i = 0; i < n_rows; i++) {
-        const double value = (double)x[(uint32_t)rows[i] * n_features + widest];
-        rows[i] = sort_key((float)((value - base) * per_unit)) << 32 | (uint32_t)rows[i];
+        const REAL value = x[(uint32_t)rows[i] * n_features + widest];
+        const float key = sizeof(REAL) == sizeof(float) ? (float)value : (float)((value - base) * per_unit);
+        rows[i] = sort_key(key) << 32 | (uint32_t)rows[i];
     }
     const size_t group = tile_rows * GROUP_TILES, unit = n_rows > group ? group : tile_rows;
     const size_t left = (n_rows + unit - 1) / unit / 2 * unit;
@@ -476,14 +491,24 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const packed_centers *
     if (tiles->owners[t] >= 0)
         for (size_t i = 0; i < n_rows; i++)
             old_labels[i] = tiles->owners[t];
+    const int32_t before = tiles->owners[t];
     tiles->owners[t] = TILE_MIXED;
     counts[TILES_DECIDED] += NAME(assign)(x, n_rows, left, packed, scratch->assign, scratch->labels);
     for (size_t i = 0; i < n_near; i++)
         scratch->of_tile[i] = scratch->of_group[scratch->of_tile[i]];
     for (size_t i = 0; i < n_rows; i++)
         scratch->labels[i] = scratch->of_tile[scratch->labels[i]];
-    counts[TILES_CHANGED] += NAME(follow)(x, n_rows, n_features, weights ? weights + row : NULL, scratch->labels,
+    if (before == TILE_FRESH) { /* the whole tile into one cluster, and then those that belong elsewhere */
+        const size_t length = 2 * (n_features + 1);
+        const int32_t label = scratch->labels[n_rows / 2];
+        move_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);
+        touched[label] = 1;
+        for (size_t i = 0; i < n_rows; i++)
+            old_labels[i] = label;
+    }
+    const size_t n_changed = NAME(follow)(x, n_rows, n_features, weights ? weights + row : NULL, scratch->labels,
                                           old_labels, grid, sums, touched);
+    counts[TILES_CHANGED] += before == TILE_FRESH ? n_rows : n_changed;
     counts[TILES_MIXED_ROWS] += n_rows;
     counts[TILES_SCORED] += n_rows * n_near;
 }
