@@ -24,6 +24,8 @@ cdef extern from "kernels/kernels.h" nogil:
         double *boxes
         double *group_boxes
         double *sums
+        float *lanes
+        uint8_t *in_lanes
         int32_t *owners
         int32_t *labels
 

@@ -46,10 +46,11 @@ cdef class TilesState:
 
     cdef object _dense
     cdef object _cells, _cell_starts, _cell_owners   # None where cells were split
-    cdef object _x, _weights, _order, _labels, _boxes, _group_boxes, _tile_sums, _owners
+    cdef object _x, _weights, _order, _labels, _boxes, _group_boxes, _tile_sums, _lanes, _in_lanes, _owners
     cdef bint is_float32, stale
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_tiles, n_groups, tile_rows
     cdef int n_threads
+    cdef const c.kernels *table  # that of the first step: `lanes` are as wide as its vectors
     cdef c.tiling tiles
     cdef c.sum_grid sum_grid
     cdef const double *weights
@@ -72,6 +73,7 @@ cdef class TilesState:
         self.is_float32 = X.dtype.itemsize == 4
         self.is_tiled = (n_clusters > 1 and self.n_features <= _max_features
                          and MIN_SAMPLES <= self.n_samples < 1 << 31)
+        self.table = in_use[0]
         if self.is_tiled:
             self._take_memory()
             self._order_samples(X, sample_weight)
@@ -87,7 +89,7 @@ cdef class TilesState:
         """All that `step` needs."""
         import numpy as np
 
-        cdef const c.kernels *table = in_use[0]
+        cdef const c.kernels *table = self.table
         wanted = self.n_samples // (TILES_A_CLUSTER * self.n_clusters)
         self.tile_rows = MIN_TILE_ROWS
         while self.tile_rows < wanted and self.tile_rows < c.MAX_TILE_ROWS:
@@ -99,6 +101,8 @@ cdef class TilesState:
         self._owners = np.full(self.n_tiles, c.TILE_FRESH, dtype=np.int32)
         self._boxes = np.empty((self.n_tiles, 2 * self.n_features + 2))
         self._group_boxes = np.empty((self.n_groups, 2 * self.n_features + 2))
+        self._lanes = np.empty((self.n_tiles * self.tile_rows, self.n_features), dtype=np.float32)
+        self._in_lanes = np.zeros(self.n_tiles, dtype=np.uint8)
         self._tile_sums = np.empty((self.n_tiles, 2, self.n_features + 1))
 
         cdef size_t columns_size = aligned((self.n_clusters + 8) * self.n_features * sizeof(double))
@@ -144,7 +148,7 @@ cdef class TilesState:
 
         # Each thread orders a run of the caller's rows, and finds its places behind those of the threads before it: the
         # order is the same for any number of threads.
-        cdef const c.kernels *table = in_use[0]
+        cdef const c.kernels *table = self.table
         cdef int t, n_threads = min(self.n_threads, 16)
         cdef Py_ssize_t j, n_cells = 1 << n_bits, part = (self.n_samples + n_threads - 1) // n_threads
         cdef uint16_t[::1] cells = np.empty(self.n_samples, dtype=np.uint16)
@@ -223,7 +227,7 @@ cdef class TilesState:
         cdef size_t scratch_size = aligned(longest * (sizeof(uint64_t) + row_size))
         cdef uint8_t[::1] scratch = np.empty(128 + self.n_threads * scratch_size, dtype=np.uint8)
         cdef char *memory = align(&scratch[0])
-        cdef const c.kernels *table = in_use[0]
+        cdef const c.kernels *table = self.table
         cdef Py_ssize_t r
         with nogil:
             for r in prange(n_runs, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
@@ -247,11 +251,14 @@ cdef class TilesState:
         cdef double[:, ::1] boxes = self._boxes, group_boxes = self._group_boxes
         cdef double[:, :, ::1] tile_sums = self._tile_sums
         cdef int32_t[::1] owners = self._owners, labels = self._dense.labels
-        cdef const c.kernels *table = in_use[0]
+        cdef float[:, ::1] lanes = self._lanes
+        cdef uint8_t[::1] in_lanes = self._in_lanes
+        cdef const c.kernels *table = self.table
         cdef Py_ssize_t g
         self.sum_grid.coarse, self.sum_grid.fine = &grid[0, 0], &grid[1, 0]
         self.tiles.boxes, self.tiles.group_boxes = &boxes[0, 0], &group_boxes[0, 0]
         self.tiles.sums = &tile_sums[0, 0, 0]
+        self.tiles.lanes, self.tiles.in_lanes = &lanes[0, 0], &in_lanes[0]
         self.tiles.owners, self.tiles.labels = &owners[0], &labels[0]
         with nogil:
             for g in prange(self.n_groups, schedule="static", num_threads=self.n_threads):
@@ -267,7 +274,7 @@ cdef class TilesState:
 
     def step(self, const double[:, ::1] centers):
         """Label every sample with its nearest center and follow the labels in `sums`: as LloydState.step."""
-        cdef const c.kernels *table = in_use[0]
+        cdef const c.kernels *table = self.table
         cdef Py_ssize_t n_changed, u, unit, n_units
         cdef double work
         self.stale = True

@@ -144,46 +144,44 @@ static void select_smallest(uint64_t *numbers, size_t n, size_t rank)
 typedef struct {
     double *sq_distances;    /* [padded columns] */
     double *columns;         /* [n_features][padded columns]: centers of the group */
-    double *centers;         /* [n_clusters][n_features]: the same as rows, for pack_centers */
+    float *panel;            /* [n_clusters][1 + n_features]: |c'|^2 / 2 and c' of the group's centers */
+    float *norms;            /* [n_clusters]: |c'|, rounded up */
     int32_t *of_group;       /* [padded columns + 1]: the group's centers */
     int32_t *of_tile;        /* [padded columns + 1]: the tile's, as places in of_group */
     int32_t *labels;         /* [MAX_TILE_ROWS] */
-    void *packed, *picked;   /* packed centers of the group and of the tile */
-    void *assign;            /* scratch of assign */
+    float *unused_norms;     /* [MAX_TILE_ROWS], for pack_block */
+    void *rows;              /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
 } group_scratch;
+
+/* Take `bytes` of the memory at *place. */
+static void *take(char **place, size_t bytes)
+{
+    void *taken = *place;
+    *place += aligned(bytes);
+    return taken;
+}
+
+static group_scratch divide_group_scratch(char **place, size_t n_clusters, size_t n_features)
+{
+    const size_t columns = padded_columns(n_clusters);
+    group_scratch scratch;
+    scratch.sq_distances = take(place, columns * sizeof(double));
+    scratch.columns = take(place, n_features * columns * sizeof(double));
+    scratch.panel = take(place, n_clusters * (1 + n_features) * sizeof(float));
+    scratch.norms = take(place, n_clusters * sizeof(float));
+    scratch.of_group = take(place, (columns + 1) * sizeof(int32_t));
+    scratch.of_tile = take(place, (columns + 1) * sizeof(int32_t));
+    scratch.labels = take(place, MAX_TILE_ROWS * sizeof(int32_t));
+    scratch.unused_norms = take(place, MAX_TILE_ROWS * sizeof(float));
+    scratch.rows = take(place, (TILE_SAMPLES * n_features + LANES) * sizeof(double));
+    return scratch;
+}
 
 static size_t tile_scratch_bytes(size_t n_clusters, size_t n_features)
 {
-    const size_t columns = padded_columns(n_clusters);
-    return aligned(columns * sizeof(double)) + aligned(n_features * columns * sizeof(double))
-           + 2 * aligned(n_clusters * n_features * sizeof(double)) + 2 * aligned((columns + 1) * sizeof(int32_t))
-           + aligned(MAX_TILE_ROWS * sizeof(int32_t)) + 2 * aligned(packed_bytes(n_clusters, n_features))
-           + aligned(scratch_bytes(n_clusters, n_features));
-}
-
-static group_scratch divide_group_scratch(void *memory, size_t n_clusters, size_t n_features)
-{
-    const size_t columns = padded_columns(n_clusters);
-    char *place = memory;
-    group_scratch scratch;
-    scratch.sq_distances = (double *)place;
-    place += aligned(columns * sizeof(double));
-    scratch.columns = (double *)place;
-    place += aligned(n_features * columns * sizeof(double));
-    scratch.centers = (double *)place;
-    place += aligned(n_clusters * n_features * sizeof(double));
-    scratch.of_group = (int32_t *)place;
-    place += aligned((columns + 1) * sizeof(int32_t));
-    scratch.of_tile = (int32_t *)place;
-    place += aligned((columns + 1) * sizeof(int32_t));
-    scratch.labels = (int32_t *)place;
-    place += aligned(MAX_TILE_ROWS * sizeof(int32_t));
-    scratch.packed = place;
-    place += aligned(packed_bytes(n_clusters, n_features));
-    scratch.picked = place;
-    place += aligned(packed_bytes(n_clusters, n_features)) + aligned(n_clusters * n_features * sizeof(double));
-    scratch.assign = place;
-    return scratch;
+    char *place = NULL;
+    divide_group_scratch(&place, n_clusters, n_features);
+    return (size_t)(place - (char *)NULL);
 }
 
 /* Centers as columns, padded by +inf.   listed   IN [n_listed] places in `columns`, or NULL for all */
@@ -197,49 +195,67 @@ static void center_columns(const double *centers, const int32_t *listed, size_t 
                 i < n_listed ? centers[(listed ? (size_t)listed[i] : i) * n_features + f] : HUGE_VAL;
 }
 
-/* The listed ones of packed centers, packed: same offset, same scale, the largest |c'| their own.
- *   memory   OUT: packed_bytes, then [n_listed][n_features] float64 */
-static const packed_centers *pick_packed(const packed_centers *all, const int32_t *listed, size_t n_listed,
-                                         void *memory)
+/* The group's centers as float32, moved and scaled as its samples are (group_frame). */
+static void frame_centers(const double *centers, const group_scratch *scratch, size_t n_group,
+                          const packed_centers *frame)
 {
-    const size_t n_features = all->n_features, panel_size = (1 + n_features) * TILE_CENTERS;
-    packed_centers *picked = memory;
-    *picked = *all;
-    picked->n_clusters = n_listed;
-    picked->n_panels = (n_listed + TILE_CENTERS - 1) / TILE_CENTERS;
-    char *place = (char *)memory + aligned(sizeof(packed_centers));
-    picked->panels = (float *)place;
-    place += aligned((picked->n_panels * panel_size + LANES) * sizeof(float));
-    picked->half_sq_norms = (float *)place;
-    place += aligned(padded_centers(n_listed) * sizeof(float));
-    picked->norms = (float *)place;
-    place += aligned(padded_centers(n_listed) * sizeof(float));
-    double *centers = (double *)place;
-    picked->centers = centers;
-    picked->max_norm = 0.0f;
+    const size_t n_features = frame->n_features;
+    for (size_t i = 0; i < n_group; i++) {
+        const double *center = centers + (size_t)scratch->of_group[i] * n_features;
+        float *entry = scratch->panel + i * (1 + n_features);
+        double sq_norm = 0.0;
+        for (size_t f = 0; f < n_features; f++) {
+            const double moved = (center[f] - frame->offset64[f]) * frame->scale;
+            entry[1 + f] = (float)moved;
+            sq_norm += moved * moved;
+        }
+        entry[0] = (float)(0.5 * sq_norm);
+        scratch->norms[i] = (float)(sqrt(sq_norm) * 1.000001);
+    }
+}
+
+/* Best and second-best score of TILE_SAMPLES samples against the listed centers, as score_all_narrow.
+ *   panel    IN  [..][1 + n_features]   listed   IN [n_listed] places in it, ascending   names   IN their labels */
+static inline __attribute__((always_inline)) void score_these(const float *lanes, const float *panel,
+                                                              const int32_t *listed, const int32_t *names,
+                                                              size_t n_listed, tile_state *state,
+                                                              const size_t n_features)
+{
+    vec best[TILE_VECS], second[TILE_VECS];
+    vint label[TILE_VECS];
+    for (int v = 0; v < TILE_VECS; v++) {
+        best[v] = second[v] = v_splat(HUGE_VALF);
+        label[v] = vi_splat(0);
+    }
     for (size_t i = 0; i < n_listed; i++) {
-        const size_t j = (size_t)listed[i];
-        const float *from = all->panels + j / TILE_CENTERS * panel_size + j % TILE_CENTERS;
-        float *to = picked->panels + i / TILE_CENTERS * panel_size + i % TILE_CENTERS;
-        for (size_t f = 0; f <= n_features; f++)
-            to[f * TILE_CENTERS] = from[f * TILE_CENTERS];
-        for (size_t f = 0; f < n_features; f++)
-            centers[i * n_features + f] = all->centers[j * n_features + f];
-        picked->half_sq_norms[i] = all->half_sq_norms[j];
-        picked->norms[i] = all->norms[j];
-        picked->max_norm = all->norms[j] > picked->max_norm ? all->norms[j] : picked->max_norm;
+        const float *entry = panel + (size_t)listed[i] * (1 + n_features);
+        const int32_t name = names[listed[i]];
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++) {
+            vec score = v_splat(entry[0]);
+#pragma GCC unroll 8
+            for (size_t f = 0; f < n_features; f++)
+                score = v_fnmadd(score, v_load(lanes + f * TILE_SAMPLES + v * LANES), v_splat(entry[1 + f]));
+            fold(score, name, &best[v], &second[v], &label[v]);
+        }
     }
-    for (size_t i = n_listed; i < picked->n_panels * TILE_CENTERS; i++) {
-        float *to = picked->panels + i / TILE_CENTERS * panel_size + i % TILE_CENTERS;
-        to[0] = HUGE_VALF;
-        for (size_t f = 1; f <= n_features; f++)
-            to[f * TILE_CENTERS] = 0.0f;
+    for (int v = 0; v < TILE_VECS; v++) {
+        v_store(state->best + v * LANES, best[v]);
+        v_store(state->second + v * LANES, second[v]);
+        vi_store(state->label + v * LANES, label[v]);
     }
-    for (size_t i = n_listed; i < padded_centers(n_listed); i++) {
-        picked->half_sq_norms[i] = HUGE_VALF;
-        picked->norms[i] = 0.0f;
+}
+
+static void score_listed(const float *lanes, const float *panel, const int32_t *listed, const int32_t *names,
+                         size_t n_listed, tile_state *state, size_t n_features)
+{
+    switch (n_features) {
+    case 1: score_these(lanes, panel, listed, names, n_listed, state, 1); break;
+    case 2: score_these(lanes, panel, listed, names, n_listed, state, 2); break;
+    case 3: score_these(lanes, panel, listed, names, n_listed, state, 3); break;
+    case 4: score_these(lanes, panel, listed, names, n_listed, state, 4); break;
+    default: score_these(lanes, panel, listed, names, n_listed, state, n_features); break;
     }
-    return picked;
 }
 
 /* A whole tile changes hands. */
@@ -477,37 +493,99 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
     counts[TILES_CHANGED] += n_rows;
 }
 
-/* Label a tile that lies between centers, sample by sample. */
-static void NAME(mix_tile)(const tiling *tiles, size_t t, const packed_centers *packed, const double *weights,
-                           sum_grid grid, const group_scratch *scratch, size_t n_near, double *sums,
-                           uint8_t *touched, size_t *counts)
+/* How samples of a group become float32: moved by its middle, its widest side scaled to about 1. The scores of pairs in it
+ * are small, and so is their rounding: few samples need float64. Only offset64, scale and the bounds of rounding
+ * are set, see pack_centers.
+ *   offset   OUT [MAX_TILED_FEATURES + LANES] of the type of the samples, repeated as float64 in frame->offset64 */
+static void NAME(group_frame)(const double *group_box, size_t n_features, REAL *offset, double *offset64,
+                              packed_centers *frame)
+{
+    double widest = 0.0;
+    for (size_t f = 0; f < MAX_TILED_FEATURES + LANES; f++)
+        offset[f] = f < n_features ? (REAL)group_box[f] : 0;
+    for (size_t f = 0; f < n_features; f++) {
+        offset64[f] = (double)offset[f];
+        widest = group_box[n_features + f] > widest ? group_box[n_features + f] : widest;
+    }
+    frame->n_features = n_features;
+    frame->offset64 = offset64;
+    frame->scale = power_of_two_for(widest, sizeof(REAL) == sizeof(float));
+    rounding_bounds(frame, n_features);
+}
+
+/* Label a tile that lies between centers, sample by sample.
+ *   frame    IN  group_frame      offset   IN  its offset
+ * Every |x'| is at most |m - offset| + R, scaled; 1.000001 pays for the rounding of x' and of this bound. */
+static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers, const packed_centers *frame,
+                           const REAL *offset, const double *weights, sum_grid grid, const group_scratch *scratch,
+                           size_t n_near, double *sums, uint8_t *touched, size_t *counts)
 {
     const size_t n_features = tiles->n_features, row = t * tiles->tile_rows;
     const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
     const REAL *x = (const REAL *)tiles->x + row * n_features;
-    int32_t *old_labels = tiles->labels + row;
-    if (n_near < packed->n_clusters)
-        packed = pick_packed(packed, scratch->of_tile, n_near, scratch->picked);
-    if (tiles->owners[t] >= 0)
-        for (size_t i = 0; i < n_rows; i++)
-            old_labels[i] = tiles->owners[t];
+    const double *box = tiles->boxes + t * (2 * n_features + 2);
+    float *lanes = tiles->lanes + row * n_features;
+    int32_t *old_labels = tiles->labels + row, *labels = scratch->labels;
     const int32_t before = tiles->owners[t];
+    if (!tiles->in_lanes[t]) {
+        const block_scratch block = {.tiles = lanes, .norms = scratch->unused_norms, .rows = scratch->rows};
+        NAME(pack_block)(x, n_rows, left, frame, offset, block);
+        tiles->in_lanes[t] = 1;
+    }
+    if (before >= 0)
+        for (size_t i = 0; i < n_rows; i++)
+            old_labels[i] = before;
     tiles->owners[t] = TILE_MIXED;
-    counts[TILES_DECIDED] += NAME(assign)(x, n_rows, left, packed, scratch->assign, scratch->labels);
-    for (size_t i = 0; i < n_near; i++)
-        scratch->of_tile[i] = scratch->of_group[scratch->of_tile[i]];
-    for (size_t i = 0; i < n_rows; i++)
-        scratch->labels[i] = scratch->of_tile[scratch->labels[i]];
+
+    double sq_away = 0.0;
+    float center_norm = 0.0f;
+    for (size_t f = 0; f < n_features; f++)
+        sq_away += (box[f] - frame->offset64[f]) * (box[f] - frame->offset64[f]);
+    for (size_t i = 0; i < n_near; i++) {
+        const float norm = scratch->norms[scratch->of_tile[i]];
+        center_norm = norm > center_norm ? norm : center_norm;
+    }
+    const float norm = (float)((sqrt(sq_away) + box[2 * n_features]) * frame->scale * 1.000001);
+    const vec error = score_error(frame, v_splat(0.5f * center_norm * center_norm), v_splat(norm),
+                                  v_splat(center_norm));
+    const vec enough = v_mul(v_splat(2.0f), error);
+    for (size_t first = 0; first < n_rows; first += TILE_SAMPLES) {
+        tile_state state;
+        const size_t count = n_rows - first < TILE_SAMPLES ? n_rows - first : TILE_SAMPLES;
+        score_listed(lanes + first * n_features, scratch->panel, scratch->of_tile, scratch->of_group, n_near, &state,
+                     n_features);
+        memcpy(labels + first, state.label, TILE_SAMPLES * sizeof(int32_t));
+        for (int v = 0; v < TILE_VECS; v++) {
+            const vec gap = v_sub(v_load(state.second + v * LANES), v_load(state.best + v * LANES));
+            for (uint32_t bits = ~v_bits(v_less(enough, gap)) & ALL_LANES; bits; bits &= bits - 1) {
+                const size_t s = (size_t)(v * LANES + __builtin_ctz(bits));
+                if (s >= count)
+                    break;
+                double nearest_sq = HUGE_VAL;
+                labels[first + s] = scratch->of_group[scratch->of_tile[0]];
+                for (size_t i = 0; i < n_near; i++) {
+                    const int32_t j = scratch->of_group[scratch->of_tile[i]];
+                    const double sq = NAME(sq_distance)(x + (first + s) * n_features,
+                                                        centers + (size_t)j * n_features, n_features);
+                    if (sq < nearest_sq) {
+                        nearest_sq = sq;
+                        labels[first + s] = j;
+                    }
+                }
+                counts[TILES_DECIDED]++;
+            }
+        }
+    }
     if (before == TILE_FRESH) { /* the whole tile into one cluster, and then those that belong elsewhere */
         const size_t length = 2 * (n_features + 1);
-        const int32_t label = scratch->labels[n_rows / 2];
+        const int32_t label = labels[n_rows / 2];
         move_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);
         touched[label] = 1;
         for (size_t i = 0; i < n_rows; i++)
             old_labels[i] = label;
     }
-    const size_t n_changed = NAME(follow)(x, n_rows, n_features, weights ? weights + row : NULL, scratch->labels,
-                                          old_labels, grid, sums, touched);
+    const size_t n_changed = NAME(follow)(x, n_rows, n_features, weights ? weights + row : NULL, labels, old_labels,
+                                          grid, sums, touched);
     counts[TILES_CHANGED] += before == TILE_FRESH ? n_rows : n_changed;
     counts[TILES_MIXED_ROWS] += n_rows;
     counts[TILES_SCORED] += n_rows * n_near;
@@ -520,11 +598,15 @@ static void NAME(step_group)(const tiling *tiles, size_t g, const double *center
     const size_t n_features = tiles->n_features, box = 2 * n_features + 2;
     const size_t n_tiles = (tiles->n_samples + tiles->tile_rows - 1) / tiles->tile_rows;
     const size_t first = g * GROUP_TILES, end = first + GROUP_TILES < n_tiles ? first + GROUP_TILES : n_tiles;
-    const group_scratch scratch = divide_group_scratch(memory, n_clusters, n_features);
+    char *place = memory;
+    const group_scratch scratch = divide_group_scratch(&place, n_clusters, n_features);
     const double *group_box = tiles->group_boxes + g * box;
     const size_t n_group = near_box(columns, padded_columns(n_clusters), n_clusters, n_features, group_box,
                                     scratch.sq_distances, scratch.of_group);
-    int is_packed = 0;
+    packed_centers frame = {0};
+    REAL offset[MAX_TILED_FEATURES + LANES];
+    double offset64[MAX_TILED_FEATURES];
+    int is_framed = 0;
     counts[TILES_TESTED] += n_clusters;
     if (n_group > 1)
         center_columns(centers, scratch.of_group, n_group, n_features, scratch.columns);
@@ -541,15 +623,11 @@ static void NAME(step_group)(const tiling *tiles, size_t g, const double *center
                            touched, counts);
             continue;
         }
-        if (!is_packed) {
-            for (size_t i = 0; i < n_group; i++)
-                memcpy(scratch.centers + i * n_features, centers + (size_t)scratch.of_group[i] * n_features,
-                       n_features * sizeof(double));
-            /* Moved by the middle of the group scores are small, and so is their rounding: few samples need float64. */
-            pack_centers(scratch.centers, n_group, n_features, group_box, sizeof(REAL) == sizeof(float),
-                         scratch.packed);
-            is_packed = 1;
+        if (!is_framed) {
+            NAME(group_frame)(group_box, n_features, offset, offset64, &frame);
+            frame_centers(centers, &scratch, n_group, &frame);
+            is_framed = 1;
         }
-        NAME(mix_tile)(tiles, t, scratch.packed, weights, grid, &scratch, n_near, sums, touched, counts);
+        NAME(mix_tile)(tiles, t, centers, &frame, offset, weights, grid, &scratch, n_near, sums, touched, counts);
     }
 }
