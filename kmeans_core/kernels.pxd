@@ -25,7 +25,8 @@ cdef extern from "kernels/kernels.h" nogil:
         double *group_boxes
         double *sums
         float *lanes
-        uint8_t *in_lanes
+        int32_t *in_lanes
+        int32_t *n_in_lanes
         int32_t *owners
         int32_t *labels
 

@@ -19,7 +19,7 @@ cdef const c.kernels **in_use = kernels_in_use()
 MIN_SAMPLES = 256
 # Samples of a tile. Small tiles leave fewer samples between centers, large ones fewer boxes to test: about TILES_A_CLUSTER
 # tiles for each cluster.
-MIN_TILE_ROWS, TILES_A_CLUSTER = 64, 2048
+MIN_TILE_ROWS, TILES_A_CLUSTER = 128, 2048
 # With fewer clusters the cells alone order well enough: splitting them costs as much as several dense steps.
 SPLIT_FROM_CLUSTERS = 24
 # What a sample costs beside its scores, and a test of a center against a box, in scores; and the share of the dense
@@ -102,7 +102,7 @@ cdef class TilesState:
         self._boxes = np.empty((self.n_tiles, 2 * self.n_features + 2))
         self._group_boxes = np.empty((self.n_groups, 2 * self.n_features + 2))
         self._lanes = np.empty((self.n_tiles * self.tile_rows, self.n_features), dtype=np.float32)
-        self._in_lanes = np.zeros(self.n_tiles, dtype=np.uint8)
+        self._in_lanes = np.zeros(self.n_tiles + 1, dtype=np.int32)
         self._tile_sums = np.empty((self.n_tiles, 2, self.n_features + 1))
 
         cdef size_t columns_size = aligned((self.n_clusters + 8) * self.n_features * sizeof(double))
@@ -252,13 +252,13 @@ cdef class TilesState:
         cdef double[:, :, ::1] tile_sums = self._tile_sums
         cdef int32_t[::1] owners = self._owners, labels = self._dense.labels
         cdef float[:, ::1] lanes = self._lanes
-        cdef uint8_t[::1] in_lanes = self._in_lanes
+        cdef int32_t[::1] in_lanes = self._in_lanes
         cdef const c.kernels *table = self.table
         cdef Py_ssize_t g
         self.sum_grid.coarse, self.sum_grid.fine = &grid[0, 0], &grid[1, 0]
         self.tiles.boxes, self.tiles.group_boxes = &boxes[0, 0], &group_boxes[0, 0]
         self.tiles.sums = &tile_sums[0, 0, 0]
-        self.tiles.lanes, self.tiles.in_lanes = &lanes[0, 0], &in_lanes[0]
+        self.tiles.lanes, self.tiles.in_lanes, self.tiles.n_in_lanes = &lanes[0, 0], &in_lanes[1], &in_lanes[0]
         self.tiles.owners, self.tiles.labels = &owners[0], &labels[0]
         with nogil:
             for g in prange(self.n_groups, schedule="static", num_threads=self.n_threads):

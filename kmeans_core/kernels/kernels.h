@@ -59,8 +59,9 @@ typedef struct {
     double *boxes;         /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
     double *group_boxes;   /* [n_groups][2 * n_features + 2] */
     double *sums;          /* [n_tiles][2][n_features + 1], see sum_grid */
-    float *lanes;          /* [n_samples rounded up to 64][n_features], see pack.h; of a tile that has been mixed once */
-    uint8_t *in_lanes;     /* [n_tiles]: whether it has */
+    float *lanes;          /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were mixed once, as they came */
+    int32_t *in_lanes;     /* [n_tiles]: place in lanes + 1, 0 for none */
+    int32_t *n_in_lanes;   /* how many there are */
     int32_t *owners;       /* [n_tiles]: the cluster of all its samples; TILE_MIXED: see labels; TILE_FRESH: in none yet */
     int32_t *labels;       /* [n_samples], current where the owner is TILE_MIXED, -1 while it is TILE_FRESH */
 } tiling;

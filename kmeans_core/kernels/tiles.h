@@ -22,7 +22,8 @@
 #define BOX_ROUND_UP (1.0 + 0x1p-45)
 #define CELL_WIDTH 64          /* values side by side when cells are found */
 #define TILE_WIDTH 32          /* values side by side when a tile is described */
-#define SELECT_SORTED 12       /* so few are sorted instead of split */
+#define SPLIT_BINS 256
+#define SPLIT_PARTS 4
 #define SPREAD_SAMPLES 16      /* samples that tell which feature is widest */
 
 static size_t padded_columns(size_t n_centers) { return (n_centers + WIDE_LANES - 1) / WIDE_LANES * WIDE_LANES; }
@@ -100,44 +101,6 @@ static void enclose(const double *lowest, const double *highest, size_t n_featur
     }
     reach[n_features] = sqrt(sq_reach + BOX_TINY) * BOX_ROUND_UP;
     reach[n_features + 1] = sq_reach * BOX_ROUND_UP;
-}
-
-/* Unsigned integers that compare as the floats do. */
-static inline uint64_t sort_key(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits ^ ((uint32_t)((int32_t)bits >> 31) | 0x80000000u);
-}
-
-/* Bring the `rank` smallest of n different numbers to the front. The split has no branch to mispredict. */
-static void select_smallest(uint64_t *numbers, size_t n, size_t rank)
-{
-    size_t first = 0, end = n;
-    while (end - first > SELECT_SORTED) {
-        const uint64_t a = numbers[first + (end - first) / 4], b = numbers[first + (end - first) / 2];
-        const uint64_t c = numbers[end - 1 - (end - first) / 4];
-        const uint64_t low = a < b ? a : b, high = a < b ? b : a;
-        const uint64_t pivot = c < low ? low : c > high ? high : c;
-        size_t middle = first;
-        for (size_t i = first; i < end; i++) {
-            const uint64_t number = numbers[i];
-            numbers[i] = numbers[middle];
-            numbers[middle] = number;
-            middle += number < pivot;
-        }
-        if (rank < middle)
-            end = middle;
-        else
-            first = middle;
-    }
-    for (size_t i = first + 1; i < end; i++) {
-        const uint64_t number = numbers[i];
-        size_t at = i;
-        for (; at > first && numbers[at - 1] > number; at--)
-            numbers[at] = numbers[at - 1];
-        numbers[at] = number;
-    }
 }
 
 /* What a thread needs for a group of tiles. */
@@ -317,69 +280,79 @@ static void NAME(order_by_cell)(const REAL *x, size_t n_samples, size_t n_featur
     }
 }
 
-/* Split samples at medians of the widest side until a tile is left; first between groups, then between tiles.
- *   rows   INOUT [n_rows]: places in x; the upper halves are scratch */
-static void NAME(split)(const REAL *x, size_t n_features, uint64_t *rows, size_t n_rows, size_t tile_rows)
+/* Split samples across their widest side, until a tile is left; first between groups, then between tiles. They are sorted
+ * by one of SPLIT_BINS parts of that side, as a few samples show it, which is close enough for a good order.
+ *   rows    INOUT [n_rows]: places in x   spare   scratch [n_rows]   bins   scratch [n_rows] */
+static void NAME(split)(const REAL *x, size_t n_features, uint32_t *rows, uint32_t *spare, uint8_t *bins,
+                        size_t n_rows, size_t tile_rows)
 {
     if (n_rows <= tile_rows)
         return;
     const size_t stride = n_rows < SPREAD_SAMPLES ? 1 : n_rows / SPREAD_SAMPLES;
     size_t widest = 0;
-    double width = 0.0;
+    REAL lowest = x[rows[0] * n_features], width = 0;
     for (size_t f = 0; f < n_features; f++) {
-        double lowest = (double)x[(uint32_t)rows[0] * n_features + f], highest = lowest;
+        REAL low = x[rows[0] * n_features + f], high = low;
         for (size_t i = stride; i < n_rows; i += stride) {
-            const double value = (double)x[(uint32_t)rows[i] * n_features + f];
-            lowest = value < lowest ? value : lowest;
-            highest = value > highest ? value : highest;
+            const REAL value = x[rows[i] * n_features + f];
+            low = value < low ? value : low;
+            high = value > high ? value : high;
         }
-        if (highest - lowest > width) {
-            width = highest - lowest;
+        if (high - low > width) {
+            width = high - low;
+            lowest = low;
             widest = f;
         }
     }
-    /* Of float64 what float32 can tell apart within this width: the order is there to be good, not to be exact. */
-    const REAL per_unit = width > 0.0 ? (REAL)(1.0 / width) : 0, base = x[(uint32_t)rows[0] * n_features + widest];
+    uint32_t next[SPLIT_BINS] = {0}, place = 0;
+    const REAL per_unit = width > 0 ? (REAL)(SPLIT_BINS - 2) / width : 0;
     for (size_t i = 0; i < n_rows; i++) {
-        const REAL value = x[(uint32_t)rows[i] * n_features + widest];
-        const float key = sizeof(REAL) == sizeof(float) ? (float)value : (float)((value - base) * per_unit);
-        rows[i] = sort_key(key) << 32 | (uint32_t)rows[i];
+        REAL bin = (x[rows[i] * n_features + widest] - lowest) * per_unit + 1;
+        bin = bin > 0 ? bin : 0;
+        bin = bin < SPLIT_BINS - 1 ? bin : SPLIT_BINS - 1;
+        bins[i] = (uint8_t)(int32_t)bin;
+        next[bins[i]]++;
     }
+    for (size_t bin = 0; bin < SPLIT_BINS; bin++) {
+        const uint32_t count = next[bin];
+        next[bin] = place;
+        place += count;
+    }
+    for (size_t i = 0; i < n_rows; i++)
+        spare[next[bins[i]]++] = rows[i];
+    memcpy(rows, spare, n_rows * sizeof(uint32_t));
     const size_t group = tile_rows * GROUP_TILES, unit = n_rows > group ? group : tile_rows;
-    const size_t left = (n_rows + unit - 1) / unit / 2 * unit;
-    select_smallest(rows, n_rows, left);
-    NAME(split)(x, n_features, rows, left, tile_rows);
-    NAME(split)(x, n_features, rows + left, n_rows - left, tile_rows);
+    const size_t n_units = (n_rows + unit - 1) / unit, n_parts = n_units < 4 ? 2 : SPLIT_PARTS;
+    for (size_t part = 0; part < n_parts; part++) {
+        const size_t first = n_units * part / n_parts * unit, end = n_units * (part + 1) / n_parts * unit;
+        NAME(split)(x, n_features, rows + first, spare, bins, (end < n_rows ? end : n_rows) - first, tile_rows);
+    }
 }
 
 /* Bring neighbours together among at most MAX_SPLIT_GROUPS groups.
- *   scratch   n_rows * (8 + n_features * sizeof(REAL)) bytes */
+ *   scratch   n_rows * (8 + size of a row) bytes */
 static void NAME(order_by_splits)(REAL *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
                                   double *weights, void *scratch)
 {
-    uint64_t *rows = scratch;
-    void *copy = rows + n_rows;
+    uint32_t *rows = scratch, *spare = rows + n_rows;
+    void *copy = spare + n_rows;
     for (size_t i = 0; i < n_rows; i++)
-        rows[i] = i;
-    NAME(split)(x, n_features, rows, n_rows, tile_rows);
+        rows[i] = (uint32_t)i;
+    NAME(split)(x, n_features, rows, spare, copy, n_rows, tile_rows);
     REAL *old_x = copy;
     memcpy(old_x, x, n_rows * n_features * sizeof(REAL));
     for (size_t i = 0; i < n_rows; i++)
         for (size_t f = 0; f < n_features; f++)
-            x[i * n_features + f] = old_x[(uint32_t)rows[i] * n_features + f];
-    int32_t *old_order = copy;
-    memcpy(old_order, order, n_rows * sizeof(int32_t));
+            x[i * n_features + f] = old_x[rows[i] * n_features + f];
+    memcpy(spare, order, n_rows * sizeof(int32_t));
     for (size_t i = 0; i < n_rows; i++)
-        order[i] = old_order[(uint32_t)rows[i]];
-    if (!weights)
-        return;
-    /* A weight takes 8 bytes, which a row of one float32 does not leave: the keys have done their work, overwrite them. */
-    for (size_t i = 0; i < n_rows; i++)
-        old_order[i] = (int32_t)(uint32_t)rows[i];
-    double *old_weights = scratch;
-    memcpy(old_weights, weights, n_rows * sizeof(double));
-    for (size_t i = 0; i < n_rows; i++)
-        weights[i] = old_weights[old_order[i]];
+        order[i] = (int32_t)spare[rows[i]];
+    for (size_t half = 0; half < 2 && weights; half++) { /* a row of one float32 leaves room for half a weight */
+        for (size_t i = 0; i < n_rows; i++)
+            memcpy(spare + i, (const char *)(weights + i) + half * sizeof(uint32_t), sizeof(uint32_t));
+        for (size_t i = 0; i < n_rows; i++)
+            memcpy((char *)(weights + i) + half * sizeof(uint32_t), spare + rows[i], sizeof(uint32_t));
+    }
 }
 
 /* Bounds and sums of one tile; several rows side by side, folded at the end. */
@@ -524,13 +497,16 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
     const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
     const REAL *x = (const REAL *)tiles->x + row * n_features;
     const double *box = tiles->boxes + t * (2 * n_features + 2);
-    float *lanes = tiles->lanes + row * n_features;
     int32_t *old_labels = tiles->labels + row, *labels = scratch->labels;
     const int32_t before = tiles->owners[t];
-    if (!tiles->in_lanes[t]) {
+    /* Places are handed out as tiles come, or memory for all of them would be touched. */
+    const int is_new = tiles->in_lanes[t] == 0;
+    if (is_new)
+        tiles->in_lanes[t] = __atomic_add_fetch(tiles->n_in_lanes, 1, __ATOMIC_RELAXED);
+    float *lanes = tiles->lanes + (size_t)(tiles->in_lanes[t] - 1) * tiles->tile_rows * n_features;
+    if (is_new) {
         const block_scratch block = {.tiles = lanes, .norms = scratch->unused_norms, .rows = scratch->rows};
         NAME(pack_block)(x, n_rows, left, frame, offset, block);
-        tiles->in_lanes[t] = 1;
     }
     if (before >= 0)
         for (size_t i = 0; i < n_rows; i++)
