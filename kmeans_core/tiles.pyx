@@ -20,6 +20,7 @@ MIN_SAMPLES = 256
 # Samples of a tile. Small tiles leave fewer samples between centers, large ones fewer boxes to test: about TILES_A_CLUSTER
 # tiles for each cluster.
 MIN_TILE_ROWS, TILES_A_CLUSTER = 128, 2048
+CELL_BITS = 14
 # With fewer clusters the cells alone order well enough: splitting them costs as much as several dense steps.
 SPLIT_FROM_CLUSTERS = 24
 # What a sample costs beside its scores, and a test of a center against a box, in scores; and the share of the dense
@@ -45,7 +46,7 @@ cdef class TilesState:
     """
 
     cdef object _dense
-    cdef object _cells, _cell_starts, _cell_owners   # None where cells were split
+    cdef object _cells, _cell_starts, _first_place, _next_place, _cell_owners   # None where cells were split
     cdef object _x, _weights, _order, _labels, _boxes, _group_boxes, _tile_sums, _lanes, _in_lanes, _owners
     cdef bint is_float32, stale
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_tiles, n_groups, tile_rows
@@ -125,7 +126,8 @@ cdef class TilesState:
         """Copy the samples into an order that keeps neighbours together: by cells, then by splits within runs of them."""
         import numpy as np
 
-        cdef int n_bits = min(14 if self.n_samples < 1 << 24 else 16, int(self.n_samples // 4).bit_length() - 1)
+        cdef bint split = self.n_clusters >= SPLIT_FROM_CLUSTERS
+        cdef int n_bits = min(CELL_BITS if self.n_samples < 1 << 24 else 16, int(self.n_samples // 4).bit_length() - 1)
         lowest, per_unit, last, starts, numbers = _cells_of(X, n_bits)
         cdef const double[::1] lowest_view = lowest, per_unit_view = per_unit, last_view = last
         cdef const size_t[::1] starts_view = starts
@@ -135,11 +137,12 @@ cdef class TilesState:
         grid.starts, grid.numbers = &starts_view[0], &numbers_view[0]
 
         self._x = np.empty((self.n_samples, self.n_features), dtype=X.dtype)
-        self._order = np.empty(self.n_samples, dtype=np.int32)
+        self._order = np.empty(self.n_samples if split else 0, dtype=np.int32)
         self._weights = None if sample_weight is None else np.empty(self.n_samples)
         cdef const double[::1] given_weights = sample_weight
         cdef const double *given = NULL if sample_weight is None else &given_weights[0]
-        cdef int32_t[::1] order = self._order
+        cdef int32_t[::1] order_view = self._order
+        cdef int32_t *order = &order_view[0] if split else NULL
         cdef double[::1] weights = self._weights
         cdef double *weights_out = NULL if sample_weight is None else &weights[0]
         self.weights = weights_out
@@ -153,7 +156,7 @@ cdef class TilesState:
         cdef Py_ssize_t j, n_cells = 1 << n_bits, part = (self.n_samples + n_threads - 1) // n_threads
         cdef uint16_t[::1] cells = np.empty(self.n_samples, dtype=np.uint16)
         cdef uint32_t[:, ::1] counts = np.zeros((n_threads, n_cells), dtype=np.uint32)
-        cdef uint32_t[:, ::1] next_place = np.empty((n_threads, n_cells), dtype=np.uint32)
+        cdef uint32_t[:, ::1] first_place = np.empty((n_threads, n_cells), dtype=np.uint32)
         cdef uint32_t[::1] cell_starts = np.empty(n_cells + 1, dtype=np.uint32)
         cdef uint32_t place = 0
         with nogil:
@@ -163,22 +166,24 @@ cdef class TilesState:
             for j in range(n_cells):
                 cell_starts[j] = place
                 for t in range(n_threads):
-                    next_place[t, j] = place
+                    first_place[t, j] = place
                     place += counts[t, j]
             cell_starts[n_cells] = place
+            counts[:, :] = first_place
             for t in prange(n_threads, schedule="static", chunksize=1, num_threads=n_threads):
                 self._order_by_cell(table, rows, t * part, min(part, self.n_samples - t * part), given, &cells[0],
-                                    &next_place[t, 0], ordered, &order[0], weights_out)
+                                    &counts[t, 0], ordered, order, weights_out)
 
         self.tiles.n_samples = self.n_samples
         self.tiles.n_features = self.n_features
         self.tiles.tile_rows = self.tile_rows
         self.tiles.x = ordered
-        if self.n_clusters >= SPLIT_FROM_CLUSTERS:
-            self._split_cells(cell_starts, n_cells, ordered, &order[0], weights_out)
+        if split:
+            self._split_cells(cell_starts, n_cells, ordered, order, weights_out)
         else:
             self._cells, self._cell_starts = cells.base, cell_starts.base
-            self._cell_owners = np.empty(n_cells, dtype=np.int32)
+            self._first_place, self._next_place = first_place.base, counts.base
+            self._cell_owners = np.zeros(n_cells, dtype=np.int32)
 
     cdef void _find_cells(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
                           c.cell_grid grid, uint16_t *cells, uint32_t *counts) noexcept nogil:
@@ -363,26 +368,41 @@ cdef class TilesState:
             owner = self.tiles.owners[i // self.tile_rows]
             labels[order[i]] = owner if owner >= 0 else self.tiles.labels[i]
 
-    cdef int _write_labels_by_cell(self, const int32_t *order, int32_t *labels) except -1:
-        """The same where tiles are runs of cells: only cells without one owner need to look up where their samples go."""
+    cdef int _write_labels_by_cell(self, int32_t *labels) except -1:
+        """The same where tiles are runs of cells: look up the owner of a sample's cell, or walk to its place once more."""
         cdef const uint16_t[::1] cells = self._cells
         cdef const uint32_t[::1] starts = self._cell_starts
+        cdef uint32_t[:, ::1] next_place = self._next_place
         cdef int32_t[::1] owners = self._cell_owners
-        cdef Py_ssize_t i, t, cell, n_cells = owners.shape[0]
-        for cell in range(n_cells):
-            if starts[cell] == starts[cell + 1]:
-                continue
-            owners[cell] = self.tiles.owners[starts[cell] // self.tile_rows]
-            for t in range(starts[cell] // self.tile_rows + 1, (starts[cell + 1] - 1) // self.tile_rows + 1):
-                if self.tiles.owners[t] != owners[cell]:
-                    owners[cell] = c.TILE_MIXED
+        cdef Py_ssize_t tile, cell, n_cells = owners.shape[0], n_parts = next_place.shape[0]
+        cdef Py_ssize_t part = (self.n_samples + n_parts - 1) // n_parts
+        cdef int t
+        self._next_place[:] = self._first_place
         with nogil:
-            for i in prange(self.n_samples, schedule="static", num_threads=self.n_threads):
-                labels[i] = owners[cells[i]]
-            for cell in prange(n_cells, schedule="dynamic", chunksize=64, num_threads=self.n_threads):
-                if starts[cell] < starts[cell + 1] and owners[cell] < 0:
-                    self._write_labels(starts[cell], starts[cell + 1], order, labels)
+            for cell in range(n_cells):
+                if starts[cell] == starts[cell + 1]:
+                    continue
+                owners[cell] = self.tiles.owners[starts[cell] // self.tile_rows]
+                for tile in range(starts[cell] // self.tile_rows + 1, (starts[cell + 1] - 1) // self.tile_rows + 1):
+                    if self.tiles.owners[tile] != owners[cell]:
+                        owners[cell] = c.TILE_MIXED
+            for t in prange(n_parts, schedule="static", chunksize=1, num_threads=self.n_threads):
+                self._write_part(t * part, min((t + 1) * part, self.n_samples), &cells[0], &owners[0],
+                                 &next_place[t, 0], labels)
         return 0
+
+    cdef void _write_part(self, Py_ssize_t first, Py_ssize_t end, const uint16_t *cells, const int32_t *owners,
+                          uint32_t *next_place, int32_t *labels) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef uint32_t place
+        for i in range(first, end):
+            labels[i] = owners[cells[i]]
+            if labels[i] < 0:
+                place = next_place[cells[i]]
+                next_place[cells[i]] = place + 1
+                labels[i] = self.tiles.owners[place // self.tile_rows]
+                if labels[i] < 0:
+                    labels[i] = self.tiles.labels[place]
 
     def move(self, centers, origin, moved, terms):
         """As LloydState.move."""
@@ -404,7 +424,7 @@ cdef class TilesState:
                 for g in prange(self.n_groups, schedule="static", num_threads=self.n_threads):
                     self._write_labels(g * group, min((g + 1) * group, self.n_samples), &order[0], &labels[0])
         else:
-            self._write_labels_by_cell(&order[0], &labels[0])
+            self._write_labels_by_cell(&labels[0])
         self.stale = False
         return self._labels
 

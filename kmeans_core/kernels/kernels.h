@@ -160,7 +160,7 @@ typedef struct {
 
     /* Copy samples to the places of their cells.
      *   first     index of the first sample      next   INOUT [n_cells]: place of each cell's next sample
-     *   ordered   OUT rows      order   OUT index of the sample at each place      weights   OUT, unless sample_weight is NULL */
+     *   ordered   OUT rows      order   OUT index of the sample at each place, or NULL      weights   OUT, unless sample_weight is NULL */
     void (*order_by_cell_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
                               const uint16_t *cells, size_t first, uint32_t *next, float *ordered, int32_t *order,
                               double *weights);

@@ -265,7 +265,7 @@ static void NAME(find_cells)(const REAL *x, size_t n_samples, size_t n_features,
 /* Put samples where their cells are.
  *   next     INOUT [n_cells]: place of the next sample of each cell
  *   first    index of the first sample
- *   ordered  OUT rows   order   OUT indices   weights   OUT, if there are any */
+ *   ordered  OUT rows   order   OUT indices, or NULL   weights   OUT, if there are any */
 static void NAME(order_by_cell)(const REAL *x, size_t n_samples, size_t n_features, const double *sample_weight,
                                 const uint16_t *cells, size_t first, uint32_t *next, REAL *ordered, int32_t *order,
                                 double *weights)
@@ -274,7 +274,8 @@ static void NAME(order_by_cell)(const REAL *x, size_t n_samples, size_t n_featur
         const size_t place = next[cells[i]]++;
         for (size_t f = 0; f < n_features; f++)
             ordered[place * n_features + f] = x[f];
-        order[place] = (int32_t)(first + i);
+        if (order)
+            order[place] = (int32_t)(first + i);
         if (sample_weight)
             weights[place] = sample_weight[i];
     }
