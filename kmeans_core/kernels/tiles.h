@@ -190,7 +190,33 @@ static inline __attribute__((always_inline)) void score_these(const float *lanes
         best[v] = second[v] = v_splat(HUGE_VALF);
         label[v] = vi_splat(0);
     }
-    for (size_t i = 0; i < n_listed; i++) {
+    size_t i = 0;
+    /* Four centers share the samples' loads, and their sums hide the latency of a multiply-add. */
+    for (; n_features > 4 && i + 4 <= n_listed; i += 4) {
+        const float *entry[4];
+        vec score[4][TILE_VECS];
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            entry[j] = panel + (size_t)listed[i + j] * (1 + n_features);
+            for (int v = 0; v < TILE_VECS; v++)
+                score[j][v] = v_splat(entry[j][0]);
+        }
+        for (size_t f = 0; f < n_features; f++) {
+            const vec x0 = v_load(lanes + f * TILE_SAMPLES), x1 = v_load(lanes + f * TILE_SAMPLES + LANES);
+#pragma GCC unroll 4
+            for (int j = 0; j < 4; j++) {
+                const vec center = v_splat(entry[j][1 + f]);
+                score[j][0] = v_fnmadd(score[j][0], x0, center);
+                score[j][1] = v_fnmadd(score[j][1], x1, center);
+            }
+        }
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++)
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                fold(score[j][v], names[listed[i + j]], &best[v], &second[v], &label[v]);
+    }
+    for (; i < n_listed; i++) {
         const float *entry = panel + (size_t)listed[i] * (1 + n_features);
         const int32_t name = names[listed[i]];
 #pragma GCC unroll 2
@@ -217,6 +243,7 @@ static void score_listed(const float *lanes, const float *panel, const int32_t *
     case 2: score_these(lanes, panel, listed, names, n_listed, state, 2); break;
     case 3: score_these(lanes, panel, listed, names, n_listed, state, 3); break;
     case 4: score_these(lanes, panel, listed, names, n_listed, state, 4); break;
+    case 8: score_these(lanes, panel, listed, names, n_listed, state, 8); break;
     default: score_these(lanes, panel, listed, names, n_listed, state, n_features); break;
     }
 }
