@@ -23,9 +23,11 @@ MIN_TILE_ROWS, TILES_A_CLUSTER = 128, 2048
 CELL_BITS = 14
 # With fewer clusters the cells alone order well enough: splitting them costs as much as several dense steps.
 SPLIT_FROM_CLUSTERS = 24
-# What a sample costs beside its scores, and a test of a center against a box, in scores; and the share of the dense
-# step's work from which on tiles do not pay.
-SAMPLE_WORK, TEST_WORK, WORTH = 8, 4, 0.7
+# Work in scores of the dense step, fitted to timings at 2 to 16 features: what a sample costs there beside its scores, and in
+# a mixed tile; a score in a mixed tile; a test of a center against a box. Tiles are left for good when a step's work
+# comes to this share of a dense step's.
+DENSE_SAMPLE_WORK, MIXED_SAMPLE_WORK, SCORE_WORK, TEST_WORK = 10.0, 14.0, 1.5, 16.0
+WORTH = 0.8
 SPREAD_SAMPLES = 4096
 _max_features = c.MAX_TILED_FEATURES
 
@@ -304,8 +306,8 @@ cdef class TilesState:
         self.n_tested = self._take_count(c.TILES_TESTED)
         self.n_mixed = self._take_count(c.TILES_MIXED_ROWS)
         self.n_scored = self._take_count(c.TILES_SCORED)
-        work = <double>self.n_mixed * SAMPLE_WORK + self.n_scored + <double>self.n_tested * TEST_WORK
-        if work > WORTH * self.n_samples * (SAMPLE_WORK + self.n_clusters):
+        work = self.n_mixed * MIXED_SAMPLE_WORK + self.n_scored * SCORE_WORK + self.n_tested * TEST_WORK
+        if work > WORTH * self.n_samples * (DENSE_SAMPLE_WORK + self.n_clusters):
             self._give_up()
         return n_changed
 
