@@ -2,9 +2,9 @@
 # cython: initializedcheck=False
 """Few features: tiles of neighbouring samples that one center owns need no look at their samples.
 
-D. Pelleg and A. Moore, "Accelerating exact k-means algorithms with geometric reasoning", KDD 1999; T. Kanungo et al.,
-"An efficient k-means clustering algorithm", IEEE Trans. Pattern Analysis and Machine Intelligence 24(7), 2002. Here on two
-flat levels, tiles and groups of tiles, and without state between iterations but for the owners: bounds need no upkeep.
+D. Pelleg and A. Moore, "Accelerating exact k-means algorithms with geometric reasoning", KDD 1999; T. Kanungo et
+al., "An efficient k-means clustering algorithm", IEEE Trans. Pattern Analysis and Machine Intelligence 24(7), 2002.
+Here on two flat levels, tiles and groups of tiles; no bound is kept between iterations, but for the owner of each tile.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -17,15 +17,15 @@ cdef const c.kernels **in_use = kernels_in_use()
 
 # Below so few samples even one pass over all pairs is cheaper than an order.
 MIN_SAMPLES = 256
-# Samples of a tile. Small tiles leave fewer samples between centers, large ones fewer boxes to test: about TILES_A_CLUSTER
-# tiles for each cluster.
+# Samples of a tile. Small tiles leave fewer samples between centers, large ones fewer boxes to test: large data gets
+# TILES_A_CLUSTER tiles for each cluster.
 MIN_TILE_ROWS, TILES_A_CLUSTER = 128, 2048
 CELL_BITS = 14
 # With fewer clusters the cells alone order well enough: splitting them costs as much as several dense steps.
 SPLIT_FROM_CLUSTERS = 24
-# Work in scores of the dense step, fitted to timings at 2 to 16 features: what a sample costs there beside its scores, and in
-# a mixed tile; a score in a mixed tile; a test of a center against a box. Tiles are left for good when a step's work
-# comes to this share of a dense step's.
+# Work in scores of the dense step, fitted to timings at 2 to 16 features: what a sample costs there beside its scores,
+# and in a mixed tile; a score in a mixed tile; a test of a center against a box. Tiles are left for good when a step's
+# work comes to this share of a dense step's.
 DENSE_SAMPLE_WORK, MIXED_SAMPLE_WORK, SCORE_WORK, TEST_WORK = 10.0, 14.0, 1.5, 16.0
 WORTH = 0.8
 SPREAD_SAMPLES = 4096
@@ -35,16 +35,16 @@ _max_features = c.MAX_TILED_FEATURES
 cdef class TilesState:
     """What the tile filter keeps: the samples in tile order, boxes and sums of tiles, and their owners.
 
-    Parameters are those of LloydState, which holds the sums of the clusters and the labels in tile order, and takes over
-    for good where tiles do not pay: more than 16 features, few samples, or a step whose counted work comes near that of
-    a dense one.
+    Parameters are those of LloydState, which holds the sums of the clusters and the labels in tile order, and takes
+    over for good where tiles do not pay: more than 16 features, few samples, or a step whose counted work comes near
+    that of a dense one.
 
     Attributes
     ----------
     labels, sums, grid, n_decided : as in LloydState.
     is_tiled : whether the next step uses tiles.
-    n_tested, n_mixed, n_scored : of the last step with tiles: centers tested against boxes, samples of tiles that lie between
-        centers, and pairs of sample and center that were scored.
+    n_tested, n_mixed, n_scored : of the last step with tiles: centers tested against boxes, samples of tiles that lie
+        between centers, and pairs of sample and center that were scored.
     """
 
     cdef object _dense
@@ -125,7 +125,7 @@ cdef class TilesState:
     # ------------------------------------------------------------ the order, once
 
     def _order_samples(self, X, sample_weight):
-        """Copy the samples into an order that keeps neighbours together: by cells, then by splits within runs of them."""
+        """Copy the samples into an order that keeps neighbours together: by cells, then by splits of runs of cells."""
         import numpy as np
 
         cdef bint split = self.n_clusters >= SPLIT_FROM_CLUSTERS
@@ -151,8 +151,8 @@ cdef class TilesState:
         cdef char *rows = <char *><size_t>X.ctypes.data
         cdef char *ordered = <char *><size_t>self._x.ctypes.data
 
-        # Each thread orders a run of the caller's rows, and finds its places behind those of the threads before it: the
-        # order is the same for any number of threads.
+        # Each thread orders a run of the caller's rows, and finds its places behind those of the threads before it:
+        # the order is the same for any number of threads.
         cdef const c.kernels *table = self.table
         cdef int t, n_threads = min(self.n_threads, 16)
         cdef Py_ssize_t j, n_cells = 1 << n_bits, part = (self.n_samples + n_threads - 1) // n_threads
@@ -217,7 +217,7 @@ cdef class TilesState:
         import numpy as np
 
         cdef Py_ssize_t group = c.GROUP_TILES * self.tile_rows, longest = c.MAX_SPLIT_GROUPS * group
-        cdef Py_ssize_t n_runs = 0, cell = 0, end = 0
+        cdef Py_ssize_t n_runs = 0, cell = 0, end = 0, size
         cdef Py_ssize_t[::1] run_starts = np.empty(self.n_groups + 1, dtype=np.intp)
         while end < self.n_samples:
             run_starts[n_runs] = end
@@ -226,7 +226,8 @@ cdef class TilesState:
             while end < self.n_samples and end - run_starts[n_runs - 1] < longest:
                 while <Py_ssize_t>cell_starts[cell + 1] <= end:
                     cell += 1
-                if <Py_ssize_t>cell_starts[cell] == end or <Py_ssize_t>(cell_starts[cell + 1] - cell_starts[cell]) <= group // 2:
+                size = cell_starts[cell + 1] - cell_starts[cell]
+                if <Py_ssize_t>cell_starts[cell] == end or size <= group // 2:
                     break
                 end += group
         run_starts[n_runs] = self.n_samples
@@ -371,7 +372,7 @@ cdef class TilesState:
             labels[order[i]] = owner if owner >= 0 else self.tiles.labels[i]
 
     cdef int _write_labels_by_cell(self, int32_t *labels) except -1:
-        """The same where tiles are runs of cells: look up the owner of a sample's cell, or walk to its place once more."""
+        """The same where tiles are runs of cells: look up the owner of a cell, or walk to a place once more."""
         cdef const uint16_t[::1] cells = self._cells
         cdef const uint32_t[::1] starts = self._cell_starts
         cdef uint32_t[:, ::1] next_place = self._next_place
@@ -412,7 +413,7 @@ cdef class TilesState:
 
     @property
     def labels(self):
-        """(n_samples,) int32 in the caller's order: the labels of the last step, overwritten by the next call of this."""
+        """(n_samples,) int32 in the caller's order: the labels of the last step, overwritten when asked for later."""
         cdef const int32_t[::1] order
         cdef int32_t[::1] labels
         cdef Py_ssize_t g, group = c.GROUP_TILES * self.tile_rows
@@ -444,8 +445,8 @@ cdef class TilesState:
 def _cells_of(X, int n_bits):
     """Choose cells for samples: lowest, per_unit, last, starts and numbers of a cell_grid (kernels.h).
 
-    Each bit of a cell's number halves the side that is widest by then. Where sides begin and end is read off a few samples,
-    without the outermost of them: a sample outside belongs to the cell at the edge.
+    Each bit of a cell's number halves the side that is widest by then. Where sides begin and end is read off a few
+    samples, without the outermost of them: a sample outside belongs to the cell at the edge.
     """
     import numpy as np
 

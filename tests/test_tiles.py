@@ -78,7 +78,8 @@ DATA = {  # name -> maker of X in float64
     "all rows equal": lambda rng: np.full((3000, 2), 0.1),
     "far away": lambda rng: 1e6 + rng.normal(size=(6000, 2)),
     "mixed scales": lambda rng: rng.normal(size=(4000, 7)) * 10.0 ** np.linspace(-6, 6, 7),
-    "sixteen features": lambda rng: rng.normal(size=(30, 16))[rng.integers(30, size=5000)] * 5 + rng.normal(size=(5000, 16)),
+    "sixteen features": lambda rng: rng.normal(scale=5, size=(30, 16))[rng.integers(30, size=5000)]
+    + rng.normal(size=(5000, 16)),
 }
 
 
@@ -182,7 +183,8 @@ def test_any_mixture_of_magnitudes_is_labelled_exactly(real, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     lowest, highest = EXPONENTS[real]
     X, C = rng.normal(size=(700, n_features)), rng.normal(size=(n_clusters, n_features))
-    spread = data.draw(st.sampled_from(["one magnitude", "by row", "by feature", "centers far", "rows far"]), label="spread")
+    spreads = ["one magnitude", "by row", "by feature", "centers far", "rows far"]
+    spread = data.draw(st.sampled_from(spreads), label="spread")
     if spread == "by row":
         X *= 10.0 ** rng.uniform(lowest, highest, size=(700, 1))
         C *= 10.0 ** rng.uniform(lowest, highest, size=(n_clusters, 1))
@@ -199,7 +201,8 @@ def test_any_mixture_of_magnitudes_is_labelled_exactly(real, data):
 
 
 def test_most_samples_are_never_looked_at(rng):
-    X = (rng.uniform(-9, 9, size=(8, 2))[rng.integers(8, size=200000)] + rng.normal(size=(200000, 2))).astype(np.float32)
+    X = rng.uniform(-9, 9, size=(8, 2))[rng.integers(8, size=200000)] + rng.normal(size=(200000, 2))
+    X = X.astype(np.float32)
     for n_clusters, mixed, scored in [(8, 0.25, 0.1), (100, 0.75, 0.05)]:
         state = new_state(tiles.TilesState, X, n_clusters)
         state.step(X[:n_clusters].astype(np.float64))

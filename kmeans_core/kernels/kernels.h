@@ -59,11 +59,11 @@ typedef struct {
     double *boxes;         /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
     double *group_boxes;   /* [n_groups][2 * n_features + 2] */
     double *sums;          /* [n_tiles][2][n_features + 1], see sum_grid */
-    float *lanes;          /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were mixed once, as they came */
+    float *lanes;          /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, as they came */
     int32_t *in_lanes;     /* [n_tiles]: place in lanes + 1, 0 for none */
     int32_t *n_in_lanes;   /* how many there are */
-    int32_t *owners;       /* [n_tiles]: the cluster of all its samples; TILE_MIXED: see labels; TILE_FRESH: in none yet */
-    int32_t *labels;       /* [n_samples], current where the owner is TILE_MIXED, -1 while it is TILE_FRESH */
+    int32_t *owners;       /* [n_tiles]: the cluster of all samples, TILE_MIXED, or at first TILE_FRESH */
+    int32_t *labels;       /* [n_samples] in tile order: current in mixed tiles, -1 in fresh ones */
 } tiling;
 
 typedef struct {
@@ -160,7 +160,8 @@ typedef struct {
 
     /* Copy samples to the places of their cells.
      *   first     index of the first sample      next   INOUT [n_cells]: place of each cell's next sample
-     *   ordered   OUT rows      order   OUT index of the sample at each place, or NULL      weights   OUT, unless sample_weight is NULL */
+     *   ordered   OUT rows      order   OUT index of the sample at each place, or NULL
+     *   weights   OUT, unless sample_weight is NULL */
     void (*order_by_cell_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
                               const uint16_t *cells, size_t first, uint32_t *next, float *ordered, int32_t *order,
                               double *weights);
@@ -187,8 +188,8 @@ typedef struct {
     /* Label group g, and follow the labels in the sums.
      *   memory   scratch of this thread, tile_scratch_bytes, 64-byte alignment
      *   sums, touched   as for follow
-     *   counts   INOUT [5]: labels changed, samples decided in float64, centers tested against a box, samples of mixed tiles,
-     *            pairs of sample and center that were scored */
+     *   counts   INOUT [5]: labels changed, samples decided in float64, centers tested against a box, samples of
+     *            mixed tiles, pairs of sample and center that were scored */
     size_t (*tile_scratch_bytes)(size_t n_clusters, size_t n_features);
     void (*step_group_f32)(const tiling *tiles, size_t g, const double *centers, const double *columns,
                            size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,

@@ -1,18 +1,19 @@
 /* Tiles of neighbouring samples, and the centers that can be nearest to one of them. Included once per real type.
  *
- * D. Pelleg and A. Moore, "Accelerating exact k-means algorithms with geometric reasoning", KDD 1999; T. Kanungo et al.,
- * "An efficient k-means clustering algorithm", IEEE Trans. Pattern Analysis and Machine Intelligence 24(7), 2002: here
- * with two levels instead of a tree, and with every bound safe in floating point.
+ * D. Pelleg and A. Moore, "Accelerating exact k-means algorithms with geometric reasoning", KDD 1999; T. Kanungo et
+ * al., "An efficient k-means clustering algorithm", IEEE Trans. Pattern Analysis and Machine Intelligence 24(7), 2002:
+ * here with two levels instead of a tree, and with every bound safe in floating point.
  *
- * Which centers a box excludes. All samples x of a tile lie in the box |x_f - m_f| <= r_f and in the ball |x - m| <= R. With
- * v the center nearest to m and w = z - v,
- *     |x - z|^2 - |x - v|^2 = |z - m|^2 - |v - m|^2 - 2 w.(x - m) >= |z - m|^2 - |v - m|^2 - 2 min(sum |w_f| r_f, |w| R)
- * so z is nowhere nearest if the right side is positive. In float64 each term is off by less than 2 (n_features + 4) 2^-53
- * times |z - m|^2 + |v - m|^2 + |r|^2 (|w|^2 is at most twice the first two), and the two sums that decide in the end
- * (exact.h) by less than the same, as |x - z|^2 <= 2 |z - m|^2 + 2 |r|^2. For 16 features that is 2^-46 in all; the
- * test asks for 2^-40, and for 2^-1060 because squares below the least float64 vanish. Hence a center that is left out
- * loses to v for every sample of the tile by the comparison of exact.h, strictly; equal and tied centers stay in. Comparisons
- * are written so that a NaN, which is an overflow, keeps a center.
+ * Which centers a box excludes. All samples x of a tile lie in the box |x_f - m_f| <= r_f and in the ball
+ * |x - m| <= R. With v the center nearest to m and w = z - v,
+ *     |x - z|^2 - |x - v|^2 = |z - m|^2 - |v - m|^2 - 2 w.(x - m)
+ *                          >= |z - m|^2 - |v - m|^2 - 2 min(sum |w_f| r_f, |w| R),
+ * so z is nowhere nearest if that is positive. In float64 each term is off by less than 2 (n_features + 4) 2^-53 times
+ * S = |z - m|^2 + |v - m|^2 + |r|^2 (|w|^2 is at most twice the first two), and the two sums that decide in the end
+ * (exact.h) by no more, as |x - z|^2 <= 2 |z - m|^2 + 2 |r|^2: for 16 features 2^-46 S in all. The test asks for
+ * 2^-40 S, and for 2^-1060 because squares below the least float64 vanish. Hence a center that is left out loses to v
+ * for every sample of the tile by the comparison of exact.h, strictly; equal and tied centers stay in. Comparisons are
+ * written so that a NaN, which is an overflow, keeps a center.
  */
 #ifndef FASTKMEANS_TILES_SHARED
 #define FASTKMEANS_TILES_SHARED
@@ -62,7 +63,8 @@ static size_t near_box(const double *columns, size_t stride, size_t n_centers, s
             break;
         }
     }
-    /* Beyond this distance nothing can be nearest, by the triangle inequality: most runs of centers end here. */
+    /* |z - m| > |v - m| + 2 R leaves |x - z| > |x - v|: most runs of centers end here. The slack leaves a difference of
+     * 2^-42 |z - m|, and |x - z| < 2 |z - m|, so that the sums of exact.h are told apart as above. */
     const double farthest = sqrt(best) + 2.0 * radius;
     const double limit = farthest * farthest * (1.0 + BOX_SLACK) + BOX_TINY;
     for (size_t j = 0; j < n_centers; j += WIDE_LANES) {
@@ -308,8 +310,8 @@ static void NAME(order_by_cell)(const REAL *x, size_t n_samples, size_t n_featur
     }
 }
 
-/* Split samples across their widest side, until a tile is left; first between groups, then between tiles. They are sorted
- * by one of SPLIT_BINS parts of that side, as a few samples show it, which is close enough for a good order.
+/* Split samples across their widest side, until a tile is left; first between groups, then between tiles. They are
+ * sorted by SPLIT_BINS parts of that side, as a few samples show it, which is close enough for a good order.
  *   rows    INOUT [n_rows]: places in x   spare   scratch [n_rows]   bins   scratch [n_rows] */
 static void NAME(split)(const REAL *x, size_t n_features, uint32_t *rows, uint32_t *spare, uint8_t *bins,
                         size_t n_rows, size_t tile_rows)
@@ -494,9 +496,9 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
     counts[TILES_CHANGED] += n_rows;
 }
 
-/* How samples of a group become float32: moved by its middle, its widest side scaled to about 1. The scores of pairs in it
- * are small, and so is their rounding: few samples need float64. Only offset64, scale and the bounds of rounding
- * are set, see pack_centers.
+/* How samples of a group become float32: moved by its middle, its widest side scaled to about 1. The scores of pairs
+ * in it are small, and so is their rounding: few samples need float64. The same in every step, as `lanes` are kept.
+ * Only offset64, scale and the bounds of rounding are set, see pack_centers.
  *   offset   OUT [MAX_TILED_FEATURES + LANES] of the type of the samples, repeated as float64 in frame->offset64 */
 static void NAME(group_frame)(const double *group_box, size_t n_features, REAL *offset, double *offset64,
                               packed_centers *frame)

@@ -231,8 +231,8 @@ static inline vec v_even(vec a, vec b) { (void)b; return a; }
 static inline vec v_odd(vec a, vec b) { (void)a; return b; }
 #endif
 
-/* Eight float64 as vectors of GCC and clang, of whatever registers there are, for + - * and comparisons; a scalar operand is
- * spread. wide_bits(m): lane i of a comparison as bit i. */
+/* Eight float64 as a vector of GCC and clang, of whatever registers there are, for + - * and comparisons; a scalar
+ * operand is spread. wide_bits(m): lane i of a comparison as bit i. */
 #define WIDE_LANES 8
 typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
 typedef int64_t wide_mask __attribute__((vector_size(64)));

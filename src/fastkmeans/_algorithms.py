@@ -23,7 +23,7 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS = {
     "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
-    # Beside a copy of the row and its share of a tile's box and sums: three indices.
+    # Beside a copy of the row, in its type and once more in float32: three numbers of 4 bytes.
     "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
 }
 
