@@ -42,14 +42,14 @@ def set_up(goal: str) -> None:
     stamp = VENV / f"stamp-{goal}"
     if stamp.exists() and stamp.read_text() == digest.hexdigest():
         return
-    if not (BIN / "python").exists():
+    if not (BIN / "pip").exists():
         print("making the environment .venv ...", flush=True)
-        venv.create(VENV, with_pip=True)
+        venv.create(VENV, with_pip=True, clear=True)
     print("installing the build tools ...", flush=True)
     run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *BUILD_TOOLS)
     print(f"building fastkmeans and installing it with its extras [{extras}] ...", flush=True)
     run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation",
-        "-Cbuild-dir=build/dev", "-e", f".[{extras}]")
+        "--config-settings=build-dir=build/dev", "-e", f".[{extras}]")
     stamp.write_text(digest.hexdigest())
 
 
@@ -57,7 +57,7 @@ def demo() -> None:
     """The main job on a real table: an elbow, then a labelled table and a picture."""
     output = ROOT / "demo-output"
     output.mkdir(exist_ok=True)
-    table = ROOT / "examples" / "penguins.csv"
+    table = ROOT / "examples" / "iris.csv"
     run(BIN / "fastkmeans", "elbow", table, "--k", "1:10", "--plot", output / "elbow.png")
     run(BIN / "fastkmeans", "fit", table, "-k", "auto", "--output", output / "labelled.csv",
         "--plot", output / "clusters.png")

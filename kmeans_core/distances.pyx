@@ -2,7 +2,7 @@
 # cython: initializedcheck=False
 """Distances that are asked for outside the iterations: labels of new samples, own distances, all distances."""
 from cython.parallel cimport prange, threadid
-from libc.math cimport nextafter, nextafterf, sqrt
+from libc.math cimport INFINITY, isinf, nextafter, nextafterf, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
@@ -25,16 +25,25 @@ ctypedef fused real_out:
     double
 
 
+cdef int check_shapes(Py_ssize_t n_features, const double[:, ::1] centers) except -1:
+    """The kernels trust shapes: a caller may have put another array in place of cluster_centers_."""
+    if centers.shape[0] < 1 or centers.shape[1] != n_features:
+        raise ValueError(f"centers must have shape (n_clusters >= 1, {n_features}); "
+                         f"got ({centers.shape[0]}, {centers.shape[1]}).")
+    return 0
+
+
 def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] labels, int n_threads):
     """Label each sample with its float64 nearest center; a tie goes to the lowest index.
 
     X : (n_samples, n_features).   centers : (n_clusters, n_features), values of the stored centers.
     labels : (n_samples,) int32, written.   Returns the number of samples that needed float64.
     """
+    check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1], n_clusters = centers.shape[0]
     cdef Py_ssize_t block = block_samples(n_features), unit = unit_samples(n_samples, block, n_threads)
-    cdef Py_ssize_t u, j, f, n_units = (n_samples + unit - 1) // unit
+    cdef Py_ssize_t u, n_units = (n_samples + unit - 1) // unit
     cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, n_features))
     cdef size_t offset_size = aligned(n_features * sizeof(double))
     cdef size_t scratch_size = aligned(table.scratch_bytes(n_clusters, n_features))
@@ -46,9 +55,7 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     cdef char *scratch = <char *>offset + offset_size
     cdef size_t n_decided = 0
     with nogil:
-        for j in range(n_clusters):
-            for f in range(n_features):
-                offset[f] += centers[j, f] / n_clusters
+        table.find_offset(&centers[0, 0], n_clusters, n_features, offset)
         table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
             n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,
@@ -76,6 +83,7 @@ cdef size_t nearest_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_
 def own_sq_distances(const real[:, ::1] X, const double[:, ::1] centers, const int32_t[::1] labels,
                      double[::1] sq_distances, int n_threads):
     """Squared distance of each sample to the center of its label.   sq_distances : (n_samples,) float64, written."""
+    check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1]
     cdef Py_ssize_t block = block_samples(n_features), b, n_blocks = (n_samples + block - 1) // block
@@ -100,6 +108,7 @@ def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const 
     inertias : (ceil(n_samples / 1024),) float64, written. The runs depend on n_samples alone, so their sum has the
     same bits for any number of threads.
     """
+    check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = inertias.shape[0]
     with nogil:
@@ -124,7 +133,9 @@ def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1
     """Distance of each sample to each center (not squared).   distances : (n_samples, n_clusters), written.
 
     Rounding never reorders: the nearest center in float64 has the first smallest distance of its row.
+    Returns the number of samples with a distance that overflows the type of distances.
     """
+    check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t i, n_samples = X.shape[0], n_clusters = centers.shape[0]
     cdef size_t row_size = aligned(n_clusters * sizeof(double))
@@ -132,27 +143,33 @@ def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1
     if memory == NULL:
         raise MemoryError("no memory for a row of distances of each thread; use fewer threads (n_threads).")
     cdef char *rows = align(memory)
+    cdef Py_ssize_t n_overflowed = 0
     with nogil:
         for i in prange(n_samples, schedule="static", num_threads=n_threads):
-            pairwise_row(table, X, i, centers, <double *>(rows + threadid() * row_size), &distances[i, 0])
+            n_overflowed += pairwise_row(table, X, i, centers, <double *>(rows + threadid() * row_size),
+                                         &distances[i, 0])
     free(memory)
+    return n_overflowed
 
 
-cdef void pairwise_row(const c.kernels *table, const real[:, ::1] X, Py_ssize_t i, const double[:, ::1] centers,
-                       double *sq_distances, real_out *distances) noexcept nogil:
+cdef int pairwise_row(const c.kernels *table, const real[:, ::1] X, Py_ssize_t i, const double[:, ::1] centers,
+                      double *sq_distances, real_out *distances) noexcept nogil:
     cdef Py_ssize_t j, nearest = 0
+    cdef int overflowed = 0
     if real is float:
         table.all_sq_distances_f32(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
     else:
         table.all_sq_distances_f64(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
     for j in range(centers.shape[0]):
         distances[j] = <real_out>sqrt(sq_distances[j])
+        overflowed |= isinf(distances[j])
         if sq_distances[j] < sq_distances[nearest]:
             nearest = j
     # A center before the nearest may round onto it: one unit in the last place puts it behind again.
     for j in range(nearest):
         if distances[j] <= distances[nearest]:
             if real_out is float:
-                distances[j] = nextafterf(distances[nearest], 3e38)
+                distances[j] = nextafterf(distances[nearest], INFINITY)
             else:
-                distances[j] = nextafter(distances[nearest], 1e308)
+                distances[j] = nextafter(distances[nearest], INFINITY)
+    return overflowed != 0

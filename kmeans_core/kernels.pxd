@@ -37,6 +37,7 @@ cdef extern from "kernels/kernels.h" nogil:
         int tile_centers
         size_t (*packed_bytes)(size_t, size_t) noexcept nogil
         size_t (*scratch_bytes)(size_t, size_t) noexcept nogil
+        void (*find_offset)(const double *, size_t, size_t, double *) noexcept nogil
         void (*pack_centers)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
         size_t (*assign_f32)(const float *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
         size_t (*assign_f64)(const double *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
@@ -44,6 +45,9 @@ cdef extern from "kernels/kernels.h" nogil:
                              double *, uint8_t *) noexcept nogil
         size_t (*follow_f64)(const double *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
                              double *, uint8_t *) noexcept nogil
+        void (*merge_sums)(double *, size_t, double *) noexcept nogil
+        void (*move_center)(const double *, size_t, const double *, const double *, int, double *,
+                            double *) noexcept nogil
         void (*own_sq_distances_f32)(const float *, size_t, size_t, const double *, const int32_t *,
                                      double *) noexcept nogil
         void (*own_sq_distances_f64)(const double *, size_t, size_t, const double *, const int32_t *,

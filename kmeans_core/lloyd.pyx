@@ -45,6 +45,7 @@ cdef class LloydState:
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit
     cdef int n_threads
+    cdef int n_cluster_threads   # one where there is too little to do for each cluster
     cdef int32_t[::1] label_view
     cdef readonly object grid    # (2, n_features + 1): 1.5 * 2^52 * grid, coarse and fine
     cdef double[::1] coarse, fine
@@ -54,9 +55,9 @@ cdef class LloydState:
     cdef char *packed
     cdef char *scratch           # [n_threads], scratch_size apart: kernel's scratch, then labels of a block
     cdef char *partial           # [n_threads], partial_size apart: sums of each cluster
-    cdef uint8_t *touched        # [n_threads][n_clusters]
+    cdef uint8_t *touched        # [n_threads], touched_size apart (no cache line has two writers): sums that changed
     cdef size_t *counts          # [n_threads][16]: labels changed, samples decided in float64; one cache line each
-    cdef size_t scratch_size, labels_at, partial_size
+    cdef size_t scratch_size, labels_at, partial_size, touched_size
     cdef readonly object labels
     cdef readonly object sums
     cdef readonly Py_ssize_t n_decided
@@ -74,6 +75,7 @@ cdef class LloydState:
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
+        self.n_cluster_threads = n_threads if self.n_clusters * self.n_features > 20000 else 1
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
         self.labels = np.full(self.n_samples, -1, dtype=np.int32)
@@ -85,13 +87,14 @@ cdef class LloydState:
         self.offset = np.empty(self.n_features)
         self._choose_grid(max_abs, max_weight)
 
+        self.touched_size = aligned(n_clusters)
         self.partial_size = aligned(n_clusters * 2 * (self.n_features + 1) * sizeof(double))
         self.labels_at = aligned(table.scratch_bytes(n_clusters, self.n_features))
         self.scratch_size = self.labels_at + aligned(self.block * sizeof(int32_t))
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
         self.memory = calloc(1, 128 + packed_size + counts_size
-                             + n_threads * (self.partial_size + self.scratch_size + n_clusters))
+                             + n_threads * (self.partial_size + self.scratch_size + self.touched_size))
         if self.memory == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)
@@ -133,11 +136,11 @@ cdef class LloydState:
             raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
         with nogil:
-            self._find_offset(centers)
+            table.find_offset(&centers[0, 0], self.n_clusters, self.n_features, &self.offset[0])
             table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, &self.offset[0], self.is_float32,
                                self.packed)
             self._assign_units(table)
-            self._merge()
+            self._merge(table)
         self.n_decided = self._take_count(1)
         return self._take_count(0)
 
@@ -154,7 +157,7 @@ cdef class LloydState:
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 self._follow_rows(table, u * self.unit, min(self.unit, self.n_samples - u * self.unit),
                                   &new_labels[u * self.unit], threadid())
-            self._merge()
+            self._merge(table)
         return self._take_count(0)
 
     cdef size_t _take_count(self, int which) noexcept nogil:
@@ -175,39 +178,12 @@ cdef class LloydState:
         the scatter about the origin, weight * (|mean - origin|^2 - |mean - center|^2), so that
         inertia = sum of weight * |x - origin|^2 - sum of these.
         """
+        cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t j
-        cdef int n_threads = self.n_threads if self.n_clusters * self.n_features > 20000 else 1
         with nogil:
-            for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
-                self._move_cluster(j, centers, origin, moved, &terms[j, 0])
-
-    cdef void _move_cluster(self, Py_ssize_t j, const double[:, ::1] centers, const double[::1] origin,
-                            double[:, ::1] moved, double *terms) noexcept nogil:
-        cdef Py_ssize_t f, n_features = self.n_features
-        cdef const double *coarse = &self.total[j, 0, 0]
-        cdef const double *fine = &self.total[j, 1, 0]
-        cdef double weight = coarse[n_features] + fine[n_features]
-        cdef double mean, sq_shift = 0.0, between = 0.0, lag = 0.0
-        for f in range(n_features):
-            if weight > 0.0:
-                mean = (coarse[f] + fine[f]) / weight
-                moved[j, f] = <float>mean if self.is_float32 else mean
-                between += (mean - origin[f]) * (mean - origin[f])
-                lag += (mean - centers[j, f]) * (mean - centers[j, f])
-            else:
-                moved[j, f] = centers[j, f]
-            sq_shift += (moved[j, f] - centers[j, f]) * (moved[j, f] - centers[j, f])
-        terms[0] = weight
-        terms[1] = sq_shift
-        terms[2] = weight * (between - lag)
-
-    cdef void _find_offset(self, const double[:, ::1] centers) noexcept nogil:
-        cdef Py_ssize_t j, f
-        for f in range(self.n_features):
-            self.offset[f] = 0.0
-        for j in range(self.n_clusters):
-            for f in range(self.n_features):
-                self.offset[f] += centers[j, f] / self.n_clusters
+            for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+                table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], self.is_float32,
+                                  &moved[j, 0], &terms[j, 0])
 
     cdef void _assign_units(self, const c.kernels *table) noexcept nogil:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
@@ -234,7 +210,7 @@ cdef class LloydState:
                            int t) noexcept nogil:
         """Let this thread's sums follow the new labels of `count` rows."""
         cdef double *sums = <double *>(self.partial + t * self.partial_size)
-        cdef uint8_t *touched = self.touched + t * self.n_clusters
+        cdef uint8_t *touched = self.touched + t * self.touched_size
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         cdef c.sum_grid grid
         grid.coarse = &self.coarse[0]
@@ -246,23 +222,17 @@ cdef class LloydState:
             self.counts[16 * t] += table.follow_f64(&self.x64[first, 0], count, self.n_features, weight, labels,
                                                     &self.label_view[first], grid, sums, touched)
 
-    cdef void _merge(self) noexcept nogil:
+    cdef void _merge(self, const c.kernels *table) noexcept nogil:
         """Add what each thread saw change to the sums; exact, so the order is free."""
         cdef Py_ssize_t j
-        cdef int n_threads = self.n_threads if self.n_clusters * self.n_features > 20000 else 1
-        for j in prange(self.n_clusters, schedule="static", num_threads=n_threads):
-            self._merge_cluster(j)
+        for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+            self._merge_cluster(table, j)
 
-    cdef void _merge_cluster(self, Py_ssize_t j) noexcept nogil:
-        cdef Py_ssize_t i, length = 2 * (self.n_features + 1)
-        cdef double *sums
-        cdef double *total = &self.total[j, 0, 0]
+    cdef void _merge_cluster(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
+        cdef Py_ssize_t length = 2 * (self.n_features + 1)
         cdef int t
         for t in range(self.n_threads):
-            if not self.touched[t * self.n_clusters + j]:
-                continue
-            sums = <double *>(self.partial + t * self.partial_size) + j * length
-            for i in range(length):
-                total[i] += sums[i]
-                sums[i] = 0.0
-            self.touched[t * self.n_clusters + j] = 0
+            if self.touched[t * self.touched_size + j]:
+                table.merge_sums(<double *>(self.partial + t * self.partial_size) + j * length, self.n_features,
+                                 &self.total[j, 0, 0])
+                self.touched[t * self.touched_size + j] = 0

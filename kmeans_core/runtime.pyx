@@ -28,7 +28,7 @@ def use_isa(name):
     """
     global current
     cdef const c.kernels *table = c.kernel_table(name.encode())
-    if table == NULL:
+    if table == NULL or table.name != name.encode():
         raise ValueError(f"isa must be one of {isas()} on this machine; got {name!r}.")
     current = table
 

@@ -329,17 +329,12 @@ cdef class TilesState:
 
     cdef void _merge_cluster(self, Py_ssize_t j, double *total) noexcept nogil:
         """Add what each thread saw change to the sums of the keeper; exact, so the order is free."""
-        cdef Py_ssize_t i, length = 2 * (self.n_features + 1)
-        cdef double *sums
         cdef int t
         for t in range(self.n_threads):
-            if not self.touched[t * self.n_clusters + j]:
-                continue
-            sums = <double *>(self.partial + t * self.partial_size) + j * length
-            for i in range(length):
-                total[i] += sums[i]
-                sums[i] = 0.0
-            self.touched[t * self.n_clusters + j] = 0
+            if self.touched[t * self.n_clusters + j]:
+                self.table.merge_sums(<double *>(self.partial + t * self.partial_size) + j * 2 * (self.n_features + 1),
+                                      self.n_features, total)
+                self.touched[t * self.n_clusters + j] = 0
 
     cdef size_t _take_count(self, int which) noexcept nogil:
         """Add up a count over the threads, and start it anew."""

@@ -737,3 +737,66 @@ def test_unfitted_models_say_so():
     for method in ["predict", "transform", "score"]:
         with pytest.raises(fastkmeans.NotFittedError):
             getattr(KMeans(), method)([[0.0, 1.0]])
+
+
+# ---------------------------------------------------------------- weights of very different size
+
+
+@pytest.mark.parametrize("light", [1e-3, 1e-12, 1e-24, 1e-40, 1e-100])
+def test_light_clusters_get_their_own_mean(light, algorithm, real, rng):
+    corners = [(0, 0), (50, 0), (0, 50), (50, 50)]
+    X = np.concatenate([rng.normal(corner, 0.5, size=(60, 2)) for corner in corners]).astype(real)
+    weights = np.repeat([1.0, 1.0, light, light], 60) * rng.uniform(0.5, 1.5, size=240)
+    model = KMeans(4, init=X[::60], tol=0, algorithm=algorithm).fit(X, sample_weight=weights)
+    expected = [np.average(X[i:i + 60].astype(np.float64), axis=0, weights=weights[i:i + 60]) for i in range(0, 240, 60)]
+    np.testing.assert_allclose(model.cluster_centers_, expected, rtol=1e-6 if real.itemsize == 4 else 1e-9)
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-308, 1e140])
+def test_the_unit_of_the_weights_does_not_matter(unit, algorithm, real, rng):
+    X = rng.normal(size=(200, 3)).astype(real)
+    params = {"n_clusters": 5, "init": X[:5], "tol": 0, "algorithm": algorithm}
+    plain = KMeans(**params).fit(X)
+    scaled = KMeans(**params).fit(X, sample_weight=np.full(200, unit))
+    np.testing.assert_array_equal(scaled.labels_, plain.labels_)
+    assert_centers(scaled.cluster_centers_, plain.cluster_centers_)
+    assert scaled.inertia_ / unit == pytest.approx(plain.inertia_, rel=1e-9)
+
+
+def test_history_tells_the_inertia_of_clusters_far_apart(algorithm, rng):
+    X = np.concatenate([rng.normal(at, 1e-4, size=(40, 2)) for at in (-1e6, 0.0, 1e6)])
+    model = KMeans(12, init=X[::10], tol=0, algorithm=algorithm).fit(X)
+    assert model.history_[-1]["inertia"] == pytest.approx(model.inertia_, rel=1e-6)
+
+
+# ---------------------------------------------------------------- what may not be trusted
+
+
+def test_centers_put_in_by_hand_are_checked(blobs):
+    X, _ = blobs(50, 4, 3, "float64")
+    model = KMeans(3, random_state=4).fit(X)
+    model.cluster_centers_ = model.cluster_centers_[:, :1]
+    for method in [model.predict, model.transform, model.score]:
+        with pytest.raises(ValueError, match=r"centers must have shape \(n_clusters >= 1, 4\); got \(3, 1\)"):
+            method(X)
+
+
+def test_distances_that_overflow_float32_are_refused():
+    X = np.array([[3e38, -3e38], [-3e38, 3e38]], dtype=np.float32)
+    model = KMeans(2, init=X).fit(X)
+    np.testing.assert_array_equal(model.labels_, [0, 1])
+    with pytest.raises(ValueError, match="overflow that; pass X.astype"):
+        model.transform(X)
+    assert np.isfinite(model.transform(X.astype(np.float64))).all()
+
+
+def test_a_callable_init_cannot_change_the_samples(blobs):
+    X, _ = blobs(50, 2, 3, "float64")
+
+    def spoil(X, n_clusters, random_state):
+        X[:] = np.nan
+
+    with pytest.raises(ValueError, match="read-only"):
+        KMeans(3, init=spoil).fit(X)
+    assert np.isfinite(X).all()

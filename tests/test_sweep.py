@@ -262,3 +262,12 @@ def test_plot_marks_the_knee(rng, seed):
 
 def test_the_module_and_the_package_offer_the_same_function():
     assert fastkmeans.elbow is sweep_module.elbow
+
+
+def test_a_progress_bar_counts_the_numbers_of_clusters(capsys):
+    pytest.importorskip("tqdm")
+    X = np.random.default_rng(61).normal(size=(60, 2))
+    with_bar = elbow(X, k=range(1, 5), random_state=2, progress=True)
+    assert "4/4" in capsys.readouterr().err
+    np.testing.assert_array_equal(with_bar.inertia, elbow(X, k=range(1, 5), random_state=2).inertia)
+    assert capsys.readouterr().err == ""

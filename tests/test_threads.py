@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastkmeans import KMeans, kmeans_plusplus
+from fastkmeans import KMeans, _threads, kmeans_plusplus
 
 N_THREADS = [1, 2, 3, 7]
 
@@ -94,3 +94,63 @@ def test_one_model_answers_many_threads(blobs, real, seed):
         answers = list(pool.map(lambda _: model.predict(X), range(12)))
     for labels in answers:
         np.testing.assert_array_equal(labels, model.labels_)
+
+
+@pytest.mark.parametrize(
+    "files, expected",
+    [
+        ({}, None),
+        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        ({"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
+        (
+            {
+                "/proc/self/cgroup": "0::/user.slice/job.scope\n",
+                "/sys/fs/cgroup/user.slice/job.scope/cpu.max": "max 100000\n",
+                "/sys/fs/cgroup/user.slice/cpu.max": "300000 100000\n",
+                "/sys/fs/cgroup/cpu.max": "800000 100000\n",
+            },
+            3.0,
+        ),
+        (
+            {
+                "/proc/self/cgroup": "5:memory:/a\n4:cpu,cpuacct:/docker/x\n",
+                "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "200000\n",
+                "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            2.0,
+        ),
+        (
+            {
+                "/proc/self/cgroup": "4:cpu,cpuacct:/\n",
+                "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+                "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            None,
+        ),
+    ],
+)
+def test_the_tightest_quota_of_the_control_groups_counts(files, expected):
+    assert _threads.cgroup_quota(lambda path: files.get(path, "")) == expected
+
+
+@pytest.mark.parametrize("text", ["3", " 3 ", "3,2", "0", "-1", "x", "", "\u00b2", "9" * 30])
+def test_omp_num_threads_is_a_wish_that_cannot_break_anything(text, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    n_threads = _threads.effective_n_threads(None)
+    assert 1 <= n_threads <= _threads.MAX_THREADS
+    if text.strip().startswith("3") and _threads.runtime.has_openmp():
+        assert n_threads == 3
+
+
+def test_more_threads_than_anybody_has_give_the_same_bits(blobs, fingerprint):
+    X, _ = blobs(30_000, 4, 5, "float32")
+    expected = fingerprint(KMeans(5, init=X[:5], n_threads=1).fit(X))
+    assert fingerprint(KMeans(5, init=X[:5], n_threads=1_000_000).fit(X)) == expected
+
+
+def test_a_number_of_threads_that_is_none_is_refused_after_fit_too(blobs):
+    X, _ = blobs(50, 2, 2, "float64")
+    model = KMeans(2, random_state=1).fit(X).set_params(n_threads=0)
+    for method in [model.predict, model.transform, model.score]:
+        with pytest.raises(ValueError, match="n_threads must be None or an integer >= 1; got 0"):
+            method(X)

@@ -38,6 +38,16 @@ static void rounding_bounds(packed_centers *packed, size_t n_features)
     packed->decision = (float)n_features * 0x1p-52f + 0x1p-48f;
 }
 
+static void find_offset(const double *centers, size_t n_clusters, size_t n_features, double *offset)
+{
+    const double share = 1.0 / (double)n_clusters;
+    for (size_t f = 0; f < n_features; f++)
+        offset[f] = 0.0;
+    for (size_t j = 0; j < n_clusters; j++)
+        for (size_t f = 0; f < n_features; f++)
+            offset[f] += share * centers[j * n_features + f];
+}
+
 static void pack_centers(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
                          int samples_are_float32, void *memory)
 {

@@ -44,6 +44,11 @@ static int x86_level(void) { return 0; }
     if (cpu_level >= (level))              \
         tables[count++] = &kernels_##isa;
 
+#define TAKE(isa, level)                      \
+    within |= cap && strcmp(cap, #isa) == 0;  \
+    if (within && cpu_level >= (level))       \
+        return &kernels_##isa;
+
 /* Rows (isa, psABI level it needs), widest first: made by meson.build from its list of instruction sets. */
 #include "isa_list.h"
 FOR_EACH_ISA(DECLARE)
@@ -58,12 +63,8 @@ int kernel_tables(const kernels *tables[8])
 
 const kernels *kernel_table(const char *cap)
 {
-    const kernels *tables[8];
-    const int count = kernel_tables(tables);
-    if (!cap || !*cap)
-        return count ? tables[0] : NULL;
-    for (int i = 0; i < count; i++)
-        if (strcmp(tables[i]->name, cap) == 0)
-            return tables[i];
+    const int cpu_level = x86_level();
+    int within = !cap || !*cap;
+    FOR_EACH_ISA(TAKE)
     return NULL;
 }

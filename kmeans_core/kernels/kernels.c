@@ -19,6 +19,7 @@
 #include "tile.h"
 #include "centers.h"
 #include "certificate.h"
+#include "move.h"
 #include "exact.h"
 #include "assign.h"
 #include "sums.h"
@@ -72,9 +73,12 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .tile_centers = TILE_CENTERS,
     .packed_bytes = packed_bytes,
     .scratch_bytes = scratch_bytes,
+    .find_offset = find_offset,
     .pack_centers = pack_centers,
     BOTH_REALS(assign),
     BOTH_REALS(follow),
+    .merge_sums = merge_sums,
+    .move_center = move_center,
     BOTH_REALS(own_sq_distances),
     BOTH_REALS(all_sq_distances),
     BOTH_REALS(candidate_potentials),

@@ -76,6 +76,9 @@ typedef struct {
     size_t (*packed_bytes)(size_t n_clusters, size_t n_features);
     size_t (*scratch_bytes)(size_t n_clusters, size_t n_features);
 
+    /* A point amid the centers, and so amid the samples: their mean.   offset   OUT [n_features] */
+    void (*find_offset)(const double *centers, size_t n_clusters, size_t n_features, double *offset);
+
     /* Lay the centers out for assign: panels of tile_centers, moved by the offset and scaled.
      *   offset                IN [n_features] float64: any point amid the data; the closer, the fewer samples need float64
      *   samples_are_float32   the offset is then rounded to float32, so that both sides are moved alike
@@ -104,6 +107,17 @@ typedef struct {
     size_t (*follow_f64)(const double *x, size_t n_samples, size_t n_features, const double *sample_weight,
                          const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
                          uint8_t *touched);
+
+    /* Add a thread's sums of one cluster, [2][n_features + 1], to the total, and start them anew. */
+    void (*merge_sums)(double *part, size_t n_features, double *total);
+
+    /* The center that the sums of a cluster ask for: their mean, or the old center where there is no weight.
+     *   sums     IN   [2][n_features + 1]
+     *   center   IN   [n_features], that of the last step;   origin   IN [n_features]
+     *   moved    OUT  [n_features], rounded to float32 if the samples are
+     *   terms    OUT  [3]: weight; |moved - center|^2; weight * (|mean - origin|^2 - |mean - center|^2) */
+    void (*move_center)(const double *sums, size_t n_features, const double *center, const double *origin,
+                        int samples_are_float32, double *moved, double *terms);
 
     /* Squared distance of each sample to the center of its label, in float64, in the order of NumPy's pairwise sum:
      * bit for bit ((x - c) ** 2).sum() of float64 arrays.

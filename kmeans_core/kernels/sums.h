@@ -2,51 +2,66 @@
 
 #ifndef FASTKMEANS_SUMS_SHARED
 #define FASTKMEANS_SUMS_SHARED
-#define LABEL_RUN 32 /* labels compared at a time: in late iterations few change */
+#define LABEL_RUN 32    /* labels compared at a time: in late iterations few change */
+#define FOLLOW_ROWS 256 /* rows whose changes are listed before any is followed, so that no branch depends on a row */
 
-static inline int same_labels(const int32_t *a, const int32_t *b)
+/* List the rows whose labels differ.   changed   OUT [n], indices from 0;   returns how many. */
+static size_t list_changes(const int32_t *old_labels, const int32_t *new_labels, size_t n, uint16_t *changed)
 {
-    int32_t difference = 0;
-    for (int i = 0; i < LABEL_RUN; i++)
-        difference |= a[i] ^ b[i];
-    return difference == 0;
+    size_t count = 0, i = 0;
+    for (; i + LABEL_RUN <= n; i += LABEL_RUN) {
+        int32_t difference = 0;
+        for (size_t j = i; j < i + LABEL_RUN; j++)
+            difference |= old_labels[j] ^ new_labels[j];
+        if (!difference)
+            continue;
+        for (size_t j = i; j < i + LABEL_RUN; j++) {
+            changed[count] = (uint16_t)j;
+            count += old_labels[j] != new_labels[j];
+        }
+    }
+    for (; i < n; i++) {
+        changed[count] = (uint16_t)i;
+        count += old_labels[i] != new_labels[i];
+    }
+    return count;
+}
+
+/* Add a value to its coarse and its fine sum. */
+static inline void add_value(double value, double coarse, double fine, double *coarse_sum, double *fine_sum)
+{
+    const double coarse_part = (value + coarse) - coarse;
+    const double rest = value - coarse_part;
+    *coarse_sum += coarse_part;
+    *fine_sum += (rest + fine) - fine;
 }
 #endif
 
 /* Add weight * x to a cluster's sums; a negative weight takes the sample out, without a trace. */
-static inline void NAME(add_sample)(const REAL *x, size_t n_features, double weight, sum_grid grid, double *sums)
+static inline __attribute__((always_inline)) void NAME(add_sample)(const REAL *x, size_t n_features, double weight,
+                                                                   sum_grid grid, double *sums)
 {
     double *restrict coarse_sums = sums;
     double *restrict fine_sums = sums + n_features + 1;
     const double *restrict coarse = grid.coarse;
     const double *restrict fine = grid.fine;
-    for (size_t f = 0; f < n_features; f++) {
-        const double value = weight * (double)x[f];
-        const double coarse_part = (value + coarse[f]) - coarse[f];
-        const double rest = value - coarse_part;
-        coarse_sums[f] += coarse_part;
-        fine_sums[f] += (rest + fine[f]) - fine[f];
-    }
-    const double coarse_part = (weight + coarse[n_features]) - coarse[n_features];
-    const double rest = weight - coarse_part;
-    coarse_sums[n_features] += coarse_part;
-    fine_sums[n_features] += (rest + fine[n_features]) - fine[n_features];
+    for (size_t f = 0; f < n_features; f++)
+        add_value(weight * (double)x[f], coarse[f], fine[f], coarse_sums + f, fine_sums + f);
+    add_value(weight, coarse[n_features], fine[n_features], coarse_sums + n_features, fine_sums + n_features);
 }
 
-static size_t NAME(follow)(const REAL *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                           const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
-                           uint8_t *touched)
+/* Follow the changes of up to FOLLOW_ROWS rows; n_features is a constant where that is worth a copy of the code. */
+static inline __attribute__((always_inline)) size_t NAME(follow_rows)(const REAL *x, size_t n_samples,
+                                                                      size_t n_features, const double *sample_weight,
+                                                                      const int32_t *new_labels, int32_t *old_labels,
+                                                                      sum_grid grid, double *sums, uint8_t *touched)
 {
     const size_t stride = 2 * (n_features + 1);
-    size_t n_changed = 0;
-    for (size_t i = 0; i < n_samples; i++) {
-        if (i % LABEL_RUN == 0 && i + LABEL_RUN <= n_samples && same_labels(old_labels + i, new_labels + i)) {
-            i += LABEL_RUN - 1;
-            continue;
-        }
+    uint16_t changed[FOLLOW_ROWS + 1];
+    const size_t n_changed = list_changes(old_labels, new_labels, n_samples, changed);
+    for (size_t c = 0; c < n_changed; c++) {
+        const size_t i = changed[c];
         const int32_t from = old_labels[i], to = new_labels[i];
-        if (from == to)
-            continue;
         const double weight = sample_weight ? sample_weight[i] : 1.0;
         if (from >= 0) {
             NAME(add_sample)(x + i * n_features, n_features, -weight, grid, sums + (size_t)from * stride);
@@ -55,7 +70,25 @@ static size_t NAME(follow)(const REAL *x, size_t n_samples, size_t n_features, c
         NAME(add_sample)(x + i * n_features, n_features, weight, grid, sums + (size_t)to * stride);
         touched[to] = 1;
         old_labels[i] = to;
-        n_changed++;
+    }
+    return n_changed;
+}
+
+static size_t NAME(follow)(const REAL *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                           const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
+                           uint8_t *touched)
+{
+    size_t n_changed = 0;
+    for (size_t first = 0; first < n_samples; first += FOLLOW_ROWS) {
+        const size_t count = n_samples - first < FOLLOW_ROWS ? n_samples - first : FOLLOW_ROWS;
+        const REAL *rows = x + first * n_features;
+        const double *weight = sample_weight ? sample_weight + first : NULL;
+#define FOLLOW(features) \
+    NAME(follow_rows)(rows, count, features, weight, new_labels + first, old_labels + first, grid, sums, touched)
+        n_changed += n_features == 2   ? FOLLOW(2)
+                     : n_features == 3 ? FOLLOW(3)
+                                       : FOLLOW(n_features);
+#undef FOLLOW
     }
     return n_changed;
 }

@@ -19,17 +19,19 @@ static inline __attribute__((always_inline)) void fold(vec score, int32_t j, vec
     *best = v_min(score, *best);
 }
 
-/* One panel of TILE_CENTERS centers, any number of features.
+/* The first `count` centers of a panel, any number of features; count is a constant wherever this is inlined.
  *   tile    IN     [n_features][TILE_SAMPLES]
  *   panel   IN     [1 + n_features][TILE_CENTERS]
  *   first   index of the panel's first center
  *   state   INOUT
- * The hot loop: per feature TILE_VECS loads, TILE_CENTERS broadcasts, TILE_VECS * TILE_CENTERS multiply-adds. */
-static void score_panel(const float *tile, const float *panel, size_t n_features, int32_t first, tile_state *state)
+ * The hot loop: per feature TILE_VECS loads, count broadcasts, TILE_VECS * count multiply-adds. */
+static inline __attribute__((always_inline)) void score_centers(const float *tile, const float *panel,
+                                                                size_t n_features, int32_t first, tile_state *state,
+                                                                const int count)
 {
     vec sum[TILE_VECS][TILE_CENTERS];
 #pragma GCC unroll 16
-    for (int j = 0; j < TILE_CENTERS; j++)
+    for (int j = 0; j < count; j++)
 #pragma GCC unroll 2
         for (int v = 0; v < TILE_VECS; v++)
             sum[v][j] = v_splat(panel[j]);
@@ -40,7 +42,7 @@ static void score_panel(const float *tile, const float *panel, size_t n_features
         for (int v = 0; v < TILE_VECS; v++)
             x[v] = v_load(tile + v * LANES);
 #pragma GCC unroll 16
-        for (int j = 0; j < TILE_CENTERS; j++) {
+        for (int j = 0; j < count; j++) {
             const vec c = v_splat(panel[j]);
 #pragma GCC unroll 2
             for (int v = 0; v < TILE_VECS; v++)
@@ -52,12 +54,39 @@ static void score_panel(const float *tile, const float *panel, size_t n_features
         vec best = v_load(state->best + v * LANES), second = v_load(state->second + v * LANES);
         vint label = vi_load(state->label + v * LANES);
 #pragma GCC unroll 16
-        for (int j = 0; j < TILE_CENTERS; j++)
+        for (int j = 0; j < count; j++)
             fold(sum[v][j], first + j, &best, &second, &label);
         v_store(state->best + v * LANES, best);
         v_store(state->second + v * LANES, second);
         vi_store(state->label + v * LANES, label);
     }
+}
+
+/* A whole panel: the loop that large problems live in. */
+static void score_panel(const float *tile, const float *panel, size_t n_features, int32_t first, tile_state *state)
+{
+    score_centers(tile, panel, n_features, first, state, TILE_CENTERS);
+}
+
+/* The last panel, of which `count` centers are real: widths in steps of two waste at most one center, where the padding of
+ * a whole panel wastes up to TILE_CENTERS - 1 (three quarters of the work at 16 centers). */
+static void score_last_panel(const float *tile, const float *panel, size_t n_features, int32_t first,
+                             tile_state *state, size_t count)
+{
+#define LAST_PANEL(width)                                                     \
+    if (count <= (width) && (width) < TILE_CENTERS) {                         \
+        score_centers(tile, panel, n_features, first, state,                  \
+                      (width) < TILE_CENTERS ? (width) : TILE_CENTERS);       \
+        return;                                                               \
+    }
+    LAST_PANEL(2)
+    LAST_PANEL(4)
+    LAST_PANEL(6)
+    LAST_PANEL(8)
+    LAST_PANEL(10)
+    LAST_PANEL(12)
+    score_panel(tile, panel, n_features, first, state);
+#undef LAST_PANEL
 }
 
 /* All centers for few features: the samples stay in registers, centers stream by.
@@ -129,10 +158,15 @@ static void score_tiles(const float *tiles, size_t n_tiles, const packed_centers
             states[t].label[s] = 0;
         }
     for (size_t p = 0; p < packed->n_panels; p++)
-        for (size_t t = 0; t < n_tiles; t++)
-            score_panel(tiles + t * n_features * TILE_SAMPLES,
-                        packed->panels + p * (1 + n_features) * TILE_CENTERS, n_features,
-                        (int32_t)(p * TILE_CENTERS), states + t);
+        for (size_t t = 0; t < n_tiles; t++) {
+            const float *tile = tiles + t * n_features * TILE_SAMPLES;
+            const float *panel = packed->panels + p * (1 + n_features) * TILE_CENTERS;
+            const size_t first = p * TILE_CENTERS, left = packed->n_clusters - first;
+            if (left >= TILE_CENTERS)
+                score_panel(tile, panel, n_features, (int32_t)first, states + t);
+            else
+                score_last_panel(tile, panel, n_features, (int32_t)first, states + t, left);
+        }
 }
 
 /* Scores of one sample against RESCORE_PANELS panels from panel `first` on (fewer at the end): here centers are

@@ -251,7 +251,7 @@ static void score_listed(const float *lanes, const float *panel, const int32_t *
 }
 
 /* A whole tile changes hands. */
-static void move_sums(const double *tile_sums, double sign, size_t length, double *sums)
+static void shift_sums(const double *tile_sums, double sign, size_t length, double *sums)
 {
     for (size_t i = 0; i < length; i++)
         sums[i] += sign * tile_sums[i];
@@ -488,10 +488,10 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
         return;
     }
     if (before >= 0) {
-        move_sums(tiles->sums + t * length, -1.0, length, sums + (size_t)before * length);
+        shift_sums(tiles->sums + t * length, -1.0, length, sums + (size_t)before * length);
         touched[before] = 1;
     }
-    move_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);
+    shift_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);
     touched[label] = 1;
     counts[TILES_CHANGED] += n_rows;
 }
@@ -585,7 +585,7 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
     if (before == TILE_FRESH) { /* the whole tile into one cluster, and then those that belong elsewhere */
         const size_t length = 2 * (n_features + 1);
         const int32_t label = labels[n_rows / 2];
-        move_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);
+        shift_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);
         touched[label] = 1;
         for (size_t i = 0; i < n_rows; i++)
             old_labels[i] = label;

@@ -112,7 +112,7 @@ def _records(path: str, delimiter: str) -> Iterator[Record]:
                 lines.append(line)
                 yield line
 
-        reader = csv.reader(remember(), delimiter=delimiter)
+        reader = csv.reader(remember(), delimiter=delimiter, strict=True)
         try:
             for fields in reader:
                 if fields:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _csv
-from ._input import as_matrix, frame_with_labels
+from ._input import as_matrix, check_finite, frame_with_labels
 
 TABLE_SUFFIXES = (".csv", ".parquet", ".npy")
 ROWS_AT_ONCE = 65_536
@@ -41,6 +41,12 @@ def read_table(path: str, columns: Sequence[str] | None = None, header: bool | N
     Raises ValueError, naming file and place, for contents that cannot be clustered; OSError if it cannot be
     read; ImportError if .parquet needs pyarrow.
     """
+    table = _read(path, columns, header)
+    check_finite(table.values, path, np.array(table.names, dtype=object))
+    return table
+
+
+def _read(path: str, columns: Sequence[str] | None, header: bool | None) -> TableFile:
     suffix = _suffix("TABLE", path, TABLE_SUFFIXES)
     if suffix == ".csv":
         layout = _csv.read_layout(path, header)

@@ -14,12 +14,13 @@ from ._refill import refill
 class Run(NamedTuple):
     """How a run ended. Labels, centers and inertia belong together.
 
-    centers : (n_clusters, n_features) in the dtype of X.   labels : (n_samples,) int32.
-    history : one dict an iteration.   stop_reason : see STOP_REASONS in kmeans.py's docstring.
+    centers : (n_clusters, n_features) in the dtype of X.   labels : (n_samples,) int32, n_distinct different ones.
+    history : one dict an iteration.   stop_reason : as KMeans.stop_reason_.
     """
 
     centers: np.ndarray
     labels: np.ndarray
+    n_distinct: int
     inertia: float
     n_iter: int
     history: list[dict[str, Any]]
@@ -82,5 +83,12 @@ def run(
     if not np.array_equal(assigned, centers):
         engine.step(centers)
     return Run(
-        centers.astype(dtype), engine.labels, engine.inertia(centers), len(history), history, converged, reason
+        centers.astype(dtype),
+        engine.labels,
+        engine.n_distinct(),
+        engine.inertia(centers),
+        len(history),
+        history,
+        converged,
+        reason,
     )

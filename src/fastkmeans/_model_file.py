@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
+
+from ._input import check_finite
+from ._params import check_n_threads
 
 _FORMAT = "fastkmeans-model"
 _FORMAT_VERSION = 1
@@ -38,25 +42,46 @@ def write_model(model: Any, path: Any) -> None:
 
 
 def read_model(cls: type, path: Any) -> Any:
-    """Read an estimator that write_model wrote; see KMeans.load."""
+    """Read an estimator that write_model wrote; see KMeans.load. What it did not write is refused."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             described = json.loads(str(file["model"]))
             arrays = {name: file[name] for name in file.files if name != "model"}
-        if described["format"] != _FORMAT or arrays["cluster_centers_"].ndim != 2:
+        version = described["format_version"]
+        if described["format"] != _FORMAT or type(version) is not int:
             raise ValueError("another format")
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a model that KMeans.save wrote ({error}); save it again.") from error
-    if described["format_version"] > _FORMAT_VERSION:
-        raise ValueError(
-            f"{path} was written by a newer fastkmeans (model format {described['format_version']}; this one reads up to "
-            f"{_FORMAT_VERSION}); upgrade fastkmeans-core."
-        )
-    params = described["params"]
+        if version <= _FORMAT_VERSION:
+            return _rebuild(cls, described, arrays)
+    except (
+        AttributeError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error
+    ) as error:
+        raise ValueError(f"{path} is not a model that KMeans.save wrote, or is damaged; save the model again.") from error
+    raise ValueError(
+        f"{path} was written by a newer fastkmeans (model format {version}; this one reads up to "
+        f"{_FORMAT_VERSION}); upgrade fastkmeans-core."
+    )
+
+
+def _rebuild(cls: type, described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    """Make the estimator; raise what read_model catches if a part is missing, unknown or does not fit the others."""
+    params, fitted, names = described["params"], described["fitted"], described["feature_names"]
+    centers = arrays["cluster_centers_"]
+    if (
+        centers.ndim != 2
+        or centers.dtype not in (np.float32, np.float64)
+        or 0 in centers.shape
+        or fitted["n_features_in_"] != centers.shape[1]
+        or not set(fitted) <= set(_VALUES)
+        or not set(arrays) <= {*_ARRAYS, "init"}
+        or not (names is None or len(names) == centers.shape[1] and all(isinstance(name, str) for name in names))
+    ):
+        raise ValueError("parts that do not fit together")
+    check_finite(centers, "cluster_centers_")
     if "init" in arrays:
         params["init"] = arrays.pop("init")
     model = cls(**params)
-    vars(model).update(described["fitted"], **arrays)
-    if described["feature_names"] is not None:
-        model.feature_names_in_ = np.array(described["feature_names"], dtype=object)
+    check_n_threads("n_threads", model.n_threads)
+    vars(model).update(fitted, **arrays)
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
     return model

@@ -131,7 +131,7 @@ def _check_n_init(name: str, value: Any) -> None:
         check_integer(name, value, 1, "'auto' or ")
 
 
-def _check_n_threads(name: str, value: Any) -> None:
+def check_n_threads(name: str, value: Any) -> None:
     if value is not None:
         check_integer(name, value, 1, "None or ")
 
@@ -189,6 +189,6 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "verbose": _check_verbose,
     "random_state": _check_random_state,
     "copy_x": _check_bool,
-    "n_threads": _check_n_threads,
+    "n_threads": check_n_threads,
     "callback": _check_callback,
 }

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+_ROWS_AT_ONCE = 65_536  # so that no temporary is as long as the data
+
 
 def refill(
     engine: Any, centers: np.ndarray, moved: np.ndarray, sq_shifts: np.ndarray, weights: np.ndarray, dtype: np.dtype
@@ -17,12 +19,11 @@ def refill(
     label stays until the next step. moved and sq_shifts are updated in place.
     """
     labels, sample_weight = engine.labels, engine.sample_weight
-    weighing = labels if sample_weight is None else labels[sample_weight > 0]
-    rows_left = np.bincount(weighing, minlength=len(centers))
+    rows_left = _rows_of(labels, sample_weight, engine.least_weight, len(centers))
     empty = np.flatnonzero(weights <= 0.0)
     sums: dict[int, np.ndarray] = {}
     n_refilled = 0
-    for i in _farthest(engine.own_sq_distances(centers), sample_weight, len(empty), rows_left, labels):
+    for i in _farthest(engine.own_sq_distances(centers), sample_weight, engine.least_weight, len(empty), rows_left, labels):
         donor, taker = labels[i], empty[n_refilled]
         left = sums.setdefault(donor, engine.sums_of(donor))
         left -= engine.share_of(i)
@@ -35,10 +36,10 @@ def refill(
     return n_refilled
 
 
-def _farthest(sq_distances, sample_weight, n_wanted: int, rows_left, labels) -> list[int]:
+def _farthest(sq_distances, sample_weight, least_weight, n_wanted: int, rows_left, labels) -> list[int]:
     """Choose up to n_wanted samples, farthest first; rows_left counts down the weighing samples of each cluster."""
     if sample_weight is not None:
-        sq_distances[sample_weight <= 0] = 0.0
+        sq_distances[sample_weight < least_weight] = 0.0
     chosen: list[int] = []
     n_sorted = min(len(sq_distances), 4 * n_wanted)
     order = _largest(sq_distances, n_sorted)
@@ -61,10 +62,22 @@ def _farthest(sq_distances, sample_weight, n_wanted: int, rows_left, labels) -> 
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """Indices of the largest values, largest first, lowest index of equals; at least `count` of them."""
-    if count < len(values):
-        threshold = np.partition(values, len(values) - count)[len(values) - count]
-        candidates = np.flatnonzero(values >= threshold)
-    else:
-        candidates = np.arange(len(values))
-    return candidates[np.argsort(-values[candidates], kind="stable")]
+    """Indices of the `count` largest values, largest first, lowest index of equals."""
+    kept = np.empty(0, dtype=np.intp)
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        block = values[start : start + _ROWS_AT_ONCE]
+        new = np.flatnonzero(block > (values[kept[-1]] if len(kept) == count else -1.0))
+        if len(new):
+            kept = np.concatenate([kept, new + start])
+            kept = kept[np.argsort(-values[kept], kind="stable")[:count]]
+    return kept
+
+
+def _rows_of(labels, sample_weight, least_weight, n_clusters: int) -> np.ndarray:
+    """Number of rows of each cluster, those that weigh next to nothing left out."""
+    counts = np.zeros(n_clusters, dtype=np.intp)
+    for start in range(0, len(labels), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        weighing = labels[part] if sample_weight is None else labels[part][sample_weight[part] >= least_weight]
+        counts += np.bincount(weighing, minlength=n_clusters)
+    return counts

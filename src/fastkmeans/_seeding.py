@@ -12,10 +12,15 @@ from ._params import check_init
 from ._threads import effective_n_threads
 
 
+_ROWS_AT_ONCE = 65_536
+
+
 def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads) -> np.ndarray:
     """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given."""
     if callable(init):
-        init = init(X, n_clusters, random_state=random_state)
+        shown = X.view()
+        shown.flags.writeable = False
+        init = init(shown, n_clusters, random_state=random_state)
     if not isinstance(init, str):
         return check_init(init, n_clusters, X.shape[1], X.dtype)
     if init == "random-partition":
@@ -32,13 +37,18 @@ def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) ->
     "Weighted random sampling with a reservoir", Information Processing Letters 97(5), 2006). Equal weights draw as no
     weights do.
     """
-    waits = random_state.standard_exponential(n_samples)
-    if sample_weight is not None:
-        with np.errstate(divide="ignore"):
-            waits = np.where(sample_weight > 0, waits / sample_weight, np.inf)
-    n_drawn = min(n_clusters, int(np.isfinite(waits).sum()))
-    first = np.argpartition(waits, n_drawn - 1)[:n_drawn]
-    rows = first[np.argsort(waits[first])]
+    waits, rows = np.empty(0), np.empty(0, dtype=np.intp)  # of the first ones so far, in order
+    for start in range(0, n_samples, _ROWS_AT_ONCE):
+        part = slice(start, min(start + _ROWS_AT_ONCE, n_samples))
+        new = random_state.standard_exponential(part.stop - start)
+        if sample_weight is not None:
+            with np.errstate(divide="ignore", over="ignore"):
+                new = np.where(sample_weight[part] > 0, new / sample_weight[part], np.inf)
+        new_rows = np.flatnonzero(new < (waits[-1] if len(waits) == n_clusters else np.inf))
+        waits, rows = np.append(waits, new[new_rows]), np.append(rows, new_rows + start)
+        first = np.argsort(waits, kind="stable")[:n_clusters]
+        waits, rows = waits[first], rows[first]
+    n_drawn = len(rows)
     # Fewer weighing rows than clusters: the others start on copies, and stay empty.
     return np.concatenate([rows, np.resize(rows, n_clusters - n_drawn)])
 
@@ -48,20 +58,30 @@ def first_row(n_samples: int, sample_weight, random_state) -> int:
     uniform = random_state.uniform()
     if sample_weight is None:
         return int(uniform * n_samples)
-    running = sample_weight.cumsum()
-    return min(int(running.searchsorted(uniform * running[-1], side="right")), int(np.flatnonzero(sample_weight)[-1]))
+    starts = np.arange(0, n_samples, _ROWS_AT_ONCE)
+    masses = np.add.reduceat(sample_weight, starts)
+    running = masses.cumsum()
+    target = uniform * running[-1]
+    b = min(int(running.searchsorted(target, side="right")), int(np.flatnonzero(masses)[-1]))
+    part = sample_weight[starts[b] : starts[b] + _ROWS_AT_ONCE]
+    inside = int(part.cumsum().searchsorted(target - (running[b] - masses[b]), side="right"))
+    return int(starts[b]) + min(inside, int(np.flatnonzero(part)[-1]))
 
 
 def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndarray:
     """Put each row into a random cluster and return the means: step 1 of the textbooks (Forgy 1965; Jain 2010)."""
-    labels = random_state.randint(n_clusters, size=len(X))
-    weights = np.bincount(labels, weights=sample_weight, minlength=n_clusters).astype(np.float64)
-    centers = np.empty((n_clusters, X.shape[1]), dtype=X.dtype)
+    weights, sums = np.zeros(n_clusters), np.zeros((n_clusters, X.shape[1]))
+    for start in range(0, len(X), _ROWS_AT_ONCE):
+        rows = X[start : start + _ROWS_AT_ONCE]
+        labels = random_state.randint(n_clusters, size=len(rows))
+        weight = None if sample_weight is None else sample_weight[start : start + _ROWS_AT_ONCE]
+        weights += np.bincount(labels, weights=weight, minlength=n_clusters)
+        for f in range(X.shape[1]):
+            column = rows[:, f].astype(np.float64) if weight is None else rows[:, f] * weight
+            sums[:, f] += np.bincount(labels, weights=column, minlength=n_clusters)
     empty = weights <= 0
     weights[empty] = 1.0
-    for f in range(X.shape[1]):
-        column = X[:, f].astype(np.float64) if sample_weight is None else X[:, f] * sample_weight
-        centers[:, f] = np.bincount(labels, weights=column, minlength=n_clusters) / weights
+    centers = (sums / weights[:, None]).astype(X.dtype)
     if empty.any():
         centers[empty] = X[random_rows(len(X), sample_weight, int(empty.sum()), random_state)]
     return centers

@@ -9,9 +9,10 @@ from ._core import runtime
 # Multiply-adds below which a second thread does not pay for being woken (20 us, against about 50 GFLOP/s a core).
 MIN_PARALLEL_WORK = 1 << 19
 
-_CGROUP_V2 = "/sys/fs/cgroup/cpu.max"
-_CGROUP_V1 = "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"
-_CGROUP_V1_PERIOD = "/sys/fs/cgroup/cpu/cpu.cfs_period_us"
+# More only cost memory; libgomp ends the process when it cannot start them. The results are the same bits.
+MAX_THREADS = max(64, 4 * (os.cpu_count() or 1))
+
+_CGROUP_ROOT = "/sys/fs/cgroup"
 
 
 def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> int:
@@ -24,10 +25,10 @@ def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> in
     if work < MIN_PARALLEL_WORK or not runtime.has_openmp() or _forked_behind_our_back():
         return 1
     if n_threads is not None:
-        return int(n_threads)
+        return min(int(n_threads), MAX_THREADS)
     from_environment = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if from_environment.isdigit() and int(from_environment) > 0:
-        return int(from_environment)
+    if from_environment.isdecimal() and int(from_environment) > 0:
+        return min(int(from_environment), MAX_THREADS)
     return max(1, min(available_cpus(), runtime.openmp_max_threads()))
 
 
@@ -40,16 +41,38 @@ def available_cpus() -> int:
 
 
 def cgroup_quota(read=None) -> float | None:
-    """Return the CPUs that the control group grants, None without a quota.   read : path -> text, for tests."""
+    """Return the CPUs that the control groups of this process grant, None without a quota.
+
+    The tightest quota counts, from the process's own group up to the root.   read : path -> text, "" if there is no such file; for tests.
+    """
     read = read or _read
-    limits = read(_CGROUP_V2).split()
-    if len(limits) != 2:
-        limits = [read(_CGROUP_V1).strip(), read(_CGROUP_V1_PERIOD).strip()]
+    quotas = []
+    for line in read("/proc/self/cgroup").splitlines() or ["0::/"]:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for folder in _upwards(group):
+            quotas += _quota(read, folder, is_v2=not controllers)
+    return min(quotas, default=None)
+
+
+def _upwards(group: str) -> list[str]:
+    """Return a group's folder and those above it; in a container the root is the container's own group."""
+    parts = [part for part in group.split("/") if part and part != ".."]
+    return ["/".join(["", *parts[:length]]) for length in range(len(parts), -1, -1)]
+
+
+def _quota(read, folder: str, is_v2: bool) -> list[float]:
+    if is_v2:
+        limits = read(f"{_CGROUP_ROOT}{folder}/cpu.max").split()
+    else:
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        limits = [read(f"{_CGROUP_ROOT}/cpu{folder}/{name}").strip() for name in files]
     try:
         quota, period = float(limits[0]), float(limits[1])
-    except ValueError:  # "max", or no such file
-        return None
-    return quota / period if quota > 0 and period > 0 else None
+    except (IndexError, ValueError):  # "max", or no such file
+        return []
+    return [quota / period] if quota > 0 and period > 0 else []
 
 
 def _read(path: str) -> str:

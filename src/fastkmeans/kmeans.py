@@ -12,7 +12,7 @@ from ._core import distances, samples
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
 from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
-from ._params import check_n_clusters, check_params, check_random_state
+from ._params import check_n_clusters, check_n_threads, check_params, check_random_state
 from ._seeding import initial_centers
 from ._threads import effective_n_threads
 from .engines.local import Description, LocalEngine, describe, inertia_of
@@ -209,7 +209,13 @@ class KMeans(Estimator):
         return 1
 
     def _keep(self, result: Run, matrix: Matrix) -> None:
-        """Take over the result of a fit; nothing can fail any more."""
+        """Take over the result of a fit; the warning comes first, for it may be made an error."""
+        if result.n_distinct < self.n_clusters:
+            warn(
+                f"Number of distinct clusters ({result.n_distinct}) found smaller than n_clusters ({self.n_clusters}). "
+                "Possibly due to duplicate points in X.",
+                ConvergenceWarning,
+            )
         self._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=True)
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels
@@ -219,13 +225,6 @@ class KMeans(Estimator):
         self.converged_ = result.converged
         self.stop_reason_ = result.stop_reason
         self.algorithm_used_ = choose_algorithm(self.algorithm)
-        n_distinct = int(np.count_nonzero(np.bincount(result.labels, minlength=self.n_clusters)))
-        if n_distinct < self.n_clusters:
-            warn(
-                f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters ({self.n_clusters}). "
-                "Possibly due to duplicate points in X.",
-                ConvergenceWarning,
-            )
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and return the labels of X.
@@ -296,7 +295,7 @@ class KMeans(Estimator):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If X is not valid or its features are not those of fit.
+            If X is not valid, its features are not those of fit, or X is float32 and a distance overflows that.
 
         Examples
         --------
@@ -307,7 +306,11 @@ class KMeans(Estimator):
         matrix = self._checked_samples(X, "transform")
         values, centers = matrix.values, self._wide_centers()
         result = np.empty((len(values), len(centers)), dtype=values.dtype)
-        distances.pairwise(values, centers, result, effective_n_threads(self.n_threads, float(values.size) * len(centers)))
+        n_threads = effective_n_threads(self.n_threads, float(values.size) * len(centers))
+        if distances.pairwise(values, centers, result, n_threads):
+            raise ValueError(
+                f"X is {values.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
+            )
         return self._as_output(result, matrix.native if matrix.native is not None else X)
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
@@ -450,6 +453,7 @@ class KMeans(Estimator):
     def _checked_samples(self, X: Any, method: str) -> Matrix:
         """Check samples that come after fit."""
         check_is_fitted(self, method)
+        check_n_threads("n_threads", self.n_threads)
         matrix = as_matrix(X)
         self._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         _check_values(matrix, effective_n_threads(self.n_threads, float(matrix.values.size)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._input import as_matrix, as_weights, check_finite
-from ._params import check_integer, check_n_clusters, check_random_state
+from ._params import check_integer, check_n_clusters, check_n_threads, check_random_state
 from ._seeding import plusplus_rows
 
 
@@ -69,6 +69,7 @@ def kmeans_plusplus(
     check_finite(values, "X", matrix.feature_names)
     weights = as_weights(sample_weight, len(values))
     check_integer("n_clusters", n_clusters, 1)
+    check_n_threads("n_threads", n_threads)
     check_n_clusters(n_clusters, len(values))
     if n_local_trials is not None:
         check_integer("n_local_trials", n_local_trials, 1, "None or ")

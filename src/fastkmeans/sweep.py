@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._input import as_matrix, as_weights, frame_from_columns
+from ._input import as_matrix, as_weights, check_finite, frame_from_columns
 from .kmeans import KMeans
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def elbow(
     sample_weight: Any = None,
     n_init: int | str = "auto",
     random_state: Any = None,
+    progress: bool = False,
     **kmeans_params: Any,
 ) -> ElbowResult:
     """Fit k-means for every ``k`` and find the elbow of the inertia curve.
@@ -151,6 +152,8 @@ def elbow(
         Fresh starts for each ``k``, as in :class:`KMeans`.
     random_state : int, RandomState, Generator or None
         Seeds the starts. An int is used again for each ``k``.
+    progress : bool, default=False
+        Show a progress bar over ``k``; needs tqdm (``pip install "fastkmeans-core[progress]"``).
     **kmeans_params
         Any other parameter of :class:`KMeans`, for example ``max_iter`` or ``n_threads``.
 
@@ -178,13 +181,14 @@ def elbow(
     _reject_fixed_choices(kmeans_params)
     matrix = as_matrix(X)
     values = matrix.values
+    check_finite(values, "X", matrix.feature_names)
     weights = as_weights(sample_weight, len(values))
     candidates = _k_values(k, len(values))
     params = {"n_init": n_init, "random_state": random_state, **kmeans_params}
 
     inertia, n_iter, seconds = [], [], []
     model = None
-    for n_clusters in candidates:
+    for n_clusters in _with_bar(candidates) if progress else candidates:
         start = perf_counter()
         previous, model = model, KMeans(n_clusters, **params).fit(values, sample_weight=weights)
         if previous is not None:
@@ -204,6 +208,15 @@ def elbow(
         column.flags.writeable = False
     frame = None if matrix.native is None else frame_from_columns(columns, like=matrix.native)
     return ElbowResult(**columns, best_k=_knee(columns["k"], columns["inertia"]), _frame=frame)
+
+
+def _with_bar(candidates: list[int]) -> Iterable[int]:
+    """Iterate behind a progress bar."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ImportError('progress=True needs tqdm: pip install "fastkmeans-core[progress]"') from error
+    return tqdm(candidates, desc="elbow", unit="k")
 
 
 def _knee(k: np.ndarray, inertia: np.ndarray) -> int | None:

@@ -66,11 +66,20 @@ class LocalEngine:
         self.sample_weight = sample_weight
         self.description = description
         self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
-        self._scatter = scatter(X, sample_weight, description, self.n_threads)
         max_weight = 1.0 if sample_weight is None else float(sample_weight.max())
+        # The grids of the sums end at 2^-1020: weights near it are brought to 1 by a power of two.
+        self._weight_unit = 1.0 if 1e-100 < max_weight < 1e100 else 2.0 ** (np.frexp(max_weight)[1] - 1)
+        if self._weight_unit != 1.0:
+            sample_weight = self.sample_weight = sample_weight / self._weight_unit
+            max_weight /= self._weight_unit
+        self._scatter = scatter(X, sample_weight, description, self.n_threads)
         self._state = ALGORITHMS[algorithm].state(
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
         )
+        # A lighter row may vanish in a sum beside the heaviest weight.
+        self.least_weight = 0.0 if sample_weight is None else max(max_weight * 2.0**-32, np.nextafter(0, 1))
+        # A lighter cluster may lose more than 2^-36 of its sums to the fine grid (1.5 * 2^52 times its spacing).
+        self._light = 0.0 if sample_weight is None else len(X) * self._state.grid[1, -1] / 1.5 * 2.0**-52 * 2.0**36
         self._terms = np.empty((n_clusters, 3))
 
     @property
@@ -90,8 +99,25 @@ class LocalEngine:
         moved = np.empty_like(centers)
         self._state.move(centers, self.description.mean, moved, self._terms)
         weights, sq_shifts, explained = self._terms.T
-        inertia = max(0.0, self._scatter - float(explained.sum()))
+        if self.sample_weight is not None and weights.min() < self._light:
+            self._move_light(centers, moved)
+        inertia = self._scatter - float(explained.sum())
+        # Clusters far apart: the difference is rounding, so the terms are added one by one.
+        inertia = self.inertia(centers) if not inertia > 1e-9 * self._scatter else self._weight_unit * inertia
         return moved, sq_shifts.copy(), inertia, weights.copy()
+
+    def _move_light(self, centers: np.ndarray, moved: np.ndarray) -> None:
+        """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""
+        for j in np.flatnonzero(self._terms[:, 0] < self._light):
+            rows = np.flatnonzero((self.labels == j) & (self.sample_weight > 0))
+            if len(rows):
+                weights, values = self.sample_weight[rows, None], self.X[rows].astype(np.float64)
+                top = weights.max()
+                mean = (weights / top * values).sum(axis=0) / (weights / top).sum()
+                moved[j] = mean.astype(self.X.dtype)
+                weight, origin = weights.sum(), self.description.mean
+                between = ((mean - origin) ** 2).sum() - ((mean - centers[j]) ** 2).sum()
+                self._terms[j] = weight, ((moved[j] - centers[j]) ** 2).sum(), weight * between
 
     def sums_of(self, j: int) -> np.ndarray:
         """(2, n_features + 1) float64: coarse and fine part of the sum of weight * x over cluster j, and of its weight."""
@@ -111,6 +137,14 @@ class LocalEngine:
         distances.own_sq_distances(self.X, centers, self.labels, sq_distances, self.n_threads)
         return sq_distances
 
+    def n_distinct(self) -> int:
+        """Number of clusters that have samples."""
+        if self.sample_weight is None:
+            return int(np.count_nonzero(self._state.sums[:, 0, -1]))
+        seen = np.zeros(len(self._terms), dtype=bool)
+        seen[self.labels] = True
+        return int(seen.sum())
+
     def inertia(self, centers: np.ndarray) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
-        return inertia_of(self.X, centers, self.labels, self.sample_weight, self.n_threads)
+        return self._weight_unit * inertia_of(self.X, centers, self.labels, self.sample_weight, self.n_threads)
