@@ -62,8 +62,8 @@ cdef class TilesState:
     cdef size_t *counts          # [n_threads][16], see kernels.h
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef char *partial           # [n_threads], partial_size apart: sums of each cluster
-    cdef uint8_t *touched        # [n_threads][n_clusters]
-    cdef size_t scratch_size, partial_size
+    cdef uint8_t *touched        # [n_threads], touched_size apart: sums that changed
+    cdef size_t scratch_size, partial_size, touched_size
     cdef readonly bint is_tiled
     cdef readonly Py_ssize_t n_decided, n_tested, n_mixed, n_scored
 
@@ -110,10 +110,11 @@ cdef class TilesState:
 
         cdef size_t columns_size = aligned((self.n_clusters + 8) * self.n_features * sizeof(double))
         cdef size_t counts_size = self.n_threads * 16 * sizeof(size_t)
+        self.touched_size = aligned(self.n_clusters)
         self.scratch_size = aligned(table.tile_scratch_bytes(self.n_clusters, self.n_features))
         self.partial_size = aligned(self.n_clusters * 2 * (self.n_features + 1) * sizeof(double))
         self.memory = calloc(1, 128 + columns_size + counts_size
-                             + self.n_threads * (self.scratch_size + self.partial_size + self.n_clusters))
+                             + self.n_threads * (self.scratch_size + self.partial_size + self.touched_size))
         if self.memory == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.columns = <double *>align(self.memory)
@@ -317,7 +318,7 @@ cdef class TilesState:
         cdef Py_ssize_t g
         cdef void *scratch = self.scratch + t * self.scratch_size
         cdef double *sums = <double *>(self.partial + t * self.partial_size)
-        cdef uint8_t *touched = self.touched + t * self.n_clusters
+        cdef uint8_t *touched = self.touched + t * self.touched_size
         cdef size_t *counts = self.counts + 16 * t
         for g in range(first, end):
             if self.is_float32:
@@ -331,10 +332,10 @@ cdef class TilesState:
         """Add what each thread saw change to the sums of the keeper; exact, so the order is free."""
         cdef int t
         for t in range(self.n_threads):
-            if self.touched[t * self.n_clusters + j]:
+            if self.touched[t * self.touched_size + j]:
                 self.table.merge_sums(<double *>(self.partial + t * self.partial_size) + j * 2 * (self.n_features + 1),
                                       self.n_features, total)
-                self.touched[t * self.n_clusters + j] = 0
+                self.touched[t * self.touched_size + j] = 0
 
     cdef size_t _take_count(self, int which) noexcept nogil:
         """Add up a count over the threads, and start it anew."""

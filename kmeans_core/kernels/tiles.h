@@ -469,6 +469,50 @@ static void NAME(describe_group)(const tiling *tiles, size_t g, const double *we
     enclose(group_low, group_high, n_features, tiles->group_boxes + g * box);
 }
 
+/* Follow the labels of a tile as `follow` does. In a tile most samples that change go the same way: what moves from one
+ * cluster to another is added up once, in registers where n_features is a constant. */
+static inline __attribute__((always_inline)) size_t NAME(follow_ways)(const REAL *x, size_t n_rows, size_t n_features,
+                                                                      const double *weights,
+                                                                      const int32_t *new_labels, int32_t *old_labels,
+                                                                      sum_grid grid, double *sums, uint8_t *touched)
+{
+    const size_t length = 2 * (n_features + 1);
+    uint16_t changed[FOLLOW_ROWS + 1];
+    double moving[2 * (MAX_TILED_FEATURES + 1)];
+    size_t n_changed = 0;
+    for (size_t first = 0; first < n_rows; first += FOLLOW_ROWS) {
+        const size_t count = n_rows - first < FOLLOW_ROWS ? n_rows - first : FOLLOW_ROWS;
+        const size_t n_listed = list_changes(old_labels + first, new_labels + first, count, changed);
+        n_changed += n_listed;
+        for (size_t c = 0; c < n_listed;) {
+            const int32_t from = old_labels[first + changed[c]], to = new_labels[first + changed[c]];
+            for (size_t i = 0; i < length; i++)
+                moving[i] = 0.0;
+            for (; c < n_listed; c++) {
+                const size_t i = first + changed[c];
+                if (old_labels[i] != from || new_labels[i] != to)
+                    break;
+                old_labels[i] = to;
+                NAME(add_sample)(x + i * n_features, n_features, weights ? weights[i] : 1.0, grid, moving);
+            }
+            shift_sums(moving, -1.0, length, sums + (size_t)from * length);
+            shift_sums(moving, 1.0, length, sums + (size_t)to * length);
+            touched[from] = touched[to] = 1;
+        }
+    }
+    return n_changed;
+}
+
+static size_t NAME(follow_tile)(const REAL *x, size_t n_rows, size_t n_features, const double *weights,
+                                const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
+                                uint8_t *touched)
+{
+#define FOLLOW(features) \
+    NAME(follow_ways)(x, n_rows, features, weights, new_labels, old_labels, grid, sums, touched)
+    return n_features == 2 ? FOLLOW(2) : n_features == 3 ? FOLLOW(3) : FOLLOW(n_features);
+#undef FOLLOW
+}
+
 /* All samples of a tile belong to one cluster: those of a tile that did already need nothing at all. */
 static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const double *weights, sum_grid grid,
                            int32_t *labels, double *sums, uint8_t *touched, size_t *counts)
@@ -483,7 +527,7 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
         for (size_t i = 0; i < n_rows; i++)
             labels[i] = label;
         counts[TILES_CHANGED] +=
-            NAME(follow)((const REAL *)tiles->x + row * n_features, n_rows, n_features,
+            NAME(follow_tile)((const REAL *)tiles->x + row * n_features, n_rows, n_features,
                          weights ? weights + row : NULL, labels, tiles->labels + row, grid, sums, touched);
         return;
     }
@@ -590,8 +634,8 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
         for (size_t i = 0; i < n_rows; i++)
             old_labels[i] = label;
     }
-    const size_t n_changed = NAME(follow)(x, n_rows, n_features, weights ? weights + row : NULL, labels, old_labels,
-                                          grid, sums, touched);
+    const size_t n_changed = NAME(follow_tile)(x, n_rows, n_features, weights ? weights + row : NULL, labels,
+                                               old_labels, grid, sums, touched);
     counts[TILES_CHANGED] += before == TILE_FRESH ? n_rows : n_changed;
     counts[TILES_MIXED_ROWS] += n_rows;
     counts[TILES_SCORED] += n_rows * n_near;
