@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 WIDE = re.compile(r"%[yz]mm\d|%k[0-7]\b")
-ALLOWED = {"v4": None, "v3": re.compile(r"%zmm\d|%k[0-7]\b")}
+ALLOWED = {"v4vnni": None, "v4": re.compile(r"\bvpdp[bw]"), "v3": re.compile(r"%zmm\d|%k[0-7]\b")}
 
 
 def output_of(*command: str) -> str:

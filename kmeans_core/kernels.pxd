@@ -84,6 +84,20 @@ cdef extern from "kernels/kernels.h" nogil:
                                sum_grid, void *, double *, uint8_t *, size_t *) noexcept nogil
         void (*step_group_f64)(const tiling *, size_t, const double *, const double *, size_t, const double *,
                                sum_grid, void *, double *, uint8_t *, size_t *) noexcept nogil
+        # the prefix filter
+        size_t (*prefix_bytes)(size_t, size_t, size_t) noexcept nogil
+        size_t (*prefix_tile_bytes)(size_t) noexcept nogil
+        size_t (*prefix_scratch_bytes)(size_t, size_t) noexcept nogil
+        void (*prefix_start)(const float *, size_t, double, const double *, double, size_t, size_t, int,
+                             void *) noexcept nogil
+        void (*prefix_pack_centers)(const double *, size_t, size_t, void *, void *) noexcept nogil
+        void (*prefix_encode_f32)(const float *, size_t, size_t, const void *, void *, void *) noexcept nogil
+        void (*prefix_encode_f64)(const double *, size_t, size_t, const void *, void *, void *) noexcept nogil
+        void (*prefix_assign_f32)(const float *, size_t, const double *, const void *, const void *, int32_t *,
+                                  size_t *) noexcept nogil
+        void (*prefix_assign_f64)(const double *, size_t, const double *, const void *, const void *, int32_t *,
+                                  size_t *) noexcept nogil
+        int code_features
 
     int kernel_tables(const kernels **tables) noexcept nogil
     const kernels *kernel_table(const char *cap) noexcept nogil

@@ -2,7 +2,7 @@
 
 /* Pack the samples of a block; the last ones go through a padded copy where a vector would read past the array. */
 static void NAME(pack_block)(const REAL *x, size_t n_samples, size_t n_readable, const packed_centers *packed,
-                                  const REAL *offset, block_scratch scratch)
+                             block_scratch scratch)
 {
     const size_t n_features = packed->n_features;
     for (size_t first = 0; first < n_samples; first += TILE_SAMPLES) {
@@ -15,7 +15,7 @@ static void NAME(pack_block)(const REAL *x, size_t n_samples, size_t n_readable,
                 copy[i] = 0;
             rows = copy;
         }
-        NAME(pack_tile)(rows, packed, offset, scratch.tiles + first * n_features, scratch.norms + first);
+        NAME(pack_tile)(rows, packed, packed->OFFSET, scratch.tiles + first * n_features, scratch.norms + first);
     }
 }
 
@@ -28,7 +28,7 @@ static size_t NAME(assign)(const REAL *x, size_t n_samples, size_t n_readable, c
     const size_t n_tiles = (n_samples + TILE_SAMPLES - 1) / TILE_SAMPLES;
     const float round_up = 1.0f + packed->gamma;
     size_t n_decided = 0;
-    NAME(pack_block)(x, n_samples, n_readable, packed, packed->OFFSET, scratch);
+    NAME(pack_block)(x, n_samples, n_readable, packed, scratch);
     score_tiles(scratch.tiles, n_tiles, packed, scratch.states);
     for (size_t t = 0; t < n_tiles; t++) {
         const tile_state *state = scratch.states + t;

@@ -26,6 +26,8 @@
 #include "seeding.h"
 #include "describe.h"
 #include "tiles.h"
+#include "prefix.h"
+#include "prefix_rows.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -42,6 +44,7 @@
 #include "seeding.h"
 #include "describe.h"
 #include "tiles.h"
+#include "prefix_rows.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -93,4 +96,12 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .center_columns = center_columns,
     .tile_scratch_bytes = tile_scratch_bytes,
     BOTH_REALS(step_group),
+    .prefix_bytes = prefix_bytes,
+    .prefix_tile_bytes = prefix_tile_bytes,
+    .prefix_scratch_bytes = prefix_scratch_bytes,
+    .prefix_start = prefix_start,
+    .prefix_pack_centers = prefix_pack_centers,
+    BOTH_REALS(prefix_encode),
+    BOTH_REALS(prefix_assign),
+    .code_features = CODE_FEATURES,
 };

@@ -67,7 +67,7 @@ typedef struct {
 } tiling;
 
 typedef struct {
-    const char *name;  /* "v4", "v3", "v2", "neon", "scalar" */
+    const char *name;  /* "v4vnni", "v4", "v3", "v2", "neon", "scalar" */
     int lanes;         /* float32 values in a vector */
     int tile_samples;  /* samples of a register tile */
     int tile_centers;  /* centers of a register tile */
@@ -211,6 +211,40 @@ typedef struct {
     void (*step_group_f64)(const tiling *tiles, size_t g, const double *centers, const double *columns,
                            size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,
                            uint8_t *touched, size_t *counts);
+
+    /* The prefix filter (prefix.h): the labels of `assign`, with most centers excluded by a few leading coordinates.
+     * Bytes of the block that prefix_start fills, of the codes of a tile of samples, and of a thread's scratch, which
+     * starts as zeros; all want 64-byte alignment. */
+    size_t (*prefix_bytes)(size_t n_clusters, size_t n_features, size_t n_directions);
+    size_t (*prefix_tile_bytes)(size_t n_directions);
+    size_t (*prefix_scratch_bytes)(size_t n_features, size_t n_directions);
+
+    /* Once a fit: what samples and centers are measured by.
+     *   directions   IN [n_directions][n_features], nearly orthonormal: with Q their transpose, |Q'Q - 1| <= skew
+     *   offset       IN [n_features], any point amid the data
+     *   scale        power of two that brings the moved samples below 2 */
+    void (*prefix_start)(const float *directions, size_t n_directions, double skew, const double *offset, double scale,
+                         size_t n_clusters, size_t n_features, int samples_are_float32, void *prefix);
+
+    /* Once a step: take over those of `count` centers from `first` on that differ from the last step's. */
+    void (*prefix_pack_centers)(const double *centers, size_t first, size_t count, void *prefix, void *scratch);
+
+    /* Once a fit: the codes of samples.   codes   OUT whole tiles */
+    void (*prefix_encode_f32)(const float *x, size_t n_samples, size_t n_readable, const void *prefix, void *scratch,
+                              void *codes);
+    void (*prefix_encode_f64)(const double *x, size_t n_samples, size_t n_readable, const void *prefix, void *scratch,
+                              void *codes);
+
+    /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
+     *   codes    IN of the samples from x on
+     *   labels   INOUT [n_samples]: any, the nearer the better; the first one -1 if there are none yet
+     *   counts   INOUT [2]: adds the pairs that the codes could not exclude (own label aside), and the samples that
+     *            needed float64 */
+    void (*prefix_assign_f32)(const float *x, size_t n_samples, const double *centers, const void *codes,
+                              const void *prefix, int32_t *labels, size_t *counts);
+    void (*prefix_assign_f64)(const double *x, size_t n_samples, const double *centers, const void *codes,
+                              const void *prefix, int32_t *labels, size_t *counts);
+    int code_features; /* coordinates in a 32-bit code: 4 with integer dot products, else 1 */
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

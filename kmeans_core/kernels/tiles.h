@@ -542,30 +542,32 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
 
 /* How samples of a group become float32: moved by its middle, its widest side scaled to about 1. The scores of pairs
  * in it are small, and so is their rounding: few samples need float64. The same in every step, as `lanes` are kept.
- * Only offset64, scale and the bounds of rounding are set, see pack_centers.
- *   offset   OUT [MAX_TILED_FEATURES + LANES] of the type of the samples, repeated as float64 in frame->offset64 */
-static void NAME(group_frame)(const double *group_box, size_t n_features, REAL *offset, double *offset64,
+ * Only the offset, its scale and the bounds of rounding are set, see pack_centers.
+ *   offset32, offset64   OUT [MAX_TILED_FEATURES + LANES], kept by the frame */
+static void NAME(group_frame)(const double *group_box, size_t n_features, float *offset32, double *offset64,
                               packed_centers *frame)
 {
     double widest = 0.0;
-    for (size_t f = 0; f < MAX_TILED_FEATURES + LANES; f++)
-        offset[f] = f < n_features ? (REAL)group_box[f] : 0;
-    for (size_t f = 0; f < n_features; f++) {
-        offset64[f] = (double)offset[f];
-        widest = group_box[n_features + f] > widest ? group_box[n_features + f] : widest;
+    for (size_t f = 0; f < MAX_TILED_FEATURES + LANES; f++) {
+        const double middle = f < n_features ? group_box[f] : 0.0;
+        offset32[f] = (float)middle;
+        offset64[f] = sizeof(REAL) == sizeof(float) ? (double)offset32[f] : middle;
     }
+    for (size_t f = 0; f < n_features; f++)
+        widest = group_box[n_features + f] > widest ? group_box[n_features + f] : widest;
     frame->n_features = n_features;
+    frame->offset32 = offset32;
     frame->offset64 = offset64;
     frame->scale = power_of_two_for(widest, sizeof(REAL) == sizeof(float));
     rounding_bounds(frame, n_features);
 }
 
 /* Label a tile that lies between centers, sample by sample.
- *   frame    IN  group_frame      offset   IN  its offset
+ *   frame   IN  group_frame
  * Every |x'| is at most |m - offset| + R, scaled; 1.000001 pays for the rounding of x' and of this bound. */
 static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers, const packed_centers *frame,
-                           const REAL *offset, const double *weights, sum_grid grid, const group_scratch *scratch,
-                           size_t n_near, double *sums, uint8_t *touched, size_t *counts)
+                           const double *weights, sum_grid grid, const group_scratch *scratch, size_t n_near,
+                           double *sums, uint8_t *touched, size_t *counts)
 {
     const size_t n_features = tiles->n_features, row = t * tiles->tile_rows;
     const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
@@ -580,7 +582,7 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
     float *lanes = tiles->lanes + (size_t)(tiles->in_lanes[t] - 1) * tiles->tile_rows * n_features;
     if (is_new) {
         const block_scratch block = {.tiles = lanes, .norms = scratch->unused_norms, .rows = scratch->rows};
-        NAME(pack_block)(x, n_rows, left, frame, offset, block);
+        NAME(pack_block)(x, n_rows, left, frame, block);
     }
     if (before >= 0)
         for (size_t i = 0; i < n_rows; i++)
@@ -654,8 +656,8 @@ static void NAME(step_group)(const tiling *tiles, size_t g, const double *center
     const size_t n_group = near_box(columns, padded_columns(n_clusters), n_clusters, n_features, group_box,
                                     scratch.sq_distances, scratch.of_group);
     packed_centers frame = {0};
-    REAL offset[MAX_TILED_FEATURES + LANES];
-    double offset64[MAX_TILED_FEATURES];
+    float offset32[MAX_TILED_FEATURES + LANES];
+    double offset64[MAX_TILED_FEATURES + LANES];
     int is_framed = 0;
     counts[TILES_TESTED] += n_clusters;
     if (n_group > 1)
@@ -674,10 +676,10 @@ static void NAME(step_group)(const tiling *tiles, size_t g, const double *center
             continue;
         }
         if (!is_framed) {
-            NAME(group_frame)(group_box, n_features, offset, offset64, &frame);
+            NAME(group_frame)(group_box, n_features, offset32, offset64, &frame);
             frame_centers(centers, &scratch, n_group, &frame);
             is_framed = 1;
         }
-        NAME(mix_tile)(tiles, t, centers, &frame, offset, weights, grid, &scratch, n_near, sums, touched, counts);
+        NAME(mix_tile)(tiles, t, centers, &frame, weights, grid, &scratch, n_near, sums, touched, counts);
     }
 }

@@ -12,6 +12,15 @@
  *   vi_splat vi_store
  *   v_bits(m)           lane i of the mask as bit i
  *   v_load_real         LANES values of a float32 or float64 row, (x - offset) * scale, as float32
+ * Coordinates in low precision (prefix.h): CODE_FEATURES of them in a 32-bit code, whole numbers within CODE_LIMIT; or
+ * one float32 where the instruction set has no integer dot product:
+ *   code, vcode                         a code; LANES codes, or LANES sums of their products
+ *   vc_load vc_store vc_splat           element by element
+ *   v_code(a)                           what a code can hold of each value
+ *   vc_pack(part)                       CODE_FEATURES vectors of such values into codes of samples
+ *   code_of_center(c), code_start(c)    a sample's code as v_dot wants a center's; where the sum must then start
+ *   v_dot(s, sample, center)            s + product of codes, without rounding if they are whole numbers
+ *   v_of_sum(s)                         sums as float32
  * Without GCC or clang vectors are one float wide: correct, slow.
  */
 #ifndef FASTKMEANS_VEC_H
@@ -254,6 +263,78 @@ static inline uint32_t wide_bits(const wide_mask *m)
     return bits;
 #endif
 }
+
+/* Codes. Instructions that multiply unsigned by signed bytes see samples as value + 128: the sum starts at -128 times
+ * the center's values. */
+#if defined(__AVX512VNNI__) && LANES == 16
+#define CODE_FEATURES 4
+#define CODE_LIMIT 127
+typedef int32_t code;
+typedef vint vcode;
+static inline vec v_code(vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vcode vc_pack(const vec *part)
+{
+    const __m512i byte = _mm512_set1_epi32(255);
+    const __m512i low = _mm512_or_si512(
+        _mm512_and_si512(_mm512_cvtps_epi32(part[0]), byte),
+        _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(part[1]), byte), 8));
+    const __m512i high = _mm512_or_si512(
+        _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(part[2]), byte), 16),
+        _mm512_slli_epi32(_mm512_cvtps_epi32(part[3]), 24));
+    return _mm512_xor_si512(_mm512_or_si512(low, high), _mm512_set1_epi32((int32_t)0x80808080u));
+}
+static inline vcode v_dot(vcode s, vcode sample, vcode center) { return _mm512_dpbusd_epi32(s, sample, center); }
+static inline vec v_of_sum(vcode s) { return _mm512_cvtepi32_ps(s); }
+static inline code code_of_center(code sample) { return sample ^ (int32_t)0x80808080u; }
+static inline code code_start(code sample)
+{
+    code sum = 4 * 128 * 128;
+    for (int e = 0; e < 4; e++)
+        sum -= 128 * (int32_t)((uint32_t)sample >> 8 * e & 255);
+    return sum;
+}
+#elif defined(__ARM_FEATURE_DOTPROD) && LANES == 4
+#define CODE_FEATURES 4
+#define CODE_LIMIT 127
+typedef int32_t code;
+typedef vint vcode;
+static inline vec v_code(vec a) { return vrndnq_f32(a); }
+static inline vcode vc_pack(const vec *part)
+{
+    const int32x4_t byte = vdupq_n_s32(255);
+    const int32x4_t low = vorrq_s32(vandq_s32(vcvtq_s32_f32(part[0]), byte),
+                                    vshlq_n_s32(vandq_s32(vcvtq_s32_f32(part[1]), byte), 8));
+    const int32x4_t high = vorrq_s32(vshlq_n_s32(vandq_s32(vcvtq_s32_f32(part[2]), byte), 16),
+                                     vshlq_n_s32(vcvtq_s32_f32(part[3]), 24));
+    return vorrq_s32(low, high);
+}
+static inline vcode v_dot(vcode s, vcode sample, vcode center)
+{
+    return vdotq_s32(s, vreinterpretq_s8_s32(sample), vreinterpretq_s8_s32(center));
+}
+static inline vec v_of_sum(vcode s) { return vcvtq_f32_s32(s); }
+static inline code code_of_center(code sample) { return sample; }
+static inline code code_start(code sample) { (void)sample; return 0; }
+#else
+#define CODE_FEATURES 1
+#define CODE_LIMIT 0
+typedef float code;
+typedef vec vcode;
+static inline vec v_code(vec a) { return a; }
+static inline vcode vc_pack(const vec *part) { return *part; }
+static inline vcode vc_load(const code *p) { return v_load(p); }
+static inline void vc_store(code *p, vcode a) { v_store(p, a); }
+static inline vcode vc_splat(code a) { return v_splat(a); }
+static inline vcode v_dot(vcode s, vcode sample, vcode center) { return v_fnmadd(s, sample, center); }
+static inline vec v_of_sum(vcode s) { return s; }
+static inline code code_of_center(code sample) { return -sample; }
+static inline code code_start(code sample) { (void)sample; return 0.0f; }
+#endif
+#if CODE_FEATURES == 4
+static inline vcode vc_load(const code *p) { return vi_load(p); }
+static inline void vc_store(code *p, vcode a) { vi_store(p, a); }
+static inline vcode vc_splat(code a) { return vi_splat(a); }
+#endif
 
 #define TILE_VECS 2
 #define TILE_SAMPLES (TILE_VECS * LANES)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ._core.lloyd import LloydState
 from ._core.tiles import TilesState
+from ._core.prefix import PrefixState
 
 
 class Algorithm(NamedTuple):
@@ -25,6 +26,8 @@ ALGORITHMS = {
     "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
     # Beside a copy of the row, in its type and once more in float32: three numbers of 4 bytes.
     "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
+    # Up to 192 coordinates of one byte (four without integer dot products) and five lengths.
+    "prefix": Algorithm(PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016"),
 }
 
 

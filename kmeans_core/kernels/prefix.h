@@ -1,0 +1,467 @@
+/* The prefix filter: which centers can be nearest, told from a few leading coordinates in low precision.
+ *
+ * Samples and centers are moved and scaled once for the whole fit: x', c'. Q holds orthonormal directions, nearly
+ * (|Q'Q - 1| <= skew). Each row keeps codes i of its coordinates Q'x', with x' close to a Q i, and three measured
+ * lengths in units of its step a:   n >= |i|,   b >= |Q'x' / a - i|,   r >= |x' / a - Q i|.   Then, for codes i and l,
+ *     x'.c' = (Q a i + rest).(Q a l + rest) <= a_x a_c (i.l + n_x b_c + b_x n_c + r_x r_c),
+ * by Cauchy and Schwarz on each of the three products with a rest; b pays skew * n besides, for Q'Q is not quite 1.
+ * So |c'|^2 / 2 minus this is a lower bound of a pair's score (kernels.h). A center whose bound is above what the best
+ * one so far is known to score is not the nearest. The others are scored in float32 and, where that does not tell them
+ * apart, decided in float64: a label is the one that `assign` finds.
+ *
+ * With integer dot products (vec.h, CODE_FEATURES == 4) codes are int8 and i.l has no rounding; else they are float32
+ * coordinates. Everything that rounds is paid for by PAD = 2^-20 of its size, sixteen float32 roundings where at most
+ * twelve occur. Comparisons are written so that a NaN keeps a center.
+ *
+ * int8 with measured residuals as an exact filter: after the norm bounds of Cauchy and Schwarz that
+ * T. Bottesch, T. Bühler and M. Kächele use in "Speeding up k-means by approximating Euclidean distances via block
+ * vectors", ICML 2016.
+ */
+#define PAD (1.0 + 0x1p-20)
+#define PROJECT_FEATURES 128 /* features of one float32 sum; short sums round less */
+#define FAR_CENTER 1e15      /* |c'| beyond which float32 is not trusted: left to float64 */
+
+/* Lengths of a row beside its codes: a tile is [ROW_TERMS][TILE_SAMPLES] float32, then [n_codes][TILE_SAMPLES] codes. */
+enum { ROW_INVERSE_STEP, ROW_N, ROW_B, ROW_R, ROW_NORM, ROW_TERMS };
+
+/* The same of a center, times its step a_c: panels of [CENTER_TERMS][TILE_CENTERS]. */
+enum { CENTER_MINUS_HALF_SQ, CENTER_STEP, CENTER_B, CENTER_N, CENTER_R, CENTER_TERMS };
+
+typedef struct {
+    packed_centers frame;  /* offset and scale; its panels hold the directions */
+    packed_centers still;  /* the same without offset and scale, for rows of c' */
+    size_t n_clusters, n_panels, n_codes;
+    double *known;         /* [n_clusters][n_features]: the centers that were packed last */
+    float *rows;           /* [n_clusters][n_features]: c' */
+    double *half_sq_norms; /* [n_clusters]: |c'|^2 / 2; NaN for a far center */
+    double *norms;         /* [n_clusters]: |c'|, rounded up */
+    float *terms;          /* [n_panels][CENTER_TERMS][TILE_CENTERS] */
+    code *codes;           /* [n_panels][1 + n_codes][TILE_CENTERS]: where the sum of codes starts, then the codes */
+    double skew;           /* |Q'Q - 1| */
+    double projection;     /* rounding of Q'x', relative to |x'| */
+    double summing;        /* rounding of sums over the codes, relative */
+    double floor;          /* what underflow may take off |x'| */
+} prefix;
+
+static size_t prefix_n_codes(size_t n_directions) { return (n_directions + CODE_FEATURES - 1) / CODE_FEATURES; }
+
+static size_t panels_of(size_t n) { return (n + TILE_CENTERS - 1) / TILE_CENTERS; }
+
+static size_t prefix_bytes(size_t n_clusters, size_t n_features, size_t n_directions)
+{
+    const size_t n_codes = prefix_n_codes(n_directions), n_panels = panels_of(n_clusters);
+    return aligned(sizeof(prefix)) + aligned((n_features + LANES) * sizeof(double))
+           + 2 * aligned((n_features + LANES) * sizeof(float))
+           + aligned((panels_of(n_directions) * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
+           + aligned(n_clusters * n_features * sizeof(double)) + aligned(n_clusters * n_features * sizeof(float))
+           + 2 * aligned(n_clusters * sizeof(double)) + aligned(n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float))
+           + aligned(n_panels * (1 + n_codes) * TILE_CENTERS * sizeof(code));
+}
+
+/* Codes and lengths of one tile. */
+static size_t prefix_tile_bytes(size_t n_directions)
+{
+    return (ROW_TERMS + prefix_n_codes(n_directions)) * TILE_SAMPLES * sizeof(float);
+}
+
+typedef struct {
+    block_scratch pack;
+    float *coordinates; /* [padded directions][TILE_SAMPLES]; what no direction fills stays 0 */
+    char *tile;         /* one tile of codes, for centers */
+} prefix_scratch;
+
+static size_t padded_directions(size_t n_directions) { return panels_of(n_directions) * TILE_CENTERS + CODE_FEATURES; }
+
+static size_t prefix_scratch_bytes(size_t n_features, size_t n_directions)
+{
+    return aligned(TILE_SAMPLES * n_features * sizeof(float)) + aligned(TILE_SAMPLES * sizeof(float))
+           + aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double))
+           + aligned(padded_directions(n_directions) * TILE_SAMPLES * sizeof(float))
+           + aligned(prefix_tile_bytes(n_directions));
+}
+
+static prefix_scratch divide_prefix_scratch(void *memory, const prefix *p)
+{
+    const size_t n_features = p->frame.n_features;
+    char *place = memory;
+    prefix_scratch scratch;
+    scratch.pack.tiles = (float *)place;
+    place += aligned(TILE_SAMPLES * n_features * sizeof(float));
+    scratch.pack.norms = (float *)place;
+    place += aligned(TILE_SAMPLES * sizeof(float));
+    scratch.pack.rows = place;
+    place += aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double));
+    scratch.pack.states = NULL;
+    scratch.pack.scores = NULL;
+    scratch.coordinates = (float *)place;
+    place += aligned(padded_directions(p->frame.n_clusters) * TILE_SAMPLES * sizeof(float));
+    scratch.tile = place;
+    return scratch;
+}
+
+static double gamma_of(double roundings)
+{
+    const double unit = 0x1p-24 * roundings;
+    return unit < 0.5 ? unit / (1.0 - unit) * 1.001 : HUGE_VAL;
+}
+
+static void prefix_start(const float *directions, size_t n_directions, double skew, const double *offset, double scale,
+                         size_t n_clusters, size_t n_features, int samples_are_float32, void *memory)
+{
+    prefix *p = memory;
+    packed_centers *frame = &p->frame;
+    char *place = (char *)memory + aligned(sizeof(prefix));
+    memset(p, 0, sizeof *p);
+    p->n_clusters = n_clusters;
+    p->n_panels = panels_of(n_clusters);
+    p->n_codes = prefix_n_codes(n_directions);
+    frame->n_clusters = n_directions;
+    frame->n_features = n_features;
+    frame->n_panels = panels_of(n_directions);
+    frame->scale = scale;
+    frame->gamma = (float)gamma_of((double)n_features + 8.0);
+    frame->tiny = (float)n_features * 0x1p-120f;
+    frame->decision = (float)n_features * 0x1p-52f + 0x1p-48f;
+    frame->offset64 = (double *)place;
+    place += aligned((n_features + LANES) * sizeof(double));
+    frame->offset32 = (float *)place;
+    place += aligned((n_features + LANES) * sizeof(float));
+    p->still.n_features = n_features;
+    p->still.scale = 1.0;
+    p->still.offset32 = (float *)place;
+    place += aligned((n_features + LANES) * sizeof(float));
+    frame->panels = (float *)place;
+    place += aligned((frame->n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float));
+    p->known = (double *)place;
+    place += aligned(n_clusters * n_features * sizeof(double));
+    p->rows = (float *)place;
+    place += aligned(n_clusters * n_features * sizeof(float));
+    p->half_sq_norms = (double *)place;
+    place += aligned(n_clusters * sizeof(double));
+    p->norms = (double *)place;
+    place += aligned(n_clusters * sizeof(double));
+    p->terms = (float *)place;
+    place += aligned(p->n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float));
+    p->codes = (code *)place;
+
+    for (size_t f = 0; f < n_features + LANES; f++) {
+        const double moved = f < n_features ? offset[f] : 0.0;
+        p->still.offset32[f] = 0.0f;
+        frame->offset32[f] = (float)moved;
+        frame->offset64[f] = samples_are_float32 ? (double)frame->offset32[f] : moved;
+    }
+    memset(frame->panels, 0, (frame->n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float));
+    for (size_t i = 0; i < n_directions; i++) {
+        float *entry = frame->panels + i / TILE_CENTERS * (1 + n_features) * TILE_CENTERS + i % TILE_CENTERS;
+        for (size_t f = 0; f < n_features; f++)
+            entry[(1 + f) * TILE_CENTERS] = directions[i * n_features + f];
+    }
+    /* A center is packed when it differs from the known one: no center equals a NaN. */
+    for (size_t i = 0; i < n_clusters * n_features; i++)
+        p->known[i] = NAN;
+    for (size_t i = 0; i < p->n_panels * CENTER_TERMS * TILE_CENTERS; i++)
+        p->terms[i] = i / TILE_CENTERS % CENTER_TERMS == CENTER_MINUS_HALF_SQ ? -HUGE_VALF : 0.0f;
+    memset(p->codes, 0, p->n_panels * (1 + p->n_codes) * TILE_CENTERS * sizeof(code));
+    /* Each coordinate is a sum of PROJECT_FEATURES products, added up over the features, of values rounded before:
+     * off by gamma |Q_i| |x'|, and all together by gamma times the root of the sum of |Q_i|^2. */
+    const double roundings = PROJECT_FEATURES + 8.0 + (double)(n_features / PROJECT_FEATURES);
+    p->skew = skew;
+    p->projection = gamma_of(roundings) * sqrt((double)n_directions * (1.0 + skew)) + 0x1p-22;
+    p->summing = gamma_of((double)n_directions + 8.0);
+    p->floor = sqrt((double)n_features) * 0x1p-70;
+}
+
+/* Coordinates of a tile along TILE_CENTERS directions.   coordinates  OUT [TILE_CENTERS][TILE_SAMPLES] */
+static void project_panel(const float *tile, const float *panel, size_t n_features, float *coordinates)
+{
+    for (int i = 0; i < TILE_CENTERS * TILE_SAMPLES; i++)
+        coordinates[i] = 0.0f;
+    panel += TILE_CENTERS;
+    for (size_t first = 0; first < n_features; first += PROJECT_FEATURES) {
+        const size_t end = n_features - first < PROJECT_FEATURES ? n_features : first + PROJECT_FEATURES;
+        vec sum[TILE_VECS][TILE_CENTERS];
+#pragma GCC unroll 16
+        for (int j = 0; j < TILE_CENTERS; j++)
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                sum[v][j] = v_splat(0.0f);
+        for (size_t f = first; f < end; f++, panel += TILE_CENTERS, tile += TILE_SAMPLES) {
+            vec x[TILE_VECS];
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                x[v] = v_load(tile + v * LANES);
+#pragma GCC unroll 16
+            for (int j = 0; j < TILE_CENTERS; j++) {
+                const vec q = v_splat(panel[j]);
+#pragma GCC unroll 2
+                for (int v = 0; v < TILE_VECS; v++)
+                    sum[v][j] = v_fnmadd(sum[v][j], x[v], q);
+            }
+        }
+#pragma GCC unroll 16
+        for (int j = 0; j < TILE_CENTERS; j++)
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++) {
+                float *place = coordinates + j * TILE_SAMPLES + v * LANES;
+                v_store(place, v_sub(v_load(place), sum[v][j]));
+            }
+    }
+}
+
+/* Codes and lengths of the packed tile in scratch.   out  OUT a tile of codes */
+static void encode_tile(const prefix *p, prefix_scratch scratch, void *out)
+{
+    const packed_centers *frame = &p->frame;
+    float *terms = out;
+    code *codes = (code *)(terms + ROW_TERMS * TILE_SAMPLES);
+    float *inverse_step = terms + ROW_INVERSE_STEP * TILE_SAMPLES;
+    float minus_sq_code[TILE_SAMPLES], minus_sq_rest[TILE_SAMPLES], minus_product[TILE_SAMPLES];
+    for (size_t q = 0; q < frame->n_panels; q++)
+        project_panel(scratch.pack.tiles, frame->panels + q * (1 + frame->n_features) * TILE_CENTERS, frame->n_features,
+                      scratch.coordinates + q * TILE_CENTERS * TILE_SAMPLES);
+    for (int v = 0; v < TILE_VECS; v++) {
+        const float *y = scratch.coordinates + v * LANES;
+        vec largest = v_splat(0.0f);
+        for (size_t i = 0; i < frame->n_clusters; i++) {
+            const vec value = v_load(y + i * TILE_SAMPLES);
+            largest = v_max(largest, v_max(value, v_sub(v_splat(0.0f), value)));
+        }
+        v_store(inverse_step + v * LANES, largest);
+    }
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        /* Too small beside the row, or beside float32, to carry information: every code is then 0. */
+        const float largest = inverse_step[s];
+        inverse_step[s] = CODE_LIMIT > 0 && largest > 0x1p-60f && largest > 0x1p-20f * scratch.pack.norms[s]
+                              ? (float)CODE_LIMIT / largest : 1.0f;
+    }
+    for (int v = 0; v < TILE_VECS; v++) {
+        const float *y = scratch.coordinates + v * LANES;
+        const vec inverse = v_load(inverse_step + v * LANES);
+        vec sq_code = v_splat(0.0f), sq_rest = v_splat(0.0f), product = v_splat(0.0f);
+        for (size_t g = 0; g < p->n_codes; g++) {
+            vec part[CODE_FEATURES];
+            for (int e = 0; e < CODE_FEATURES; e++, y += TILE_SAMPLES) {
+                const vec wanted = v_mul(v_load(y), inverse);
+                part[e] = v_code(wanted);
+                const vec rest = v_sub(wanted, part[e]);
+                sq_code = v_fnmadd(sq_code, part[e], part[e]);
+                sq_rest = v_fnmadd(sq_rest, rest, rest);
+                product = v_fnmadd(product, wanted, part[e]);
+            }
+            vc_store(codes + g * TILE_SAMPLES + v * LANES, vc_pack(part));
+        }
+        v_store(minus_sq_code + v * LANES, sq_code);
+        v_store(minus_sq_rest + v * LANES, sq_rest);
+        v_store(minus_product + v * LANES, product);
+    }
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        const double norm = (double)scratch.pack.norms[s] * (1.0 + (double)frame->gamma) + p->floor;
+        const double x = norm * (double)inverse_step[s], sq_code = -(double)minus_sq_code[s];
+        const double n = sqrt(sq_code) * (1.0 + p->summing) + p->floor;
+        const double b = sqrt(-(double)minus_sq_rest[s]) * (1.0 + p->summing) + p->projection * x + p->skew * n
+                         + p->floor;
+        /* |x - Q i|^2 = |x|^2 - 2 (Q'x).i + |Q i|^2 */
+        const double slack = 4.0 * p->summing * (x * x + sq_code) + 2.0 * p->projection * x * n + p->skew * n * n;
+        const double sq_r = x * x + 2.0 * (double)minus_product[s] + sq_code;
+        terms[ROW_N * TILE_SAMPLES + s] = (float)(n * PAD);
+        terms[ROW_B * TILE_SAMPLES + s] = (float)((b + (0x1p-20 + p->summing) * n) * PAD);
+        terms[ROW_R * TILE_SAMPLES + s] = (float)((sqrt((sq_r > 0.0 ? sq_r : 0.0) + slack) + p->floor) * PAD);
+        terms[ROW_NORM * TILE_SAMPLES + s] = (float)(norm * PAD);
+    }
+}
+
+/* What float32 needs to score a center by rows. */
+static void pack_row_of_center(prefix *p, const double *centers, size_t j)
+{
+    const size_t n_features = p->frame.n_features;
+    const double *center = centers + j * n_features, *offset = p->frame.offset64;
+    double *known = p->known + j * n_features;
+    float *row = p->rows + j * n_features;
+    double sq_norm = 0.0;
+    for (size_t f = 0; f < n_features; f++) {
+        const double moved = (center[f] - offset[f]) * p->frame.scale;
+        known[f] = center[f];
+        row[f] = (float)moved;
+        sq_norm += moved * moved;
+    }
+    p->norms[j] = sqrt(sq_norm) * PAD;
+    p->half_sq_norms[j] = p->norms[j] < FAR_CENTER ? 0.5 * sq_norm : NAN;
+}
+
+/* Its codes, from lane s of an encoded tile, into its panel. */
+static void pack_codes_of_center(prefix *p, size_t j, const char *tile, int s)
+{
+    const float *row = (const float *)tile;
+    const code *codes = (const code *)(row + ROW_TERMS * TILE_SAMPLES);
+    float *terms = p->terms + j / TILE_CENTERS * CENTER_TERMS * TILE_CENTERS + j % TILE_CENTERS;
+    code *entry = p->codes + j / TILE_CENTERS * (1 + p->n_codes) * TILE_CENTERS + j % TILE_CENTERS;
+    const double step = 1.0 / (double)row[ROW_INVERSE_STEP * TILE_SAMPLES + s] * PAD;
+    /* The test rounds |c'|^2 / 2, and float64 its decision: both below PAD of it. */
+    terms[CENTER_MINUS_HALF_SQ * TILE_CENTERS] = (float)(-p->half_sq_norms[j] * (1.0 - 0x1p-19));
+    terms[CENTER_STEP * TILE_CENTERS] = (float)(1.0 / (double)row[ROW_INVERSE_STEP * TILE_SAMPLES + s]);
+    terms[CENTER_B * TILE_CENTERS] = (float)(step * (double)row[ROW_B * TILE_SAMPLES + s]);
+    terms[CENTER_N * TILE_CENTERS] = (float)(step * (double)row[ROW_N * TILE_SAMPLES + s]);
+    terms[CENTER_R * TILE_CENTERS] = (float)(step * (double)row[ROW_R * TILE_SAMPLES + s]);
+    code start = 0;
+    for (size_t g = 0; g < p->n_codes; g++) {
+        const code word = codes[g * TILE_SAMPLES + s];
+        start += code_start(word);
+        entry[(1 + g) * TILE_CENTERS] = code_of_center(word);
+    }
+    entry[0] = start;
+}
+
+static void encode_centers(prefix *p, prefix_scratch scratch, const size_t *chosen, int count)
+{
+    pack_tile_f32(scratch.pack.rows, &p->still, p->still.offset32, scratch.pack.tiles, scratch.pack.norms);
+    encode_tile(p, scratch, scratch.tile);
+    for (int s = 0; s < count; s++)
+        pack_codes_of_center(p, chosen[s], scratch.tile, s);
+}
+
+/* Those of `count` centers from `first` on that moved, gathered into tiles. */
+static void prefix_pack_centers(const double *centers, size_t first, size_t count, void *memory, void *scratch_memory)
+{
+    prefix *p = memory;
+    const prefix_scratch scratch = divide_prefix_scratch(scratch_memory, p);
+    const size_t n_features = p->frame.n_features;
+    float *gathered = scratch.pack.rows;
+    size_t chosen[TILE_SAMPLES];
+    int n_chosen = 0;
+    for (size_t j = first; j < first + count; j++) {
+        int same = 1;
+        for (size_t f = 0; f < n_features; f++)
+            same &= centers[j * n_features + f] == p->known[j * n_features + f];
+        if (same)
+            continue;
+        pack_row_of_center(p, centers, j);
+        memcpy(gathered + n_chosen * n_features, p->rows + j * n_features, n_features * sizeof(float));
+        chosen[n_chosen++] = j;
+        if (n_chosen == TILE_SAMPLES) {
+            encode_centers(p, scratch, chosen, n_chosen);
+            n_chosen = 0;
+        }
+    }
+    if (n_chosen > 0)
+        encode_centers(p, scratch, chosen, n_chosen); /* lanes behind n_chosen hold older rows, and are not read */
+}
+
+/* Dot products of the codes of a tile with those of a panel.   sums  OUT [TILE_CENTERS][TILE_SAMPLES]
+ * Apart from what is done with them: compilers would spill sums to make room for it. */
+static __attribute__((noinline)) void dot_panel(const code *tile, const code *panel, size_t n_codes, code *sums)
+{
+    vcode sum[TILE_VECS][TILE_CENTERS];
+#pragma GCC unroll 16
+    for (int j = 0; j < TILE_CENTERS; j++)
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            sum[v][j] = vc_splat(panel[j]);
+    panel += TILE_CENTERS;
+    for (size_t g = 0; g < n_codes; g++, panel += TILE_CENTERS, tile += TILE_SAMPLES) {
+        vcode x[TILE_VECS];
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            x[v] = vc_load(tile + v * LANES);
+#pragma GCC unroll 16
+        for (int j = 0; j < TILE_CENTERS; j++) {
+            const vcode c = vc_splat(panel[j]);
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                sum[v][j] = v_dot(sum[v][j], x[v], c);
+        }
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < TILE_CENTERS; j++)
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            vc_store(sums + j * TILE_SAMPLES + v * LANES, sum[v][j]);
+}
+
+/* Which pairs of a tile and a panel remain: bit s of kept[j] unless the bound of sample s and center j excludes them.
+ *   terms   of the panel's centers      row   of the tile's samples
+ *   limits  [TILE_SAMPLES]: minus the least upper bound of each sample's score, in its steps
+ *   returns bit j for each center that has such a pair */
+static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const float *terms, const float *row,
+                                                      const float *limits, uint32_t *kept)
+{
+    vec limit[TILE_VECS], inverse[TILE_VECS], n[TILE_VECS], b[TILE_VECS], r[TILE_VECS];
+    uint32_t any = 0;
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++) {
+        limit[v] = v_load(limits + v * LANES);
+        inverse[v] = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES + v * LANES);
+        n[v] = v_load(row + ROW_N * TILE_SAMPLES + v * LANES);
+        b[v] = v_load(row + ROW_B * TILE_SAMPLES + v * LANES);
+        r[v] = v_load(row + ROW_R * TILE_SAMPLES + v * LANES);
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < TILE_CENTERS; j++) {
+        const vec minus_half_sq = v_splat(terms[CENTER_MINUS_HALF_SQ * TILE_CENTERS + j]);
+        const vec step = v_splat(terms[CENTER_STEP * TILE_CENTERS + j]);
+        const vec center_b = v_splat(terms[CENTER_B * TILE_CENTERS + j]);
+        const vec center_n = v_splat(terms[CENTER_N * TILE_CENTERS + j]);
+        const vec center_r = v_splat(terms[CENTER_R * TILE_CENTERS + j]);
+        uint32_t remain = 0;
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++) {
+            vec gap = v_fnmadd(limit[v], inverse[v], minus_half_sq);
+            gap = v_fnmadd(gap, v_of_sum(vc_load(sums + j * TILE_SAMPLES + v * LANES)), step);
+            gap = v_fnmadd(gap, n[v], center_b);
+            gap = v_fnmadd(gap, b[v], center_n);
+            gap = v_fnmadd(gap, r[v], center_r);
+            remain |= (~v_bits(v_less(v_splat(0.0f), gap)) & ALL_LANES) << (v * LANES);
+        }
+        kept[j] = remain;
+        any |= (uint32_t)(remain != 0) << j;
+    }
+    return any;
+}
+
+/* A first label for every sample of a tile: the best by codes alone. Any label would do; a near one excludes more. */
+static void guess_labels(const prefix *p, const float *row, int32_t *labels)
+{
+    const code *tile = (const code *)(row + ROW_TERMS * TILE_SAMPLES);
+    code sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    vec best[TILE_VECS], second[TILE_VECS];
+    vint label[TILE_VECS];
+    for (int v = 0; v < TILE_VECS; v++) {
+        best[v] = second[v] = v_splat(HUGE_VALF);
+        label[v] = vi_splat(0);
+    }
+    for (size_t q = 0; q < p->n_panels; q++) {
+        const float *terms = p->terms + q * CENTER_TERMS * TILE_CENTERS;
+        dot_panel(tile, p->codes + q * (1 + p->n_codes) * TILE_CENTERS, p->n_codes, sums);
+        for (int j = 0; j < TILE_CENTERS; j++)
+            for (int v = 0; v < TILE_VECS; v++) {
+                const vec inverse = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES + v * LANES);
+                const vec dot = v_of_sum(vc_load(sums + j * TILE_SAMPLES + v * LANES));
+                vec score = v_fnmadd(v_splat(0.0f), inverse, v_splat(terms[CENTER_MINUS_HALF_SQ * TILE_CENTERS + j]));
+                score = v_fnmadd(score, dot, v_splat(terms[CENTER_STEP * TILE_CENTERS + j]));
+                fold(score, (int32_t)(q * TILE_CENTERS) + j, &best[v], &second[v], &label[v]);
+            }
+    }
+    for (int v = 0; v < TILE_VECS; v++)
+        vi_store(labels + v * LANES, label[v]);
+}
+
+/* What is known of a sample's best center so far. */
+typedef struct {
+    double lower, upper; /* of its score */
+    double sq_distance;  /* in float64; negative while nobody asked */
+    int32_t label;
+} prefix_best;
+
+/* How far a float32 score may be from what float64 decides (kernels.h). */
+static double score_margin(const prefix *p, double norm, size_t j)
+{
+    const double reach = norm + p->norms[j];
+    return (double)p->frame.gamma * (p->half_sq_norms[j] + norm * p->norms[j])
+           + (double)p->frame.decision * reach * reach + (double)p->frame.tiny;
+}
+
+/* The limit of prune_panel: minus the upper bound, and what float64 may decide otherwise, rounded away from zero. */
+static inline float limit_of(const prefix *p, const prefix_best *best, double norm, double inverse_step)
+{
+    const double upper = best->upper + 2.0 * (double)p->frame.decision * norm * norm + (double)p->frame.tiny;
+    return (float)(-(upper + 0x1p-19 * fabs(upper)) * inverse_step);
+}
