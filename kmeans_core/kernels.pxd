@@ -1,5 +1,5 @@
 # What Cython sees of kernels/kernels.h: declarations only.
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct sum_grid:
@@ -21,6 +21,30 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct bound_work:
         size_t n_scored
         size_t cost
+
+    # Tiles
+    enum:
+        GROUP_TILES, MAX_SPLIT_GROUPS, MAX_TILE_ROWS, MAX_TILED_FEATURES, TILE_MIXED, TILE_FRESH
+        TILES_CHANGED, TILES_DECIDED, TILES_TESTED, TILES_MIXED_ROWS, TILES_SCORED
+
+    ctypedef struct cell_grid:
+        const double *lowest
+        const double *per_unit
+        const double *last
+        const size_t *starts
+        const uint16_t *numbers
+
+    ctypedef struct tiling:
+        size_t n_samples, n_features, tile_rows
+        const void *x
+        double *boxes
+        double *group_boxes
+        double *sums
+        float *lanes
+        int32_t *in_lanes
+        int32_t *n_in_lanes
+        int32_t *owners
+        int32_t *labels
 
     ctypedef struct kernels:
         const char *name
@@ -69,6 +93,23 @@ cdef extern from "kernels/kernels.h" nogil:
         int (*has_unusable_f32)(const float *, size_t, float) noexcept nogil
         int (*has_unusable_f64)(const double *, size_t, double) noexcept nogil
         double (*fma_spin)(size_t) noexcept nogil
+        # Tiles
+        void (*find_cells_f32)(const float *, size_t, size_t, cell_grid, uint16_t *, uint32_t *) noexcept nogil
+        void (*find_cells_f64)(const double *, size_t, size_t, cell_grid, uint16_t *, uint32_t *) noexcept nogil
+        void (*order_by_cell_f32)(const float *, size_t, size_t, const double *, const uint16_t *, size_t, uint32_t *,
+                                  float *, int32_t *, double *) noexcept nogil
+        void (*order_by_cell_f64)(const double *, size_t, size_t, const double *, const uint16_t *, size_t, uint32_t *,
+                                  double *, int32_t *, double *) noexcept nogil
+        void (*order_by_splits_f32)(float *, size_t, size_t, size_t, int32_t *, double *, void *) noexcept nogil
+        void (*order_by_splits_f64)(double *, size_t, size_t, size_t, int32_t *, double *, void *) noexcept nogil
+        void (*describe_group_f32)(const tiling *, size_t, const double *, sum_grid) noexcept nogil
+        void (*describe_group_f64)(const tiling *, size_t, const double *, sum_grid) noexcept nogil
+        void (*center_columns)(const double *, const int32_t *, size_t, size_t, double *) noexcept nogil
+        size_t (*tile_scratch_bytes)(size_t, size_t) noexcept nogil
+        void (*step_group_f32)(const tiling *, size_t, const double *, const double *, size_t, const double *,
+                               sum_grid, void *, double *, uint8_t *, size_t *) noexcept nogil
+        void (*step_group_f64)(const tiling *, size_t, const double *, const double *, size_t, const double *,
+                               sum_grid, void *, double *, uint8_t *, size_t *) noexcept nogil
         # the prefix filter
         size_t (*prefix_bytes)(size_t, size_t, size_t) noexcept nogil
         size_t (*prefix_tile_bytes)(size_t) noexcept nogil

@@ -29,6 +29,15 @@ static double power_of_two_for(double largest, int samples_are_float32)
     return ldexp(1.0, wanted > limit ? limit : wanted < -limit ? -limit : wanted);
 }
 
+/* What rounding may do to scores and decisions, see kernels.h. */
+static void rounding_bounds(packed_centers *packed, size_t n_features)
+{
+    const double unit = 0x1p-24 * (double)(n_features + 8);
+    packed->gamma = unit < 0.5 ? (float)(unit / (1.0 - unit) * 1.001) : HUGE_VALF;
+    packed->tiny = (float)n_features * 0x1p-120f;
+    packed->decision = (float)n_features * 0x1p-52f + 0x1p-48f;
+}
+
 static void find_offset(const double *centers, size_t n_clusters, size_t n_features, double *offset)
 {
     const double share = 1.0 / (double)n_clusters;
@@ -71,10 +80,7 @@ static void pack_centers(const double *centers, size_t n_clusters, size_t n_feat
         }
     packed->scale = power_of_two_for(largest, samples_are_float32);
 
-    const double unit = 0x1p-24 * (double)(n_features + 8);
-    packed->gamma = unit < 0.5 ? (float)(unit / (1.0 - unit) * 1.001) : HUGE_VALF;
-    packed->tiny = (float)n_features * 0x1p-120f;
-    packed->decision = (float)n_features * 0x1p-52f + 0x1p-48f;
+    rounding_bounds(packed, n_features);
     double max_sq_norm = 0.0;
     for (size_t j = 0; j < padded_centers(n_clusters); j++) {
         packed->half_sq_norms[j] = HUGE_VALF;

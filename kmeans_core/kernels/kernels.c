@@ -25,6 +25,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "tiles.h"
 #include "prefix.h"
 #include "prefix_rows.h"
 #include "yinyang.h"
@@ -43,6 +44,7 @@
 #include "sums.h"
 #include "seeding.h"
 #include "describe.h"
+#include "tiles.h"
 #include "prefix_rows.h"
 #include "yinyang.h"
 
@@ -94,6 +96,13 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
+    BOTH_REALS(find_cells),
+    BOTH_REALS(order_by_cell),
+    BOTH_REALS(order_by_splits),
+    BOTH_REALS(describe_group),
+    .center_columns = center_columns,
+    .tile_scratch_bytes = tile_scratch_bytes,
+    BOTH_REALS(step_group),
     .prefix_bytes = prefix_bytes,
     .prefix_tile_bytes = prefix_tile_bytes,
     .prefix_scratch_bytes = prefix_scratch_bytes,

@@ -59,6 +59,39 @@ typedef struct {
     size_t n_scored, cost;
 } bound_work;
 
+/* ---- Tiles: samples in an order that keeps neighbours together (tiles.h). */
+#define GROUP_TILES 16          /* tiles of a group, the upper level */
+#define MAX_SPLIT_GROUPS 16     /* groups that are brought into order together */
+#define MAX_TILE_ROWS 512
+#define MAX_TILED_FEATURES 16
+#define BALL_FEATURES 5         /* from here on a ball tells more than the box's corners do */
+enum { TILE_MIXED = -1, TILE_FRESH = -2 };
+enum { TILES_CHANGED, TILES_DECIDED, TILES_TESTED, TILES_MIXED_ROWS, TILES_SCORED };
+
+/* Cells that samples are first thrown into: [n_features] each; a feature with last = 0 is not cut.
+ *   cell of x = OR over f of numbers[starts[f] + min(last[f], max(0, (x[f] - lowest[f]) * per_unit[f]))] */
+typedef struct {
+    const double *lowest;
+    const double *per_unit;
+    const double *last;
+    const size_t *starts;
+    const uint16_t *numbers;
+} cell_grid;
+
+typedef struct {
+    size_t n_samples, n_features;
+    size_t tile_rows;      /* samples of a tile, at most MAX_TILE_ROWS; the last one may have fewer */
+    const void *x;         /* [n_samples][n_features] in tile order, as stored */
+    double *boxes;         /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
+    double *group_boxes;   /* [n_groups][2 * n_features + 2] */
+    double *sums;          /* [n_tiles][2][n_features + 1], see sum_grid */
+    float *lanes;          /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, as they came */
+    int32_t *in_lanes;     /* [n_tiles]: place in lanes + 1, 0 for none */
+    int32_t *n_in_lanes;   /* how many there are */
+    int32_t *owners;       /* [n_tiles]: the cluster of all samples, TILE_MIXED, or at first TILE_FRESH */
+    int32_t *labels;       /* [n_samples] in tile order: current in mixed tiles, -1 in fresh ones */
+} tiling;
+
 typedef struct {
     const char *name;  /* "v4vnni", "v4", "v3", "v2", "neon", "scalar" */
     int lanes;         /* float32 values in a vector */
@@ -178,6 +211,53 @@ typedef struct {
 
     /* The roof of assign: multiply-adds in registers, nothing else. Returns the floating-point operations done. */
     double (*fma_spin)(size_t n_rounds);
+
+    /* ---- Tiles (tiles.h); n_features at most MAX_TILED_FEATURES.
+     * Throw samples into cells.   cells   OUT [n_samples]   counts   INOUT [n_cells] */
+    void (*find_cells_f32)(const float *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
+                           uint32_t *counts);
+    void (*find_cells_f64)(const double *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
+                           uint32_t *counts);
+
+    /* Copy samples to the places of their cells.
+     *   first     index of the first sample      next   INOUT [n_cells]: place of each cell's next sample
+     *   ordered   OUT rows      order   OUT index of the sample at each place, or NULL
+     *   weights   OUT, unless sample_weight is NULL */
+    void (*order_by_cell_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                              const uint16_t *cells, size_t first, uint32_t *next, float *ordered, int32_t *order,
+                              double *weights);
+    void (*order_by_cell_f64)(const double *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                              const uint16_t *cells, size_t first, uint32_t *next, double *ordered, int32_t *order,
+                              double *weights);
+
+    /* Split rows at medians of the widest side until tiles are left; x, order and weights (or NULL) move along.
+     *   scratch   n_rows * (8 + size of a row) bytes */
+    void (*order_by_splits_f32)(float *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
+                                double *weights, void *scratch);
+    void (*order_by_splits_f64)(double *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
+                                double *weights, void *scratch);
+
+    /* Boxes and sums of the tiles of group g, and the group's box.   weights   IN in tile order, or NULL */
+    void (*describe_group_f32)(const tiling *tiles, size_t g, const double *weights, sum_grid grid);
+    void (*describe_group_f64)(const tiling *tiles, size_t g, const double *weights, sum_grid grid);
+
+    /* Centers side by side.   listed   IN [n_listed], or NULL for the first ones
+     *   columns   OUT [n_features][n_listed rounded up to 8], padded by +inf */
+    void (*center_columns)(const double *centers, const int32_t *listed, size_t n_listed, size_t n_features,
+                           double *columns);
+
+    /* Label group g, and follow the labels in the sums.
+     *   memory   scratch of this thread, tile_scratch_bytes, 64-byte alignment
+     *   sums, touched   as for follow
+     *   counts   INOUT [5]: labels changed, samples decided in float64, centers tested against a box, samples of
+     *            mixed tiles, pairs of sample and center that were scored */
+    size_t (*tile_scratch_bytes)(size_t n_clusters, size_t n_features);
+    void (*step_group_f32)(const tiling *tiles, size_t g, const double *centers, const double *columns,
+                           size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,
+                           uint8_t *touched, size_t *counts);
+    void (*step_group_f64)(const tiling *tiles, size_t g, const double *centers, const double *columns,
+                           size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,
+                           uint8_t *touched, size_t *counts);
 
     /* The prefix filter (prefix.h): the labels of `assign`, with most centers excluded by a few leading coordinates.
      * Bytes of the block that prefix_start fills, of the codes of a tile of samples, and of a thread's scratch, which

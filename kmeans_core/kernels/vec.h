@@ -240,6 +240,30 @@ static inline vec v_even(vec a, vec b) { (void)b; return a; }
 static inline vec v_odd(vec a, vec b) { (void)a; return b; }
 #endif
 
+/* Eight float64 as a vector of GCC and clang, of whatever registers there are, for + - * and comparisons; a scalar
+ * operand is spread. wide_bits(m): lane i of a comparison as bit i. */
+#define WIDE_LANES 8
+typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
+typedef int64_t wide_mask __attribute__((vector_size(64)));
+static inline uint32_t wide_bits(const wide_mask *m)
+{
+#if defined(__AVX512F__)
+    return _mm512_movepi64_mask((__m512i)*m);
+#elif defined(__AVX2__) && defined(__FMA__)
+    const __m256d *part = (const __m256d *)m;
+    return (uint32_t)_mm256_movemask_pd(part[0]) | (uint32_t)_mm256_movemask_pd(part[1]) << 4;
+#elif defined(__SSE4_1__)
+    const __m128d *part = (const __m128d *)m;
+    return (uint32_t)_mm_movemask_pd(part[0]) | (uint32_t)_mm_movemask_pd(part[1]) << 2
+           | (uint32_t)_mm_movemask_pd(part[2]) << 4 | (uint32_t)_mm_movemask_pd(part[3]) << 6;
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < WIDE_LANES; i++)
+        bits |= (uint32_t)((*m)[i] & 1) << i;
+    return bits;
+#endif
+}
+
 /* Codes. Instructions that multiply unsigned by signed bytes see samples as value + 128: the sum starts at -128 times
  * the center's values. */
 #if defined(__AVX512VNNI__) && LANES == 16

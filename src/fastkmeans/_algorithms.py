@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ._core.lloyd import LloydState
 from ._core.prefix import PrefixState
+from ._core.tiles import TilesState
 from ._core.yinyang import YinyangState
 
 
@@ -24,6 +25,8 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS = {
     "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
+    # Beside a copy of the row, in its type and once more in float32: three numbers of 4 bytes.
+    "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
     # Up to 192 coordinates of one byte (four without integer dot products) and five lengths.
     "prefix": Algorithm(PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016"),
     # Labels twice, an upper bound, and at most 16 lower ones.
@@ -31,6 +34,25 @@ ALGORITHMS = {
 }
 
 
-def choose_algorithm(name: str) -> str:
-    """Return the algorithm that runs for a name; "auto" leaves the choice to us."""
-    return "lloyd" if name == "auto" else name
+# Steps below which no filter pays for its start.
+MIN_STEPS = 8
+
+
+def choose_algorithm(name: str, n_samples: int, n_features: int, n_clusters: int, max_iter: int) -> str:
+    """Return the algorithm that runs for a name; "auto" leaves the choice to us.
+
+    By the shape alone, so that repeated runs agree; within it each filter counts its work and goes over to Lloyd's steps
+    where the samples give it nothing. The limits are those below which a filter was slower over 20 steps
+    (benchmarks/README.md).
+    """
+    if name != "auto":
+        return name
+    if max_iter < MIN_STEPS:
+        return "lloyd"
+    if n_features <= 4 and n_clusters >= 4 and n_samples >= 50_000:
+        return "tiles"
+    if 8 <= n_features <= 64 and n_clusters >= 100 and n_clusters * n_features >= 2000 and n_samples >= 20_000:
+        return "yinyang"
+    if n_features >= 48 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
+        return "prefix"
+    return "lloyd"

@@ -49,8 +49,11 @@ class KMeans(Estimator):
         Where the starts are drawn from; an int makes every fit alike.
     copy_x : bool, default=True
         Accepted for scikit-learn; X is never changed either way.
-    algorithm : {"auto", "lloyd", "prefix", "yinyang"}, default="auto"
-        All give the same labels; "auto" chooses the fastest, and `algorithm_used_` tells which ran.
+    algorithm : {"auto", "lloyd", "tiles", "prefix", "yinyang"}, default="auto"
+        All give the same bits; "auto" chooses by the shape of X, n_clusters and max_iter, and `algorithm_used_` tells
+        which ran. "lloyd" compares every sample with every center and keeps 4 bytes a sample. The others skip pairs
+        that a proven bound excludes, and keep more: "tiles" (up to 16 features) two copies of the rows, "yinyang" up to
+        76 bytes a sample, "prefix" up to 220.
     n_threads : int or None, default=None
         Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
         quota). The results have the same bits for any number.
@@ -183,7 +186,7 @@ class KMeans(Estimator):
 
     def _best_of(self, values: np.ndarray, weights: np.ndarray | None, description: Description, random_state) -> Run:
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
-        algorithm = choose_algorithm(self.algorithm)
+        algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
         best = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
@@ -229,7 +232,7 @@ class KMeans(Estimator):
         self.history_ = result.history
         self.converged_ = result.converged
         self.stop_reason_ = result.stop_reason
-        self.algorithm_used_ = choose_algorithm(self.algorithm)
+        self.algorithm_used_ = choose_algorithm(self.algorithm, *matrix.values.shape, self.n_clusters, self.max_iter)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and return the labels of X.

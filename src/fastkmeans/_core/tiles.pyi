@@ -1,0 +1,31 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from .distances import Samples
+
+class TilesState:
+    labels: NDArray[np.int32]
+    sums: NDArray[np.float64]
+    grid: NDArray[np.float64]
+    n_decided: int
+    is_tiled: bool
+    n_tested: int
+    n_mixed: int
+    n_scored: int
+    def __init__(
+        self,
+        X: Samples,
+        sample_weight: NDArray[np.float64] | None,
+        max_abs: NDArray[np.float64],
+        max_weight: float,
+        n_clusters: int,
+        n_threads: int,
+    ) -> None: ...
+    def step(self, centers: NDArray[np.float64]) -> int: ...
+    def move(
+        self,
+        centers: NDArray[np.float64],
+        origin: NDArray[np.float64],
+        moved: NDArray[np.float64],
+        terms: NDArray[np.float64],
+    ) -> None: ...
