@@ -122,7 +122,7 @@ LAYERS = [
     {"kmeans", "plusplus"},
     {"_estimator", "_params", "_input", "_loop", "_refill", "_seeding", "_model_file", "_files", "_csv"},
     {"engines"},
-    {"_algorithms", "_metrics", "_threads"},
+    {"_algorithms", "_blas", "_metrics", "_threads"},
     {"_core"},
 ]
 

@@ -15,12 +15,14 @@ class Algorithm(NamedTuple):
 
     state : class with step(centers) and move(...), see kmeans_core/lloyd.pyx.
     bytes_per_sample : what the state keeps for each sample.
+    starts_with_blas : whether the first step multiplies matrices in NumPy.
     source : the paper.
     """
 
     state: type
     bytes_per_sample: int
     source: str
+    starts_with_blas: bool = False
 
 
 ALGORITHMS = {
@@ -28,7 +30,9 @@ ALGORITHMS = {
     # Beside a copy of the row, in its type and once more in float32: three numbers of 4 bytes.
     "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
     # Up to 192 coordinates of one byte (four without integer dot products) and five lengths.
-    "prefix": Algorithm(PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016"),
+    "prefix": Algorithm(
+        PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016", starts_with_blas=True
+    ),
     # Labels twice, an upper bound, and at most 16 lower ones.
     "yinyang": Algorithm(YinyangState, 76, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016"),
 }
@@ -53,6 +57,6 @@ def choose_algorithm(name: str, n_samples: int, n_features: int, n_clusters: int
         return "tiles"
     if 8 <= n_features <= 64 and n_clusters >= 100 and n_clusters * n_features >= 2000 and n_samples >= 20_000:
         return "yinyang"
-    if n_features >= 48 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
+    if n_features > 64 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
         return "prefix"
     return "lloyd"

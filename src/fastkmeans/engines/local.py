@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._algorithms import ALGORITHMS
+from .._blas import one_blas_thread
 from .._core import distances, samples
 from .._threads import effective_n_threads
 
@@ -78,6 +79,7 @@ class LocalEngine:
             sample_weight = self.sample_weight = sample_weight / self._weight_unit
             max_weight /= self._weight_unit
         self._scatter = scatter(X, sample_weight, description, self.n_threads)
+        self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         self._state = ALGORITHMS[algorithm].state(
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
         )
@@ -97,6 +99,10 @@ class LocalEngine:
 
         centers : (n_clusters, n_features) float64, the values of the stored centers.
         """
+        if self._starts_with_blas:
+            self._starts_with_blas = False
+            with one_blas_thread():
+                return self._state.step(centers)
         return self._state.step(centers)
 
     def move(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
