@@ -2,8 +2,8 @@
 
     python3 .ci/check_instructions.py build/dev
 
-Each instruction set's kernels must export their table and nothing else (a second symbol could be linked into a path that a
-narrow CPU runs), and every other object must keep to the baseline registers.
+Each instruction set's kernels must export their table and nothing else (a second symbol could be linked into a
+path that a narrow CPU runs), and every other object must keep to the baseline registers.
 """
 
 import re

@@ -2,12 +2,13 @@
 # cython: initializedcheck=False
 """Greedy k-means++, one pass over the samples for several seeds.
 
-D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy choice is that of its
-section 5.
+D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy choice is
+that of its section 5.
 
 A pass finds the samples near each candidate of a pool. Candidates for later seeds are drawn early and thus by squared
-distances that have fallen since; taking one with probability (distance now) / (distance when drawn) makes it a draw by the
-distances now (rejection sampling: J. von Neumann, 1951). The choice of seeds is that of greedy k-means++, not an approximation.
+distances that have fallen since; taking one with probability (distance now) / (distance when drawn) makes it a
+draw by the distances now (rejection sampling: J. von Neumann, 1951). The choice of seeds is that of greedy
+k-means++, not an approximation.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
@@ -268,10 +269,12 @@ cdef class PlusPlus:
         """Find the samples near the candidates of the pool."""
         cdef Py_ssize_t b
         if self.is_float32:
-            table.pack_candidates_f32(&self.x32[0, 0], self.n_features, self.pool, self.n_pool, &self.x32[self.first, 0],
+            table.pack_candidates_f32(&self.x32[0, 0], self.n_features, self.pool, self.n_pool,
+            &self.x32[self.first, 0],
                                       self.scale, self.packed)
         else:
-            table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0],
+            table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool,
+            &self.x64[self.first, 0],
                                       self.scale, self.packed)
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):

@@ -31,7 +31,8 @@ ALGORITHMS = {
     "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
     # Up to 192 coordinates of one byte (four without integer dot products) and five lengths.
     "prefix": Algorithm(
-        PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016", starts_with_blas=True
+        PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
+        starts_with_blas=True
     ),
     # Labels twice, an upper bound, and at most 16 lower ones.
     "yinyang": Algorithm(YinyangState, 76, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016"),
@@ -45,8 +46,8 @@ MIN_STEPS = 8
 def choose_algorithm(name: str, n_samples: int, n_features: int, n_clusters: int, max_iter: int) -> str:
     """Return the algorithm that runs for a name; "auto" leaves the choice to us.
 
-    By the shape alone, so that repeated runs agree; within it each filter counts its work and goes over to Lloyd's steps
-    where the samples give it nothing. The limits are those below which a filter was slower over 20 steps
+    By the shape alone, so that repeated runs agree; within it each filter counts its work and goes over to
+    Lloyd's steps where the samples give it nothing. The limits are those below which a filter was slower over 20 steps
     (benchmarks/README.md).
     """
     if name != "auto":

@@ -11,8 +11,8 @@ from functools import lru_cache
 def one_blas_thread() -> Iterator[None]:
     """Hold NumPy's OpenBLAS to one thread; do nothing where NumPy came with another library.
 
-    Its idle threads and OpenMP's spin against each other: finding directions for 12 000 x 384 samples took 50 to 100 ms on
-    two cores with both, 40 ms like this. Other Python threads that multiply meanwhile get one thread too.
+    Its idle threads and OpenMP's spin against each other: finding directions for 12 000 x 384 samples took 50
+    to 100 ms on two cores with both, 40 ms like this. Other Python threads that multiply meanwhile get one thread too.
     """
     functions = _openblas()
     if functions is None:

@@ -14,9 +14,9 @@ def refill(
 ) -> int:
     """Move the centers of empty clusters onto the samples farthest from their own centers; return how many.
 
-    Lowest empty cluster first, farthest sample first, lowest index of equals. Passed over are samples without weight, samples
-    that sit on their center, and the last sample of a cluster. The sample leaves its old cluster's mean, but its
-    label stays until the next step. moved and sq_shifts are updated in place.
+    Lowest empty cluster first, farthest sample first, lowest index of equals. Passed over are samples without
+    weight, samples that sit on their center, and the last sample of a cluster. The sample leaves its old
+    cluster's mean, but its label stays until the next step. moved and sq_shifts are updated in place.
     """
     labels, sample_weight = engine.labels, engine.sample_weight
     rows_left = _rows_of(labels, sample_weight, engine.least_weight, len(centers))

@@ -33,9 +33,9 @@ def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, rando
 def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
     """Draw n_clusters different rows, one after the other with probability by weight.
 
-    Every row waits a random time, the shorter the heavier it is, and the first ones are taken (P. S. Efraimidis and P. G. Spirakis,
-    "Weighted random sampling with a reservoir", Information Processing Letters 97(5), 2006). Equal weights draw as no
-    weights do.
+    Every row waits a random time, the shorter the heavier it is, and the first ones are taken (P. S.
+    Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir", Information Processing Letters
+    97(5), 2006). Equal weights draw as no weights do.
     """
     waits, rows = np.empty(0), np.empty(0, dtype=np.intp)  # of the first ones so far, in order
     for start in range(0, n_samples, _ROWS_AT_ONCE):

@@ -18,8 +18,8 @@ _CGROUP_ROOT = "/sys/fs/cgroup"
 def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> int:
     """Return the number of threads for a call.
 
-    n_threads : what the caller asked for; None for OMP_NUM_THREADS if set, else the CPUs that this process may use by its
-    affinity and its control group's quota.
+    n_threads : what the caller asked for; None for OMP_NUM_THREADS if set, else the CPUs that this process may
+    use by its affinity and its control group's quota.
     work : multiply-adds of the call; little work gets one thread, however many were asked for.
     """
     if work < MIN_PARALLEL_WORK or not runtime.has_openmp() or _forked_behind_our_back():
@@ -43,7 +43,8 @@ def available_cpus() -> int:
 def cgroup_quota(read=None) -> float | None:
     """Return the CPUs that the control groups of this process grant, None without a quota.
 
-    The tightest quota counts, from the process's own group up to the root.   read : path -> text, "" if there is no such file; for tests.
+    The tightest quota counts, from the process's own group up to the root.   read : path -> text, "" if there
+    is no such file; for tests.
     """
     read = read or _read
     quotas = []

@@ -63,8 +63,8 @@ class KMeans(Estimator):
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        Mean of each cluster, float32 if X was, else float64. When max_iter or tol stopped the fit, labels and inertia are those of
-        these centers all the same.
+        Mean of each cluster, float32 if X was, else float64. When max_iter or tol stopped the fit, labels and
+        inertia are those of these centers all the same.
     labels_ : ndarray of shape (n_samples,), int32
         Nearest center of each sample of fit; the lowest index of equals.
     inertia_ : float
@@ -72,8 +72,8 @@ class KMeans(Estimator):
     n_iter_ : int
         Iterations of the start that was kept.
     history_ : list of dict
-        One entry an iteration of that start: iteration, inertia (of the centers it began with), center_shift (sum of squared shifts), n_changed
-        (labels), n_empty (clusters that were empty), seconds.
+        One entry an iteration of that start: iteration, inertia (of the centers it began with), center_shift
+        (sum of squared shifts), n_changed (labels), n_empty (clusters that were empty), seconds.
     converged_ : bool
         Whether the start ended by itself.
     stop_reason_ : str
@@ -94,7 +94,8 @@ class KMeans(Estimator):
     -----
     Lloyd's algorithm (S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2),
     1982), started by k-means++ (D. Arthur and S. Vassilvitskii, SODA 2007). Cluster sums are free of
-    rounding, so results do not depend on the order of addition. An empty cluster takes the sample farthest from its center.
+    rounding, so results do not depend on the order of addition. An empty cluster takes the sample farthest
+    from its center.
 
     Examples
     --------
@@ -419,7 +420,8 @@ class KMeans(Estimator):
         Parameters
         ----------
         path : str or path
-            File to write; used as given. A callable init, a callback and a random_state that is not a number are not kept.
+            File to write; used as given. A callable init, a callback and a random_state that is not a number
+            are not kept.
 
         Raises
         ------

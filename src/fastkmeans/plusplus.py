@@ -56,8 +56,8 @@ def kmeans_plusplus(
 
     Notes
     -----
-    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy choice is that of
-    its section 5.
+    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy
+    choice is that of its section 5.
 
     Examples
     --------

@@ -131,7 +131,7 @@ class LocalEngine:
                 self._terms[j] = weight, ((moved[j] - centers[j]) ** 2).sum(), weight * between
 
     def sums_of(self, j: int) -> np.ndarray:
-        """(2, n_features + 1) float64: coarse and fine part of the sum of weight * x over cluster j, and of its weight."""
+        """(2, n_features + 1) float64: coarse and fine sums of weight * x over cluster j, and its weight."""
         return self._state.sums[j].copy()
 
     def share_of(self, i: int) -> np.ndarray:
