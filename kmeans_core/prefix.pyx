@@ -18,7 +18,7 @@ cdef extern from "kernels/kernels.h" nogil:
 cdef const c.kernels **in_use = kernels_in_use()
 
 # Most rows that the directions come from; and the pairs of rows and centers on which numbers of directions are tried.
-DIRECTION_ROWS = 3072
+DIRECTION_ROWS = 2048
 TRIAL_PAIRS = 1 << 16
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
@@ -87,19 +87,28 @@ def choose_n_directions(rows, centers, directions, n_samples, code_features, lan
     sq_x, sq_y = (rows**2).sum(axis=1), (centers**2).sum(axis=1)
     least = (0.5 * sq_y - rows @ centers.T).min(axis=1)
     best, best_cost = 0, 0.85 * dense_cost(n_features, n_clusters)
+    # Of the directions so far: dot products of all pairs; squared length and largest coordinate of each side.
+    products = np.zeros((len(rows), n_clusters), dtype=np.float32)
+    sides = [(x, sq_x, np.zeros(len(rows)), np.zeros(len(rows))),
+             (y, sq_y, np.zeros(n_clusters), np.zeros(n_clusters))]
+    first = 0
     for n_directions in sorted({*N_DIRECTIONS, directions.shape[1]}):
         if n_directions > directions.shape[1]:
             break
         # What rounding to int8 leaves over is even on average: a twelfth of a squared step in each direction.
         rest = np.sqrt(n_directions / 12) / 127 if code_features > 1 else 0.0
-        sides = []
-        for coordinates, sq_norms in ((x[:, :n_directions], sq_x), (y[:, :n_directions], sq_y)):
-            sq_kept = (coordinates**2).sum(axis=1)
-            b = rest * np.abs(coordinates).max(axis=1)
-            sides.append((coordinates, np.sqrt(sq_kept), b, np.sqrt(np.maximum(sq_norms - sq_kept, 0.0) + b * b)))
-        (u, n_u, b_u, r_u), (v, n_v, b_v, r_v) = sides
-        bound = np.column_stack((u, n_u, b_u, r_u)) @ np.column_stack((v, b_v, n_v, r_v)).T
-        kept = np.count_nonzero(0.5 * sq_y - bound <= least[:, None]) / len(rows) - 1.0
+        lengths = []
+        for coordinates, sq_norms, sq_kept, largest in sides:
+            new = coordinates[:, first:n_directions]
+            sq_kept += np.einsum("if,if->i", new, new)
+            np.maximum(largest, np.abs(new).max(axis=1), out=largest)
+            b = rest * largest
+            lengths.append((np.sqrt(sq_kept), b, np.sqrt(np.maximum(sq_norms - sq_kept, 0.0) + b * b)))
+        products += x[:, first:n_directions] @ y[:, first:n_directions].T
+        first = n_directions
+        (n_u, b_u, r_u), (n_v, b_v, r_v) = lengths
+        rests = np.column_stack((n_u, b_u, r_u)) @ np.column_stack((b_v, n_v, r_v)).T
+        kept = np.count_nonzero(0.5 * sq_y - products - rests <= least[:, None]) / len(rows) - 1.0
         cost = filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes)
         if cost < best_cost:
             best, best_cost = n_directions, cost
@@ -214,9 +223,9 @@ cdef class PrefixState:
         return min(self.n_features, <Py_ssize_t>192, max(<Py_ssize_t>48, self.n_clusters * 3 // 4))
 
     cdef Py_ssize_t _direction_rows(self):
-        """Rows for the directions: as many as cost a step of Lloyd's, if that is not too few."""
-        cdef Py_ssize_t affordable = self.n_samples * self.n_clusters // min(self.n_features,
-                                                                            6 * self._most_directions())
+        """Rows for the directions: as many as cost half a step of Lloyd's, if that is not too few."""
+        cdef Py_ssize_t affordable = self.n_samples * self.n_clusters // (2 * min(self.n_features,
+                                                                                 6 * self._most_directions()))
         return min(max(affordable, <Py_ssize_t>512), <Py_ssize_t>DIRECTION_ROWS, self.n_samples)
 
     def _begin(self, centers):
