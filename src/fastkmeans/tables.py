@@ -74,9 +74,9 @@ def cluster(
     Raises
     ------
     TypeError
-        If `df` is not a DataFrame, or if a column is not numeric.
+        If `df` is not a DataFrame.
     ValueError
-        If a column is missing or incomplete, if `column_name` is taken, or if "auto" finds no elbow.
+        If a column is missing, incomplete or not numeric, if `column_name` is taken, or if "auto" finds no elbow.
 
     Examples
     --------
