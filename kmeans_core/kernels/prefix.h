@@ -185,19 +185,8 @@ static void project_panel(const float *tile, const float *panel, size_t n_featur
 #pragma GCC unroll 2
             for (int v = 0; v < TILE_VECS; v++)
                 sum[v][j] = v_splat(0.0f);
-        for (size_t f = first; f < end; f++, panel += TILE_CENTERS, tile += TILE_SAMPLES) {
-            vec x[TILE_VECS];
-#pragma GCC unroll 2
-            for (int v = 0; v < TILE_VECS; v++)
-                x[v] = v_load(tile + v * LANES);
-#pragma GCC unroll 16
-            for (int j = 0; j < TILE_CENTERS; j++) {
-                const vec q = v_splat(panel[j]);
-#pragma GCC unroll 2
-                for (int v = 0; v < TILE_VECS; v++)
-                    sum[v][j] = v_fnmadd(sum[v][j], x[v], q);
-            }
-        }
+        subtract_products(tile + first * TILE_SAMPLES, panel + first * TILE_CENTERS, TILE_CENTERS, end - first, sum,
+                          TILE_CENTERS);
 #pragma GCC unroll 16
         for (int j = 0; j < TILE_CENTERS; j++)
 #pragma GCC unroll 2

@@ -73,20 +73,7 @@ static inline __attribute__((always_inline)) uint32_t close_to(const float *tile
 #pragma GCC unroll 2
         for (int v = 0; v < TILE_VECS; v++)
             sum[v][j] = v_splat(panel[j]);
-    panel += columns;
-    for (size_t f = 0; f < n_features; f++, panel += columns, tile += TILE_SAMPLES) {
-        vec x[TILE_VECS];
-#pragma GCC unroll 2
-        for (int v = 0; v < TILE_VECS; v++)
-            x[v] = v_load(tile + v * LANES);
-#pragma GCC unroll 16
-        for (int j = 0; j < columns; j++) {
-            const vec c = v_splat(panel[j]);
-#pragma GCC unroll 2
-            for (int v = 0; v < TILE_VECS; v++)
-                sum[v][j] = v_fnmadd(sum[v][j], x[v], c);
-        }
-    }
+    subtract_products(tile, panel + columns, (size_t)columns, n_features, sum, columns);
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECS; v++) {
         vec least = sum[v][0];

@@ -19,24 +19,16 @@ static inline __attribute__((always_inline)) void fold(vec score, int32_t j, vec
     *best = v_min(score, *best);
 }
 
-/* The first `count` centers of a panel, any number of features; count is a constant wherever this is inlined.
- *   tile    IN     [n_features][TILE_SAMPLES]
- *   panel   IN     [1 + n_features][TILE_CENTERS]
- *   first   index of the panel's first center
- *   state   INOUT
- * The hot loop: per feature TILE_VECS loads, count broadcasts, TILE_VECS * count multiply-adds. */
-static inline __attribute__((always_inline)) void score_centers(const float *tile, const float *panel,
-                                                                size_t n_features, int32_t first, tile_state *state,
-                                                                const int count)
+/* Take the products of a tile and a panel off the sums: the hot loop of everything that scores. Per feature TILE_VECS
+ * loads, count broadcasts, TILE_VECS * count multiply-adds, and the sums stay in registers once this is inlined.
+ *   tile     IN     [n_features][TILE_SAMPLES]
+ *   panel    IN     [n_features], stride reals apart: the first `count` of each
+ *   sum      INOUT  [TILE_VECS][count] */
+static inline __attribute__((always_inline)) void subtract_products(const float *tile, const float *panel,
+                                                                    size_t stride, size_t n_features,
+                                                                    vec (*sum)[TILE_CENTERS], const int count)
 {
-    vec sum[TILE_VECS][TILE_CENTERS];
-#pragma GCC unroll 16
-    for (int j = 0; j < count; j++)
-#pragma GCC unroll 2
-        for (int v = 0; v < TILE_VECS; v++)
-            sum[v][j] = v_splat(panel[j]);
-    panel += TILE_CENTERS;
-    for (size_t f = 0; f < n_features; f++, panel += TILE_CENTERS, tile += TILE_SAMPLES) {
+    for (size_t f = 0; f < n_features; f++, panel += stride, tile += TILE_SAMPLES) {
         vec x[TILE_VECS];
 #pragma GCC unroll 2
         for (int v = 0; v < TILE_VECS; v++)
@@ -49,6 +41,24 @@ static inline __attribute__((always_inline)) void score_centers(const float *til
                 sum[v][j] = v_fnmadd(sum[v][j], x[v], c);
         }
     }
+}
+
+/* The first `count` centers of a panel, any number of features; count is a constant wherever this is inlined.
+ *   tile    IN     [n_features][TILE_SAMPLES]
+ *   panel   IN     [1 + n_features][TILE_CENTERS]
+ *   first   index of the panel's first center
+ *   state   INOUT */
+static inline __attribute__((always_inline)) void score_centers(const float *tile, const float *panel,
+                                                                size_t n_features, int32_t first, tile_state *state,
+                                                                const int count)
+{
+    vec sum[TILE_VECS][TILE_CENTERS];
+#pragma GCC unroll 16
+    for (int j = 0; j < count; j++)
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            sum[v][j] = v_splat(panel[j]);
+    subtract_products(tile, panel + TILE_CENTERS, TILE_CENTERS, n_features, sum, count);
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECS; v++) {
         vec best = v_load(state->best + v * LANES), second = v_load(state->second + v * LANES);
