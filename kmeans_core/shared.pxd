@@ -1,10 +1,8 @@
 # What every compiled module needs: the kernels in use, aligned memory, and the division of rows into units.
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport uintptr_t
-from libc.stdlib cimport calloc, free
 
 cimport kernels as c
-
 
 
 cdef inline const c.kernels **kernels_in_use() except NULL:
@@ -22,6 +20,6 @@ cdef inline char *align(void *memory) noexcept nogil:
 
 
 cdef inline Py_ssize_t unit_samples(Py_ssize_t n_samples, Py_ssize_t block, int n_threads) noexcept nogil:
-    """Rows that a thread takes at a time: whole blocks, about 16 units a thread so that a slow core does not hold up the rest."""
+    """Rows that a thread takes at a time: whole blocks, about 16 units a thread, so that no slow core holds up the rest."""
     cdef Py_ssize_t blocks = n_samples // (16 * n_threads) // block
     return block * (blocks if blocks > 1 else 1)

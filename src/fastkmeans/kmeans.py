@@ -175,19 +175,21 @@ class KMeans(Estimator):
         description = describe(values, effective_n_threads(self.n_threads, float(values.size)))
         if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
             check_finite(values, "X", matrix.feature_names)
-        self._keep(self._best_run(values, weights, description), matrix)
+        algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
+        self._keep(self._best_run(values, weights, description, algorithm), algorithm, matrix)
         return self
 
-    def _best_run(self, values: np.ndarray, weights: np.ndarray | None, description: Description) -> Run:
+    def _best_run(
+        self, values: np.ndarray, weights: np.ndarray | None, description: Description, algorithm: str
+    ) -> Run:
         """Run every start and return the one with the lowest inertia, the first of equals."""
         if callable(self.init):  # it may keep what it draws from
-            return self._best_of(values, weights, description, check_random_state(self.random_state))
+            return self._best_of(values, weights, description, algorithm, check_random_state(self.random_state))
         with drawing_from(self.random_state) as random_state:
-            return self._best_of(values, weights, description, random_state)
+            return self._best_of(values, weights, description, algorithm, random_state)
 
-    def _best_of(self, values: np.ndarray, weights: np.ndarray | None, description: Description, random_state) -> Run:
+    def _best_of(self, values, weights, description: Description, algorithm: str, random_state) -> Run:
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
-        algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
         best = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
@@ -217,7 +219,7 @@ class KMeans(Estimator):
             )
         return 1
 
-    def _keep(self, result: Run, matrix: Matrix) -> None:
+    def _keep(self, result: Run, algorithm: str, matrix: Matrix) -> None:
         """Take over the result of a fit; the warning comes first, for it may be made an error."""
         if result.n_distinct < self.n_clusters:
             warn(
@@ -233,7 +235,7 @@ class KMeans(Estimator):
         self.history_ = result.history
         self.converged_ = result.converged
         self.stop_reason_ = result.stop_reason
-        self.algorithm_used_ = choose_algorithm(self.algorithm, *matrix.values.shape, self.n_clusters, self.max_iter)
+        self.algorithm_used_ = algorithm
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and return the labels of X.

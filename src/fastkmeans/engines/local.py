@@ -119,8 +119,9 @@ class LocalEngine:
 
     def _move_light(self, centers: np.ndarray, moved: np.ndarray) -> None:
         """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""
+        labels, weighing = self.labels, self.sample_weight > 0
         for j in np.flatnonzero(self._terms[:, 0] < self._light):
-            rows = np.flatnonzero((self.labels == j) & (self.sample_weight > 0))
+            rows = np.flatnonzero((labels == j) & weighing)
             if len(rows):
                 weights, values = self.sample_weight[rows, None], self.X[rows].astype(np.float64)
                 top = weights.max()
