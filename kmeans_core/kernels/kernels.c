@@ -28,6 +28,8 @@
 #include "tiles.h"
 #include "prefix.h"
 #include "prefix_rows.h"
+#include "quantized.h"
+#include "quantized_rows.h"
 #include "yinyang.h"
 #undef REAL
 #undef SUFFIX
@@ -46,6 +48,7 @@
 #include "describe.h"
 #include "tiles.h"
 #include "prefix_rows.h"
+#include "quantized_rows.h"
 #include "yinyang.h"
 
 static double fma_spin(size_t n_rounds)
@@ -111,6 +114,15 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(prefix_encode),
     BOTH_REALS(prefix_assign),
     .code_features = CODE_FEATURES,
+    .has_dot8 = HAS_DOT8,
+    .quantizer_bytes = quantizer_bytes,
+    .quantized_tile_bytes = quantized_tile_bytes,
+    .quantized_centers_bytes = quantized_centers_bytes,
+    .quantized_scratch_bytes = quantized_scratch_bytes,
+    .quantizer_start = quantizer_start,
+    BOTH_REALS(quantize),
+    .quantize_centers = quantize_centers,
+    BOTH_REALS(assign_quantized),
     .bound_scratch_bytes = bound_scratch_bytes,
     BOTH_REALS(assign_bounded),
     BOTH_REALS(reassign_bounded),

@@ -1,0 +1,73 @@
+/* Quantized samples (quantized.h). Included once per real type. */
+
+/* Quantize the samples of a block.   out  OUT whole tiles, quantized_tile_bytes each */
+static void NAME(quantize)(const REAL *x, size_t n_samples, size_t n_readable, const void *memory, void *scratch_memory,
+                           void *out)
+{
+    const quantizer *how = memory;
+    const size_t n_features = how->frame.n_features;
+    const quantized_scratch scratch = divide_quantized_scratch(scratch_memory, 1, n_features);
+    const size_t tile_words = (WORD_HEAD + how->n_words) * TILE_SAMPLES;
+    int32_t *tile = out;
+    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES, tile += tile_words) {
+        const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        NAME(pack_block)(x + first * n_features, left, n_readable - first, &how->frame, scratch.pack);
+        quantize_tile(how, scratch.pack.tiles, scratch.pack.norms, tile);
+    }
+}
+
+/* The nearest center of a sample that the whole scores could not prove: in float64, among those near the best. */
+static int32_t NAME(decide_quantized)(const REAL *x, const quantized_centers *q, const int32_t *scores, int32_t best,
+                                      int32_t gap)
+{
+    const size_t n_features = q->how->frame.n_features;
+    double nearest_sq = HUGE_VAL;
+    int32_t label = 0;
+    const vint most = vi_splat(gap < FAR_SCORE ? best + gap : INT32_MAX);
+    for (size_t first = 0; first < q->n_clusters; first += LANES) {
+        const uint32_t excluded = v_bits(vi_less(most, vi_load(scores + first)));
+        for (uint32_t bits = ~excluded & ALL_LANES; bits; bits &= bits - 1) {
+            const size_t j = first + (size_t)__builtin_ctz(bits);
+            if (j >= q->n_clusters)
+                break;
+            const double sq = NAME(sq_distance)(x, q->centers + j * n_features, n_features);
+            if (sq < nearest_sq) {
+                nearest_sq = sq;
+                label = (int32_t)j;
+            }
+        }
+    }
+    return label;
+}
+
+static size_t NAME(assign_quantized)(const REAL *x, size_t n_samples, const void *quantized, const void *centers,
+                                     void *memory, int32_t *labels)
+{
+    const quantized_centers *q = centers;
+    const size_t n_features = q->how->frame.n_features, tile_words = (WORD_HEAD + q->how->n_words) * TILE_SAMPLES;
+    const size_t n_tiles = (n_samples + TILE_SAMPLES - 1) / TILE_SAMPLES;
+    const quantized_scratch scratch = divide_quantized_scratch(memory, q->n_clusters, n_features);
+    const int32_t *tiles = quantized;
+    size_t n_undecided = 0;
+    whole_tiles(tiles, n_tiles, q, scratch.states);
+    for (size_t t = 0; t < n_tiles; t++) {
+        const whole_state *state = scratch.states + t;
+        const size_t first = t * TILE_SAMPLES, left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        memcpy(labels + first, state->label, left * sizeof(int32_t));
+        uint32_t bits = undecided_samples(tiles + t * tile_words, q, state, scratch.gaps + first);
+        for (; bits; bits &= bits - 1) {
+            const size_t s = (size_t)__builtin_ctz(bits);
+            if (s >= left)
+                break;
+            scratch.undecided[n_undecided++] = (uint16_t)(first + s);
+            prefetch_bytes((uintptr_t)(x + (first + s) * n_features), n_features * sizeof(REAL));
+        }
+    }
+    for (size_t u = 0; u < n_undecided; u++) {
+        const size_t i = scratch.undecided[u], t = i / TILE_SAMPLES, s = i % TILE_SAMPLES;
+        whole_scores(tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES + s, q, scratch.scores);
+        labels[i] = NAME(decide_quantized)(x + i * n_features, q, scratch.scores, scratch.states[t].best[s],
+                                           scratch.gaps[i]);
+    }
+    return n_undecided;
+}
