@@ -153,6 +153,11 @@ cdef class QuantizedRows:
         free(self.memory)
 
     @property
+    def scale(self):
+        """What brings x - offset to whole numbers."""
+        return in_use[0].quantizer_scale(self.how)
+
+    @property
     def addresses(self):
         """(quantizer, tiles, bytes of a tile): where kernels find them."""
         return <uintptr_t>self.how, <uintptr_t>self.tiles, self.tile_bytes
@@ -166,28 +171,53 @@ cdef class QuantizedRows:
             table.quantize_f64(&self.x64[first, 0], count, self.n_samples - first, self.how, scratch, tiles)
 
 
-def quantize_rows(X, centers, int n_threads, bits=None):
-    """Quantize the samples with as many bits as cost least for such centers; None where the float32 tile costs less.
+class QuantizedCopies:
+    """The quantized copies of an array, made when they are first asked for: several starts share them.
 
-    bits : 8, 16 or None to choose.
+    X : (n_samples, n_features) float32 or float64, C order, finite.   n_threads : int >= 1.
     """
-    import numpy as np
 
-    cdef const c.kernels *table = in_use[0]
-    n_samples, n_features = X.shape
-    rows = X[::-(-n_samples // SIZE_ROWS)].astype(np.float64)
-    offset = rows.mean(axis=0)
-    if X.dtype.itemsize == 4:
-        offset = offset.astype(np.float32).astype(np.float64)
-    with np.errstate(all="ignore"):
-        if bits is None:
-            n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
-            trial = rows[:: len(rows) // n_trial][:n_trial]
-            bits = choose_bits(trial, np.asarray(centers, dtype=np.float64), offset, table.has_dot8)
-        if not bits:
-            return None
-        largest = quantum(rows, offset, bits, 1.0)[1]
-    return QuantizedRows(X, offset, largest, bits, n_threads)
+    def __init__(self, X, n_threads):
+        self.X, self.n_threads = X, n_threads
+        self._rows = self._offset = self._copy = None
+
+    def choose_bits(self, centers):
+        """Bits a feature with which a step from such centers costs least; 0 for the float32 tile."""
+        import numpy as np
+
+        cdef const c.kernels *table = in_use[0]
+        rows, offset = self._sample()
+        n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
+        trial = rows[:: len(rows) // n_trial][:n_trial]
+        with np.errstate(all="ignore"):
+            return choose_bits(trial, np.asarray(centers, dtype=np.float64), offset, table.has_dot8)
+
+    def least_bits(self):
+        """The fewest bits that this CPU multiplies: what a filter that may leave much open reads."""
+        return 8 if in_use[0].has_dot8 else 16
+
+    def rows(self, bits):
+        """QuantizedRows of X. One copy is kept: asking for other bits makes it anew."""
+        import numpy as np
+
+        if self._copy is None or self._copy.bits != bits:
+            rows, offset = self._sample()
+            self._copy = None  # its memory first
+            with np.errstate(all="ignore"):
+                largest = quantum(rows, offset, bits, 1.0)[1]
+            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads)
+        return self._copy
+
+    def _sample(self):
+        """A few rows in float64, and their mean."""
+        import numpy as np
+
+        if self._rows is None:
+            self._rows = self.X[::-(-len(self.X) // SIZE_ROWS)].astype(np.float64)
+            self._offset = self._rows.mean(axis=0)
+            if self.X.dtype.itemsize == 4:
+                self._offset = self._offset.astype(np.float32).astype(np.float64)
+        return self._rows, self._offset
 
 
 cdef class QuantizedState:
@@ -196,6 +226,7 @@ cdef class QuantizedState:
     Parameters
     ----------
     X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as LloydState, which keeps the sums.
+    copies : QuantizedCopies of X that others may share, or None.
     bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
 
     The first step allocates, the others nothing. Where whole numbers leave too much open, Lloyd's steps are taken.
@@ -203,7 +234,7 @@ cdef class QuantizedState:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
-    cdef object X, dense, rows, asked_bits
+    cdef object dense, copies, rows, asked_bits
     cdef bint is_float32, started
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted, n_steps
     cdef int n_threads
@@ -219,10 +250,12 @@ cdef class QuantizedState:
     cdef readonly Py_ssize_t n_decided
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, bits=None):
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
+                  bits=None):
         self.dense = LloydState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
         self.table = in_use[0]
-        self.X, self.asked_bits = X, bits
+        self.copies = QuantizedCopies(X, n_threads) if copies is None else copies
+        self.asked_bits = bits
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X
@@ -295,15 +328,14 @@ cdef class QuantizedState:
         self.counts = <size_t *>calloc(self.n_threads * 16, sizeof(size_t))
         if self.counts == NULL:
             raise MemoryError("no memory for counts.")
-        self._take_rows(quantize_rows(self.X, centers, self.n_threads, self.asked_bits))
-        if self.rows is not None:
+        bits = self.asked_bits or self.copies.choose_bits(centers)
+        if bits:
+            self._take_rows(self.copies.rows(bits))
             self.found = np.empty(self.n_samples, dtype=np.int32)
 
     def _take_rows(self, rows):
         """Use these rows from now on."""
         self.rows = rows
-        if rows is None:
-            return
         how, tiles, self.tile_bytes = rows.addresses
         self.how, self.tiles = <char *><uintptr_t>how, <char *><uintptr_t>tiles
         cdef size_t centers_size = aligned(self.table.quantized_centers_bytes(self.n_clusters, self.n_features,
@@ -351,7 +383,8 @@ cdef class QuantizedState:
         if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):
             finer = quantized_cost(self.n_features, self.n_clusters, 16, SHARE_OF_16 * undecided)
             if self.rows.bits == 8 and 1.15 * finer < cost:
-                self._take_rows(quantize_rows(self.X, None, self.n_threads, 16))
+                self.rows = None
+                self._take_rows(self.copies.rows(16))
                 self.n_wasted = 0
             elif self.n_wasted == 2:
                 self.rows = None

@@ -39,7 +39,7 @@ cdef class YinyangState:
 
     Parameters
     ----------
-    As LloydState, which keeps the sums here too.
+    As QuantizedState, which takes the steps without bounds.
 
     The first step scores everything. Then a few samples, the probe, tell by their own bounds what a bounded step would
     cost. While it would not pay, the steps are those of quantized samples.
@@ -87,10 +87,10 @@ cdef class YinyangState:
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef size_t scratch_size
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None):
         import numpy as np
 
-        self._dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        self._dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies)
         cdef const c.kernels *table = in_use[0]
         self.table = table
         self.is_float32 = X.dtype.itemsize == 4

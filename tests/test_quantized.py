@@ -9,7 +9,8 @@ from test_yinyang import ADVERSARIAL, make_state, moved
 
 from fastkmeans._core import runtime
 from fastkmeans._core.lloyd import LloydState
-from fastkmeans._core.quantized import QuantizedState, choose_bits
+from fastkmeans._core.quantized import QuantizedCopies, QuantizedState, choose_bits
+from fastkmeans._core.seeding import PlusPlus
 
 HAS_DOT8 = "v4vnni" in runtime.isas()
 BITS = [pytest.param(8, marks=pytest.mark.skipif(not HAS_DOT8, reason="no integer dot products")), 16]
@@ -18,7 +19,7 @@ BITS = [pytest.param(8, marks=pytest.mark.skipif(not HAS_DOT8, reason="no intege
 def make_quantized(X, n_clusters, weights=None, n_threads=1, bits=None):
     max_abs = np.abs(X).max(axis=0).astype(np.float64)
     max_weight = 1.0 if weights is None else weights.max()
-    return QuantizedState(X, weights, max_abs, max_weight, n_clusters, n_threads, bits)
+    return QuantizedState(X, weights, max_abs, max_weight, n_clusters, n_threads, None, bits)
 
 
 def check_steps(X, centers, n_steps, *, weights=None, n_threads=1, bits=None):
@@ -141,6 +142,34 @@ def test_one_cluster_needs_no_copy(blobs, real):
     X, _ = blobs(1000, 16, 8, real)
     state, _ = check_steps(X, X[:1], 2)
     assert state.bits == 0
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("data", ADVERSARIAL)
+def test_seeds_do_not_depend_on_what_passes_read(data, bits, real, rng, seed):
+    X = ADVERSARIAL[data](rng, 1200).astype(real)
+    scale = 2.0 ** min(126, -np.frexp(float(np.abs(X).max()))[1])
+    copy = QuantizedCopies(X, 2).rows(bits)
+    seeds = np.zeros((2, 150), dtype=np.intp)
+    for chosen, rows in zip(seeds, (None, copy), strict=True):
+        seeding = PlusPlus(X, None, scale, 5, 2, 7, seed, rows=rows)
+        n_chosen = seeding.choose(chosen)
+        chosen[n_chosen:] = -1
+    np.testing.assert_array_equal(seeds[0], seeds[1])
+
+
+@pytest.mark.parametrize("isa", runtime.isas())
+def test_seeds_on_every_instruction_set(isa, blobs, real, seed):
+    X, _ = blobs(3000, 18, 40, real, std=3.0)
+    before, seeds = runtime.isa(), np.empty((2, 80), dtype=np.intp)
+    runtime.use_isa(isa)
+    try:
+        for chosen, bits in zip(seeds, (0, 16), strict=True):
+            rows = QuantizedCopies(X, 1).rows(bits) if bits else None
+            assert PlusPlus(X, None, 2.0**-5, 6, 1, 7, seed, rows=rows).choose(chosen) == 80
+    finally:
+        runtime.use_isa(before)
+    np.testing.assert_array_equal(seeds[0], seeds[1])
 
 
 def test_centers_of_another_shape_are_refused(rng):

@@ -308,6 +308,8 @@ typedef struct {
     void (*quantizer_start)(const double *offset, double largest, size_t n_features, int bits, int samples_are_float32,
                             void *quantizer);
 
+    double (*quantizer_scale)(const void *quantizer);
+
     /* Once a fit: samples into whole numbers.   tiles   OUT whole tiles */
     void (*quantize_f32)(const float *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
                          void *tiles);
@@ -326,6 +328,13 @@ typedef struct {
                                    void *scratch, int32_t *labels);
     size_t (*assign_quantized_f64)(const double *x, size_t n_samples, const void *tiles, const void *quantized,
                                    void *scratch, int32_t *labels);
+
+    /* Set `near`, as find_near, for candidates that quantize_centers has packed.
+     *   to_units   what brings a scaled squared distance of the seeding to the squares of quantized samples */
+    void (*find_near_quantized_f32)(const void *tiles, size_t n_samples, const void *quantized, double to_units,
+                                    const float *min_sq, uint64_t *near);
+    void (*find_near_quantized_f64)(const void *tiles, size_t n_samples, const void *quantized, double to_units,
+                                    const double *min_sq, uint64_t *near);
 
     /* ---- yinyang: labels by bounds, see yinyang.h ----
      *   stride          rows that a block of samples has in `lower`: a multiple of 32, >= n_samples

@@ -33,9 +33,11 @@ typedef struct {
     double per_reach;     /* of (|x'| + max |c'|)^2, */
     double fixed;
     double reach;         /* max |c'| */
+    double unit;          /* u */
 } quantized_centers;
 
 #define FAR_SCORE (1 << 29)
+#define ALL_SAMPLES ((uint32_t)((1ull << TILE_SAMPLES) - 1))
 
 typedef struct {
     int32_t best[TILE_SAMPLES];
@@ -128,6 +130,8 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
         frame->offset64[f] = samples_are_float32 ? (double)frame->offset32[f] : moved;
     }
 }
+
+static double quantizer_scale(const void *memory) { return ((const quantizer *)memory)->frame.scale; }
 
 static inline float whole(float value, float limit)
 {
@@ -225,6 +229,7 @@ static int quantize_centers(const double *centers, size_t n_clusters, const void
     q->per_rest = 2.0 * norm;
     q->per_reach = 2.0 * (double)how->frame.decision / unit * PAD;
     q->reach = norm * unit;
+    q->unit = unit;
     q->fixed = 1.5;
     return 1;
 }
@@ -274,6 +279,17 @@ DOT_PANEL(8)
 #undef DOT_WIDTH
 #undef DOT_PANEL
 
+/* Whole scores of a tile and panel p.   words  IN  those of the tile, behind its lengths */
+static void whole_panel(const quantized_centers *q, const int32_t *words, size_t p, int32_t *sums)
+{
+    const size_t n_words = q->how->n_words, left = q->n_clusters - p * TILE_CENTERS;
+    const int32_t *panel = q->panels + p * (1 + n_words) * TILE_CENTERS;
+    if (q->how->bits == 8)
+        dot_panel_8(words, panel, n_words, left, sums);
+    else
+        dot_panel_16(words, panel, n_words, left, sums);
+}
+
 /* Fold whole scores into the best two; a tie keeps the lowest index. */
 static void fold_whole(const int32_t *sums, int count, int32_t first, whole_state *state)
 {
@@ -305,25 +321,18 @@ static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_ce
             states[t].label[s] = 0;
         }
     for (size_t p = 0; p < q->n_panels; p++) {
-        const int32_t *panel = q->panels + p * (1 + n_words) * TILE_CENTERS;
         const size_t first = p * TILE_CENTERS, left = q->n_clusters - first;
         for (size_t t = 0; t < n_tiles; t++) {
-            const int32_t *tile = tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES;
-            if (q->how->bits == 8)
-                dot_panel_8(tile, panel, n_words, left, sums);
-            else
-                dot_panel_16(tile, panel, n_words, left, sums);
+            whole_panel(q, tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES, p, sums);
             fold_whole(sums, left < TILE_CENTERS ? (int)left : TILE_CENTERS, (int32_t)first, states + t);
         }
     }
 }
 
-/* Samples of a tile whose best score is not proven, one bit each.   gaps  OUT [TILE_SAMPLES] */
-static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state, int32_t *gaps)
+/* By how much two whole scores of a sample must differ to tell which center is nearer.   gaps  OUT [TILE_SAMPLES] */
+static void score_gaps(const int32_t *tile, const quantized_centers *q, int32_t *gaps)
 {
     float lengths[WORD_HEAD][TILE_SAMPLES];
-    uint8_t undecided[TILE_SAMPLES];
-    uint32_t bits = 0;
     memcpy(lengths, tile, sizeof lengths);
     const float per_number = (float)(q->per_number * PAD), per_rest = (float)(q->per_rest * PAD);
     const float per_reach = (float)(q->per_reach * PAD), reach = (float)(q->reach * PAD), fixed = (float)q->fixed;
@@ -331,11 +340,45 @@ static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *
         const float norm = lengths[0][s], rest = lengths[1][s], far = norm + reach;
         const float error = per_number * (norm + rest) + per_rest * rest + per_reach * far * far + fixed;
         gaps[s] = error < 0x1p29f ? (int32_t)(error * (1.0f + 0x1p-18f)) + 1 : INT32_MAX;
-        undecided[s] = state->second[s] - state->best[s] <= gaps[s];
     }
-    for (int s = 0; s < TILE_SAMPLES; s++)
-        bits |= (uint32_t)undecided[s] << s;
-    return bits;
+}
+
+/* Samples of a tile whose best score is not proven, one bit each.   gaps  OUT [TILE_SAMPLES] */
+static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state, int32_t *gaps)
+{
+    uint32_t proven = 0;
+    score_gaps(tile, q, gaps);
+    for (int v = 0; v < TILE_VECS; v++) {
+        int32_t differences[LANES];
+        for (int s = 0; s < LANES; s++)
+            differences[s] = state->second[v * LANES + s] - state->best[v * LANES + s];
+        proven |= v_bits(vi_less(vi_load(gaps + v * LANES), vi_load(differences))) << (v * LANES);
+    }
+    return ~proven & ALL_SAMPLES;
+}
+
+/* Samples whose score is at most their bound, one bit each. */
+static inline uint32_t within(const int32_t *scores, const int32_t *bound)
+{
+    uint32_t beyond = 0;
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++)
+        beyond |= v_bits(vi_less(vi_load(bound + v * LANES), vi_load(scores + v * LANES))) << (v * LANES);
+    return ~beyond & ALL_SAMPLES;
+}
+
+/* The same for any of `count` scores. */
+static uint32_t any_within(const int32_t *sums, int count, const int32_t *bound)
+{
+    int32_t least[TILE_SAMPLES] __attribute__((aligned(64)));
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++) {
+        vint low = vi_load(sums + v * LANES);
+        for (int j = 1; j < count; j++)
+            low = vi_min(low, vi_load(sums + j * TILE_SAMPLES + v * LANES));
+        vi_store(least + v * LANES, low);
+    }
+    return within(least, bound);
 }
 
 /* Whole scores of one sample against RESCORE_PANELS panels from panel `first` on, as rescore. */

@@ -17,6 +17,7 @@ class Algorithm(NamedTuple):
     state : class with step(centers) and move(...), see kmeans_core/lloyd.pyx.
     bytes_per_sample : what the state keeps for each sample.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
+    takes_copies : whether the state shares quantized copies with the seeding and other starts.
     source : the paper.
     """
 
@@ -24,6 +25,7 @@ class Algorithm(NamedTuple):
     bytes_per_sample: int
     source: str
     starts_with_blas: bool = False
+    takes_copies: bool = False
 
 
 ALGORITHMS = {
@@ -36,9 +38,13 @@ ALGORITHMS = {
         starts_with_blas=True
     ),
     # Labels twice, two lengths, and at most two bytes a feature.
-    "quantized": Algorithm(QuantizedState, 16, "Bottesch et al., Speeding up k-means by block vectors, ICML 2016"),
+    "quantized": Algorithm(
+        QuantizedState, 16, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016", takes_copies=True
+    ),
     # Labels three times, an upper bound, at most 16 lower ones, and quantized samples besides (two lengths, two bytes a feature).
-    "yinyang": Algorithm(YinyangState, 88, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016"),
+    "yinyang": Algorithm(
+        YinyangState, 88, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016", takes_copies=True
+    ),
 }
 
 

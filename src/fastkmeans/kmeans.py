@@ -9,6 +9,7 @@ import numpy as np
 
 from ._algorithms import ALGORITHMS, choose_algorithm
 from ._core import distances, samples
+from ._core.quantized import QuantizedCopies
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
 from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
@@ -190,14 +191,15 @@ class KMeans(Estimator):
 
     def _best_of(self, values, weights, description: Description, algorithm: str, random_state) -> Run:
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
+        copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
         best = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
-                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads
+                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads, copies
             )
             if self.verbose:
                 print("Initialization complete")
-            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads)
+            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads, copies)
             result = run(
                 engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback
             )
