@@ -29,6 +29,8 @@
 #include "prefix.h"
 #include "prefix_rows.h"
 #include "yinyang.h"
+#include "silhouette.h"
+#include "gather.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -47,6 +49,7 @@
 #include "tiles.h"
 #include "prefix_rows.h"
 #include "yinyang.h"
+#include "gather.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -115,4 +118,8 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(assign_bounded),
     BOTH_REALS(reassign_bounded),
     BOTH_REALS(probe_bounds),
+    BOTH_REALS(gather_eights),
+    .add_euclidean = add_euclidean,
+    .add_manhattan = add_manhattan,
+    .add_cosine = add_cosine,
 };

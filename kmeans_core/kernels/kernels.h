@@ -54,6 +54,24 @@ typedef struct {
     int insist;
 } bound_step;
 
+/* Rows in the order of their clusters.
+ *   labels            [n_rows + 1], ascending; the last is no cluster's
+ *   per_sum, offset   [n_clusters]: mean distance to a cluster = sum of distances * per_sum + offset */
+typedef struct {
+    const int32_t *labels;
+    const double *per_sum, *offset;
+} cluster_runs;
+
+/* Add the distances of each sample to each other one, and wherever a cluster of the others ends, compare.
+ *   samples, others   IN by gather_eights     runs     IN of the others, from this call's first one on
+ *   labels    IN [n_samples rounded up to 8]: each sample's own cluster
+ *   sums      INOUT [the same], over the cluster that the last call left open; 0 at first
+ *   own       INOUT [the same]: mean of the distances to the own cluster
+ *   nearest   INOUT [the same]: least mean of the distances to another one; +inf at first */
+typedef void (*add_distances)(const double *samples, size_t n_samples, const double *others, size_t n_others,
+                              size_t n_features, const cluster_runs *runs, const int64_t *labels, double *sums,
+                              double *own, double *nearest);
+
 /* What a step did: pairs of sample and center scored, and all its work, in centers scored. */
 typedef struct {
     size_t n_scored, cost;
@@ -323,6 +341,13 @@ typedef struct {
                                void *scratch, const int32_t *labels, const float *upper, const float *lower,
                                size_t stride);
     /* ---- end of yinyang ---- */
+
+    /* Silhouettes (silhouette.h). Lay listed rows out in eights.
+     *   rows     IN [n_rows]     eights   OUT [n_rows rounded up to 8][n_features] */
+    void (*gather_eights_f32)(const float *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
+    void (*gather_eights_f64)(const double *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
+
+    add_distances add_euclidean, add_manhattan, add_cosine;
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

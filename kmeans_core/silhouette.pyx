@@ -1,0 +1,102 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""Mean distances of samples to each cluster: own and nearest other."""
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+cimport kernels as c
+from shared cimport align, aligned, kernels_in_use
+
+cdef const c.kernels **in_use = kernels_in_use()
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused other_real:
+    float
+    double
+
+
+cdef c.add_distances adder(const c.kernels *table, str metric) except NULL:
+    if metric == "euclidean":
+        return table.add_euclidean
+    if metric == "manhattan":
+        return table.add_manhattan
+    if metric == "cosine":
+        return table.add_cosine
+    raise ValueError(f"metric must be 'euclidean', 'manhattan' or 'cosine'; got {metric!r}.")
+
+
+cdef Py_ssize_t eights_within(Py_ssize_t n_values, Py_ssize_t n_features) noexcept nogil:
+    """Rows, in whole eights, that hold about n_values."""
+    return max(<Py_ssize_t>8, n_values // n_features // 8 * 8)
+
+
+def mean_distances(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[::1] labels,
+                   const other_real[:, ::1] others, const int64_t[::1] order, const int32_t[::1] runs,
+                   const double[::1] per_sum, const double[::1] offset, str metric, double[::1] own,
+                   double[::1] nearest, int n_threads):
+    """Mean distance of the listed rows of X to the others of their own cluster, and the least one to another cluster.
+
+    rows : (n_rows,), of X.   order : (n_others,), rows of `others` by cluster.   runs : (n_others + 1,), their
+    clusters, ascending, then -1.   per_sum, offset : (n_clusters,); a mean distance is sum * per_sum + offset.
+    metric : "cosine" takes rows of length 1.
+    labels, own, nearest : (n_rows rounded up to 8,); the own cluster of each row; both means, written.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef c.add_distances add = adder(table, metric)
+    cdef Py_ssize_t n_rows = rows.shape[0], n_others = order.shape[0], n_features = X.shape[1]
+    cdef Py_ssize_t padded = (n_rows + 7) // 8 * 8
+    if others.shape[1] != n_features or n_rows < 1 or n_others < 1 or runs.shape[0] != n_others + 1:
+        raise ValueError("mean_distances got shapes that do not fit together.")
+    if labels.shape[0] != padded or own.shape[0] != padded or nearest.shape[0] != padded:
+        raise ValueError("mean_distances got shapes that do not fit together.")
+    # Others of 16 KiB stay in the first-level cache while samples of 256 KiB, in the second, pass by.
+    cdef Py_ssize_t block = eights_within(2048, n_features)
+    cdef Py_ssize_t unit = min(eights_within(32768, n_features), <Py_ssize_t>512,
+                               n_rows // (16 * n_threads) // 8 * 8 + 8)
+    cdef Py_ssize_t u, n_units = (n_rows + unit - 1) // unit
+    cdef size_t sample_size = aligned(unit * n_features * sizeof(double)), sum_size = aligned(unit * sizeof(double))
+    cdef size_t size = sample_size + sum_size + aligned(block * n_features * sizeof(double))
+    cdef void *memory = calloc(1, 128 + n_threads * size)
+    if memory == NULL:
+        raise MemoryError("no memory for the samples of each thread; use fewer threads (n_threads).")
+    cdef char *scratch = align(memory)
+    with nogil:
+        for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            unit_distances(table, add, X, rows, u * unit, min(unit, n_rows - u * unit), labels, others, order, runs,
+                           per_sum, offset, block, scratch + threadid() * size, sample_size, sum_size, own, nearest)
+    free(memory)
+
+
+cdef void unit_distances(const c.kernels *table, c.add_distances add, const real[:, ::1] X, const int64_t[::1] rows,
+                         Py_ssize_t first, Py_ssize_t n_unit, const int64_t[::1] labels,
+                         const other_real[:, ::1] others, const int64_t[::1] order, const int32_t[::1] runs,
+                         const double[::1] per_sum, const double[::1] offset, Py_ssize_t block, char *scratch,
+                         size_t sample_size, size_t sum_size, double[::1] own, double[::1] nearest) noexcept nogil:
+    """The rows from `first` on, against all others."""
+    cdef double *samples = <double *>scratch
+    cdef double *sums = <double *>(scratch + sample_size)
+    cdef double *eights = <double *>(scratch + sample_size + sum_size)
+    cdef Py_ssize_t n_features = X.shape[1], n_others = order.shape[0], done = 0, count
+    cdef c.cluster_runs from_here
+    from_here.per_sum = &per_sum[0]
+    from_here.offset = &offset[0]
+    if real is float:
+        table.gather_eights_f32(&X[0, 0], n_features, &rows[first], n_unit, samples)
+    else:
+        table.gather_eights_f64(&X[0, 0], n_features, &rows[first], n_unit, samples)
+    memset(sums, 0, sum_size)
+    while done < n_others:
+        count = min(block, n_others - done)
+        if other_real is float:
+            table.gather_eights_f32(&others[0, 0], n_features, &order[done], count, eights)
+        else:
+            table.gather_eights_f64(&others[0, 0], n_features, &order[done], count, eights)
+        from_here.labels = &runs[done]
+        add(samples, n_unit, eights, count, n_features, &from_here, &labels[first], sums, &own[first],
+            &nearest[first])
+        done += count
