@@ -85,8 +85,10 @@ def lloyd(X, centers, max_iter=300, sample_weight=None, dtype=None, tol=0.0):
 
 
 def distances(X, Y, metric):
-    """Distance of every row of X to every row of Y, by direct differences; (len(X), len(Y)). A row of zeros has
-    cosine distance 1 from every row."""
+    """Distance of every row of X to every row of Y, by direct differences; (len(X), len(Y)).
+
+    A row of zeros has cosine distance 1 from every row; directions that differ by rounding are the same.
+    """
     X, Y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
     if metric == "euclidean":
         return np.sqrt(sq_distances(X, Y))
@@ -94,6 +96,7 @@ def distances(X, Y, metric):
         return np.abs(X[:, None, :] - Y).sum(axis=-1)
     lengths = [np.sqrt((rows ** 2).sum(axis=1, keepdims=True)) for rows in (X, Y)]
     found = sq_distances(*(rows / np.where(length > 0, length, 1) for rows, length in zip((X, Y), lengths))) / 2
+    found[found < X.shape[1] * 2.0 ** -102] = 0
     found[(lengths[0] == 0).ravel()] = 1
     found[:, (lengths[1] == 0).ravel()] = 1
     return found

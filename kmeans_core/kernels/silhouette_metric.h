@@ -18,7 +18,7 @@ static inline __attribute__((always_inline)) void JOIN(METRIC_VERB, eight)(const
     }
 #pragma GCC unroll 8
     for (int c = 0; c < EIGHT; c++)
-        distances[c] = METRIC_FINISH(sum[c]);
+        distances[c] = METRIC_FINISH(c, sum[c]);
 }
 
 static void METRIC_VERB(const double *samples, size_t n_samples, const double *others, size_t n_others,

@@ -221,6 +221,8 @@ def simplified_silhouette_samples(
     own, nearest = _means(
         values, rows, own_centers, centers, each, each, per_sum, offset, metric, n_threads
     )
+    if metric == "cosine":
+        own, nearest = (_without_rounding(found, values.shape[1]) for found in (own, nearest))
     silhouettes = _silhouettes(own, nearest)
     if metric == "cosine":
         silhouettes[~values.any(axis=1)] = 0.0
@@ -521,22 +523,25 @@ def _cosine_means(values, codes, sizes, rows, n_threads):
     per_sum = n_nonzero / np.maximum(sizes, 1)
     used = np.flatnonzero(sizes)
     own, nearest = _means(units, rows, codes[rows], means, used, used, per_sum, offset, "cosine", n_threads)
-    # A row of zeros is at 1 from every other row.
-    lone = is_zero[rows]
-    own_sizes = sizes[codes[rows]]
-    own[lone] = 1.0 - 1.0 / own_sizes[lone]
-    nearest[lone] = 1.0
+    own, nearest = (_without_rounding(found, values.shape[1]) for found in (own, nearest))
+    # A row of zeros is at 1 from every other row, in its own cluster and in all: equal means, and so its silhouette is 0.
+    own[is_zero[rows]] = nearest[is_zero[rows]] = 0.0
     return own, nearest
 
 
 def _unit_rows(values: np.ndarray) -> np.ndarray:
     """Return a float64 copy with rows of length 1; rows of zeros stay."""
-    # Scaled by its largest value first, no row underflows or overflows when squared.
+    # Scaled by a power of two, no row underflows or overflows when squared, and none is rounded.
     largest = np.maximum(values.max(axis=1), -values.min(axis=1)).astype(np.float64)
-    units = values / np.where(largest > 0, largest, 1.0)[:, None]
+    units = np.ldexp(values, -np.frexp(largest)[1][:, None], dtype=np.float64)
     lengths = np.sqrt(np.einsum("if,if->i", units, units))
     units /= np.where(lengths > 0, lengths, 1.0)[:, None]
     return units
+
+
+def _without_rounding(cosine_distances: np.ndarray, n_features: int) -> np.ndarray:
+    """Return cosine distances with those that rows of length 1 cannot tell from 0 set to 0."""
+    return np.where(cosine_distances < n_features * 2.0**-102, 0.0, cosine_distances)
 
 
 def _about_means(values, codes, n_threads):
