@@ -18,7 +18,7 @@ METRICS = ("euclidean", "manhattan", "cosine")
 # Each pair of samples is measured once instead of twice where it pays and a float64 copy of X, with the sums of each
 # sample over each cluster, stays within these bytes: 20 000 x 16 took 0.10 s instead of 0.18.
 _PAIRS_BYTES = 128e6
-_PAIRS_SAMPLES_OF_A_CLUSTER = 500
+_PAIRS_SAMPLES_OF_A_CLUSTER = 500  # in smaller ones too many eights of rows belong to two clusters
 
 # Ctrl-C is heard between calls of about 0.3 s: pairs times features (a root costs as much as 9 of them).
 _WORK_OF_A_CALL = 1 << 33
@@ -139,7 +139,7 @@ def silhouettes_of_rows(
     """Return the silhouettes of the chosen rows, each against all rows.
 
     values : (n_samples, n_features), C order, finite.   codes : (n_samples,) int32 >= 0, two different ones at least.
-    rows : (n_rows,) int64, which rows.   Time grows with n_rows times n_samples.
+    rows : (n_rows,) int64, which rows.   Time grows with n_rows times n_samples, for "cosine" with n_samples.
     """
     sizes = np.bincount(codes)
     if metric == "cosine":
@@ -558,7 +558,7 @@ def _cosine_means(values, codes, sizes, rows, n_threads):
     used = np.flatnonzero(sizes)
     own, nearest = _means(units, rows, codes[rows], means, used, used, per_sum, offset, "cosine", n_threads)
     own, nearest = (_without_rounding(found, values.shape[1]) for found in (own, nearest))
-    # A row of zeros is at 1 from every other row, in its own cluster and in all: equal means, and so its silhouette is 0.
+    # A row of zeros is at 1 from every other row, in its own cluster as in all: its silhouette is 0.
     own[is_zero[rows]] = nearest[is_zero[rows]] = 0.0
     return own, nearest
 
@@ -586,7 +586,7 @@ def _about_means(values, codes, n_threads):
 
 
 def _sums(values, codes, n_clusters, n_threads):
-    """Return the sum of the samples of each cluster, (n_clusters, n_features) float64, free of rounding but the last."""
+    """Return the sum of the samples of each cluster, (n_clusters, n_features) float64, rounded once."""
     n_threads = effective_n_threads(n_threads, float(values.size))
     state = LloydState(values, None, describe(values, n_threads).max_abs, 1.0, n_clusters, n_threads)
     state.follow(codes)
