@@ -1,5 +1,5 @@
 # What Cython sees of kernels/kernels.h: declarations only.
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct sum_grid:
@@ -21,6 +21,17 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef struct bound_work:
         size_t n_scored
         size_t cost
+
+    ctypedef struct cluster_runs:
+        const int32_t *labels
+        const double *per_sum
+        const double *offset
+
+    ctypedef void (*add_distances)(const double *, size_t, const double *, size_t, size_t, const cluster_runs *,
+                                   const int64_t *, double *, double *, double *) noexcept nogil
+
+    ctypedef void (*add_pairs)(const double *, size_t, const int32_t *, double *, const double *, size_t,
+                               const int32_t *, double *, size_t, size_t) noexcept nogil
 
     # Tiles
     enum:
@@ -153,6 +164,14 @@ cdef extern from "kernels/kernels.h" nogil:
                                    const float *, const float *, size_t) noexcept nogil
         size_t (*probe_bounds_f64)(const double *, size_t, size_t, const bound_step *, void *, const int32_t *,
                                    const float *, const float *, size_t) noexcept nogil
+        # Silhouettes
+        void (*gather_eights_f32)(const float *, size_t, const int64_t *, size_t, double *) noexcept nogil
+        void (*gather_eights_f64)(const double *, size_t, const int64_t *, size_t, double *) noexcept nogil
+        add_distances add_euclidean
+        add_distances add_manhattan
+        add_distances add_cosine
+        add_pairs add_euclidean_pairs
+        add_pairs add_manhattan_pairs
 
     int kernel_tables(const kernels **tables) noexcept nogil
     const kernels *kernel_table(const char *cap) noexcept nogil

@@ -82,3 +82,58 @@ def lloyd(X, centers, max_iter=300, sample_weight=None, dtype=None, tol=0.0):
             break
     labels = nearest(X, centers)
     return centers, labels, inertia(X, centers, labels, weights), n_iter
+
+
+def distances(X, Y, metric):
+    """Distance of every row of X to every row of Y, by direct differences; (len(X), len(Y)).
+
+    A row of zeros has cosine distance 1 from every row; directions that differ by rounding are the same.
+    """
+    X, Y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
+    if metric == "euclidean":
+        return np.sqrt(sq_distances(X, Y))
+    if metric == "manhattan":
+        return np.abs(X[:, None, :] - Y).sum(axis=-1)
+    lengths = [np.sqrt((rows ** 2).sum(axis=1, keepdims=True)) for rows in (X, Y)]
+    found = sq_distances(*(rows / np.where(length > 0, length, 1) for rows, length in zip((X, Y), lengths))) / 2
+    found[found < X.shape[1] * 2.0 ** -102] = 0
+    found[(lengths[0] == 0).ravel()] = 1
+    found[:, (lengths[1] == 0).ravel()] = 1
+    return found
+
+
+def silhouette_samples(X, labels, metric):
+    """Silhouette of every row, by its definition."""
+    labels = np.asarray(labels)
+    found = np.zeros(len(X))
+    for i in range(len(X)):
+        others = np.arange(len(X)) != i
+        apart = distances(X[i:i + 1], X, metric)[0]
+        own = (labels == labels[i]) & others
+        if not own.any():
+            continue
+        a = math.fsum(apart[own]) / own.sum()
+        b = min(math.fsum(apart[labels == k]) / (labels == k).sum() for k in set(labels) - {labels[i]})
+        found[i] = (b - a) / max(a, b) if max(a, b) > 0 else 0
+    return found
+
+
+def simplified_silhouette_samples(X, labels, centers, metric):
+    """Silhouette of every row from its distances to the centers."""
+    apart = distances(X, centers, metric)
+    own = apart[np.arange(len(X)), labels]
+    apart[np.arange(len(X)), labels] = np.inf
+    larger = np.maximum(own, apart.min(axis=1))
+    return np.where(larger > 0, (apart.min(axis=1) - own) / np.where(larger > 0, larger, 1), 0)
+
+
+def within_cluster_variation(X, labels, form):
+    """W(C) of every cluster: pairs over the size, or the sum of squares about the mean."""
+    found = []
+    for k in np.unique(labels):
+        own = np.asarray(X, np.float64)[np.asarray(labels) == k]
+        if form == "pairwise":
+            found.append(math.fsum(sq_distances(own, own).ravel()) / len(own))
+        else:
+            found.append(math.fsum(sq_distances(own, [own.mean(axis=0)]).ravel()))
+    return np.array(found)

@@ -201,6 +201,13 @@ def test_the_public_names_are_these():
         "ClusteredTable",
         "plot_clusters",
         "plot_elbow",
+        "silhouette_samples",
+        "silhouette_score",
+        "simplified_silhouette_samples",
+        "simplified_silhouette_score",
+        "calinski_harabasz_score",
+        "davies_bouldin_score",
+        "within_cluster_variation",
         "ConvergenceWarning",
         "NotFittedError",
     }

@@ -31,6 +31,8 @@
 #include "quantized.h"
 #include "quantized_rows.h"
 #include "yinyang.h"
+#include "silhouette.h"
+#include "gather.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -50,6 +52,7 @@
 #include "prefix_rows.h"
 #include "quantized_rows.h"
 #include "yinyang.h"
+#include "gather.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -129,4 +132,10 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(assign_bounded),
     BOTH_REALS(reassign_bounded),
     BOTH_REALS(probe_bounds),
+    BOTH_REALS(gather_eights),
+    .add_euclidean = add_euclidean,
+    .add_manhattan = add_manhattan,
+    .add_cosine = add_cosine,
+    .add_euclidean_pairs = add_euclidean_pairs,
+    .add_manhattan_pairs = add_manhattan_pairs,
 };

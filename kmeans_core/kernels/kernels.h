@@ -54,6 +54,33 @@ typedef struct {
     int insist;
 } bound_step;
 
+/* Rows in the order of their clusters.
+ *   labels            [n_rows + 1], ascending; the last is no cluster's
+ *   per_sum, offset   [n_clusters]: mean distance to a cluster = sum of distances * per_sum + offset */
+typedef struct {
+    const int32_t *labels;
+    const double *per_sum, *offset;
+} cluster_runs;
+
+/* Add the distances of each sample to each other one, and wherever a cluster of the others ends, compare.
+ *   samples, others   IN by gather_eights     runs     IN of the others, from this call's first one on
+ *   labels    IN [n_samples rounded up to 8]: each sample's own cluster
+ *   sums      INOUT [the same], over the cluster that the last call left open; 0 at first
+ *   own       INOUT [the same]: mean of the distances to the own cluster
+ *   nearest   INOUT [the same]: least mean of the distances to another one; +inf at first */
+typedef void (*add_distances)(const double *samples, size_t n_samples, const double *others, size_t n_others,
+                              size_t n_features, const cluster_runs *runs, const int64_t *labels, double *sums,
+                              double *own, double *nearest);
+
+/* Add the distance of each pair of a sample and another one to the sums of both: rows in the order of their clusters.
+ *   n_samples, n_others    whole eights
+ *   labels, other_labels   IN, ascending; -1 for padding, which comes last
+ *   sums, other_sums       INOUT [n_samples / 8][n_clusters][8]: of each row, over each cluster; other_sums NULL when the
+ *                          others are the samples themselves */
+typedef void (*add_pairs)(const double *samples, size_t n_samples, const int32_t *labels, double *sums,
+                          const double *others, size_t n_others, const int32_t *other_labels, double *other_sums,
+                          size_t n_features, size_t n_clusters);
+
 /* What a step did: pairs of sample and center scored, and all its work, in centers scored. */
 typedef struct {
     size_t n_scored, cost;
@@ -366,6 +393,14 @@ typedef struct {
                                void *scratch, const int32_t *labels, const float *upper, const float *lower,
                                size_t stride);
     /* ---- end of yinyang ---- */
+
+    /* Silhouettes (silhouette.h). Lay listed rows out in eights.
+     *   rows     IN [n_rows]     eights   OUT [n_rows rounded up to 8][n_features] */
+    void (*gather_eights_f32)(const float *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
+    void (*gather_eights_f64)(const double *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
+
+    add_distances add_euclidean, add_manhattan, add_cosine;
+    add_pairs add_euclidean_pairs, add_manhattan_pairs;
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

@@ -298,6 +298,64 @@ static inline uint32_t wide_bits(const wide_mask *m)
 #endif
 }
 
+/* float64 in native vectors of GCC and clang, for + - * and comparisons; a scalar operand is spread.
+ *   vdouble, vd_mask     VD_LANES float64; as many truth values, all ones or zeros, also for int64 labels
+ *   vd_fmadd(s, a, b)    s + a * b, fused where the instruction set can
+ *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
+ *   vd_pick(m, a, b)     m ? a : b
+ *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider where a seed and two steps are as quick: the two
+ *                        side by side take half the time of either */
+#define VD_LANES (LANES > 1 ? LANES / 2 : 1)
+typedef double vdouble __attribute__((vector_size(8 * VD_LANES), aligned(8), may_alias));
+typedef int64_t vd_mask __attribute__((vector_size(8 * VD_LANES), aligned(8), may_alias));
+static inline vdouble vd_load(const double *p) { return *(const vdouble *)p; }
+static inline vd_mask vd_load_labels(const int64_t *p) { return *(const vd_mask *)p; }
+static inline void vd_store(double *p, vdouble a) { *(vdouble *)p = a; }
+static inline vdouble vd_abs(vdouble a) { return (vdouble)((vd_mask)a & INT64_MAX); }
+static inline vdouble vd_pick(vd_mask m, vdouble a, vdouble b)
+{
+    return (vdouble)(((vd_mask)a & m) | ((vd_mask)b & ~m));
+}
+#if LANES == 16
+static inline vdouble vd_fmadd(vdouble s, vdouble a, vdouble b)
+{
+    return (vdouble)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)s);
+}
+static inline vdouble vd_sqrt(vdouble a) { return (vdouble)_mm512_sqrt_pd((__m512d)a); }
+/* Goldschmidt: root -> sqrt(a), half -> 1 / (2 sqrt(a)); the seed has 14 bits, the first step 27, and the last one takes
+ * its residual from a itself. 0 has the seed 0. */
+static inline vdouble vd_sqrt_by_steps(vdouble square)
+{
+    const __m512d a = (__m512d)square;
+    const __m512d seed = _mm512_maskz_rsqrt14_pd(_mm512_cmp_pd_mask(a, _mm512_setzero_pd(), _CMP_GT_OQ), a);
+    const __m512d root = _mm512_mul_pd(a, seed), half = _mm512_mul_pd(seed, _mm512_set1_pd(0.5));
+    const __m512d error = _mm512_fnmadd_pd(root, half, _mm512_set1_pd(0.5));
+    const __m512d better = _mm512_fmadd_pd(root, error, root);
+    return (vdouble)_mm512_fmadd_pd(_mm512_fnmadd_pd(better, better, a), _mm512_fmadd_pd(half, error, half), better);
+}
+#elif LANES == 8
+static inline vdouble vd_fmadd(vdouble s, vdouble a, vdouble b)
+{
+    return (vdouble)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)s);
+}
+static inline vdouble vd_sqrt(vdouble a) { return (vdouble)_mm256_sqrt_pd((__m256d)a); }
+#elif defined(__SSE4_1__)
+static inline vdouble vd_fmadd(vdouble s, vdouble a, vdouble b) { return s + a * b; }
+static inline vdouble vd_sqrt(vdouble a) { return (vdouble)_mm_sqrt_pd((__m128d)a); }
+#elif LANES == 4
+static inline vdouble vd_fmadd(vdouble s, vdouble a, vdouble b)
+{
+    return (vdouble)vfmaq_f64((float64x2_t)s, (float64x2_t)a, (float64x2_t)b);
+}
+static inline vdouble vd_sqrt(vdouble a) { return (vdouble)vsqrtq_f64((float64x2_t)a); }
+#else
+static inline vdouble vd_fmadd(vdouble s, vdouble a, vdouble b) { return s + a * b; }
+static inline vdouble vd_sqrt(vdouble a) { return (vdouble){sqrt(a[0])}; }
+#endif
+#if LANES != 16
+static inline vdouble vd_sqrt_by_steps(vdouble a) { return vd_sqrt(a); }
+#endif
+
 /* Codes. Instructions that multiply unsigned by signed bytes see samples as value + 128: the sum starts at -128 times
  * the center's values. */
 #if defined(__AVX512VNNI__) && LANES == 16

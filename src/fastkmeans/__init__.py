@@ -11,6 +11,15 @@ from ._estimator import ConvergenceWarning, NotFittedError
 from .kmeans import KMeans, k_means
 from .plot import plot_clusters, plot_elbow
 from .plusplus import kmeans_plusplus
+from .quality import (
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    silhouette_samples,
+    silhouette_score,
+    simplified_silhouette_samples,
+    simplified_silhouette_score,
+    within_cluster_variation,
+)
 from .sweep import ElbowResult, elbow
 from .tables import ClusteredTable, cluster
 
@@ -22,10 +31,17 @@ __all__ = [
     "ElbowResult",
     "KMeans",
     "NotFittedError",
+    "calinski_harabasz_score",
     "cluster",
+    "davies_bouldin_score",
     "elbow",
     "k_means",
     "kmeans_plusplus",
     "plot_clusters",
     "plot_elbow",
+    "silhouette_samples",
+    "silhouette_score",
+    "simplified_silhouette_samples",
+    "simplified_silhouette_score",
+    "within_cluster_variation",
 ]

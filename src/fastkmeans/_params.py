@@ -29,7 +29,7 @@ def check_params(estimator: Any, *, algorithms: Iterable[str]) -> None:
     """
     for name, check in _CHECKS.items():
         check(name, getattr(estimator, name))
-    _check_name("algorithm", estimator.algorithm, ("auto", *algorithms))
+    check_name("algorithm", estimator.algorithm, ("auto", *algorithms))
 
 
 def check_n_clusters(n_clusters: int, n_samples: int) -> None:
@@ -132,7 +132,7 @@ def check_integer(name: str, value: Any, minimum: int, alternative: str = "") ->
         raise ValueError(f"{rule} and <= {_INT_MAX}; got {value}.")
 
 
-def _check_name(name: str, value: Any, known: tuple[str, ...]) -> None:
+def check_name(name: str, value: Any, known: tuple[str, ...]) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be one of {', '.join(map(repr, known))}; {_got(value)}")
     if value not in known:
@@ -188,7 +188,7 @@ def _check_callback(name: str, value: Any) -> None:
 
 def _check_init(name: str, value: Any) -> None:
     if isinstance(value, str):
-        _check_name(name, value, INITS)
+        check_name(name, value, INITS)
     elif not (
         callable(value) or isinstance(value, (list, tuple)) or hasattr(value, "__array__") or is_table(value)
     ):

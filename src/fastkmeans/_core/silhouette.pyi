@@ -1,0 +1,29 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from .distances import Samples
+
+def mean_distances(
+    X: Samples,
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    others: Samples,
+    order: NDArray[np.int64],
+    runs: NDArray[np.int32],
+    per_sum: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    metric: str,
+    own: NDArray[np.float64],
+    nearest: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
+def pair_mean_distances(
+    X: Samples,
+    order: NDArray[np.int64],
+    runs: NDArray[np.int32],
+    per_sum: NDArray[np.float64],
+    metric: str,
+    own: NDArray[np.float64],
+    nearest: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
