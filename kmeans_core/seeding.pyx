@@ -208,7 +208,12 @@ cdef class PlusPlus:
         return best_row
 
     cdef bint _dense_pays(self, double share) noexcept nogil:
-        return share > 0.1
+        """Is the share of pairs that come closer large enough to measure all of them?
+
+        One core of a Zen 4, over pixels, geo, flights, table, mid, sentences and digits: dense steps pay down to a
+        share of 0.015 or 0.03 at 2 to 20 features, to about 0.06 at 64 to 784, where measuring is all of the work.
+        """
+        return share > max(0.015, 0.08 * self.n_features / (self.n_features + 32.0))
 
     cdef double _near_share(self, Py_ssize_t n_candidates) noexcept nogil:
         """Pairs of sample and candidate that came closer in the last step, of those counted, times n_candidates."""

@@ -139,20 +139,19 @@ static inline __attribute__((always_inline)) void NAME(measure_columns)(const RE
     }
 }
 
-/* Points share groups evenly; the last group overlaps the one before.   x   rows, or beyond STEP_NARROW a tile */
+/* Points share groups evenly; the last group overlaps the one before, so that few sizes of a group are compiled.
+ *   x   rows, or beyond STEP_NARROW a tile */
 static void NAME(measure)(const REAL *x, size_t n_samples, const REAL *points, size_t n_points, size_t n_features,
                           REAL scale, REAL *out)
 {
-    const size_t n_groups = (n_points + STEP_COLUMNS - 1) / STEP_COLUMNS;
-    const size_t columns = (n_points + n_groups - 1) / n_groups;
+    const size_t n_groups = n_points < 4 ? n_points : (n_points + STEP_COLUMNS - 1) / STEP_COLUMNS;
+    const size_t share = (n_points + n_groups - 1) / n_groups, columns = share == 2 || share == 3 ? 4 : share;
     for (size_t g = 0; g < n_groups; g++) {
         const size_t l = (g + 1) * columns <= n_points ? g * columns : n_points - columns;
         const REAL *group = points + l;
         REAL *place = out + l * STEP_SAMPLES;
         switch (columns) {
         case 1: NAME(measure_columns)(x, n_samples, group, n_points, n_features, scale, place, 1); break;
-        case 2: NAME(measure_columns)(x, n_samples, group, n_points, n_features, scale, place, 2); break;
-        case 3: NAME(measure_columns)(x, n_samples, group, n_points, n_features, scale, place, 3); break;
         case 4: NAME(measure_columns)(x, n_samples, group, n_points, n_features, scale, place, 4); break;
         default: NAME(measure_columns)(x, n_samples, group, n_points, n_features, scale, place, STEP_COLUMNS);
         }
