@@ -3,7 +3,8 @@
  *
  * For seeds that most samples come closer to; seeding.h is for the later ones. Distances are taken by differences,
  *     sum over f, in order, of (x[f] * scale - point[f] * scale)^2,
- * with samples in lanes: the order is the same on every instruction set, and a copy of a seed is at distance zero exactly.
+ * with samples in lanes: the order is the same on every instruction set, and a copy of a seed is at distance zero
+ * exactly.
  */
 
 #ifndef FASTKMEANS_SEEDING_STEP
