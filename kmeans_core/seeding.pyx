@@ -25,7 +25,7 @@ cdef extern from "kernels/kernels.h" nogil:
         SEED_CANDIDATES
         SEED_BLOCK
         SEED_PADDING
-        STEP_POINTS
+        STEP_TARGETS
         STEP_COUNTED
 
 cdef const c.kernels **in_use = kernels_in_use()
@@ -64,10 +64,10 @@ cdef class PlusPlus:
     cdef uint64_t *near          # [n_samples]: which candidates of the pool may be closer, a bit each
     cdef double *potentials      # [n_blocks]; below 0 where it must be added up anew
     cdef double *running         # [n_blocks]: their running sum
-    cdef double *gains           # [n_blocks][SEED_CANDIDATES]; of a dense step [n_blocks][STEP_POINTS]
-    cdef char *packed            # candidates, or the points of a dense step
+    cdef double *gains           # [n_blocks][SEED_CANDIDATES]; of a dense step [n_blocks][STEP_TARGETS]
+    cdef char *packed            # candidates, or the targets of a dense step
     cdef size_t *n_near          # [n_blocks]: counted by a dense step
-    cdef char *pending_point     # [n_features]
+    cdef char *pending_target     # [n_features]
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef size_t scratch_size
     cdef size_t[SEED_CANDIDATES] pool         # rows
@@ -99,7 +99,7 @@ cdef class PlusPlus:
         cdef size_t near_size = aligned(n_padded * sizeof(uint64_t))
         cdef size_t blocks_size = aligned(self.n_blocks * sizeof(double))
         cdef size_t packed_size = aligned(max(table.candidates_bytes(SEED_CANDIDATES, self.n_features),
-                                              STEP_POINTS * self.n_features * sizeof(double)))
+                                              STEP_TARGETS * self.n_features * sizeof(double)))
         cdef size_t point_size = aligned(self.n_features * sizeof(double))
         self.scratch_size = aligned(max(table.seeding_scratch_bytes(self.n_features),
                                         table.step_scratch_bytes(self.n_features)))
@@ -115,8 +115,8 @@ cdef class PlusPlus:
         self.gains = <double *>(<char *>self.running + blocks_size)
         self.packed = <char *>self.gains + SEED_CANDIDATES * blocks_size
         self.n_near = <size_t *>(self.packed + packed_size)
-        self.pending_point = <char *>self.n_near + blocks_size
-        self.scratch = self.pending_point + point_size
+        self.pending_target = <char *>self.n_near + blocks_size
+        self.scratch = self.pending_target + point_size
         self.is_dense = n_pool <= 0
         with nogil:
             self._take(table, first, 0.0)
@@ -193,7 +193,7 @@ cdef class PlusPlus:
         while n_done < self.n_trials:
             if not self.running[self.n_blocks - 1] > 0.0:
                 return -1
-            count = min(self.n_trials - n_done, <Py_ssize_t>STEP_POINTS - 1)
+            count = min(self.n_trials - n_done, <Py_ssize_t>STEP_TARGETS - 1)
             for m in range(count):
                 self.pool[m] = self._draw_now(table)
             self._read(table, count)
@@ -227,7 +227,7 @@ cdef class PlusPlus:
         cdef double total = 0.0
         cdef Py_ssize_t b
         for b in range(self.n_blocks):
-            total += self.gains[b * STEP_POINTS + m]
+            total += self.gains[b * STEP_TARGETS + m]
         return total
 
     cdef void _take(self, const c.kernels *table, Py_ssize_t row, double gain) noexcept nogil:
@@ -235,7 +235,7 @@ cdef class PlusPlus:
         self.pending = row
         self.pending_gain = gain
         self.n_seeds += 1
-        self._pack_points(table, <size_t *>&self.pending, 1, self.pending_point)
+        self._pack_targets(table, <size_t *>&self.pending, 1, self.pending_target)
 
     cdef Py_ssize_t _draw_now(self, const c.kernels *table) noexcept nogil:
         """Draw a row by the distances that the pending seed leaves."""
@@ -258,29 +258,29 @@ cdef class PlusPlus:
         if self.is_float32:
             min32 = (<float *>self.min_sq)[row]
             table.seeding_step_f32(&self.x32[row, 0], 1, self.n_samples - row, self.n_features, self.scale,
-                                   <float *>self.pending_point, 1, 0, False, NULL, self.scratch, &min32, NULL, &n_near)
+                                   <float *>self.pending_target, 1, 0, False, NULL, self.scratch, &min32, NULL, &n_near)
             return min32
         min64 = (<double *>self.min_sq)[row]
         table.seeding_step_f64(&self.x64[row, 0], 1, self.n_samples - row, self.n_features, self.scale,
-                               <double *>self.pending_point, 1, 0, False, NULL, self.scratch, &min64, NULL, &n_near)
+                               <double *>self.pending_target, 1, 0, False, NULL, self.scratch, &min64, NULL, &n_near)
         return min64
 
-    cdef void _pack_points(self, const c.kernels *table, const size_t *rows, size_t n_points,
-                           char *points) noexcept nogil:
+    cdef void _pack_targets(self, const c.kernels *table, const size_t *rows, size_t n_targets,
+                           char *targets) noexcept nogil:
         if self.is_float32:
-            table.pack_points_f32(&self.x32[0, 0], self.n_features, rows, n_points, self.scale, <float *>points)
+            table.pack_targets_f32(&self.x32[0, 0], self.n_features, rows, n_targets, self.scale, <float *>targets)
         else:
-            table.pack_points_f64(&self.x64[0, 0], self.n_features, rows, n_points, self.scale, <double *>points)
+            table.pack_targets_f64(&self.x64[0, 0], self.n_features, rows, n_targets, self.scale, <double *>targets)
 
     cdef void _read(self, const c.kernels *table, Py_ssize_t n_candidates) noexcept nogil:
         """Bring min_sq and its sums up to date with the pending seed, and add up the gains of the first candidates."""
-        cdef size_t[STEP_POINTS] rows
+        cdef size_t[STEP_TARGETS] rows
         cdef Py_ssize_t b, m, n_seeds = 1 if self.pending >= 0 else 0
         cdef bint fresh = self.n_seeds == 1 and n_seeds == 1
         rows[0] = self.pending
         for m in range(n_candidates):
             rows[n_seeds + m] = self.pool[m]
-        self._pack_points(table, rows, n_seeds + n_candidates, self.packed)
+        self._pack_targets(table, rows, n_seeds + n_candidates, self.packed)
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
                 self._read_block(table, b, 0, n_seeds, n_candidates, fresh)
@@ -296,7 +296,7 @@ cdef class PlusPlus:
         cdef Py_ssize_t first = b * block_samples, left = self.n_samples - first
         cdef size_t count = min(block_samples, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
-        cdef double *gains = self.gains + b * STEP_POINTS
+        cdef double *gains = self.gains + b * STEP_TARGETS
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         if self.is_float32:
             self.potentials[b] = table.seeding_step_f32(

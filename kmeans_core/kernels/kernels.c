@@ -96,7 +96,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(accept_candidate),
     BOTH_REALS(potential),
     .step_scratch_bytes = step_scratch_bytes,
-    BOTH_REALS(pack_points),
+    BOTH_REALS(pack_targets),
     BOTH_REALS(seeding_step),
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
