@@ -99,6 +99,13 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*accept_candidate_f64)(const double *, size_t, size_t, const double *, double, const uint64_t *, uint64_t,
                                      double *) noexcept nogil
         double (*potential_f64)(const double *, size_t, const double *) noexcept nogil
+        size_t (*step_scratch_bytes)(size_t) noexcept nogil
+        void (*pack_targets_f32)(const float *, size_t, const size_t *, size_t, double, float *) noexcept nogil
+        void (*pack_targets_f64)(const double *, size_t, const size_t *, size_t, double, double *) noexcept nogil
+        double (*seeding_step_f32)(const float *, size_t, size_t, size_t, double, const float *, size_t, size_t, int,
+                                   const double *, void *, float *, double *, size_t *) noexcept nogil
+        double (*seeding_step_f64)(const double *, size_t, size_t, size_t, double, const double *, size_t, size_t, int,
+                                   const double *, void *, double *, double *, size_t *) noexcept nogil
         void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *) noexcept nogil
         void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *) noexcept nogil
         int (*has_unusable_f32)(const float *, size_t, float) noexcept nogil

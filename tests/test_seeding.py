@@ -48,6 +48,38 @@ def slow_seeds(X, n_clusters, n_trials, seed, *, weights=None):
     return np.array(rows), min_sq
 
 
+def slow_dense_seeds(X, n_clusters, n_trials, seed, *, weights=None):
+    """The slow twin of dense steps: candidates are drawn before the last seed lowers the distances."""
+    weights = np.ones(len(X)) if weights is None else weights
+    rows, uniform = [seed % len(X)], splitmix(seed)
+    before = min_sq = reference.sq_distances(X, X[rows])[:, 0]
+    for _ in range(n_clusters - 1):
+        if weights @ before * n_trials * 4 * 1024 > weights @ min_sq * X.size:
+            before = min_sq
+        running, drawn = (weights * before).cumsum(), []
+        while len(drawn) < n_trials:
+            row = running.searchsorted(next(uniform) * running[-1], side="right")
+            if min_sq[row] == before[row] or next(uniform) * before[row] < min_sq[row]:
+                drawn.append(int(row))
+        lowered = np.minimum(min_sq[:, None], reference.sq_distances(X, X[drawn]))
+        best = int((weights @ lowered).argmin())
+        rows.append(drawn[best])
+        before, min_sq = min_sq, lowered[:, best]
+    return np.array(rows), min_sq
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 8, 16, 20, 37, 70])
+@pytest.mark.parametrize("n_trials", [1, 4, 7])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_dense_seeds_are_those_of_their_slow_twin(n_features, n_trials, weighted, real, rng, seed):
+    X = rng.integers(-20, 21, size=(9001, n_features)).astype(real)
+    weights = rng.integers(0, 4, size=9001).astype(float) if weighted else None
+    rows, min_sq = seeds(X, 12, n_trials, seed, weights=weights, n_pool=-1)
+    expected_rows, expected_min_sq = slow_dense_seeds(X, 12, n_trials, seed, weights=weights)
+    np.testing.assert_array_equal(rows, expected_rows)
+    np.testing.assert_array_equal(min_sq, expected_min_sq)
+
+
 @pytest.mark.parametrize("n_features", [1, 2, 3, 5, 8, 16, 20, 70])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_seeds_are_those_of_the_slow_twin(n_features, weighted, real, rng, seed):
@@ -82,7 +114,7 @@ def greedy_distribution(sq, weights, n_seeds, n_trials):
 
 
 @pytest.mark.parametrize("n_copies", [1, 500])
-@pytest.mark.parametrize("n_pool", [0, 56])
+@pytest.mark.parametrize("n_pool", [-1, 0, 56])
 @pytest.mark.parametrize("n_trials", [1, 2, 3])
 def test_the_distribution_is_that_of_greedy_kmeans_plusplus(n_copies, n_pool, n_trials, real, rng, seed):
     """Chi-square against the enumeration, over the places of the seeds.
@@ -143,11 +175,12 @@ KINDS = ["plain", "far offset", "one far row", "copies", "a hair apart", "mixed 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_pool", [-1, 0, 5, 56])
 @pytest.mark.parametrize("n_features", [2, 20, 100])
-def test_the_filter_loses_no_sample_that_comes_closer(kind, n_features, real, rng, seed):
+def test_no_sample_that_comes_closer_is_lost(kind, n_pool, n_features, real, rng, seed):
     X = awkward(kind, n_features, rng).astype(real)
     scale = 2.0 ** -np.ceil(np.log2(np.abs(X).max()))
-    rows, min_sq = seeds(X, 60, 5, seed, scale=scale)
+    rows, min_sq = seeds(X, 60, 5, seed, scale=scale, n_pool=n_pool)
     sq = (((X[:, None, :] - X[rows]) * real.type(scale)) ** 2).astype(np.float64).sum(axis=2).min(axis=1)
     np.testing.assert_allclose(min_sq, sq, rtol=1e-5 if real.itemsize == 4 else 1e-13)
     np.testing.assert_array_equal(min_sq == 0, sq == 0)
@@ -155,8 +188,9 @@ def test_the_filter_loses_no_sample_that_comes_closer(kind, n_features, real, rn
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_pool", [-1, 0])
 @pytest.mark.parametrize("n_features", [3, 20])
-def test_threads_and_instruction_sets_change_no_choice(kind, n_features, real, rng, seed):
+def test_threads_and_instruction_sets_change_no_choice(kind, n_pool, n_features, real, rng, seed):
     X = awkward(kind, n_features, rng).astype(real)
     weights = rng.uniform(size=len(X))
     before, results = runtime.isa(), []
@@ -164,7 +198,9 @@ def test_threads_and_instruction_sets_change_no_choice(kind, n_features, real, r
         for isa in runtime.isas():
             runtime.use_isa(isa)
             for n_threads in [1, 2, 5]:
-                rows, min_sq = seeds(X, 60, 9, seed, weights=weights, n_threads=n_threads, scale=2.0**-20)
+                rows, min_sq = seeds(
+                    X, 60, 9, seed, weights=weights, n_threads=n_threads, scale=2.0**-20, n_pool=n_pool
+                )
                 results.append((rows.tolist(), min_sq.tobytes()))
     finally:
         runtime.use_isa(before)

@@ -24,6 +24,7 @@
 #include "assign.h"
 #include "sums.h"
 #include "seeding.h"
+#include "seeding_step.h"
 #include "describe.h"
 #include "tiles.h"
 #include "prefix.h"
@@ -47,6 +48,7 @@
 #include "assign.h"
 #include "sums.h"
 #include "seeding.h"
+#include "seeding_step.h"
 #include "describe.h"
 #include "tiles.h"
 #include "prefix_rows.h"
@@ -99,6 +101,9 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(near_gains),
     BOTH_REALS(accept_candidate),
     BOTH_REALS(potential),
+    .step_scratch_bytes = step_scratch_bytes,
+    BOTH_REALS(pack_targets),
+    BOTH_REALS(seeding_step),
     BOTH_REALS(describe),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,

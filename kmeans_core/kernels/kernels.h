@@ -36,6 +36,8 @@ typedef struct {
 #define SEED_CANDIDATES 56 /* candidates of one call: bits of a mask, whole panels on most instruction sets */
 #define SEED_BLOCK 1024    /* samples of one call at most */
 #define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
+#define STEP_TARGETS 12     /* targets of one call of seeding_step: a seed and candidates */
+#define STEP_COUNTED 64    /* samples of a call that are looked at for how many come closer */
 
 /* What a step of Yinyang knows beside its samples. Groups of centers are whole panels: "places" are centers in the
  * order of their groups.
@@ -216,7 +218,7 @@ typedef struct {
     void (*near_gains_f64)(const double *x, size_t n_samples, const void *candidates, uint64_t wanted,
                            const double *sample_weight, const double *min_sq, uint64_t *near, double *gains);
 
-    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit; NULL for everywhere. */
+    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit. */
     void (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate, double scale,
                                  const uint64_t *near, uint64_t bit, float *min_sq);
     void (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
@@ -225,6 +227,27 @@ typedef struct {
     /* Sum of weight * min_sq. */
     double (*potential_f32)(const float *min_sq, size_t n_samples, const double *sample_weight);
     double (*potential_f64)(const double *min_sq, size_t n_samples, const double *sample_weight);
+
+    /* All of that in one reading of the samples, where most of them are near (seeding_step.h).
+     *   targets         [n_features][n_targets] of pack_targets, scaled: a seed that min_sq does not know yet, if n_seeds is 1,
+     *                  then the candidates; STEP_TARGETS at most
+     *   fresh          min_sq is not set yet; there is a seed then
+     *   scratch        step_scratch_bytes, a thread's own
+     *   n_near         OUT pairs of candidate and sample that are closer, among the first STEP_COUNTED samples
+     *   returns the sum of weight * min_sq */
+    size_t (*step_scratch_bytes)(size_t n_features);
+    void (*pack_targets_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_targets, double scale,
+                            float *targets);
+    void (*pack_targets_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_targets, double scale,
+                            double *targets);
+    double (*seeding_step_f32)(const float *x, size_t n_samples, size_t n_readable, size_t n_features, double scale,
+                               const float *targets, size_t n_seeds, size_t n_candidates, int fresh,
+                               const double *sample_weight, void *scratch, float *min_sq, double *gains,
+                               size_t *n_near);
+    double (*seeding_step_f64)(const double *x, size_t n_samples, size_t n_readable, size_t n_features, double scale,
+                               const double *targets, size_t n_seeds, size_t n_candidates, int fresh,
+                               const double *sample_weight, void *scratch, double *min_sq, double *gains,
+                               size_t *n_near);
 
     /* Largest |x| of each feature, its mean and its sum of squared deviations.
      *   max_abs    OUT [n_features] float64; of the values that are not NaN

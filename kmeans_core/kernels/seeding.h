@@ -296,11 +296,10 @@ static inline __attribute__((always_inline)) void NAME(lower)(const REAL *x, siz
                                                               REAL *min_sq, const size_t n_features)
 {
     uint16_t found[SEED_BLOCK];
-    const size_t n_found = near ? list_near(near, n_samples, bit, found) : n_samples;
+    const size_t n_found = list_near(near, n_samples, bit, found);
     for (size_t i = 0; i < n_found; i++) {
-        const size_t s = near ? found[i] : i;
-        if (near)
-            NAME(fetch_ahead)(x, n_features, found, i, n_found);
+        const size_t s = found[i];
+        NAME(fetch_ahead)(x, n_features, found, i, n_found);
         const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
         min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
     }

@@ -237,8 +237,16 @@ static inline vec v_load_float(const float *p, const float *offset, float scale)
 
 /* Shuffles. interleave_low(a, b) = a0 b0 a1 b1 ... of the first halves, interleave_high of the second halves;
  * even(a, b) = a0 a2 ... b0 b2 ..., odd(a, b) = a1 a3 ... b1 b3 ... */
-#if LANES == 16
 #define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#define EVEN_2 0, 2
+#define EVEN_4 EVEN_2, 4, 6
+#define EVEN_8 EVEN_4, 8, 10, 12, 14
+#define EVEN_16 EVEN_8, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD_2 1, 3
+#define ODD_4 ODD_2, 5, 7
+#define ODD_8 ODD_4, 9, 11, 13, 15
+#define ODD_16 ODD_8, 17, 19, 21, 23, 25, 27, 29, 31
+#if LANES == 16
 static inline vec v_interleave_low(vec a, vec b)
 {
     return SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -247,31 +255,44 @@ static inline vec v_interleave_high(vec a, vec b)
 {
     return SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
-static inline vec v_even(vec a, vec b)
-{
-    return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-}
-static inline vec v_odd(vec a, vec b)
-{
-    return SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-}
+static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, EVEN_16); }
+static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, ODD_16); }
 #elif LANES == 8
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 static inline vec v_interleave_low(vec a, vec b) { return SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
 static inline vec v_interleave_high(vec a, vec b) { return SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
-static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, 0, 2, 4, 6, 8, 10, 12, 14); }
-static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, 1, 3, 5, 7, 9, 11, 13, 15); }
+static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, EVEN_8); }
+static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, ODD_8); }
 #elif LANES == 4
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 static inline vec v_interleave_low(vec a, vec b) { return SHUFFLE(a, b, 0, 4, 1, 5); }
 static inline vec v_interleave_high(vec a, vec b) { return SHUFFLE(a, b, 2, 6, 3, 7); }
-static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, 0, 2, 4, 6); }
-static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, 1, 3, 5, 7); }
+static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, EVEN_4); }
+static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, ODD_4); }
 #else
 static inline vec v_interleave_low(vec a, vec b) { (void)b; return a; }
 static inline vec v_interleave_high(vec a, vec b) { (void)a; return b; }
 static inline vec v_even(vec a, vec b) { (void)b; return a; }
 static inline vec v_odd(vec a, vec b) { (void)a; return b; }
+#endif
+
+/* Float32 or float64 in a register, as vectors of GCC and clang for + - * and shuffles; a scalar operand is spread. */
+#define VECTOR_BYTES (LANES == 1 ? 16 : 4 * LANES)
+typedef float lanes_f32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
+typedef double lanes_f64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+#if LANES == 16
+static inline lanes_f32 even_f32(lanes_f32 a, lanes_f32 b) { return SHUFFLE(a, b, EVEN_16); }
+static inline lanes_f32 odd_f32(lanes_f32 a, lanes_f32 b) { return SHUFFLE(a, b, ODD_16); }
+static inline lanes_f64 even_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, EVEN_8); }
+static inline lanes_f64 odd_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, ODD_8); }
+#elif LANES == 8
+static inline lanes_f32 even_f32(lanes_f32 a, lanes_f32 b) { return SHUFFLE(a, b, EVEN_8); }
+static inline lanes_f32 odd_f32(lanes_f32 a, lanes_f32 b) { return SHUFFLE(a, b, ODD_8); }
+static inline lanes_f64 even_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, EVEN_4); }
+static inline lanes_f64 odd_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, ODD_4); }
+#else
+static inline lanes_f32 even_f32(lanes_f32 a, lanes_f32 b) { return SHUFFLE(a, b, EVEN_4); }
+static inline lanes_f32 odd_f32(lanes_f32 a, lanes_f32 b) { return SHUFFLE(a, b, ODD_4); }
+static inline lanes_f64 even_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, EVEN_2); }
+static inline lanes_f64 odd_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, ODD_2); }
 #endif
 
 /* Eight float64 as a vector of GCC and clang, of whatever registers there are, for + - * and comparisons; a scalar
