@@ -9,6 +9,7 @@ import numpy as np
 
 from ._algorithms import ALGORITHMS, choose_algorithm
 from ._core import distances, samples
+from ._core.quantized import QuantizedCopies
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
 from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
@@ -50,11 +51,11 @@ class KMeans(Estimator):
         Where the starts are drawn from; an int makes every fit alike.
     copy_x : bool, default=True
         Accepted for scikit-learn; X is never changed either way.
-    algorithm : {"auto", "lloyd", "tiles", "prefix", "yinyang"}, default="auto"
+    algorithm : {"auto", "lloyd", "tiles", "prefix", "quantized", "yinyang"}, default="auto"
         All give the same bits; "auto" chooses by the shape of X, n_clusters and max_iter, and `algorithm_used_` tells
         which ran. "lloyd" compares every sample with every center and keeps 4 bytes a sample. The others skip pairs
-        that a proven bound excludes, and keep more: "tiles" (up to 16 features) two copies of the rows, "yinyang" up to
-        76 bytes a sample, "prefix" up to 220.
+        that a proven bound excludes, or read less, and keep more: "tiles" (up to 16 features) two copies of the rows,
+        "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 220.
     n_threads : int or None, default=None
         Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
         quota). The results have the same bits for any number.
@@ -225,14 +226,15 @@ class KMeans(Estimator):
 
     def _best_of(self, values, weights, description: Description, algorithm: str, random_state) -> Run:
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
+        copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
         best = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
-                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads
+                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads, copies
             )
             if self.verbose:
                 print("Initialization complete")
-            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads)
+            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads, copies)
             result = run(
                 engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback
             )
