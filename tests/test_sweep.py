@@ -161,7 +161,7 @@ def test_a_coreset_stands_for_all_samples(rng):
     X, weights = rng.normal(size=(50_000, 3)), rng.uniform(0, 2, size=50_000)
     weights[:25_000] = 0
     centers = X[30_000:30_004]
-    rows = _chain.Rows(X, weights, None)
+    rows = _chain.Rows(X, weights, None, None)
     mass = _chain._importance(rows, centers, None)
     drawn = _chain._draw(len(X), mass, 20_000, np.random.RandomState(8))
     assert drawn.min() >= 25_000

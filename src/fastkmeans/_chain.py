@@ -14,6 +14,7 @@ import numpy as np
 
 from ._algorithms import choose_algorithm
 from ._core import distances
+from ._core.quantized import QuantizedCopies
 from ._loop import Run, run
 from ._params import check_random_state, drawing_from
 from ._seeding import initial_centers
@@ -67,6 +68,7 @@ class Rows(NamedTuple):
     values: np.ndarray
     sample_weight: np.ndarray | None
     description: Description
+    copies: QuantizedCopies
 
 
 class Chain:
@@ -80,7 +82,8 @@ class Chain:
         self._model = model
         self._tol = float(model.tol * description.variance.mean())
         self._random = np.random.RandomState(self._draw_seed())
-        self._all = Rows(values, sample_weight, description)
+        copies = QuantizedCopies(values, effective_n_threads(model.n_threads, float(values.size)))
+        self._all = Rows(values, sample_weight, description, copies)
         self._levels = self._choose_levels(most_clusters)
         self._searched: Run | None = None
         self._last: Run | None = None
@@ -115,8 +118,8 @@ class Chain:
             return [self._all]
         # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
-        values = self._all.values[_draw(n_samples, weights, count, self._random)]
-        rough = self._run(self._described(values, None), self._fresh_centers(values, None, most_clusters, 1)[0])[0]
+        few = self._described(self._all.values[_draw(n_samples, weights, count, self._random)], None)
+        rough = self._run(few, self._fresh_centers(few, most_clusters, 1)[0])[0]
         mass = _importance(self._all, rough.centers, self._model.n_threads)
         levels = []
         while count * GROWTH / 2 <= n_samples or not levels:
@@ -126,15 +129,19 @@ class Chain:
         return levels
 
     def _described(self, values, sample_weight) -> Rows:
-        return Rows(values, sample_weight, describe(values, effective_n_threads(self._model.n_threads, values.size)))
+        n_threads = effective_n_threads(self._model.n_threads, float(values.size))
+        return Rows(values, sample_weight, describe(values, n_threads), QuantizedCopies(values, n_threads))
 
-    def _fresh_centers(self, values, sample_weight, n_clusters: int, count: int) -> list[np.ndarray]:
+    def _fresh_centers(self, rows: Rows, n_clusters: int, count: int) -> list[np.ndarray]:
         """Draw initial centers as KMeans.fit would: an int seeds each k anew."""
-        model, max_abs = self._model, np.abs(values).max(axis=0).astype(np.float64)
+        model = self._model
+        values, sample_weight, description, copies = rows
 
         def draw(random_state) -> list[np.ndarray]:
             return [
-                initial_centers(model.init, values, sample_weight, n_clusters, max_abs, random_state, model.n_threads)
+                initial_centers(
+                    model.init, values, sample_weight, n_clusters, description.max_abs, random_state, model.n_threads, copies
+                )
                 for _ in range(count)
             ]
 
@@ -149,7 +156,9 @@ class Chain:
         """Run from the centers, with `loose` times the tolerance; with is_last, tell the user."""
         model = self._model
         algorithm = choose_algorithm(model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter)
-        engine = LocalEngine(*rows, len(centers), algorithm, model.n_threads)
+        engine = LocalEngine(
+            rows.values, rows.sample_weight, rows.description, len(centers), algorithm, model.n_threads, rows.copies
+        )
         found = run(
             engine, centers, max_iter=max_iter or model.max_iter, tol=loose * self._tol,
             verbose=bool(model.verbose) and is_last, callback=model.callback if is_last else None,
@@ -160,7 +169,7 @@ class Chain:
         """Return the best runs that the starts lead to on the smallest set, lowest inertia first."""
         rows = self._levels[0]
         n_fresh = FRESH_STARTS if self._is_careful() else self._model._count_starts()
-        starts = self._fresh_centers(rows.values, rows.sample_weight, n_clusters, 1 if n_clusters == 1 else n_fresh)
+        starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
         if self._searched is not None:
             starts += [self._extended(rows, self._searched, n_clusters) for _ in range(CHAINED_STARTS)]
         n_trial = min(TRIAL_ITERATIONS, self._model.max_iter)
@@ -248,7 +257,7 @@ def _importance(rows: Rows, centers: np.ndarray, n_threads: int | None) -> np.nd
     far samples nor small clusters are missed (O. Bachem, M. Lucic and A. Krause, "Practical coreset constructions for
     machine learning", 2017, algorithm 2).
     """
-    values, weights, _ = rows
+    values, weights = rows.values, rows.sample_weight
     n_threads = effective_n_threads(n_threads, float(values.size) * len(centers))
     wide = centers.astype(np.float64)
     labels, sq_distances = np.empty(len(values), dtype=np.int32), np.empty(len(values))
