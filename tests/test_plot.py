@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
 from fastkmeans import KMeans, elbow, plot_clusters, plot_elbow
-from fastkmeans.plot import COLORS
+from fastkmeans._plot_parts import COLORS
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_thinning_draws_the_same_rows_with_their_own_labels_each_time(rng):
         ({"labels": [0, -1, 1]}, "0 or above; got -1"),
         ({"centers": [[1.0, 2.0, 3.0]]}, r"the 2 features of X; got shape \(1, 3\)"),
         ({"feature_names": ["a"]}, "2 features of X; got 1 names"),
-        ({"max_points": 0}, "at least 1; got 0"),
+        ({"max_points": 0}, "integer >= 1; got 0"),
         ({"X": [[1.0, 2.0], [np.nan, 1.0], [1.0, 1.0]]}, "contains NaN"),
     ],
 )
