@@ -25,4 +25,4 @@ for k in (4, 16, 64):
 side_by_side = Image.new("RGB", (2 * photo.width + 10, photo.height), "white")
 side_by_side.paste(photo, (0, 0))
 side_by_side.paste(Image.open("after16.png").convert("RGB"), (photo.width + 10, 0))
-side_by_side.quantize(96).save("image_compression.png", optimize=True)
+side_by_side.quantize(256).save("image_compression.png", optimize=True)

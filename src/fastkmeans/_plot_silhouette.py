@@ -101,8 +101,8 @@ def plot_silhouette(
     ax.set_xlim(lowest - 0.03 if lowest < 0 else -0.03, 1.0)
     ax.set_ylim(1, 0)
     _name_bands(ax, edges, sizes, means)
-    ax.set_xlabel(f"silhouette ({metric}): 1 well inside its cluster, 0 between two, below 0 nearer to another")
-    ax.xaxis.label.set_fontsize(9)
+    meaning = "1 well inside its cluster, 0 between two, below 0 nearer to another"
+    ax.set_xlabel(f"silhouette ({metric})\n{meaning}", fontsize=9)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), frameon=False, borderaxespad=0.2)
     if len(drawn) < len(labels):
         ax.set_title(f"{len(drawn):,} of {len(labels):,} samples drawn", fontsize=10, color=INK)
@@ -125,7 +125,7 @@ def _silhouettes(
     matrix = as_matrix(X)
     labels = labels_of(labels, X, len(matrix.values))
     drawn = draw_lots(labels, max_samples, "max_samples", LEAST_DRAWN)
-    check_finite(matrix.values[drawn], "X", matrix.feature_names)
+    check_finite(matrix.values, "X", matrix.feature_names)
     return labels, drawn, silhouette_samples(matrix.values[drawn], labels[drawn], metric=metric)
 
 

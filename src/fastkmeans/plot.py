@@ -107,8 +107,8 @@ def plot_clusters(
     n_clusters = max(int(labels.max()) + 1, len(stars))
 
     drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
+    check_finite(matrix.values, "X", matrix.feature_names)
     samples = matrix.values[drawn].astype(np.float64)
-    check_finite(samples, "X")
     xy, star_xy, axis_names = _flatten(samples, stars, names)
 
     ax = axes_or_new(ax, size=(7.5, 5.2))
