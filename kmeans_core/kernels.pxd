@@ -132,6 +132,21 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*prefix_assign_f64)(const double *, size_t, const double *, const void *, const void *, int32_t *,
                                   size_t *) noexcept nogil
         int code_features
+        # quantized samples
+        int has_dot8
+        size_t (*quantizer_bytes)(size_t) noexcept nogil
+        size_t (*quantized_tile_bytes)(size_t, int) noexcept nogil
+        size_t (*quantized_centers_bytes)(size_t, size_t, int) noexcept nogil
+        size_t (*quantized_scratch_bytes)(size_t, size_t) noexcept nogil
+        void (*quantizer_start)(const double *, double, size_t, int, int, void *) noexcept nogil
+        double (*quantizer_scale)(const void *) noexcept nogil
+        void (*quantize_f32)(const float *, size_t, size_t, const void *, void *, void *) noexcept nogil
+        void (*quantize_f64)(const double *, size_t, size_t, const void *, void *, void *) noexcept nogil
+        int (*quantize_centers)(const double *, size_t, const void *, void *) noexcept nogil
+        size_t (*assign_quantized_f32)(const float *, size_t, const void *, const void *, void *, int32_t *) noexcept nogil
+        size_t (*assign_quantized_f64)(const double *, size_t, const void *, const void *, void *, int32_t *) noexcept nogil
+        void (*find_near_quantized_f32)(const void *, size_t, const void *, double, const float *, uint64_t *) noexcept nogil
+        void (*find_near_quantized_f64)(const void *, size_t, const void *, double, const double *, uint64_t *) noexcept nogil
         # yinyang
         size_t (*bound_scratch_bytes)(size_t, size_t, size_t) noexcept nogil
         size_t (*assign_bounded_f32)(const float *, size_t, size_t, const bound_step *, void *, int32_t *, float *,

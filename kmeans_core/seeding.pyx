@@ -12,8 +12,8 @@ k-means++, not an approximation.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc
 
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use
@@ -43,6 +43,7 @@ cdef class PlusPlus:
     first : row of the first seed.
     random : 64 bits to draw from.
     n_pool : candidates of a pass, 0 for what pays.
+    rows : QuantizedRows of X, or None: what passes read in place of X.
 
     Nothing is allocated after this.
     """
@@ -67,9 +68,17 @@ cdef class PlusPlus:
     cdef size_t[SEED_CANDIDATES] pool         # rows
     cdef double[SEED_CANDIDATES] drawn_at     # their squared distances when they were drawn
     cdef Py_ssize_t n_pool, next, n_passes
+    cdef object rows
+    cdef char *how               # of the quantized samples
+    cdef char *tiles
+    cdef size_t tile_bytes
+    cdef void *quantized         # candidates of a pass
+    cdef double to_units
+    cdef bint is_quantized       # whether those of this pass could be
+    cdef double[:, ::1] candidates
 
     def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
-                  uint64_t random, Py_ssize_t n_pool=0):
+                  uint64_t random, Py_ssize_t n_pool=0, rows=None):
         cdef const c.kernels *table = in_use[0]
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
@@ -103,11 +112,28 @@ cdef class PlusPlus:
         self.gains = <double *>(<char *>self.running + blocks_size)
         self.packed = <char *>self.gains + SEED_CANDIDATES * blocks_size
         self.scratch = self.packed + packed_size
+        if rows is not None:
+            self._take_rows(rows)
         with nogil:
             self._accept(table, first, -1)
 
     def __dealloc__(self):
         free(self.memory)
+        free(self.quantized)
+
+    def _take_rows(self, rows):
+        """Let passes read quantized samples."""
+        import numpy as np
+
+        cdef const c.kernels *table = in_use[0]
+        self.rows = rows
+        how, tiles, self.tile_bytes = rows.addresses
+        self.how, self.tiles = <char *><uintptr_t>how, <char *><uintptr_t>tiles
+        self.to_units = (rows.scale / self.scale) ** 2
+        self.candidates = np.empty((SEED_CANDIDATES, self.n_features))
+        self.quantized = malloc(128 + table.quantized_centers_bytes(SEED_CANDIDATES, self.n_features, rows.bits))
+        if self.quantized == NULL:
+            raise MemoryError("no memory for the candidates of a seeding.")
 
     def choose(self, Py_ssize_t[::1] rows):
         """Choose seeds and write which rows they are.
@@ -267,7 +293,13 @@ cdef class PlusPlus:
 
     cdef void _pass(self, const c.kernels *table) noexcept nogil:
         """Find the samples near the candidates of the pool."""
-        cdef Py_ssize_t b
+        cdef Py_ssize_t b, m, f
+        if self.quantized != NULL:
+            for m in range(self.n_pool):
+                for f in range(self.n_features):
+                    self.candidates[m, f] = self.x32[self.pool[m], f] if self.is_float32 else self.x64[self.pool[m], f]
+            self.is_quantized = table.quantize_centers(&self.candidates[0, 0], self.n_pool, self.how,
+                                                       align(self.quantized))
         if self.is_float32:
             table.pack_candidates_f32(&self.x32[0, 0], self.n_features, self.pool, self.n_pool,
             &self.x32[self.first, 0],
@@ -288,7 +320,9 @@ cdef class PlusPlus:
         cdef Py_ssize_t first = b * block_samples, left = self.n_samples - first
         cdef size_t count = min(block_samples, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
-        if self.is_float32:
+        if self.is_quantized:
+            self._find_near_quantized(table, b, count)
+        elif self.is_float32:
             table.find_near_f32(&self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
                                 self.near + first)
         else:
@@ -296,6 +330,16 @@ cdef class PlusPlus:
                                 self.near + first)
         if self.has_gains:
             self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
+
+    cdef void _find_near_quantized(self, const c.kernels *table, Py_ssize_t b, size_t count) noexcept nogil:
+        cdef Py_ssize_t first = b * block_samples
+        cdef const char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
+        if self.is_float32:
+            table.find_near_quantized_f32(tiles, count, align(self.quantized), self.to_units,
+                                          <float *>self.min_sq + first, self.near + first)
+        else:
+            table.find_near_quantized_f64(tiles, count, align(self.quantized), self.to_units,
+                                          <double *>self.min_sq + first, self.near + first)
 
     cdef void _gains(self, const c.kernels *table, uint64_t wanted) noexcept nogil:
         cdef Py_ssize_t b

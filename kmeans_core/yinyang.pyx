@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use
 
-from fastkmeans._core.lloyd import LloydState
+from fastkmeans._core.quantized import QuantizedState
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -26,7 +26,7 @@ cdef Py_ssize_t MAX_GROUPS = 16     # 4 bytes a sample each
 cdef Py_ssize_t GROUP_CENTERS = 25  # a group; fewer bound better, but more groups are more to read: 4 at k=100
 cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
 cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
-cdef double TRY_BELOW = 0.75        # share of the cost of scoring everything that the probe must foretell,
+cdef double TRY_BELOW = 0.75        # share of the cost of a step without bounds that the probe must foretell,
 cdef double STOP_ABOVE = 0.85       # and that a step over bounds may cost
 cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many is of the centers that moved farthest
 cdef double ASK_LATER = 1.5          # share from which on the probe rests for a step
@@ -39,10 +39,10 @@ cdef class YinyangState:
 
     Parameters
     ----------
-    As LloydState, which keeps the sums here too.
+    As QuantizedState, which takes the steps without bounds.
 
     The first step scores everything. Then a few samples, the probe, tell by their own bounds what a bounded step would
-    cost. While it would not pay, the steps are Lloyd's.
+    cost. While it would not pay, the steps are those of quantized samples.
     """
 
     cdef object _dense
@@ -87,10 +87,10 @@ cdef class YinyangState:
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef size_t scratch_size
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None):
         import numpy as np
 
-        self._dense = LloydState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        self._dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies)
         cdef const c.kernels *table = in_use[0]
         self.table = table
         self.is_float32 = X.dtype.itemsize == 4
@@ -191,7 +191,7 @@ cdef class YinyangState:
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
         cdef bint pays = False, reuse, laid_out
         cdef Py_ssize_t n_changed
-        cdef double cost
+        cdef double cost, dense_share = self._dense.share
         with nogil:
             self._follow_centers(centers)
             laid_out = self.bounded or self.probed or self.now.insist
@@ -200,7 +200,7 @@ cdef class YinyangState:
             if self.probed:
                 # The bounds would be used in the next step, when the cost has gone on falling as it fell.
                 cost = self._probe_cost()
-                pays = cost * min(1.0, cost / self.probe_cost) < TRY_BELOW and cost < 1.0
+                pays = cost * min(1.0, cost / self.probe_cost) < TRY_BELOW * dense_share and cost < dense_share
                 self.probe_cost = cost
                 if cost > ASK_LATER:
                     self.n_waited = self.wait - 2
@@ -216,7 +216,7 @@ cdef class YinyangState:
             self.n_scored = self._take_count(1)
             cost = self._take_count(2)
             n_changed = self._dense.follow(self.new_labels)
-            self.bounded = self.now.insist or cost < STOP_ABOVE * self.n_samples * (self.n_clusters + 10.0)
+            self.bounded = self.now.insist or cost < STOP_ABOVE * dense_share * self.n_samples * (self.n_clusters + 10.0)
             if not self.bounded:
                 self.wait = 2 * self.wait if self.wait else FIRST_WAIT
                 self.n_waited = 0

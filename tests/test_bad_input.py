@@ -227,10 +227,10 @@ def case(error, message, X=GOOD_X, **params):
 
 
 BAD_PARAMS = {
-    "n_clusters=0": case(ValueError, "n_clusters must be an integer >= 1; got 0", n_clusters=0),
-    "n_clusters=-1": case(ValueError, "n_clusters must be an integer >= 1; got -1", n_clusters=-1),
-    "n_clusters=2.5": case(TypeError, r"n_clusters must be an integer >= 1; got 2\.5", n_clusters=2.5),
-    "n_clusters='3'": case(TypeError, r"n_clusters must be an integer >= 1; got '3' \(str\)", n_clusters="3"),
+    "n_clusters=0": case(ValueError, "n_clusters must be 'auto' or an integer >= 1; got 0", n_clusters=0),
+    "n_clusters=-1": case(ValueError, "n_clusters must be 'auto' or an integer >= 1; got -1", n_clusters=-1),
+    "n_clusters=2.5": case(TypeError, r"n_clusters must be 'auto' or an integer >= 1; got 2\.5", n_clusters=2.5),
+    "n_clusters='3'": case(TypeError, r"n_clusters must be 'auto' or an integer >= 1; got '3' \(str\)", n_clusters="3"),
     "n_clusters=True": case(TypeError, r"n_clusters must be .*; got True \(bool\)", n_clusters=True),
     "n_clusters=None": case(TypeError, "n_clusters must be .*; got None", n_clusters=None),
     "more clusters than rows": case(

@@ -125,7 +125,9 @@ def test_fit_writes_centers_picture_and_model(table, X, run):
 
 
 def test_auto_takes_the_elbow(table, run):
-    assert "\n3 clusters, " in run("fit", table, "-k", "auto", "--columns", "x,y")
+    out = run("fit", table, "-k", "auto", "--columns", "x,y")
+    assert "\n3 clusters, " in out
+    assert "<- best_k" in out
 
 
 def test_auto_without_an_elbow_shows_the_way_out(rng, refuse):
@@ -166,13 +168,29 @@ def test_elbow_prints_the_curve_and_marks_the_knee(table, X, run):
     out = run("elbow", table, "--k", "1:6", "--columns", "x,y", "--plot", "e.png", "--output", "e.csv")
     result = elbow(X, 6, random_state=0)
     lines = out.splitlines()
-    assert [int(line.split()[0]) for line in lines[1:-1]] == [1, 2, 3, 4, 5, 6]
-    assert [line for line in lines if line.endswith("<- elbow")] == [lines[3]]
+    assert lines[1:-1] == [*result.table_lines(), result.reason]
+    assert [line for line in lines if line.endswith("<- best_k")] == [lines[4]]
     assert lines[-1] == "elbow at k = 3"
     curve = pyarrow.csv.read_csv("e.csv").to_pydict()
-    assert list(curve) == ["k", "inertia", "n_iter", "seconds"]
+    assert list(curve) == list(result.columns())
     assert curve["inertia"] == result.inertia.tolist()
     assert matplotlib.image.imread("e.png").ndim == 3
+
+
+def test_the_gap_is_printed_and_written_when_asked_for(table, run):
+    out = run("elbow", table, "--k", "1:4", "--columns", "x,y", "--gap", "--output", "e.csv")
+    assert out.splitlines()[1].split()[-1] == "gap"
+    assert {"gap", "gap_se"} <= set(pyarrow.csv.read_csv("e.csv").column_names)
+    assert "gap" not in run("elbow", table, "--k", "1:4", "--columns", "x,y")
+
+
+def test_a_bar_is_for_a_person_who_watches(table, run, capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    run("elbow", table, "--k", "1:4", "--columns", "x,y")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["elbow", str(table), "--k", "1:4", "--columns", "x,y"]) == 0
+    assert "4/4" in capsys.readouterr().err
 
 
 def test_elbow_without_a_knee_says_so(rng, run):
@@ -548,9 +566,9 @@ def test_a_reader_that_stops_early_is_no_error(table):
 
 
 @pytest.mark.skipif(not (ROOT / "examples").is_dir(), reason="the repository is not around the tests")
-def test_the_example_has_its_elbow_at_three(run):
+def test_the_example_has_two_clusters_that_are_apart(run):
     example = ROOT / "examples" / "iris.csv"
-    assert run("elbow", example, "--k", "1:10", "--plot", "elbow.png").splitlines()[-1] == "elbow at k = 3"
+    assert run("elbow", example, "--k", "1:10", "--plot", "elbow.png").splitlines()[-1] == "elbow at k = 2"
     run("fit", example, "-k", 3, "--output", "labelled.csv", "--plot", "clusters.png")
     # The species come in blocks of fifty; the first is the one that stands apart.
     labels = labels_in("labelled.csv")

@@ -70,12 +70,12 @@ def test_it_is_kmeans_on_the_same_columns(make, columns, seed):
 
 def test_auto_takes_the_elbow(make, columns, seed):
     result = cluster(make(columns), "auto", columns=["x", "y"], random_state=seed)
-    assert result.model.n_clusters == 3
+    assert result.model.n_clusters_ == 3
 
 
 def test_auto_works_on_few_rows(make, seed):
     df = make({"x": [0.0, 1.0, 20.0, 21.0]})
-    assert cluster(df, "auto", random_state=seed).model.n_clusters == 2
+    assert cluster(df, "auto", random_state=seed).model.n_clusters_ == 2
 
 
 def test_auto_says_so_when_there_is_no_elbow(make, rng, seed):

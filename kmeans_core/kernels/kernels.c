@@ -28,6 +28,8 @@
 #include "tiles.h"
 #include "prefix.h"
 #include "prefix_rows.h"
+#include "quantized.h"
+#include "quantized_rows.h"
 #include "yinyang.h"
 #include "silhouette.h"
 #include "gather.h"
@@ -48,6 +50,7 @@
 #include "describe.h"
 #include "tiles.h"
 #include "prefix_rows.h"
+#include "quantized_rows.h"
 #include "yinyang.h"
 #include "gather.h"
 
@@ -114,6 +117,17 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(prefix_encode),
     BOTH_REALS(prefix_assign),
     .code_features = CODE_FEATURES,
+    .has_dot8 = HAS_DOT8,
+    .quantizer_bytes = quantizer_bytes,
+    .quantized_tile_bytes = quantized_tile_bytes,
+    .quantized_centers_bytes = quantized_centers_bytes,
+    .quantized_scratch_bytes = quantized_scratch_bytes,
+    .quantizer_start = quantizer_start,
+    .quantizer_scale = quantizer_scale,
+    BOTH_REALS(quantize),
+    .quantize_centers = quantize_centers,
+    BOTH_REALS(assign_quantized),
+    BOTH_REALS(find_near_quantized),
     .bound_scratch_bytes = bound_scratch_bytes,
     BOTH_REALS(assign_bounded),
     BOTH_REALS(reassign_bounded),

@@ -311,6 +311,49 @@ typedef struct {
                               const void *prefix, int32_t *labels, size_t *counts);
     int code_features; /* coordinates in a 32-bit code: 4 with integer dot products, else 1 */
 
+    /* ---- Quantized samples (quantized.h): whole numbers of `bits` = 16, or 8 where has_dot8.
+     * Bytes of the block that quantizer_start fills, of a tile of samples, of the block that quantize_centers fills, and of
+     * a thread's scratch; all want 64-byte alignment. */
+    int has_dot8;
+    size_t (*quantizer_bytes)(size_t n_features);
+    size_t (*quantized_tile_bytes)(size_t n_features, int bits);
+    size_t (*quantized_centers_bytes)(size_t n_clusters, size_t n_features, int bits);
+    size_t (*quantized_scratch_bytes)(size_t n_clusters, size_t n_features);
+
+    /* Once a fit: what samples and centers are measured by.
+     *   offset    IN [n_features], any point amid the data
+     *   largest   |x - offset| of a feature that is brought to the largest number; beyond it numbers are cut */
+    void (*quantizer_start)(const double *offset, double largest, size_t n_features, int bits, int samples_are_float32,
+                            void *quantizer);
+
+    double (*quantizer_scale)(const void *quantizer);
+
+    /* Once a fit: samples into whole numbers.   tiles   OUT whole tiles */
+    void (*quantize_f32)(const float *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
+                         void *tiles);
+    void (*quantize_f64)(const double *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
+                         void *tiles);
+
+    /* Once a step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 where the centers lie too
+     * far out, and `quantized` is not to be used. */
+    int (*quantize_centers)(const double *centers, size_t n_clusters, const void *quantizer, void *quantized);
+
+    /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
+     *   x         rows of the same samples as `tiles`, at most block_samples
+     *   labels    OUT [n_samples]
+     *   returns the number of samples that needed float64 */
+    size_t (*assign_quantized_f32)(const float *x, size_t n_samples, const void *tiles, const void *quantized,
+                                   void *scratch, int32_t *labels);
+    size_t (*assign_quantized_f64)(const double *x, size_t n_samples, const void *tiles, const void *quantized,
+                                   void *scratch, int32_t *labels);
+
+    /* Set `near`, as find_near, for candidates that quantize_centers has packed.
+     *   to_units   what brings a scaled squared distance of the seeding to the squares of quantized samples */
+    void (*find_near_quantized_f32)(const void *tiles, size_t n_samples, const void *quantized, double to_units,
+                                    const float *min_sq, uint64_t *near);
+    void (*find_near_quantized_f64)(const void *tiles, size_t n_samples, const void *quantized, double to_units,
+                                    const double *min_sq, uint64_t *near);
+
     /* ---- yinyang: labels by bounds, see yinyang.h ----
      *   stride          rows that a block of samples has in `lower`: a multiple of 32, >= n_samples
      *   labels, upper   [n_samples], upper padded to stride       lower   [n_groups][stride]

@@ -9,7 +9,7 @@
  *   v_fnmadd(s, a, b)   s - a * b, fused where the instruction set can (two roundings on x86-64-v2)
  *   v_less(a, b)        a < b, false where either is NaN
  *   v_pick(m, a, b)     m ? a : b          vi_pick: the same for vint
- *   vi_splat vi_store
+ *   vi_splat vi_load vi_store vi_min vi_max vi_less
  *   v_bits(m)           lane i of the mask as bit i
  *   v_load_real         LANES values of a float32 or float64 row, (x - offset) * scale, as float32
  * Coordinates in low precision (prefix.h): CODE_FEATURES of them in a 32-bit code, whole numbers within CODE_LIMIT; or
@@ -21,6 +21,9 @@
  *   code_of_center(c), code_start(c)    a sample's code as v_dot wants a center's; where the sum must then start
  *   v_dot(s, sample, center)            s + product of codes, without rounding if they are whole numbers
  *   v_of_sum(s)                         sums as float32
+ * Whole numbers of 16 or 8 bits in the lanes of a vint (quantized.h), without rounding:
+ *   v_dot16(s, a, b)    s + the two products of a lane
+ *   v_dot8(s, a, b)     s + the four products of a lane, where HAS_DOT8; a holds each number plus DOT8_BIAS
  * Without GCC or clang vectors are one float wide: correct, slow.
  */
 #ifndef FASTKMEANS_VEC_H
@@ -52,6 +55,14 @@ static inline vint vi_pick(vmask m, vint a, vint b) { return _mm512_mask_mov_epi
 static inline vint vi_splat(int32_t a) { return _mm512_set1_epi32(a); }
 static inline vint vi_load(const int32_t *p) { return _mm512_loadu_si512(p); }
 static inline void vi_store(int32_t *p, vint a) { _mm512_storeu_si512(p, a); }
+static inline vint vi_min(vint a, vint b) { return _mm512_min_epi32(a, b); }
+static inline vint vi_max(vint a, vint b) { return _mm512_max_epi32(a, b); }
+static inline vmask vi_less(vint a, vint b) { return _mm512_cmplt_epi32_mask(a, b); }
+#if defined(__AVX512VNNI__)
+static inline vint v_dot16(vint s, vint a, vint b) { return _mm512_dpwssd_epi32(s, a, b); }
+#else
+static inline vint v_dot16(vint s, vint a, vint b) { return _mm512_add_epi32(s, _mm512_madd_epi16(a, b)); }
+#endif
 static inline uint32_t v_bits(vmask m) { return m; }
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
@@ -87,6 +98,10 @@ static inline vint vi_pick(vmask m, vint a, vint b)
 static inline vint vi_splat(int32_t a) { return _mm256_set1_epi32(a); }
 static inline vint vi_load(const int32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline void vi_store(int32_t *p, vint a) { _mm256_storeu_si256((__m256i *)p, a); }
+static inline vint vi_min(vint a, vint b) { return _mm256_min_epi32(a, b); }
+static inline vint vi_max(vint a, vint b) { return _mm256_max_epi32(a, b); }
+static inline vmask vi_less(vint a, vint b) { return _mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a)); }
+static inline vint v_dot16(vint s, vint a, vint b) { return _mm256_add_epi32(s, _mm256_madd_epi16(a, b)); }
 static inline uint32_t v_bits(vmask m) { return (uint32_t)_mm256_movemask_ps(m); }
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
@@ -122,6 +137,10 @@ static inline vint vi_pick(vmask m, vint a, vint b)
 static inline vint vi_splat(int32_t a) { return _mm_set1_epi32(a); }
 static inline vint vi_load(const int32_t *p) { return _mm_loadu_si128((const __m128i *)p); }
 static inline void vi_store(int32_t *p, vint a) { _mm_storeu_si128((__m128i *)p, a); }
+static inline vint vi_min(vint a, vint b) { return _mm_min_epi32(a, b); }
+static inline vint vi_max(vint a, vint b) { return _mm_max_epi32(a, b); }
+static inline vmask vi_less(vint a, vint b) { return _mm_castsi128_ps(_mm_cmplt_epi32(a, b)); }
+static inline vint v_dot16(vint s, vint a, vint b) { return _mm_add_epi32(s, _mm_madd_epi16(a, b)); }
 static inline uint32_t v_bits(vmask m) { return (uint32_t)_mm_movemask_ps(m); }
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
@@ -154,6 +173,14 @@ static inline vint vi_pick(vmask m, vint a, vint b) { return vbslq_s32(m, a, b);
 static inline vint vi_splat(int32_t a) { return vdupq_n_s32(a); }
 static inline vint vi_load(const int32_t *p) { return vld1q_s32(p); }
 static inline void vi_store(int32_t *p, vint a) { vst1q_s32(p, a); }
+static inline vint vi_min(vint a, vint b) { return vminq_s32(a, b); }
+static inline vint vi_max(vint a, vint b) { return vmaxq_s32(a, b); }
+static inline vmask vi_less(vint a, vint b) { return vcltq_s32(a, b); }
+static inline vint v_dot16(vint s, vint a, vint b)
+{
+    const int16x8_t x = vreinterpretq_s16_s32(a), c = vreinterpretq_s16_s32(b);
+    return vaddq_s32(s, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(c)), vmull_high_s16(x, c)));
+}
 static inline uint32_t v_bits(vmask m)
 {
     static const int32_t place[4] = {0, 1, 2, 3};
@@ -189,6 +216,13 @@ static inline vint vi_pick(vmask m, vint a, vint b) { return m ? a : b; }
 static inline vint vi_splat(int32_t a) { return a; }
 static inline vint vi_load(const int32_t *p) { return *p; }
 static inline void vi_store(int32_t *p, vint a) { *p = a; }
+static inline vint vi_min(vint a, vint b) { return a < b ? a : b; }
+static inline vint vi_max(vint a, vint b) { return a > b ? a : b; }
+static inline vmask vi_less(vint a, vint b) { return a < b; }
+static inline vint v_dot16(vint s, vint a, vint b)
+{
+    return s + (int16_t)a * (int16_t)b + (int16_t)((uint32_t)a >> 16) * (int16_t)((uint32_t)b >> 16);
+}
 static inline uint32_t v_bits(vmask m) { return m ? 1u : 0u; }
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
@@ -326,6 +360,7 @@ static inline vdouble vd_sqrt_by_steps(vdouble a) { return vd_sqrt(a); }
  * the center's values. */
 #if defined(__AVX512VNNI__) && LANES == 16
 #define CODE_FEATURES 4
+#define CODE_BIAS 128 /* what v_dot wants added to a sample's numbers */
 #define CODE_LIMIT 127
 typedef int32_t code;
 typedef vint vcode;
@@ -353,6 +388,7 @@ static inline code code_start(code sample)
 }
 #elif defined(__ARM_FEATURE_DOTPROD) && LANES == 4
 #define CODE_FEATURES 4
+#define CODE_BIAS 0
 #define CODE_LIMIT 127
 typedef int32_t code;
 typedef vint vcode;
@@ -389,9 +425,16 @@ static inline code code_of_center(code sample) { return -sample; }
 static inline code code_start(code sample) { (void)sample; return 0.0f; }
 #endif
 #if CODE_FEATURES == 4
+#define HAS_DOT8 1
+#define DOT8_BIAS (CODE_BIAS)
+static inline vint v_dot8(vint s, vint a, vint b) { return v_dot(s, a, b); }
 static inline vcode vc_load(const code *p) { return vi_load(p); }
 static inline void vc_store(code *p, vcode a) { vi_store(p, a); }
 static inline vcode vc_splat(code a) { return vi_splat(a); }
+#else
+#define HAS_DOT8 0
+#define DOT8_BIAS 0
+static inline vint v_dot8(vint s, vint a, vint b) { return v_dot16(s, a, b); }
 #endif
 
 #define TILE_VECS 2

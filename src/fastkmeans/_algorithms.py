@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ._core.lloyd import LloydState
 from ._core.prefix import PrefixState
+from ._core.quantized import QuantizedState
 from ._core.tiles import TilesState
 from ._core.yinyang import YinyangState
 
@@ -16,6 +17,7 @@ class Algorithm(NamedTuple):
     state : class with step(centers) and move(...), see kmeans_core/lloyd.pyx.
     bytes_per_sample : what the state keeps for each sample.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
+    takes_copies : whether the state shares quantized copies with the seeding and other starts.
     source : the paper.
     """
 
@@ -23,6 +25,7 @@ class Algorithm(NamedTuple):
     bytes_per_sample: int
     source: str
     starts_with_blas: bool = False
+    takes_copies: bool = False
 
 
 ALGORITHMS = {
@@ -34,8 +37,14 @@ ALGORITHMS = {
         PrefixState, 220, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
         starts_with_blas=True
     ),
-    # Labels twice, an upper bound, and at most 16 lower ones.
-    "yinyang": Algorithm(YinyangState, 76, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016"),
+    # Labels twice, two lengths, and at most two bytes a feature.
+    "quantized": Algorithm(
+        QuantizedState, 16, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016", takes_copies=True
+    ),
+    # Labels three times, an upper bound, at most 16 lower ones, and quantized samples besides (two lengths, two bytes a feature).
+    "yinyang": Algorithm(
+        YinyangState, 88, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016", takes_copies=True
+    ),
 }
 
 
@@ -56,8 +65,10 @@ def choose_algorithm(name: str, n_samples: int, n_features: int, n_clusters: int
         return "lloyd"
     if n_features <= 4 and n_clusters >= 4 and n_samples >= 50_000:
         return "tiles"
-    if 8 <= n_features <= 64 and n_clusters >= 100 and n_clusters * n_features >= 2000 and n_samples >= 20_000:
+    if 8 <= n_features <= 64 and n_clusters >= 100 and n_clusters * n_features >= 1000 and n_samples >= 20_000:
         return "yinyang"
+    if 8 <= n_features <= 64 and n_clusters >= 4 and float(n_samples) * n_clusters * n_features >= 5e7:
+        return "quantized"
     if n_features > 64 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
         return "prefix"
     return "lloyd"

@@ -29,7 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="cluster the rows of a table")
     _add_table(fit)
-    k_help = "number of clusters, or auto: the elbow of 1..10"
+    k_help = "number of clusters, or auto: the best of 1..10"
     fit.add_argument("-k", "--n-clusters", required=True, type=_number_or_auto, metavar="K", help=k_help)
     _add_output(fit, "--output", f"the table with a column of labels ({LABELLED})")
     _add_label_name(fit)
@@ -42,7 +42,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_table(elbow)
     k_help = "numbers to try (default: 1:10)"
     elbow.add_argument("-k", "--k", default="1:10", metavar="FIRST:LAST", help=k_help)
-    _add_output(elbow, "--output", "the curve as a table (.csv, .parquet)")
+    elbow.add_argument("--gap", action="store_true", help="compute the gap statistic too")
+    _add_output(elbow, "--output", "the table with all its columns (.csv, .parquet)")
     _add_output(elbow, "--plot", "a picture of the curve (.png, .svg, .pdf)")
     _add_kmeans(elbow)
 

@@ -15,7 +15,7 @@ from ._params import check_n_threads
 _FORMAT = "fastkmeans-model"
 _FORMAT_VERSION = 1
 _ARRAYS = ("cluster_centers_", "labels_")
-_VALUES = ("inertia_", "n_iter_", "n_features_in_", "history_", "converged_", "stop_reason_", "algorithm_used_")
+_VALUES = ("n_clusters_", "inertia_", "n_iter_", "n_features_in_", "history_", "converged_", "stop_reason_", "algorithm_used_")
 
 
 def write_model(model: Any, path: Any) -> None:

@@ -149,6 +149,11 @@ def _hint(value: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def _check_n_clusters(name: str, value: Any) -> None:
+    if not (isinstance(value, str) and value == "auto"):
+        check_integer(name, value, 1, "'auto' or ")
+
+
 def _check_count(name: str, value: Any) -> None:
     check_integer(name, value, 1)
 
@@ -208,7 +213,7 @@ def _check_random_state(name: str, value: Any) -> None:
 
 
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "n_clusters": _check_count,
+    "n_clusters": _check_n_clusters,
     "init": _check_init,
     "n_init": _check_n_init,
     "max_iter": _check_count,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._core.quantized import QuantizedCopies
 from ._core.seeding import PlusPlus
 from ._params import check_init
 from ._threads import effective_n_threads
@@ -14,9 +15,20 @@ from ._threads import effective_n_threads
 
 _ROWS_AT_ONCE = 65_536
 
+# From here on a quantized copy of the samples, made once, pays for the passes that it makes cheaper. On one core of a Zen 4,
+# without / with: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
+QUANTIZED_FEATURES = 16
+QUANTIZED_CLUSTERS = 48
+QUANTIZED_SIZE = 500_000
 
-def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads) -> np.ndarray:
-    """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given."""
+
+def initial_centers(
+    init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, copies=None
+) -> np.ndarray:
+    """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given.
+
+    copies : QuantizedCopies of X to share, or None.
+    """
     if callable(init):
         shown = X.view()
         shown.flags.writeable = False
@@ -27,7 +39,7 @@ def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, rando
         return random_partition(X, sample_weight, n_clusters, random_state)
     if init == "random":
         return X[random_rows(len(X), sample_weight, n_clusters, random_state)]
-    return X[plusplus_rows(X, sample_weight, n_clusters, max_abs, random_state, n_threads)]
+    return X[plusplus_rows(X, sample_weight, n_clusters, max_abs, random_state, n_threads, copies=copies)]
 
 
 def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
@@ -88,12 +100,13 @@ def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndar
 
 
 def plusplus_rows(
-    X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, n_local_trials: int | None = None
+    X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, n_local_trials: int | None = None, copies=None
 ) -> np.ndarray:
     """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
 
     max_abs : (n_features,) float64, largest |x| of each feature.
     n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
+    copies : QuantizedCopies of X to share, or None.
     """
     n_samples, n_features = X.shape
     trials = n_local_trials or 2 + int(log(n_clusters))
@@ -104,7 +117,11 @@ def plusplus_rows(
         return rows
     scale = _power_of_two_below(float(max_abs.max()), X.dtype)
     random = int.from_bytes(random_state.bytes(8), "little")
-    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random)
+    quantized = None
+    if n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE:
+        copies = QuantizedCopies(X, n_threads) if copies is None else copies
+        quantized = copies.rows(copies.least_bits())
+    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random, rows=quantized)
     n_chosen = 1 + seeding.choose(rows[1:])
     if n_chosen < n_clusters:
         # Every row is a seed or the copy of one: any will do, each once while there are enough.

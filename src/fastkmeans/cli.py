@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
@@ -34,7 +35,6 @@ COLUMN_SUFFIXES = (".csv", ".parquet")
 MODEL_SUFFIXES = (".npz",)
 PICTURE_DPI = 144
 
-AUTO_MAX_K = 10
 SHOWN_CLUSTERS = 20
 SHOWN_FEATURES = 6
 
@@ -115,19 +115,21 @@ def _fit(args: argparse.Namespace) -> None:
         _check_label_name(args.label_name, table)
     if args.centers and not {"labels", "size"}.isdisjoint(table.names):
         raise ValueError("--centers writes columns 'labels' and 'size' of its own; rename those of the table.")
-    n_clusters = args.n_clusters
-    if n_clusters == "auto":
-        n_clusters = _choose_k(table, args)
     start = perf_counter()
-    model = KMeans(n_clusters, **_kmeans_params(args)).fit(table.values)
+    if args.n_clusters == "auto":
+        result = _sweep_or_error(table, args)
+        model = result.model(result.best_k)
+    else:
+        result = None
+        model = KMeans(args.n_clusters, **_kmeans_params(args)).fit(table.values)
     seconds = perf_counter() - start
     if table.named:
         # Fitted on an array; with the names, predict finds its columns in any order.
         model.feature_names_in_ = np.array(table.names, dtype=object)
-    sizes = np.bincount(model.labels_, minlength=n_clusters)
+    sizes = np.bincount(model.labels_, minlength=model.n_clusters_)
     _write_fit(args, table, model, sizes)
     if not args.quiet:
-        _print_fit(table, model, sizes, seconds)
+        _print_fit(table, model, sizes, seconds, [] if result is None else [*result.table_lines(), result.reason])
 
 
 def _write_fit(args: argparse.Namespace, table: TableFile, model: Any, sizes: np.ndarray) -> None:
@@ -146,17 +148,22 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: Any, sizes: np
         model.save(args.save)
 
 
-def _choose_k(table: TableFile, args: argparse.Namespace) -> int:
-    from .sweep import elbow
+def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> Any:
+    from .sweep import AUTO_MAX_K, elbow
 
     last = min(AUTO_MAX_K, len(table.values))
-    best_k = elbow(table.values, last, **_kmeans_params(args)).best_k
-    if best_k is None:
+    result = elbow(table.values, last, progress=_wants_bar(args), **_kmeans_params(args))
+    if result.best_k is None:
         raise ValueError(
-            f"-k auto: no clear elbow between 1 and {last}; give a number. "
+            f"-k auto: no clear elbow between 1 and {last}; give a number. {result.reason} "
             f"The curve: fastkmeans elbow {args.table} --plot elbow.png"
         )
-    return best_k
+    return result
+
+
+def _wants_bar(args: argparse.Namespace) -> bool:
+    """A bar is for a person who watches, and needs tqdm."""
+    return not args.quiet and sys.stderr.isatty() and find_spec("tqdm") is not None
 
 
 def _elbow(args: argparse.Namespace) -> None:
@@ -164,16 +171,14 @@ def _elbow(args: argparse.Namespace) -> None:
     from .sweep import elbow
 
     table = read_table(args.table, args.columns, args.header)
-    result = elbow(table.values, args.k, **_kmeans_params(args))
+    result = elbow(table.values, args.k, gap=args.gap, progress=_wants_bar(args), **_kmeans_params(args))
     if args.output:
-        curve = {"k": result.k, "inertia": result.inertia, "n_iter": result.n_iter, "seconds": result.seconds}
-        write_columns(args.output, curve)
+        write_columns(args.output, result.columns())
     if args.plot:
         _save_picture(result.plot(), args.plot)
     if not args.quiet:
         print(_heading(table))
-        for k, inertia in result:
-            print(f"{k:>6}  {inertia:>14.6g}{'  <- elbow' if k == result.best_k else ''}")
+        print("\n".join([*result.table_lines(), result.reason]))
         print("no clear elbow" if result.best_k is None else f"elbow at k = {result.best_k}")
 
 
@@ -255,9 +260,11 @@ def _heading(table: TableFile) -> str:
     return f"{table.path}: {n_samples:,} samples x {n_features} features ({names})"
 
 
-def _print_fit(table: TableFile, model: Any, sizes: np.ndarray, seconds: float) -> None:
+def _print_fit(table: TableFile, model: Any, sizes: np.ndarray, seconds: float, sweep: list[str]) -> None:
     ended = "converged" if model.converged_ else "not converged"
     print(_heading(table))
+    for line in sweep:
+        print(line)
     print(f"{len(sizes)} clusters, inertia {model.inertia_:.6g}")
     print(f"{ended} after {model.n_iter_} iterations, {seconds:.3g} s")
     names = table.names[:SHOWN_FEATURES]

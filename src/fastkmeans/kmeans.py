@@ -9,6 +9,7 @@ import numpy as np
 
 from ._algorithms import ALGORITHMS, choose_algorithm
 from ._core import distances, samples
+from ._core.quantized import QuantizedCopies
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
 from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
@@ -28,8 +29,9 @@ class KMeans(Estimator):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters to form.
+    n_clusters : int or "auto", default=8
+        Number of clusters to form. "auto" takes the `best_k` of a sweep over 1, 2, ..., 10 (n_samples if fewer), and raises
+        ValueError where there is none; for other numbers call :func:`elbow` and its result's ``model(k)``.
     init : {"k-means++", "random", "random-partition"}, array-like or callable, default="k-means++"
         The initial centers. "k-means++" draws rows far apart (greedy: the best of 2 + log(n_clusters) candidates a
         step), "random" takes random rows, "random-partition" puts each row into a random cluster and takes
@@ -49,11 +51,11 @@ class KMeans(Estimator):
         Where the starts are drawn from; an int makes every fit alike.
     copy_x : bool, default=True
         Accepted for scikit-learn; X is never changed either way.
-    algorithm : {"auto", "lloyd", "tiles", "prefix", "yinyang"}, default="auto"
+    algorithm : {"auto", "lloyd", "tiles", "prefix", "quantized", "yinyang"}, default="auto"
         All give the same bits; "auto" chooses by the shape of X, n_clusters and max_iter, and `algorithm_used_` tells
         which ran. "lloyd" compares every sample with every center and keeps 4 bytes a sample. The others skip pairs
-        that a proven bound excludes, and keep more: "tiles" (up to 16 features) two copies of the rows, "yinyang" up to
-        76 bytes a sample, "prefix" up to 220.
+        that a proven bound excludes, or read less, and keep more: "tiles" (up to 16 features) two copies of the rows,
+        "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 220.
     n_threads : int or None, default=None
         Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
         quota). The results have the same bits for any number.
@@ -80,6 +82,10 @@ class KMeans(Estimator):
         "labels unchanged", "center shift within tol", "max_iter" or "callback".
     algorithm_used_ : str
         The algorithm that ran.
+    n_clusters_ : int
+        Number of clusters: n_clusters, or what "auto" chose.
+    sweep_ : ElbowResult
+        The sweep of "auto"; only then.
     n_features_in_ : int
         Number of features of X.
     feature_names_in_ : ndarray of str
@@ -114,7 +120,7 @@ class KMeans(Estimator):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | str = 8,
         *,
         init: Any = "k-means++",
         n_init: int | str = "auto",
@@ -159,7 +165,7 @@ class KMeans(Estimator):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X or sample_weight is not valid; the estimator is then unchanged.
+            If a parameter, X or sample_weight is not valid, or "auto" finds no number; the estimator is then unchanged.
 
         Examples
         --------
@@ -169,14 +175,44 @@ class KMeans(Estimator):
         """
         check_params(self, algorithms=ALGORITHMS)
         matrix = as_matrix(X)
+        if self.n_clusters == "auto":
+            return self._fit_swept(matrix, sample_weight)
+        check_n_clusters(self.n_clusters, len(matrix.values))
+        weights = as_weights(sample_weight, len(matrix.values))
+        values, description = self._described(matrix)
+        algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
+        result = self._best_run(values, weights, description, algorithm)
+        self._warn_of_missing_clusters(result, self.n_clusters)
+        self._adopt(result, algorithm, matrix.feature_names, values.shape[1])
+        return self
+
+    def _described(self, matrix: Matrix) -> tuple[np.ndarray, Description]:
+        """Return the checked values of a matrix, and what a fit knows of them."""
         values = matrix.values
-        check_n_clusters(self.n_clusters, len(values))
-        weights = as_weights(sample_weight, len(values))
         description = describe(values, effective_n_threads(self.n_threads, float(values.size)))
         if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
             check_finite(values, "X", matrix.feature_names)
-        algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
-        self._keep(self._best_run(values, weights, description, algorithm), algorithm, matrix)
+        return values, description
+
+    def _fit_swept(self, matrix: Matrix, sample_weight: Any) -> Self:
+        """Take the fit that a sweep finds best."""
+        from .sweep import AUTO_MAX_K, sweep
+
+        if not (isinstance(self.init, str) or callable(self.init)):
+            raise ValueError(
+                "init cannot be an array with n_clusters='auto', because each number of clusters needs another; pass a "
+                "name such as 'k-means++', or a number for n_clusters."
+            )
+        last = min(AUTO_MAX_K, len(matrix.values))
+        result = sweep(self, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), False, False)
+        if result.best_k is None:
+            raise ValueError(
+                f"n_clusters='auto' found no elbow between 1 and {last}; pass a number, or sweep over others with "
+                f"elbow(X, k=...). {result.reason}"
+            )
+        fitted = vars(result.model(result.best_k))
+        vars(self).pop("feature_names_in_", None)
+        vars(self).update({name: value for name, value in fitted.items() if name.endswith("_")}, sweep_=result)
         return self
 
     def _best_run(
@@ -190,14 +226,15 @@ class KMeans(Estimator):
 
     def _best_of(self, values, weights, description: Description, algorithm: str, random_state) -> Run:
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
+        copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
         best = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
-                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads
+                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads, copies
             )
             if self.verbose:
                 print("Initialization complete")
-            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads)
+            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads, copies)
             result = run(
                 engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback
             )
@@ -219,15 +256,20 @@ class KMeans(Estimator):
             )
         return 1
 
-    def _keep(self, result: Run, algorithm: str, matrix: Matrix) -> None:
-        """Take over the result of a fit; the warning comes first, for it may be made an error."""
-        if result.n_distinct < self.n_clusters:
+    def _warn_of_missing_clusters(self, result: Run, n_clusters: int) -> None:
+        """Warn of empty clusters; before a fit takes over its result, for warnings may be made errors."""
+        if result.n_distinct < n_clusters:
             warn(
-                f"Number of distinct clusters ({result.n_distinct}) found smaller than n_clusters ({self.n_clusters}). "
+                f"Number of distinct clusters ({result.n_distinct}) found smaller than n_clusters ({n_clusters}). "
                 "Possibly due to duplicate points in X.",
                 ConvergenceWarning,
             )
-        self._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=True)
+
+    def _adopt(self, result: Run, algorithm: str, feature_names: np.ndarray | None, n_features: int) -> None:
+        """Take over the result of a fit."""
+        self._check_feature_names(feature_names, n_features, reset=True)
+        vars(self).pop("sweep_", None)
+        self.n_clusters_ = len(result.centers)
         self.cluster_centers_ = result.centers
         self.labels_ = result.labels
         self.inertia_ = result.inertia
@@ -412,6 +454,7 @@ class KMeans(Estimator):
         check_finite(matrix.values, "centers", matrix.feature_names)
         model = cls(len(matrix.values), **params)
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=True)
+        model.n_clusters_ = len(matrix.values)
         model.cluster_centers_ = matrix.values.copy()
         model.n_iter_ = 0
         return model

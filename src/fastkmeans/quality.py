@@ -213,7 +213,7 @@ def simplified_silhouette_samples(
     own_centers = _indices(labels, len(values), len(centers))
     per_sum, offset = np.ones(len(centers)), np.zeros(len(centers))
     if metric == "cosine":
-        values, centers = _unit_rows(values), _unit_rows(centers)
+        values, centers = unit_rows(values), unit_rows(centers)
         is_zero = ~centers.any(axis=1)
         per_sum[is_zero], offset[is_zero] = 0.0, 1.0
     each = np.arange(len(centers))
@@ -347,7 +347,11 @@ def davies_bouldin_score(X: Any, labels: Any, *, n_threads: int | None = None) -
     """
     values, codes = _checked(X, labels, "euclidean", n_threads)
     sizes, means, sq_distances = _about_means(values, codes, n_threads)
-    scatter = np.bincount(codes, weights=np.sqrt(sq_distances)) / sizes
+    return davies_bouldin_of(np.bincount(codes, weights=np.sqrt(sq_distances)) / sizes, means)
+
+
+def davies_bouldin_of(scatter: np.ndarray, means: np.ndarray) -> float:
+    """Davies-Bouldin index from the mean distance of each cluster's samples to its mean, and the means."""
     worst = np.empty(len(means))
     far = 0.0
     for j, mean in enumerate(means):  # a row at a time: as many clusters as samples may come
@@ -512,7 +516,7 @@ def _cosine_means(values, codes, sizes, rows, n_threads):
     With rows of length 1, the distance 1 - x.y is |x - y|^2 / 2, and the sum of |x - y|^2 over the n rows y of a
     cluster is n |x - m|^2 + the sum of |y - m|^2 with m their mean: terms that are never negative, so none cancels.
     """
-    units = _unit_rows(values)
+    units = unit_rows(values)
     is_zero = ~units.any(axis=1)
     n_zero = np.bincount(codes[is_zero], minlength=len(sizes))
     n_nonzero = sizes - n_zero
@@ -529,7 +533,7 @@ def _cosine_means(values, codes, sizes, rows, n_threads):
     return own, nearest
 
 
-def _unit_rows(values: np.ndarray) -> np.ndarray:
+def unit_rows(values: np.ndarray) -> np.ndarray:
     """Return a float64 copy with rows of length 1; rows of zeros stay."""
     # Scaled by a power of two, no row underflows or overflows when squared, and none is rounded.
     largest = np.maximum(values.max(axis=1), -values.min(axis=1)).astype(np.float64)

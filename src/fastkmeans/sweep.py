@@ -1,70 +1,137 @@
-"""The elbow sweep: fit several numbers of clusters and find where the inertia curve bends."""
+"""The sweep over the number of clusters: fit each, judge each, and name the one that the samples ask for."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._input import as_matrix, as_weights, check_finite, frame_from_columns
+from ._algorithms import ALGORITHMS
+from ._chain import Chain
+from ._criteria import Criteria
+from ._gap import N_REFERENCES, gap_statistic
+from ._input import Matrix, as_matrix, as_weights, frame_from_columns
+from ._knees import choose
+from ._params import check_params, drawing_from
 from .kmeans import KMeans
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MIN_KNEE_DISTANCE = 0.07
-"""Shortest distance to the chord that counts as a knee. Samples without clusters (normal, uniform, Laplace,
-exponential; 1 to 20 features) gave 0.062 at most, 2 to 7 clusters three deviations apart 0.10 at least,
-in some 300 draws of each; tests/test_sweep.py repeats a few."""
+AUTO_MAX_K = 10
+"""The last k that n_clusters="auto" looks at."""
 
-ZERO_INERTIA = 1e-12
-"""An inertia at most this part of the first one is rounding error: every sample lies on a center."""
+COLUMNS = (
+    "k", "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette",
+    "silhouette", "silhouette_se", "separation", "bic", "gap", "gap_se", "n_iter", "seconds",
+)  # fmt: skip
 
-WARM_START_SAMPLES = 65_536
-"""So many samples are searched for the farthest one, which bounds the time and memory of a warm start."""
+SHOWN = {  # column -> how print() and the command line show it: heading, format
+    "k": ("k", "{:d}"),
+    "inertia": ("inertia", "{:.6g}"),
+    "explained_variance": ("explained", "{:.3f}"),
+    "calinski_harabasz": ("CH", "{:.5g}"),
+    "davies_bouldin": ("DB", "{:.3f}"),
+    "silhouette": ("silhouette", "{:.3f}"),
+    "separation": ("separation", "{:.2f}"),
+    "gap": ("gap", "{:.3f}"),
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
 class ElbowResult:
-    """The inertia curve that :func:`elbow` measured. Iterating gives ``(k, inertia)`` pairs.
+    """What :func:`elbow` measured for each k. Iterating gives ``(k, inertia)`` pairs.
+
+    Each column of the table is an attribute, an array of shape (n_fits,) that cannot be written; values that have no
+    meaning, such as a silhouette of one cluster, are NaN. Only ``inertia``, ``simplified_silhouette``, ``silhouette``,
+    ``separation``, ``n_iter`` and ``seconds`` have one for other metrics than "euclidean".
 
     Attributes
     ----------
-    k : ndarray of shape (n_fits,), int64
+    k : int64
         The numbers of clusters, ascending.
-    inertia : ndarray of shape (n_fits,), float64
-        The lowest inertia found for each ``k``, in squared units of X. It never rises with ``k``.
-    n_iter : ndarray of shape (n_fits,), int64
-        Iterations of the fit that gave this inertia.
-    seconds : ndarray of shape (n_fits,), float64
-        Wall-clock time spent on each ``k``, all starts together.
+    inertia : float64
+        The lowest inertia found, in squared units of X. It never rises with ``k``.
+    explained_variance : float64
+        Sum of squares between the clusters over the sum of squares about the mean, 0 to 1.
+    calinski_harabasz : float64
+        Sum of squares between over within, each per degree of freedom; higher is better
+        (:func:`calinski_harabasz_score`).
+    davies_bouldin : float64
+        How much clusters overlap; lower is better (:func:`davies_bouldin_score`).
+    simplified_silhouette : float64
+        Mean silhouette by distances to centers, -1 to 1 (:func:`simplified_silhouette_score`).
+    silhouette : float64
+        Mean silhouette of at most 1000 random samples, each against at most 20 000; higher is better, at most 1.
+    silhouette_se : float64
+        Its standard error as an estimate of the mean over all samples; 0 where it is that mean.
+    separation : float64
+        The least, over pairs of neighbouring clusters, of the distance of their means divided by twice the larger standard
+        deviation along the line between them; from at most 20 000 samples. 2 or more is a pair with a valley between.
+    bic : float64
+        Bayesian information criterion of round normal clusters of one variance; higher is better (X-means: D. Pelleg and
+        A. Moore, ICML 2000).
+    gap, gap_se : float64
+        The gap statistic and its standard error; only with ``gap=True``.
+    n_iter : int64
+        Iterations over all samples, after the search over few.
+    seconds : float64
+        Wall-clock time of search and fit.
     best_k : int or None
-        The knee of the curve, or None when it has none. :func:`elbow` states the rule.
+        The number of clusters that the samples ask for, or None; :func:`elbow` states the rule.
+    reason : str
+        One sentence: why this ``best_k``, or why there is none.
+    knees : dict
+        Bend of the inertia curve, by "kneedle" (Satopaa et al. 2011) and by "chord", the point farthest below the
+        straight line between the ends of the log-log curve: int or None.
+    agreement : dict
+        The k that each criterion names, int or None: "separation" the largest at which all clusters are apart, the others
+        where they are best.
 
     Examples
     --------
     >>> from fastkmeans import elbow
-    >>> result = elbow([[0.0], [2.0], [20.0], [22.0], [40.0], [42.0]], k=4, random_state=3)
-    >>> result.best_k
-    3
-    >>> for k, inertia in result:
-    ...     print(k, round(inertia))
-    1 1606
-    2 406
-    3 6
-    4 4
+    >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
+    >>> result = elbow(X, k=5, random_state=3)
+    >>> result
+    ElbowResult(best_k=3)
+    k  inertia  explained      CH     DB  silhouette  separation
+    1     2406      0.000
+    2      606      0.748  20.792  0.356       0.671        1.36
+    3        6      0.998    1200  0.067       0.932       10.00  <- best_k
+    4      4.5      0.998  889.44  0.196       0.676        1.06
+    5        3      0.999     801  0.279       0.422        0.00
+    All clusters are apart at k = 3, which 7 of 8 criteria name.
+    >>> result.model(3).labels_.tolist() == result.model(3).predict(X).tolist()
+    True
+    >>> result.agreement["silhouette"], result.knees["chord"]
+    (3, 3)
     """
 
     k: np.ndarray
     inertia: np.ndarray
+    explained_variance: np.ndarray
+    calinski_harabasz: np.ndarray
+    davies_bouldin: np.ndarray
+    simplified_silhouette: np.ndarray
+    silhouette: np.ndarray
+    silhouette_se: np.ndarray
+    separation: np.ndarray
+    bic: np.ndarray
+    gap: np.ndarray | None
+    gap_se: np.ndarray | None
     n_iter: np.ndarray
     seconds: np.ndarray
     best_k: int | None
-    _frame: Any = field(default=None)
+    reason: str
+    knees: dict[str, int | None]
+    agreement: dict[str, int | None]
+    _runs: dict[int, Any] = field(default_factory=dict)
+    _make_model: Callable[[int, Any], KMeans] | None = None
+    _frame: Any = None
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         return zip(self.k.tolist(), self.inertia.tolist(), strict=True)
@@ -73,9 +140,57 @@ class ElbowResult:
         return len(self.k)
 
     def __repr__(self) -> str:
-        lines = [f"ElbowResult(best_k={self.best_k})", f"{'k':>6}  {'inertia':>12}"]
-        lines += [f"{k:>6}  {inertia:>12.6g}" for k, inertia in self]
-        return "\n".join(lines)
+        return "\n".join([f"ElbowResult(best_k={self.best_k})", *self.table_lines(), self.reason])
+
+    def table_lines(self) -> list[str]:
+        """Return the main columns as lines of text, heading first, with best_k marked.
+
+        Returns
+        -------
+        list of str
+            One line more than there are fits; columns without any value are left out.
+        """
+        columns = []
+        for name, (heading, shape) in SHOWN.items():
+            values = getattr(self, name)
+            if values is not None and not np.isnan(values).all():
+                columns.append([heading, *("" if np.isnan(value) else shape.format(value) for value in values)])
+        widths = [max(map(len, column)) for column in columns]
+        lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+                 for row in zip(*columns, strict=True)]  # fmt: skip
+        marks = ["", *("  <- best_k" if k == self.best_k else "" for k in self.k.tolist())]
+        return [line + mark for line, mark in zip(lines, marks, strict=True)]
+
+    def model(self, k: int) -> KMeans:
+        """Return the fitted estimator for one k, without fitting again.
+
+        Parameters
+        ----------
+        k : int
+            A number of the sweep.
+
+        Returns
+        -------
+        KMeans
+            With cluster_centers_, labels_ and all else that fit sets, of the run that gave this row. A new one each
+            time; its labels_ are a copy.
+
+        Raises
+        ------
+        ValueError
+            If the sweep holds no such k.
+
+        Examples
+        --------
+        >>> from fastkmeans import elbow
+        >>> elbow([[0.0], [2.0], [9.0]], k=2).model(2).inertia_
+        2.0
+        """
+        try:
+            run = self._runs[operator.index(k)]
+        except (KeyError, TypeError):
+            raise ValueError(f"k must be one of {self.k.tolist()}, the numbers of this sweep; got {k!r}.") from None
+        return self._make_model(run)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the curve with the chosen ``k`` marked; see :func:`fastkmeans.plot_elbow`.
@@ -94,23 +209,30 @@ class ElbowResult:
         return plot_elbow(self, ax=ax)
 
     def to_frame(self) -> Any:
-        """Return the curve as a table with the columns k, inertia, n_iter and seconds.
+        """Return the whole table, one row for each k.
 
         Returns
         -------
         DataFrame or ndarray
-            A DataFrame of the library that X came from; a NumPy structured array when X was an array.
+            A DataFrame of the library that X came from; a NumPy structured array when X was an array. The columns are
+            those of :class:`ElbowResult`; gap and gap_se only if they were asked for.
         """
         if self._frame is not None:
             return self._frame
-        columns = self._columns()
+        columns = self.columns()
         table = np.empty(len(self), dtype=[(name, column.dtype) for name, column in columns.items()])
         for name, column in columns.items():
             table[name] = column
         return table
 
-    def _columns(self) -> dict[str, np.ndarray]:
-        return {"k": self.k, "inertia": self.inertia, "n_iter": self.n_iter, "seconds": self.seconds}
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the columns of the table by name.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_fits,)
+        """
+        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name) is not None}
 
 
 def elbow(
@@ -119,25 +241,26 @@ def elbow(
     *,
     sample_weight: Any = None,
     n_init: int | str = "auto",
+    gap: bool = False,
     random_state: Any = None,
     progress: bool = False,
     **kmeans_params: Any,
 ) -> ElbowResult:
-    """Fit k-means for every ``k`` and find the elbow of the inertia curve.
+    """Fit k-means for every ``k``, judge each fit, and name the number of clusters that the samples ask for.
 
-    Each ``k`` is fitted from a fresh start (``KMeans(k, ...)``) and from the centers of the ``k`` before it
-    plus the samples farthest from them; the lower inertia is kept. So the curve never rises, and one unlucky
-    start does not bend it where the samples do not.
+    **The fits.** Each ``k`` starts from what the one before found: its centers and one more, several times drawn far
+    from them, beside fresh starts. Above 16 384 samples the starts are tried on a coreset, weighted samples that
+    stand for all, and the best one ends on all samples within a few iterations. Inertia never rises
+    with ``k``.
 
-    **The rule.** Put ``log k`` on one axis and ``log inertia`` on the other, both scaled to the range 0..1.
-    The knee is the ``k`` farthest below the chord, the straight line from the first ``k`` to the last;
-    ``best_k`` is None when that distance, ``1 - x - y``, is under 0.07 everywhere. Logarithms matter: without
-    clusters in the samples the inertia falls like a power of ``k``, which is a straight line on these axes
-    and has no knee, but looks like an elbow on plain ones. An inertia of zero counts as 1e-12 of the first;
-    where only the last ``k`` reaches it, that ``k`` is left out of the search.
+    **The rule.** Clusters are apart where each pair of neighbours has a ``separation`` of 2 or more: between their means
+    there are at least two standard deviations of each. A cut through a cluster is below 1.9, whatever the shape of the
+    cluster and the number of features, so samples without clusters give None. Of the ``k`` at which all clusters are
+    apart, the largest, and the ones best by chord, silhouette and Calinski-Harabasz, have a vote each; ``best_k`` is the
+    one with the most votes, the largest of equals. If that is the last ``k``, there may be more clusters, and
+    ``best_k`` is None. ``reason`` says in a sentence what happened.
 
-    The first and the last ``k`` are never the knee, so sweep past the number you expect. One long, thin
-    cluster can look like several, and far outliers like clusters of their own. Features with large units
+    Sweep past the number you expect. Far outliers can look like clusters of their own. Features with large units
     dominate the distances: scale them first where that is not meant.
 
     Parameters
@@ -147,20 +270,27 @@ def elbow(
     k : int, str or iterable of int, default=range(1, 11)
         The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included).
     sample_weight : array-like of shape (n_samples,), optional
-        Weight of each sample.
+        Weight of each sample. Silhouette and separation look at samples drawn by weight, where there are more than
+        20 000, and count each once.
     n_init : "auto" or int, default="auto"
-        Fresh starts for each ``k``, as in :class:`KMeans`.
+        Fresh starts for each ``k``, beside the five that go on from the last; of all of them the four most promising are
+        finished. "auto" is 5 for "k-means++", else as in :class:`KMeans`.
+    gap : bool, default=False
+        Whether to compute the gap statistic (R. Tibshirani, G. Walther and T. Hastie 2001), by sweeps over 10 sets of at
+        most 20 000 samples that are uniform in the box around X.
     random_state : int, RandomState, Generator or None
         Seeds the starts. An int is used again for each ``k``.
     progress : bool, default=False
         Show a progress bar over ``k``; needs tqdm (``pip install "fastkmeans-core[progress]"``).
     **kmeans_params
-        Any other parameter of :class:`KMeans`, for example ``max_iter`` or ``n_threads``.
+        Any other parameter of :class:`KMeans`, for example ``max_iter`` or ``n_threads``. `verbose` and `callback` see the
+        iterations over all samples.
 
     Returns
     -------
     ElbowResult
-        With ``k``, ``inertia``, ``best_k``, ``plot()`` and ``to_frame()``.
+        With the table as attributes, ``best_k``, ``reason``, ``model(k)``, ``plot()`` and ``to_frame()``. It keeps the
+        labels of every k: one byte a sample and k (two or four where k goes beyond 256 or 65 536).
 
     Raises
     ------
@@ -175,100 +305,97 @@ def elbow(
     >>> from fastkmeans import elbow
     >>> corners = np.repeat([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]], 50, axis=0)
     >>> X = corners + np.random.default_rng(5).normal(size=corners.shape)
-    >>> elbow(X, k=range(1, 9), random_state=5).best_k
+    >>> result = elbow(X, k=range(1, 9), random_state=5)
+    >>> result.best_k
     3
+    >>> result.reason
+    'All clusters are apart at k = 3, which ... of 8 criteria name.'
     """
     _reject_fixed_choices(kmeans_params)
-    matrix = as_matrix(X)
-    values = matrix.values
-    check_finite(values, "X", matrix.feature_names)
+    model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
+    check_params(model, algorithms=ALGORITHMS)
+    return sweep(model, as_matrix(X), sample_weight, lambda n_samples: _k_values(k, n_samples), gap, progress)
+
+
+def sweep(
+    model: KMeans, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]], gap: bool, progress: bool
+) -> ElbowResult:
+    """Sweep over the numbers of clusters that choose_k names for a number of samples.
+
+    model : with checked parameters, n_clusters excepted, which is not read.   matrix : of as_matrix, not yet checked.
+    """
+    values, description = model._described(matrix)
     weights = as_weights(sample_weight, len(values))
-    candidates = _k_values(k, len(values))
-    params = {"n_init": n_init, "random_state": random_state, **kmeans_params}
-
-    inertia, n_iter, seconds = [], [], []
-    model = None
-    for n_clusters in _with_bar(candidates) if progress else candidates:
-        start = perf_counter()
-        previous, model = model, KMeans(n_clusters, **params).fit(values, sample_weight=weights)
-        if previous is not None:
-            model = _best_of_warm_start(model, previous, values, weights, params)
-        # k - 1 centers and any k-th one are never worse than k - 1 centers: what is cut off here is rounding.
-        inertia.append(min([model.inertia_, *inertia[-1:]]))
-        n_iter.append(model.n_iter_)
-        seconds.append(perf_counter() - start)
-
-    columns = {
-        "k": np.array(candidates, dtype=np.int64),
-        "inertia": np.array(inertia, dtype=np.float64),
-        "n_iter": np.array(n_iter, dtype=np.int64),
-        "seconds": np.array(seconds, dtype=np.float64),
-    }
+    candidates = choose_k(len(values))
+    metric = getattr(model, "metric", "euclidean")
+    if gap and metric != "euclidean":
+        raise ValueError(f"gap=True compares sums of squares, which metric={metric!r} has not; leave gap out.")
+    seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter
+    with drawing_from(model.random_state) as random_state:
+        criteria = Criteria(values, weights, description, metric, random_state, model.n_threads)
+    chain = Chain(model, values, weights, description, candidates[-1])
+    label_type = np.min_scalar_type(candidates[-1] - 1)
+    rows, runs = [], {}
+    for n_clusters in seen(candidates):
+        fit = chain.fit(n_clusters)
+        run = fit.run
+        model._warn_of_missing_clusters(run, n_clusters)
+        runs[n_clusters] = run._replace(labels=run.labels.astype(label_type)), fit.algorithm
+        rows.append({"inertia": run.inertia, "n_iter": run.n_iter, "seconds": fit.seconds, **criteria.of(fit)})
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    columns["k"] = np.array(candidates, dtype=np.int64)
+    if gap:
+        weighing = values if weights is None else values[weights > 0]
+        total = float(len(values) if weights is None else weights.sum())
+        columns["gap"], columns["gap_se"] = gap_statistic(
+            model, weighing, candidates, columns["inertia"], total, seen
+        )
+    columns = {name: columns[name] for name in COLUMNS if name in columns}
     for column in columns.values():
         column.flags.writeable = False
-    frame = None if matrix.native is None else frame_from_columns(columns, like=matrix.native)
-    return ElbowResult(**columns, best_k=_knee(columns["k"], columns["inertia"]), _frame=frame)
+    return ElbowResult(
+        **{"gap": None, "gap_se": None, **columns},
+        **choose(columns)._asdict(),
+        _runs=runs,
+        _make_model=_Maker(model.get_params(), matrix.feature_names, values.shape[1]),
+        _frame=None if matrix.native is None else frame_from_columns(columns, like=matrix.native),
+    )
 
 
-def _with_bar(candidates: list[int]) -> Iterable[int]:
-    """Iterate behind a progress bar."""
+@dataclass(frozen=True)
+class _Maker:
+    """Makes a fitted KMeans of a stored run."""
+
+    params: dict[str, Any]
+    feature_names: np.ndarray | None
+    n_features: int
+
+    def __call__(self, stored: tuple[Any, str]) -> KMeans:
+        run, algorithm = stored
+        model = KMeans(**{**self.params, "n_clusters": len(run.centers)})
+        run = run._replace(
+            centers=run.centers.copy(), labels=run.labels.astype(np.int32), history=[dict(step) for step in run.history]
+        )
+        model._adopt(run, algorithm, self.feature_names, self.n_features)
+        return model
+
+
+def _bar(total: int) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Return what wraps loops so that they move one progress bar."""
     try:
         from tqdm.auto import tqdm
     except ImportError as error:
         raise ImportError('progress=True needs tqdm: pip install "fastkmeans-core[progress]"') from error
-    return tqdm(candidates, desc="elbow", unit="k")
+    bar = tqdm(total=total, desc="elbow", unit="k")
 
+    def seen(items: Iterable[int]) -> Iterator[int]:
+        for item in items:
+            yield item
+            bar.update()
+        if bar.n >= bar.total:
+            bar.close()
 
-def _knee(k: np.ndarray, inertia: np.ndarray) -> int | None:
-    """Return the k farthest below the chord of the log-log curve, or None; :func:`elbow` states the rule."""
-    zero = ZERO_INERTIA * inertia[0]
-    if len(k) > 2 and inertia[-1] <= zero < inertia[-2]:
-        k, inertia = k[:-1], inertia[:-1]
-    if len(k) < 3 or inertia[0] <= 0 or inertia[-1] == inertia[0]:
-        return None
-    x = np.log(k)
-    y = np.log(np.maximum(inertia, zero))
-    distance = 1 - (x - x[0]) / (x[-1] - x[0]) - (y - y[-1]) / (y[0] - y[-1])
-    knee = int(distance.argmax())
-    return int(k[knee]) if distance[knee] >= MIN_KNEE_DISTANCE else None
-
-
-def _best_of_warm_start(
-    fresh: KMeans, previous: KMeans, values: np.ndarray, weights: np.ndarray | None, params: dict[str, Any]
-) -> KMeans:
-    """Return the better of `fresh` and a fit from the centers of `previous` plus the farthest samples."""
-    n_clusters = len(fresh.cluster_centers_)
-    init = _add_farthest(previous.cluster_centers_, n_clusters, values, previous.labels_, weights)
-    if init is None:
-        return fresh
-    warm_params = {**params, "init": init, "n_init": 1}
-    warm = KMeans(n_clusters, **warm_params).fit(values, sample_weight=weights)
-    return warm if warm.inertia_ < fresh.inertia_ else fresh
-
-
-def _add_farthest(
-    centers: np.ndarray, n_clusters: int, values: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
-) -> np.ndarray | None:
-    """Extend `centers` to `n_clusters` rows, each new row the sample farthest from all rows so far.
-
-    Evenly spaced samples of positive weight are searched. None if they all lie on a center already.
-    """
-    allowed = np.arange(len(values)) if weights is None else np.flatnonzero(weights)
-    searched = allowed[:: -(-len(allowed) // WARM_START_SAMPLES)]
-    samples = values[searched]
-    sq_dist = _sq_distances(samples, centers[labels[searched]])
-    for _ in range(n_clusters - len(centers)):
-        farthest = int(sq_dist.argmax())
-        if sq_dist[farthest] == 0:
-            return None
-        centers = np.vstack([centers, samples[farthest : farthest + 1]])
-        np.minimum(sq_dist, _sq_distances(samples, samples[farthest]), out=sq_dist)
-    return centers
-
-
-def _sq_distances(samples: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    difference = np.subtract(samples, centers, dtype=np.float64)
-    return np.einsum("if,if->i", difference, difference)
+    return seen
 
 
 def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:

@@ -9,9 +9,6 @@ import numpy as np
 
 from ._input import frame_from_columns, frame_with_labels, is_table
 from .kmeans import KMeans
-from .sweep import elbow
-
-AUTO_MAX_K = 10
 
 
 class ClusteredTable(NamedTuple):
@@ -56,7 +53,7 @@ def cluster(
     df : DataFrame of shape (n_samples, n_columns)
         A pandas, polars or pyarrow table. It is not changed.
     n_clusters : int or "auto"
-        The number of clusters. "auto" takes the elbow of a sweep over 1, 2, ..., 10; see :func:`elbow`.
+        The number of clusters. "auto" chooses among 1, 2, ..., 10; see :class:`KMeans` and :func:`elbow`.
     columns : sequence of str, optional
         The columns to cluster by; all of them by default. They must be numeric and complete.
     column_name : str, default="labels"
@@ -98,9 +95,6 @@ def cluster(
     features = df if columns is None else _select(df, columns)
     names = _column_names(features)
     _check_new_names(names, _column_names(df), column_name)
-    if n_clusters == "auto":
-        n_clusters = _elbow_or_error(features, sample_weight, kmeans_params)
-
     model = KMeans(n_clusters, **kmeans_params).fit(features, sample_weight=sample_weight)
     sizes = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
     centers = {column_name: np.arange(len(sizes), dtype=np.int32), "size": sizes}
@@ -110,16 +104,6 @@ def cluster(
         centers=frame_from_columns(centers, like=df),
         model=model,
     )
-
-
-def _elbow_or_error(features: Any, sample_weight: Any, kmeans_params: dict[str, Any]) -> int:
-    k = min(AUTO_MAX_K, len(features))
-    best_k = elbow(features, k, sample_weight=sample_weight, **kmeans_params).best_k
-    if best_k is None:
-        raise ValueError(
-            f"n_clusters='auto' found no elbow between 1 and {k}; pass a number. elbow(df).plot() shows why."
-        )
-    return best_k
 
 
 def _select(df: Any, columns: Sequence[str]) -> Any:

@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .distances import Samples
+from .quantized import QuantizedRows
 
 class PlusPlus:
     def __init__(
@@ -14,6 +15,7 @@ class PlusPlus:
         first: int,
         random: int,
         n_pool: int = 0,
+        rows: QuantizedRows | None = None,
     ) -> None: ...
     def choose(self, rows: NDArray[np.intp]) -> int: ...
     @property

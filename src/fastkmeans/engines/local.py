@@ -65,9 +65,12 @@ class LocalEngine:
 
     X : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
     n_threads : int or None, see _threads.
+    copies : QuantizedCopies of X that starts share, or None.
     """
 
-    def __init__(self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads):
+    def __init__(
+        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None
+    ):
         self.X = X
         self.sample_weight = sample_weight
         self.description = description
@@ -80,8 +83,9 @@ class LocalEngine:
             max_weight /= self._weight_unit
         self._scatter = scatter(X, sample_weight, description, self.n_threads)
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
+        shared = {"copies": copies} if ALGORITHMS[algorithm].takes_copies else {}
         self._state = ALGORITHMS[algorithm].state(
-            X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
+            X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )
         # A lighter row may vanish in a sum beside the heaviest weight.
         self.least_weight = 0.0 if sample_weight is None else max(max_weight * 2.0**-32, np.nextafter(0, 1))

@@ -1,0 +1,422 @@
+/* Whole numbers in place of samples: 8 or 16 bits a feature, with what was rounded away measured a sample.
+ *
+ * Samples and centers are moved and scaled once a fit: x', c'. A sample keeps the whole numbers i nearest to x', within
+ * `limit`, and two measured lengths: |x'| and r >= |x' - i|. A step scales its centers to whole numbers l by a unit of its
+ * own, c' = u (l + rest), with p >= |rest| of all centers. Then, with h = |c'|^2 / 2 u and whole H within 1/2 of it,
+ *     score / u = h - x'.c' / u,    |score / u - (H - i.l)| <= |i| p + r |c'| / u + 1/2,
+ * by Cauchy and Schwarz (x'.c' = u (i.l + i.rest) + (x' - i).c'). H - i.l is computed in integers, without rounding. So
+ * where the best two of these differ by more than twice the error, and by what the float64 decision may round, the best is
+ * the label. For the other samples all centers within that distance of the best are decided by sq_distance. The row
+ * itself is read for these alone.
+ *
+ * Everything that rounds in float32 is paid for by PAD of its size. Infinity and NaN leave a sample to float64:
+ * comparisons are written that way. x' is computed with three roundings of the moved row's size (subtract, scale, store).
+ */
+
+#define WORD_HEAD 2 /* words of a sample beside its numbers: |x'| and r, float32 */
+
+/* How samples are quantized; the offset's arrays follow the struct in the same block. */
+typedef struct {
+    packed_centers frame; /* what pack_block asks for: n_features, offset and scale */
+    size_t n_words;       /* 32-bit words of a sample */
+    int bits;
+    float limit;          /* of a whole number; n_features * limit^2 <= 2^29, and differences of scores fit 32 bits */
+} quantizer;
+
+typedef struct {
+    const quantizer *how;
+    const double *centers;
+    size_t n_clusters, n_panels;
+    int32_t *panels;      /* [n_panels][1 + n_words][TILE_CENTERS]: H, then -l; padded by FAR_SCORE, 0; LANES words more */
+    double per_number;    /* of the bound of two scores' error: factor of |i|, */
+    double per_rest;      /* of r, */
+    double per_reach;     /* of (|x'| + max |c'|)^2, */
+    double fixed;
+    double reach;         /* max |c'| */
+    double unit;          /* u */
+} quantized_centers;
+
+#define FAR_SCORE (1 << 29)
+#define ALL_SAMPLES ((uint32_t)((1ull << TILE_SAMPLES) - 1))
+
+typedef struct {
+    int32_t best[TILE_SAMPLES];
+    int32_t second[TILE_SAMPLES];
+    int32_t label[TILE_SAMPLES];
+} whole_state;
+
+typedef struct {
+    block_scratch pack;   /* for quantize */
+    whole_state *states;  /* [block / TILE_SAMPLES] */
+    int32_t *scores;      /* [padded centers], for one undecided sample */
+    uint16_t *undecided;  /* [block] */
+    int32_t *gaps;        /* [block]: by how much a center that may be nearer can exceed the best score */
+} quantized_scratch;
+
+static size_t quantizer_bytes(size_t n_features)
+{
+    return aligned(sizeof(quantizer)) + aligned((n_features + LANES) * sizeof(double))
+           + aligned((n_features + LANES) * sizeof(float));
+}
+
+static size_t words_of(size_t n_features, int bits) { return bits == 8 ? (n_features + 3) / 4 : (n_features + 1) / 2; }
+
+static size_t quantized_tile_bytes(size_t n_features, int bits)
+{
+    return (WORD_HEAD + words_of(n_features, bits)) * TILE_SAMPLES * sizeof(int32_t);
+}
+
+static size_t quantized_centers_bytes(size_t n_clusters, size_t n_features, int bits)
+{
+    return aligned(sizeof(quantized_centers))
+           + aligned((panels_of(n_clusters) * (1 + words_of(n_features, bits)) * TILE_CENTERS + RESCORE_PANELS * LANES)
+                     * sizeof(int32_t));
+}
+
+static size_t quantized_scratch_bytes(size_t n_clusters, size_t n_features)
+{
+    const size_t block = block_samples(n_features);
+    return aligned(TILE_SAMPLES * n_features * sizeof(float)) + aligned(TILE_SAMPLES * sizeof(float))
+           + aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double))
+           + aligned(block / TILE_SAMPLES * sizeof(whole_state))
+           + aligned((padded_centers(n_clusters) + RESCORE_PANELS * LANES) * sizeof(int32_t))
+           + aligned(block * sizeof(uint16_t)) + aligned(block * sizeof(int32_t));
+}
+
+static quantized_scratch divide_quantized_scratch(void *memory, size_t n_clusters, size_t n_features)
+{
+    const size_t block = block_samples(n_features);
+    char *place = memory;
+    quantized_scratch scratch = {0};
+    scratch.pack.tiles = (float *)place;
+    place += aligned(TILE_SAMPLES * n_features * sizeof(float));
+    scratch.pack.norms = (float *)place;
+    place += aligned(TILE_SAMPLES * sizeof(float));
+    scratch.pack.rows = place;
+    place += aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double));
+    scratch.states = (whole_state *)place;
+    place += aligned(block / TILE_SAMPLES * sizeof(whole_state));
+    scratch.scores = (int32_t *)place;
+    place += aligned((padded_centers(n_clusters) + RESCORE_PANELS * LANES) * sizeof(int32_t));
+    scratch.undecided = (uint16_t *)place;
+    place += aligned(block * sizeof(uint16_t));
+    scratch.gaps = (int32_t *)place;
+    return scratch;
+}
+
+static void quantizer_start(const double *offset, double largest, size_t n_features, int bits, int samples_are_float32,
+                            void *memory)
+{
+    quantizer *how = memory;
+    packed_centers *frame = &how->frame;
+    char *place = (char *)memory + aligned(sizeof(quantizer));
+    memset(how, 0, sizeof *how);
+    how->bits = bits;
+    how->n_words = words_of(n_features, bits);
+    how->limit = bits == 8 ? 127.0f : floorf(sqrtf(0x1p29f / (float)n_features));
+    how->limit = how->limit > 32767.0f ? 32767.0f : how->limit;
+    rounding_bounds(frame, n_features);
+    frame->n_features = n_features;
+    /* A power of two would waste up to a bit; what the product rounds is paid for. */
+    frame->scale = largest > 0.0 ? (double)how->limit / largest : 1.0;
+    if (samples_are_float32)
+        frame->scale = (double)(float)frame->scale;
+    frame->offset64 = (double *)place;
+    place += aligned((n_features + LANES) * sizeof(double));
+    frame->offset32 = (float *)place;
+    for (size_t f = 0; f < n_features + LANES; f++) {
+        const double moved = f < n_features ? offset[f] : 0.0;
+        frame->offset32[f] = (float)moved;
+        frame->offset64[f] = samples_are_float32 ? (double)frame->offset32[f] : moved;
+    }
+}
+
+static double quantizer_scale(const void *memory) { return ((const quantizer *)memory)->frame.scale; }
+
+static inline float whole(float value, float limit)
+{
+    const float held = value > limit ? limit : value < -limit ? -limit : value;
+    return rintf(held);
+}
+
+/* Quantize the packed tile in scratch.   out  OUT a tile: lengths, then words */
+static void quantize_tile(const quantizer *how, const float *tile, const float *norms, int32_t *out)
+{
+    const size_t n_features = how->frame.n_features, a_word = how->bits == 8 ? 4 : 2;
+    const uint32_t mask = how->bits == 8 ? 255 : 65535;
+    const int32_t bias = how->bits == 8 ? DOT8_BIAS : 0;
+    const float limit = how->limit, pad = 1.0f + how->frame.gamma;
+    float sq_rest[TILE_SAMPLES] = {0.0f};
+    uint32_t words[TILE_SAMPLES];
+    int32_t *place = out + WORD_HEAD * TILE_SAMPLES;
+    for (size_t first = 0; first < n_features; first += a_word, place += TILE_SAMPLES) {
+        for (int s = 0; s < TILE_SAMPLES; s++)
+            words[s] = 0;
+        for (size_t e = 0; e < a_word; e++) {
+            const uint32_t shift = (uint32_t)(e * (32 / a_word));
+            if (first + e < n_features) {
+                const float *values = tile + (first + e) * TILE_SAMPLES;
+                for (int s = 0; s < TILE_SAMPLES; s++) {
+                    const float number = whole(values[s], limit), rest = values[s] - number;
+                    sq_rest[s] += rest * rest;
+                    words[s] |= ((uint32_t)((int32_t)number + bias) & mask) << shift;
+                }
+            } else {
+                for (int s = 0; s < TILE_SAMPLES; s++)
+                    words[s] |= ((uint32_t)bias & mask) << shift;
+            }
+        }
+        memcpy(place, words, sizeof words);
+    }
+    float lengths[WORD_HEAD][TILE_SAMPLES];
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        lengths[0][s] = norms[s] * pad * (float)PAD;
+        lengths[1][s] = (sqrtf(sq_rest[s]) * pad + 0x1p-22f * norms[s]) * (float)PAD + 0x1p-60f;
+    }
+    memcpy(out, lengths, sizeof lengths);
+}
+
+/* Whole numbers for the centers of a step.   Returns 0 where they do not fit 32 bits, or are not finite. */
+static int quantize_centers(const double *centers, size_t n_clusters, const void *quantizer_memory, void *memory)
+{
+    const quantizer *how = quantizer_memory;
+    const size_t n_features = how->frame.n_features, n_panels = panels_of(n_clusters);
+    const size_t a_word = how->bits == 8 ? 4 : 2, panel_words = (1 + how->n_words) * TILE_CENTERS;
+    const uint32_t mask = how->bits == 8 ? 255 : 65535;
+    quantized_centers *q = memory;
+    const double *offset = how->frame.offset64, scale = how->frame.scale;
+    double largest = 0.0, max_sq_norm = 0.0, max_sq_rest = 0.0;
+    for (size_t j = 0; j < n_clusters; j++)
+        for (size_t f = 0; f < n_features; f++) {
+            const double value = fabs((centers[j * n_features + f] - offset[f]) * scale);
+            largest = value > largest ? value : largest;
+        }
+    if (!(largest < 1e30))
+        return 0;
+    const double unit = largest > 0x1p-100 ? largest / (double)how->limit : 1.0;
+    q->how = how;
+    q->centers = centers;
+    q->n_clusters = n_clusters;
+    q->n_panels = n_panels;
+    q->panels = (int32_t *)((char *)memory + aligned(sizeof(quantized_centers)));
+    memset(q->panels, 0, n_panels * panel_words * sizeof(int32_t));
+    for (size_t j = 0; j < n_panels * TILE_CENTERS; j++) {
+        int32_t *entry = q->panels + j / TILE_CENTERS * panel_words + j % TILE_CENTERS;
+        if (j >= n_clusters) {
+            entry[0] = FAR_SCORE;
+            continue;
+        }
+        double sq_norm = 0.0, sq_rest = 0.0;
+        int64_t sum = 0;
+        for (size_t f = 0; f < n_features; f++) {
+            const double value = (centers[j * n_features + f] - offset[f]) * scale / unit, number = rint(value);
+            sq_norm += value * value;
+            sq_rest += (value - number) * (value - number);
+            sum += (int64_t)number;
+            entry[(1 + f / a_word) * TILE_CENTERS] |=
+                (int32_t)(((uint32_t)-(int32_t)number & mask) << (f % a_word * (32 / a_word)));
+        }
+        const double half = 0.5 * unit * sq_norm;
+        if (!(half < FAR_SCORE))
+            return 0;
+        entry[0] = (int32_t)(rint(half) + (how->bits == 8 ? (double)(DOT8_BIAS * sum) : 0.0));
+        max_sq_norm = sq_norm > max_sq_norm ? sq_norm : max_sq_norm;
+        max_sq_rest = sq_rest > max_sq_rest ? sq_rest : max_sq_rest;
+    }
+    /* Twice the error of a score, for the difference of two. */
+    const double norm = sqrt(max_sq_norm) * PAD;
+    q->per_number = 2.0 * (sqrt(max_sq_rest) + 1e-6) * PAD;
+    q->per_rest = 2.0 * norm;
+    q->per_reach = 2.0 * (double)how->frame.decision / unit * PAD;
+    q->reach = norm * unit;
+    q->unit = unit;
+    q->fixed = 1.5;
+    return 1;
+}
+
+/* Whole scores of a tile and the first `count` centers of a panel; bits and count are constants wherever this is inlined.
+ *   sums  OUT [count][TILE_SAMPLES]
+ * Registers: as score_centers. Kept apart from what is done with the sums: compilers would spill them to make room. */
+static inline __attribute__((always_inline)) void dot_centers(const int32_t *tile, const int32_t *panel, size_t n_words,
+                                                              int32_t *sums, const int count, const int bits)
+{
+    vint sum[TILE_VECS][TILE_CENTERS];
+#pragma GCC unroll 16
+    for (int j = 0; j < count; j++)
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            sum[v][j] = vi_splat(panel[j]);
+    panel += TILE_CENTERS;
+    for (size_t w = 0; w < n_words; w++, panel += TILE_CENTERS, tile += TILE_SAMPLES) {
+        vint x[TILE_VECS];
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            x[v] = vi_load(tile + v * LANES);
+#pragma GCC unroll 16
+        for (int j = 0; j < count; j++) {
+            const vint c = vi_splat(panel[j]);
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                sum[v][j] = bits == 8 ? v_dot8(sum[v][j], x[v], c) : v_dot16(sum[v][j], x[v], c);
+        }
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < count; j++)
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            vi_store(sums + j * TILE_SAMPLES + v * LANES, sum[v][j]);
+}
+
+/* Widths in steps of two, as score_last_panel. */
+#define DOT_PANEL(bits)                                                                                                    static __attribute__((noinline)) void dot_panel_##bits(const int32_t *tile, const int32_t *panel, size_t n_words,                                                              size_t count, int32_t *sums)                                    {                                                                                                                          DOT_WIDTH(2, bits)                                                                                                     DOT_WIDTH(4, bits)                                                                                                     DOT_WIDTH(6, bits)                                                                                                     DOT_WIDTH(8, bits)                                                                                                     DOT_WIDTH(10, bits)                                                                                                    DOT_WIDTH(12, bits)                                                                                                    dot_centers(tile, panel, n_words, sums, TILE_CENTERS, bits);                                                       }
+#define DOT_WIDTH(width, bits)                                                                                             if (count <= (width) && (width) < TILE_CENTERS) {                                                                          dot_centers(tile, panel, n_words, sums, (width) < TILE_CENTERS ? (width) : TILE_CENTERS, bits);                        return;                                                                                                            }
+DOT_PANEL(16)
+#if HAS_DOT8
+DOT_PANEL(8)
+#else
+#define dot_panel_8 dot_panel_16 /* never asked for: has_dot8 tells */
+#endif
+#undef DOT_WIDTH
+#undef DOT_PANEL
+
+/* Whole scores of a tile and panel p.   words  IN  those of the tile, behind its lengths */
+static void whole_panel(const quantized_centers *q, const int32_t *words, size_t p, int32_t *sums)
+{
+    const size_t n_words = q->how->n_words, left = q->n_clusters - p * TILE_CENTERS;
+    const int32_t *panel = q->panels + p * (1 + n_words) * TILE_CENTERS;
+    if (q->how->bits == 8)
+        dot_panel_8(words, panel, n_words, left, sums);
+    else
+        dot_panel_16(words, panel, n_words, left, sums);
+}
+
+/* Fold whole scores into the best two; a tie keeps the lowest index. */
+static void fold_whole(const int32_t *sums, int count, int32_t first, whole_state *state)
+{
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++) {
+        vint best = vi_load(state->best + v * LANES), second = vi_load(state->second + v * LANES);
+        vint label = vi_load(state->label + v * LANES);
+        for (int j = 0; j < count; j++) {
+            const vint score = vi_load(sums + j * TILE_SAMPLES + v * LANES);
+            const vmask closer = vi_less(score, best);
+            second = vi_min(second, vi_max(score, best));
+            label = vi_pick(closer, vi_splat(first + j), label);
+            best = vi_min(score, best);
+        }
+        vi_store(state->best + v * LANES, best);
+        vi_store(state->second + v * LANES, second);
+        vi_store(state->label + v * LANES, label);
+    }
+}
+
+/* All tiles of a block against all centers: a panel stays in the first-level cache while the tiles pass by. */
+static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_centers *q, whole_state *states)
+{
+    const size_t n_words = q->how->n_words, tile_words = (WORD_HEAD + n_words) * TILE_SAMPLES;
+    int32_t sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    for (size_t t = 0; t < n_tiles; t++)
+        for (int s = 0; s < TILE_SAMPLES; s++) {
+            states[t].best[s] = states[t].second[s] = INT32_MAX;
+            states[t].label[s] = 0;
+        }
+    for (size_t p = 0; p < q->n_panels; p++) {
+        const size_t first = p * TILE_CENTERS, left = q->n_clusters - first;
+        for (size_t t = 0; t < n_tiles; t++) {
+            whole_panel(q, tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES, p, sums);
+            fold_whole(sums, left < TILE_CENTERS ? (int)left : TILE_CENTERS, (int32_t)first, states + t);
+        }
+    }
+}
+
+/* By how much two whole scores of a sample must differ to tell which center is nearer.   gaps  OUT [TILE_SAMPLES] */
+static void score_gaps(const int32_t *tile, const quantized_centers *q, int32_t *gaps)
+{
+    float lengths[WORD_HEAD][TILE_SAMPLES];
+    memcpy(lengths, tile, sizeof lengths);
+    const float per_number = (float)(q->per_number * PAD), per_rest = (float)(q->per_rest * PAD);
+    const float per_reach = (float)(q->per_reach * PAD), reach = (float)(q->reach * PAD), fixed = (float)q->fixed;
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        const float norm = lengths[0][s], rest = lengths[1][s], far = norm + reach;
+        const float error = per_number * (norm + rest) + per_rest * rest + per_reach * far * far + fixed;
+        gaps[s] = error < 0x1p29f ? (int32_t)(error * (1.0f + 0x1p-18f)) + 1 : INT32_MAX;
+    }
+}
+
+/* Samples of a tile whose best score is not proven, one bit each.   gaps  OUT [TILE_SAMPLES] */
+static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state, int32_t *gaps)
+{
+    uint32_t proven = 0;
+    score_gaps(tile, q, gaps);
+    for (int v = 0; v < TILE_VECS; v++) {
+        int32_t differences[LANES];
+        for (int s = 0; s < LANES; s++)
+            differences[s] = state->second[v * LANES + s] - state->best[v * LANES + s];
+        proven |= v_bits(vi_less(vi_load(gaps + v * LANES), vi_load(differences))) << (v * LANES);
+    }
+    return ~proven & ALL_SAMPLES;
+}
+
+/* Samples whose score is at most their bound, one bit each. */
+static inline uint32_t within(const int32_t *scores, const int32_t *bound)
+{
+    uint32_t beyond = 0;
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++)
+        beyond |= v_bits(vi_less(vi_load(bound + v * LANES), vi_load(scores + v * LANES))) << (v * LANES);
+    return ~beyond & ALL_SAMPLES;
+}
+
+/* The same for any of `count` scores. */
+static uint32_t any_within(const int32_t *sums, int count, const int32_t *bound)
+{
+    int32_t least[TILE_SAMPLES] __attribute__((aligned(64)));
+#pragma GCC unroll 2
+    for (int v = 0; v < TILE_VECS; v++) {
+        vint low = vi_load(sums + v * LANES);
+        for (int j = 1; j < count; j++)
+            low = vi_min(low, vi_load(sums + j * TILE_SAMPLES + v * LANES));
+        vi_store(least + v * LANES, low);
+    }
+    return within(least, bound);
+}
+
+/* Whole scores of one sample against RESCORE_PANELS panels from panel `first` on, as rescore. */
+static inline __attribute__((always_inline)) void whole_rescore(const int32_t *lane, const quantized_centers *q,
+                                                                size_t first, int32_t *scores, const int bits)
+{
+    const size_t n_words = q->how->n_words, panel_words = (1 + n_words) * TILE_CENTERS;
+    const int32_t *panel[RESCORE_PANELS];
+    vint sum[RESCORE_PANELS][PANEL_VECS];
+#pragma GCC unroll 4
+    for (int p = 0; p < RESCORE_PANELS; p++) {
+        const size_t last = q->n_panels - 1;
+        panel[p] = q->panels + (first + p < last ? first + p : last) * panel_words;
+#pragma GCC unroll 4
+        for (int v = 0; v < PANEL_VECS; v++)
+            sum[p][v] = vi_load(panel[p] + v * LANES);
+    }
+    for (size_t w = 0; w < n_words; w++) {
+        const vint x = vi_splat(lane[w * TILE_SAMPLES]);
+#pragma GCC unroll 4
+        for (int p = 0; p < RESCORE_PANELS; p++)
+#pragma GCC unroll 4
+            for (int v = 0; v < PANEL_VECS; v++) {
+                const vint c = vi_load(panel[p] + (1 + w) * TILE_CENTERS + v * LANES);
+                sum[p][v] = bits == 8 ? v_dot8(sum[p][v], x, c) : v_dot16(sum[p][v], x, c);
+            }
+    }
+    for (int p = 0; p < RESCORE_PANELS && first + p < q->n_panels; p++)
+        for (int v = 0; v < PANEL_VECS; v++)
+            vi_store(scores + (first + p) * TILE_CENTERS + v * LANES, sum[p][v]);
+}
+
+/* Whole scores of one sample to every center.   lane  IN its column of words, stride TILE_SAMPLES */
+static void whole_scores(const int32_t *lane, const quantized_centers *q, int32_t *scores)
+{
+    for (size_t p = 0; p < q->n_panels; p += RESCORE_PANELS)
+        if (q->how->bits == 8)
+            whole_rescore(lane, q, p, scores, 8);
+        else
+            whole_rescore(lane, q, p, scores, 16);
+}

@@ -1,0 +1,113 @@
+/* Quantized samples (quantized.h). Included once per real type. */
+
+/* Quantize the samples of a block.   out  OUT whole tiles, quantized_tile_bytes each */
+static void NAME(quantize)(const REAL *x, size_t n_samples, size_t n_readable, const void *memory, void *scratch_memory,
+                           void *out)
+{
+    const quantizer *how = memory;
+    const size_t n_features = how->frame.n_features;
+    const quantized_scratch scratch = divide_quantized_scratch(scratch_memory, 1, n_features);
+    const size_t tile_words = (WORD_HEAD + how->n_words) * TILE_SAMPLES;
+    int32_t *tile = out;
+    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES, tile += tile_words) {
+        const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        NAME(pack_block)(x + first * n_features, left, n_readable - first, &how->frame, scratch.pack);
+        quantize_tile(how, scratch.pack.tiles, scratch.pack.norms, tile);
+    }
+}
+
+/* The nearest center of a sample that the whole scores could not prove: in float64, among those near the best. */
+static int32_t NAME(decide_quantized)(const REAL *x, const quantized_centers *q, const int32_t *scores, int32_t best,
+                                      int32_t gap)
+{
+    const size_t n_features = q->how->frame.n_features;
+    double nearest_sq = HUGE_VAL;
+    int32_t label = 0;
+    const vint most = vi_splat(gap < FAR_SCORE ? best + gap : INT32_MAX);
+    for (size_t first = 0; first < q->n_clusters; first += LANES) {
+        const uint32_t excluded = v_bits(vi_less(most, vi_load(scores + first)));
+        for (uint32_t bits = ~excluded & ALL_LANES; bits; bits &= bits - 1) {
+            const size_t j = first + (size_t)__builtin_ctz(bits);
+            if (j >= q->n_clusters)
+                break;
+            const double sq = NAME(sq_distance)(x, q->centers + j * n_features, n_features);
+            if (sq < nearest_sq) {
+                nearest_sq = sq;
+                label = (int32_t)j;
+            }
+        }
+    }
+    return label;
+}
+
+static size_t NAME(assign_quantized)(const REAL *x, size_t n_samples, const void *quantized, const void *centers,
+                                     void *memory, int32_t *labels)
+{
+    const quantized_centers *q = centers;
+    const size_t n_features = q->how->frame.n_features, tile_words = (WORD_HEAD + q->how->n_words) * TILE_SAMPLES;
+    const size_t n_tiles = (n_samples + TILE_SAMPLES - 1) / TILE_SAMPLES;
+    const quantized_scratch scratch = divide_quantized_scratch(memory, q->n_clusters, n_features);
+    const int32_t *tiles = quantized;
+    size_t n_undecided = 0;
+    whole_tiles(tiles, n_tiles, q, scratch.states);
+    for (size_t t = 0; t < n_tiles; t++) {
+        const whole_state *state = scratch.states + t;
+        const size_t first = t * TILE_SAMPLES, left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        memcpy(labels + first, state->label, left * sizeof(int32_t));
+        uint32_t bits = undecided_samples(tiles + t * tile_words, q, state, scratch.gaps + first);
+        for (; bits; bits &= bits - 1) {
+            const size_t s = (size_t)__builtin_ctz(bits);
+            if (s >= left)
+                break;
+            scratch.undecided[n_undecided++] = (uint16_t)(first + s);
+            prefetch_bytes((uintptr_t)(x + (first + s) * n_features), n_features * sizeof(REAL));
+        }
+    }
+    for (size_t u = 0; u < n_undecided; u++) {
+        const size_t i = scratch.undecided[u], t = i / TILE_SAMPLES, s = i % TILE_SAMPLES;
+        whole_scores(tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES + s, q, scratch.scores);
+        labels[i] = NAME(decide_quantized)(x + i * n_features, q, scratch.scores, scratch.states[t].best[s],
+                                           scratch.gaps[i]);
+    }
+    return n_undecided;
+}
+
+/* Which candidates may be closer to a sample than its seed is? As find_near, for seeding.
+ *   to_units   what brings a scaled squared distance of the seeding to units of whole scores
+ * A candidate is ruled out by |x'|^2 / 2 u + (H - i.l) - error > squared distance to the seed / 2 u. The difference form of
+ * the seeding is off by n_features + 4 roundings of REAL, the stored |x'| is too large by at most twice its padding. */
+static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, const void *candidates, double to_units,
+                                      const REAL *min_sq, uint64_t *near)
+{
+    const quantized_centers *q = candidates;
+    const size_t n_words = q->how->n_words, tile_words = (WORD_HEAD + n_words) * TILE_SAMPLES;
+    const float gamma = q->how->frame.gamma, half_unit = (float)(0.5 / q->unit);
+    const float per_sq = (float)(0.5 * to_units / q->unit * PAD) * (1.0f + gamma);
+    const int32_t *tile = quantized;
+    int32_t sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    int32_t bound[TILE_SAMPLES], gaps[TILE_SAMPLES];
+    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES, tile += tile_words) {
+        const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        const uint32_t present = (uint32_t)((1ull << left) - 1);
+        float norms[TILE_SAMPLES];
+        memcpy(norms, tile, sizeof norms);
+        score_gaps(tile, q, gaps);
+        for (int s = 0; s < TILE_SAMPLES; s++) {
+            /* min_sq is readable to whole tiles. */
+            const float sq_norm = norms[s] * norms[s] * half_unit, sq = (float)min_sq[first + s] * per_sq;
+            const float most = (sq - sq_norm) + (6.0f * gamma + 0x1p-18f) * (sq + sq_norm) + 0.5f * (float)gaps[s] + 2.0f;
+            bound[s] = most < 0x1p29f ? most > -0x1p30f ? (int32_t)most : -2 * FAR_SCORE : INT32_MAX;
+        }
+        memset(near + first, 0, left * sizeof(uint64_t));
+        for (size_t p = 0; p < q->n_panels; p++) {
+            const size_t count = q->n_clusters - p * TILE_CENTERS < TILE_CENTERS ? q->n_clusters - p * TILE_CENTERS
+                                                                                : TILE_CENTERS;
+            whole_panel(q, tile + WORD_HEAD * TILE_SAMPLES, p, sums);
+            if (!(any_within(sums, (int)count, bound) & present))
+                continue;
+            for (size_t j = 0; j < count; j++)
+                for (uint32_t bits = within(sums + j * TILE_SAMPLES, bound) & present; bits; bits &= bits - 1)
+                    near[first + (size_t)__builtin_ctz(bits)] |= 1ull << (p * TILE_CENTERS + j);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""Quantized samples: 8 or 16 bits a feature tell most labels, and the rows are read for the others alone.
+
+Every sample is compared with every center, in whole numbers and without rounding. The proof of a label is in
+kernels/quantized.h; what it leaves open is decided in float64 on the stored values.
+"""
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc
+
+cimport kernels as c
+from shared cimport align, aligned, kernels_in_use, unit_samples
+
+from fastkmeans._core.lloyd import LloydState
+
+cdef extern from "kernels/kernels.h" nogil:
+    size_t block_samples(size_t n_features)
+
+cdef const c.kernels **in_use = kernels_in_use()
+
+# Rows that tell how large values are; and the pairs of rows and centers on which 8 and 16 bits are tried.
+SIZE_ROWS = 2048
+TRIAL_PAIRS = 1 << 16
+# With 8 bits the first centers leave more samples open than the later ones, on average over 20 steps by this factor (bigk and
+# mid of the benchmarks: 0.41 and 0.37 of the samples at first, 0.02 to 0.04 at last; where clusters overlap it stays). Where
+# it did not fall by step CHECKED_STEP, 16 bits are taken, which leave about a fortieth open.
+LATER_SHARE = 0.35
+CHECKED_STEP = 3
+SHARE_OF_16 = 0.025
+# Values beyond this share of all are cut; with 16 bits there is room for some that are larger.
+LARGEST_SHARE = 0.9995
+ROOM_16 = 16.0
+
+
+def dense_cost(n_features, n_clusters):
+    """Cost of a sample and step of Lloyd's algorithm, in vector instructions per 16 samples.
+
+    A sample is laid out once, a pair pays its multiply-adds and five instructions for the best two.
+    """
+    return 3.0 * n_features + n_clusters * (n_features + 5.0)
+
+
+def quantized_cost(n_features, n_clusters, bits, undecided):
+    """The same with quantized samples, of which the share `undecided` needs float64.
+
+    Such a sample is scored once more, alone, and its row comes from memory; fitted to times at 12 to 64 features.
+    """
+    words = n_features * bits / 32.0
+    alone = 16.0 * (150.0 + 3.0 * n_features + n_clusters * (words / 12.0 + 1.0))
+    return 30.0 + n_clusters * (words + 5.0) + undecided * alone
+
+
+def quantum(rows, offset, bits, limit):
+    """What one whole number stands for, from a few rows, and the largest |x - offset| that it can hold."""
+    import numpy as np
+
+    sizes = np.abs(rows - offset).ravel()
+    most = float(sizes.max())
+    largest = float(np.quantile(sizes, LARGEST_SHARE))
+    largest = min(largest * (ROOM_16 if bits == 16 else 1.0), most) or most
+    return largest / limit, largest
+
+
+def share_undecided(rows, centers, offset, bits, limit):
+    """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
+
+    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.
+    """
+    import numpy as np
+
+    unit, largest = quantum(rows, offset, bits, limit)
+    if not 0.0 < unit < 1e300:
+        return 1.0
+    x, y = (rows - offset) / unit, (centers - offset) / unit
+    rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
+    center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
+    center_rest = float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
+    scores = 0.5 * (y**2).sum(axis=1) - x @ y.T
+    best_two = np.partition(scores, 1, axis=1)[:, :2]
+    error = np.linalg.norm(x, axis=1) * center_rest * center_unit + rest * np.sqrt((y**2).sum(axis=1).max())
+    return float(np.count_nonzero(best_two[:, 1] - best_two[:, 0] <= 2.0 * error)) / len(rows)
+
+
+def choose_bits(rows, centers, offset, has_dot8):
+    """Bits a feature with the least cost, counted on rows; 0 if the float32 tile costs less."""
+    import numpy as np
+
+    n_clusters, n_features = centers.shape
+    best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters)
+    for bits in [8, 16] if has_dot8 else [16]:
+        limit = 127.0 if bits == 8 else np.floor(np.sqrt(2.0**29 / n_features))
+        undecided = share_undecided(rows, centers, offset, bits, limit) * (LATER_SHARE if bits == 8 else 1.0)
+        cost = quantized_cost(n_features, n_clusters, bits, undecided)
+        if cost < best_cost:
+            best, best_cost = bits, cost
+    return best
+
+
+cdef class QuantizedRows:
+    """The samples as whole numbers.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features) float32 or float64, C order, finite.
+    offset : (n_features,) float64, any point amid the data.
+    largest : see quantizer_start in kernels/kernels.h.
+    bits : 8 or 16.   n_threads : int >= 1.
+
+    Keeps 8 bytes a sample, and one or two a feature.
+    """
+
+    cdef const float[:, ::1] x32
+    cdef const double[:, ::1] x64
+    cdef bint is_float32
+    cdef Py_ssize_t n_samples, n_features
+    cdef void *memory
+    cdef char *how
+    cdef char *scratch
+    cdef char *tiles
+    cdef size_t tile_bytes, scratch_size
+    cdef readonly int bits
+
+    def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads):
+        cdef const c.kernels *table = in_use[0]
+        cdef Py_ssize_t n_tiles, u, n_units, unit
+        self.is_float32 = X.dtype.itemsize == 4
+        if self.is_float32:
+            self.x32 = X
+        else:
+            self.x64 = X
+        self.n_samples, self.n_features = X.shape
+        self.bits = bits
+        n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
+        unit = unit_samples(self.n_samples, block_samples(self.n_features), n_threads)
+        n_units = (self.n_samples + unit - 1) // unit
+        cdef size_t how_size = aligned(table.quantizer_bytes(self.n_features))
+        self.scratch_size = aligned(table.quantized_scratch_bytes(1, self.n_features))
+        self.tile_bytes = table.quantized_tile_bytes(self.n_features, bits)
+        # Not zeroed: each thread touches first what it writes.
+        self.memory = malloc(128 + how_size + n_threads * self.scratch_size + n_tiles * self.tile_bytes)
+        if self.memory == NULL:
+            raise MemoryError("no memory for the quantized samples; use algorithm='lloyd'.")
+        self.how = align(self.memory)
+        self.scratch = self.how + how_size
+        self.tiles = self.scratch + n_threads * self.scratch_size
+        with nogil:
+            table.quantizer_start(&offset[0], largest, self.n_features, bits, self.is_float32, self.how)
+            for u in prange(n_units, schedule="static", num_threads=n_threads):
+                self._quantize(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    @property
+    def scale(self):
+        """What brings x - offset to whole numbers."""
+        return in_use[0].quantizer_scale(self.how)
+
+    @property
+    def addresses(self):
+        """(quantizer, tiles, bytes of a tile): where kernels find them."""
+        return <uintptr_t>self.how, <uintptr_t>self.tiles, self.tile_bytes
+
+    cdef void _quantize(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
+        cdef char *scratch = self.scratch + t * self.scratch_size
+        cdef char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
+        if self.is_float32:
+            table.quantize_f32(&self.x32[first, 0], count, self.n_samples - first, self.how, scratch, tiles)
+        else:
+            table.quantize_f64(&self.x64[first, 0], count, self.n_samples - first, self.how, scratch, tiles)
+
+
+class QuantizedCopies:
+    """The quantized copies of an array, made when they are first asked for: several starts share them.
+
+    X : (n_samples, n_features) float32 or float64, C order, finite.   n_threads : int >= 1.
+    """
+
+    def __init__(self, X, n_threads):
+        self.X, self.n_threads = X, n_threads
+        self._rows = self._offset = self._copy = None
+
+    def choose_bits(self, centers):
+        """Bits a feature with which a step from such centers costs least; 0 for the float32 tile."""
+        import numpy as np
+
+        cdef const c.kernels *table = in_use[0]
+        rows, offset = self._sample()
+        n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
+        trial = rows[:: len(rows) // n_trial][:n_trial]
+        with np.errstate(all="ignore"):
+            return choose_bits(trial, np.asarray(centers, dtype=np.float64), offset, table.has_dot8)
+
+    def least_bits(self):
+        """The fewest bits that this CPU multiplies: what a filter that may leave much open reads."""
+        return 8 if in_use[0].has_dot8 else 16
+
+    def rows(self, bits):
+        """QuantizedRows of X. One copy is kept: asking for other bits makes it anew."""
+        import numpy as np
+
+        if self._copy is None or self._copy.bits != bits:
+            rows, offset = self._sample()
+            self._copy = None  # its memory first
+            with np.errstate(all="ignore"):
+                largest = quantum(rows, offset, bits, 1.0)[1]
+            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads)
+        return self._copy
+
+    def _sample(self):
+        """A few rows in float64, and their mean."""
+        import numpy as np
+
+        if self._rows is None:
+            self._rows = self.X[::-(-len(self.X) // SIZE_ROWS)].astype(np.float64)
+            self._offset = self._rows.mean(axis=0)
+            if self.X.dtype.itemsize == 4:
+                self._offset = self._offset.astype(np.float32).astype(np.float64)
+        return self._rows, self._offset
+
+
+cdef class QuantizedState:
+    """Lloyd's algorithm on quantized samples.
+
+    Parameters
+    ----------
+    X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as LloydState, which keeps the sums.
+    copies : QuantizedCopies of X that others may share, or None.
+    bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
+
+    The first step allocates, the others nothing. Where whole numbers leave too much open, Lloyd's steps are taken.
+    """
+
+    cdef const float[:, ::1] x32
+    cdef const double[:, ::1] x64
+    cdef object dense, copies, rows, asked_bits
+    cdef bint is_float32, started
+    cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted, n_steps
+    cdef int n_threads
+    cdef const c.kernels *table
+    cdef void *memory
+    cdef char *how
+    cdef char *tiles
+    cdef char *quantized
+    cdef char *scratch           # [n_threads], scratch_size apart
+    cdef size_t *counts          # [n_threads][16]: samples decided in float64; one cache line each
+    cdef size_t scratch_size, tile_bytes
+    cdef int32_t[::1] found
+    cdef readonly Py_ssize_t n_decided
+    cdef readonly double share   # of the cost of Lloyd's step that the last one had
+
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
+                  bits=None):
+        self.dense = LloydState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        self.table = in_use[0]
+        self.copies = QuantizedCopies(X, n_threads) if copies is None else copies
+        self.asked_bits = bits
+        self.is_float32 = X.dtype.itemsize == 4
+        if self.is_float32:
+            self.x32 = X
+        else:
+            self.x64 = X
+        self.n_samples, self.n_features = X.shape
+        self.n_clusters = n_clusters
+        self.n_threads = n_threads
+        self.block = block_samples(self.n_features)
+        self.unit = unit_samples(self.n_samples, self.block, n_threads)
+        self.share = 1.0
+
+    def __dealloc__(self):
+        free(self.memory)
+        free(self.counts)
+
+    @property
+    def labels(self):
+        return self.dense.labels
+
+    @property
+    def sums(self):
+        return self.dense.sums
+
+    @property
+    def grid(self):
+        return self.dense.grid
+
+    @property
+    def bits(self):
+        """Bits a feature of the last step; 0 for Lloyd's float32."""
+        return self.rows.bits if self.rows is not None else 0
+
+    def move(self, centers, origin, moved, terms):
+        """Write the center that the sums of each cluster ask for, see LloydState."""
+        self.dense.move(centers, origin, moved, terms)
+
+    def follow(self, new_labels):
+        """Take over labels that another algorithm found, see LloydState."""
+        return self.dense.follow(new_labels)
+
+    def step(self, const double[:, ::1] centers):
+        """Label every sample with its nearest center and follow the labels in `sums`, see LloydState."""
+        cdef size_t n_decided = 0
+        cdef int t
+        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
+            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
+                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        if not self.started:
+            self._begin(centers)
+        if self.rows is None or not self._assign(centers):
+            n_changed = self.dense.step(centers)
+            self.n_decided = self.dense.n_decided
+            return n_changed
+        for t in range(self.n_threads):
+            n_decided += self.counts[16 * t]
+            self.counts[16 * t] = 0
+        self.n_decided = n_decided
+        n_changed = self.dense.follow(self.found)
+        self._weigh()
+        return n_changed
+
+    def _begin(self, centers):
+        """Quantize the samples."""
+        import numpy as np
+
+        self.started = True
+        if self.n_clusters == 1:
+            return
+        self.counts = <size_t *>calloc(self.n_threads * 16, sizeof(size_t))
+        if self.counts == NULL:
+            raise MemoryError("no memory for counts.")
+        bits = self.asked_bits or self.copies.choose_bits(centers)
+        if bits:
+            self._take_rows(self.copies.rows(bits))
+            self.found = np.empty(self.n_samples, dtype=np.int32)
+
+    def _take_rows(self, rows):
+        """Use these rows from now on."""
+        self.rows = rows
+        how, tiles, self.tile_bytes = rows.addresses
+        self.how, self.tiles = <char *><uintptr_t>how, <char *><uintptr_t>tiles
+        cdef size_t centers_size = aligned(self.table.quantized_centers_bytes(self.n_clusters, self.n_features,
+                                                                              self.rows.bits))
+        self.scratch_size = aligned(self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
+        free(self.memory)
+        self.memory = calloc(1, 128 + centers_size + self.n_threads * self.scratch_size)
+        if self.memory == NULL:
+            raise MemoryError("no memory for the quantized centers; use algorithm='lloyd'.")
+        self.quantized = align(self.memory)
+        self.scratch = self.quantized + centers_size
+
+    cdef bint _assign(self, const double[:, ::1] centers) noexcept:
+        """Label the samples, unless the centers lie too far out."""
+        cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
+        with nogil:
+            if not self.table.quantize_centers(&centers[0, 0], self.n_clusters, self.how, self.quantized):
+                return False
+            for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+                self._assign_unit(u, threadid())
+        return True
+
+    cdef void _assign_unit(self, Py_ssize_t u, int t) noexcept nogil:
+        cdef Py_ssize_t first = u * self.unit, end = min(first + self.unit, self.n_samples), count
+        cdef char *scratch = self.scratch + t * self.scratch_size
+        cdef const char *tiles
+        while first < end:
+            count = min(self.block, end - first)
+            tiles = self.tiles + first // self.table.tile_samples * self.tile_bytes
+            if self.is_float32:
+                self.counts[16 * t] += self.table.assign_quantized_f32(&self.x32[first, 0], count, tiles,
+                                                                       self.quantized, scratch, &self.found[first])
+            else:
+                self.counts[16 * t] += self.table.assign_quantized_f64(&self.x64[first, 0], count, tiles,
+                                                                       self.quantized, scratch, &self.found[first])
+            first = first + count
+
+    cdef int _weigh(self) except -1:
+        """Go over to Lloyd's steps after two in a row that did more work. Counted, never timed."""
+        undecided = self.n_decided / <double>self.n_samples
+        cost = quantized_cost(self.n_features, self.n_clusters, self.rows.bits, undecided)
+        self.share = cost / dense_cost(self.n_features, self.n_clusters)
+        self.n_wasted = self.n_wasted + 1 if self.share > 1.0 else 0
+        self.n_steps += 1
+        if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):
+            finer = quantized_cost(self.n_features, self.n_clusters, 16, SHARE_OF_16 * undecided)
+            if self.rows.bits == 8 and 1.15 * finer < cost:
+                self.rows = None
+                self._take_rows(self.copies.rows(16))
+                self.n_wasted = 0
+            elif self.n_wasted == 2:
+                self.rows = None
+                self.share = 1.0
+        return 0

@@ -1,0 +1,36 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from .distances import Samples
+from .lloyd import LloydState
+
+SIZE_ROWS: int
+TRIAL_PAIRS: int
+LARGEST_SHARE: float
+ROOM_16: float
+
+def dense_cost(n_features: int, n_clusters: int) -> float: ...
+def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float) -> float: ...
+def quantum(rows: NDArray[np.float64], offset: NDArray[np.float64], bits: int, limit: float) -> tuple[float, float]: ...
+def share_undecided(
+    rows: NDArray[np.float64], centers: NDArray[np.float64], offset: NDArray[np.float64], bits: int, limit: float
+) -> float: ...
+def choose_bits(
+    rows: NDArray[np.float64], centers: NDArray[np.float64], offset: NDArray[np.float64], has_dot8: int
+) -> int: ...
+
+class QuantizedRows:
+    bits: int
+    share: float
+    addresses: tuple[int, int, int]
+    def __init__(self, X: Samples, offset: NDArray[np.float64], largest: float, bits: int, n_threads: int) -> None: ...
+
+class QuantizedCopies:
+    def __init__(self, X: Samples, n_threads: int) -> None: ...
+    def choose_bits(self, centers: NDArray[np.float64]) -> int: ...
+    def least_bits(self) -> int: ...
+    def rows(self, bits: int) -> QuantizedRows: ...
+
+class QuantizedState(LloydState):  # by its methods alone: it holds one
+    bits: int
+    share: float

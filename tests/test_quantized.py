@@ -1,0 +1,178 @@
+"""Quantized samples: whole numbers never settle a label wrongly, and every step is Lloyd's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from test_yinyang import ADVERSARIAL, make_state, moved
+
+from fastkmeans._core import runtime
+from fastkmeans._core.lloyd import LloydState
+from fastkmeans._core.quantized import QuantizedCopies, QuantizedState, choose_bits
+from fastkmeans._core.seeding import PlusPlus
+
+HAS_DOT8 = "v4vnni" in runtime.isas()
+BITS = [pytest.param(8, marks=pytest.mark.skipif(not HAS_DOT8, reason="no integer dot products")), 16]
+
+
+def make_quantized(X, n_clusters, weights=None, n_threads=1, bits=None):
+    max_abs = np.abs(X).max(axis=0).astype(np.float64)
+    max_weight = 1.0 if weights is None else weights.max()
+    return QuantizedState(X, weights, max_abs, max_weight, n_clusters, n_threads, None, bits)
+
+
+def check_steps(X, centers, n_steps, *, weights=None, n_threads=1, bits=None):
+    """Both states step by step; returns the quantized one and how many samples each step decided in float64."""
+    dense = make_state(LloydState, X, len(centers), weights)
+    state = make_quantized(X, len(centers), weights, n_threads, bits)
+    centers, n_decided = centers.astype(np.float64), []
+    for step in range(n_steps):
+        assert state.step(centers) == dense.step(centers), step
+        np.testing.assert_array_equal(state.labels, dense.labels)
+        assert state.sums.tobytes() == dense.sums.tobytes()
+        n_decided.append(state.n_decided)
+        centers = moved(state, centers)
+    return state, n_decided
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("n_clusters", [1, 2, 15, 130])
+@pytest.mark.parametrize("data", ADVERSARIAL)
+def test_labels_are_lloyds_on_adversarial_data(data, n_clusters, bits, real, rng):
+    X = ADVERSARIAL[data](rng, 1500).astype(real)
+    check_steps(X, X[rng.choice(len(X), n_clusters, replace=False)], 5, bits=bits)
+
+
+@pytest.mark.parametrize("isa", runtime.isas())
+def test_every_instruction_set_steps_as_lloyd(isa, blobs, real, rng):
+    before = runtime.isa()
+    runtime.use_isa(isa)
+    try:
+        for n_samples, n_features, n_clusters in [(1, 3, 2), (33, 17, 7), (1025, 4, 15), (3000, 21, 40), (900, 64, 31)]:
+            X, _ = blobs(n_samples, n_features, min(n_samples, 20), real, std=3.0)
+            centers = X[rng.integers(n_samples, size=n_clusters)]
+            for bits in (8, 16) if isa == "v4vnni" else (16,):
+                check_steps(X, centers, 4, bits=bits)
+    finally:
+        runtime.use_isa(before)
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("n_clusters", range(1, 32))
+def test_every_width_of_the_last_panel(n_clusters, bits, blobs, real):
+    X, _ = blobs(700, 9, 30, real, std=2.0)
+    check_steps(X, X[:n_clusters], 2, bits=bits)
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 7, 8, 31, 200, 1500])
+def test_every_number_of_words(n_features, bits, blobs, real):
+    X, _ = blobs(200, n_features, 12, real, std=2.0)
+    check_steps(X, X[:12], 2, bits=bits)
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_ties_go_to_the_lowest_index(bits, rng, real):
+    """Rows halfway between two centers, and centers that are there twice."""
+    grid = rng.integers(-3, 4, size=(4000, 6)).astype(real)
+    centers = np.repeat(grid[:20], 2, axis=0).astype(np.float64)
+    state = make_quantized(grid, len(centers), bits=bits)
+    state.step(centers)
+    np.testing.assert_array_equal(state.labels, reference.sq_distances(grid, centers).argmin(axis=1))
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_centers_far_outside_the_samples(bits, rng, real):
+    """Beyond what whole numbers hold, Lloyd's step is taken; back among the samples, whole numbers again."""
+    X = rng.normal(size=(2000, 10)).astype(real)
+    dense, state = make_state(LloydState, X, 30), make_quantized(X, 30, bits=bits)
+    for factor in (1.0, 1e4, 1e12, 1.0, 1e-12):
+        centers = X[:30].astype(np.float64) * factor
+        assert state.step(centers) == dense.step(centers)
+        np.testing.assert_array_equal(state.labels, dense.labels)
+
+
+def test_weights_and_threads_change_nothing(blobs, rng, real):
+    X, _ = blobs(9000, 20, 40, real, std=4.0)
+    weights = rng.uniform(size=len(X))
+    counts = [check_steps(X, X[:40], 6, weights=weights, n_threads=n_threads)[1] for n_threads in (1, 2, 5)]
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_few_samples_need_float64(blobs, real):
+    """16 bits settle nearly every label even where clusters overlap: else the filter would not filter."""
+    X, _ = blobs(20000, 20, 50, real, std=4.0)
+    _, n_decided = check_steps(X, X[:50], 4, bits=16)
+    assert max(n_decided) < 0.03 * len(X)
+
+
+def test_bits_are_chosen_by_what_they_leave_open(blobs, rng):
+    """Separated clusters: 8. Overlapping ones: 16. A few outliers far beyond all else: Lloyd's float32."""
+    apart, _ = blobs(3000, 32, 200, np.dtype(float), std=0.2)
+    overlapping = rng.normal(size=(3000, 20))
+    wild = overlapping * 10.0 ** rng.integers(-12, 12, size=(3000, 1))
+    chosen = [choose_bits(X[:400], X[-150:], X.mean(axis=0), True) for X in (apart, overlapping, wild)]
+    assert chosen == [8, 16, 0]
+    assert choose_bits(apart[:400], apart[-150:], apart.mean(axis=0), False) == 16
+
+
+def test_where_bits_do_not_pay_lloyd_steps_follow(rng, real):
+    X = (rng.normal(size=(4000, 12)) * 10.0 ** rng.integers(-9, 9, size=(4000, 1))).astype(real)
+    state, _ = check_steps(X, X[:20], 6)
+    assert state.bits == 0
+    assert state.share == 1.0
+
+
+def test_a_wrong_first_choice_is_corrected(rng, real):
+    """8 bits taken for centers far apart; later ones lie close together, and 16 are better."""
+    if not HAS_DOT8:
+        pytest.skip("no integer dot products")
+    X = rng.normal(size=(6000, 24)).astype(real)
+    X[:60] *= 40
+    dense, state = make_state(LloydState, X, 60), make_quantized(X, 60)
+    for centers in [X[:60]] + 4 * [X[60:120] * 0.2]:
+        wide = centers.astype(np.float64)
+        assert state.step(wide) == dense.step(wide)
+        np.testing.assert_array_equal(state.labels, dense.labels)
+    assert state.bits in (0, 16)
+
+
+def test_one_cluster_needs_no_copy(blobs, real):
+    X, _ = blobs(1000, 16, 8, real)
+    state, _ = check_steps(X, X[:1], 2)
+    assert state.bits == 0
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("data", ADVERSARIAL)
+def test_seeds_do_not_depend_on_what_passes_read(data, bits, real, rng, seed):
+    X = ADVERSARIAL[data](rng, 1200).astype(real)
+    scale = 2.0 ** min(126, -np.frexp(float(np.abs(X).max()))[1])
+    copy = QuantizedCopies(X, 2).rows(bits)
+    seeds = np.zeros((2, 150), dtype=np.intp)
+    for chosen, rows in zip(seeds, (None, copy), strict=True):
+        seeding = PlusPlus(X, None, scale, 5, 2, 7, seed, rows=rows)
+        n_chosen = seeding.choose(chosen)
+        chosen[n_chosen:] = -1
+    np.testing.assert_array_equal(seeds[0], seeds[1])
+
+
+@pytest.mark.parametrize("isa", runtime.isas())
+def test_seeds_on_every_instruction_set(isa, blobs, real, seed):
+    X, _ = blobs(3000, 18, 40, real, std=3.0)
+    before, seeds = runtime.isa(), np.empty((2, 80), dtype=np.intp)
+    runtime.use_isa(isa)
+    try:
+        for chosen, bits in zip(seeds, (0, 16), strict=True):
+            rows = QuantizedCopies(X, 1).rows(bits) if bits else None
+            assert PlusPlus(X, None, 2.0**-5, 6, 1, 7, seed, rows=rows).choose(chosen) == 80
+    finally:
+        runtime.use_isa(before)
+    np.testing.assert_array_equal(seeds[0], seeds[1])
+
+
+def test_centers_of_another_shape_are_refused(rng):
+    state = make_quantized(rng.normal(size=(50, 3)), 4)
+    with pytest.raises(ValueError, match=r"centers must have shape \(4, 3\); got \(5, 3\)"):
+        state.step(np.zeros((5, 3)))
