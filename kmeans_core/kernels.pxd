@@ -30,6 +30,9 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef void (*add_distances)(const double *, size_t, const double *, size_t, size_t, const cluster_runs *,
                                    const int64_t *, double *, double *, double *) noexcept nogil
 
+    ctypedef void (*add_pairs)(const double *, size_t, const int32_t *, double *, const double *, size_t,
+                               const int32_t *, double *, size_t, size_t) noexcept nogil
+
     # Tiles
     enum:
         GROUP_TILES, MAX_SPLIT_GROUPS, MAX_TILE_ROWS, MAX_TILED_FEATURES, TILE_MIXED, TILE_FRESH
@@ -167,6 +170,8 @@ cdef extern from "kernels/kernels.h" nogil:
         add_distances add_euclidean
         add_distances add_manhattan
         add_distances add_cosine
+        add_pairs add_euclidean_pairs
+        add_pairs add_manhattan_pairs
 
     int kernel_tables(const kernels **tables) noexcept nogil
     const kernels *kernel_table(const char *cap) noexcept nogil

@@ -1,7 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
 """Mean distances of samples to each cluster: own and nearest other."""
+from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -100,3 +102,80 @@ cdef void unit_distances(const c.kernels *table, c.add_distances add, const real
         add(samples, n_unit, eights, count, n_features, &from_here, &labels[first], sums, &own[first],
             &nearest[first])
         done += count
+
+
+def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const int32_t[::1] runs,
+                        const double[::1] per_sum, str metric, double[::1] own, double[::1] nearest, int n_threads):
+    """The means of mean_distances for all rows, from each pair once; both in the given order.
+
+    order : (n_samples,), rows of X by cluster.   runs : (n_samples rounded up to 8,), their clusters, ascending, then -1.
+    per_sum : (n_clusters,).   own, nearest : (n_samples,), written.
+    Takes a float64 copy of X, and 8 bytes a row and cluster. Ctrl-C is heard.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef c.add_pairs add = table.add_euclidean_pairs if metric == "euclidean" else table.add_manhattan_pairs
+    cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1], n_clusters = per_sum.shape[0]
+    cdef Py_ssize_t padded = (n_samples + 7) // 8 * 8
+    if order.shape[0] != n_samples or runs.shape[0] != padded or own.shape[0] != n_samples \
+            or nearest.shape[0] != n_samples:
+        raise ValueError("pair_mean_distances got shapes that do not fit together.")
+    # The size of a block depends on the shape alone, as the order of the sums does: some 40 phases, since threads wait
+    # for each other after each.
+    cdef Py_ssize_t block = max(<Py_ssize_t>256, min(n_samples // 40, <Py_ssize_t>1024)) // 8 * 8
+    cdef Py_ssize_t b, phase, n_blocks = (n_samples + block - 1) // block
+    cdef size_t eights_size = aligned(padded * n_features * sizeof(double))
+    cdef void *memory = calloc(1, 128 + eights_size + padded * n_clusters * sizeof(double))
+    if memory == NULL:
+        raise MemoryError("no memory for a float64 copy of X and the sums of its rows; pass fewer samples.")
+    cdef double *eights = <double *>align(memory)
+    cdef double *sums = <double *>(<char *>eights + eights_size)
+    try:
+        with nogil:
+            for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+                if real is float:
+                    table.gather_eights_f32(&X[0, 0], n_features, &order[b * block], min(block, n_samples - b * block),
+                                            eights + b * block * n_features)
+                else:
+                    table.gather_eights_f64(&X[0, 0], n_features, &order[b * block], min(block, n_samples - b * block),
+                                            eights + b * block * n_features)
+        # A round-robin: in each phase every block meets one other block, or itself, so no sum has two writers, and the
+        # sums grow phase by phase however many threads share one.
+        for phase in range(n_blocks):
+            with nogil:
+                for b in prange(n_blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
+                    meet(add, eights, sums, &runs[0], b, (phase - b + n_blocks) % n_blocks, block, padded, n_features,
+                         n_clusters)
+            PyErr_CheckSignals()
+        with nogil:
+            for b in prange(n_samples, schedule="static", num_threads=n_threads):
+                compare(sums + b // 8 * 8 * n_clusters + b % 8, runs[b], per_sum, &own[b], &nearest[b])
+    finally:
+        free(memory)
+
+
+cdef void meet(c.add_pairs add, const double *eights, double *sums, const int32_t *runs, Py_ssize_t one,
+               Py_ssize_t other, Py_ssize_t block, Py_ssize_t padded, Py_ssize_t n_features,
+               Py_ssize_t n_clusters) noexcept nogil:
+    """All pairs of two blocks; called with either first, it does its work once."""
+    if one > other:
+        return
+    cdef Py_ssize_t i = one * block, end = min(i + block, padded), j = other * block, count
+    cdef Py_ssize_t within = eights_within(16384, n_features)  # samples of 128 KiB stay in the second-level cache
+    while i < end:
+        count = min(within, end - i)
+        add(eights + i * n_features, count, runs + i, sums + i * n_clusters,
+            eights + j * n_features, min(block, padded - j), runs + j, NULL if one == other else sums + j * n_clusters,
+            n_features, n_clusters)
+        i += count
+
+
+cdef void compare(const double *sums, int32_t label, const double[::1] per_sum, double *own,
+                  double *nearest) noexcept nogil:
+    """The means of one sample from its sums, 8 apart."""
+    cdef Py_ssize_t j
+    nearest[0] = INFINITY
+    for j in range(per_sum.shape[0]):
+        if j == label:
+            own[0] = sums[j * 8] * per_sum[j]
+        else:
+            nearest[0] = min(nearest[0], sums[j * 8] * per_sum[j])

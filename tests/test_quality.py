@@ -148,21 +148,33 @@ def test_two_clusters_far_apart_have_silhouettes_near_1(rng):
 
 
 def test_chosen_rows_have_the_silhouettes_they_have_among_all(metric, real, clustered, rng):
-    X, labels = clustered(500, 6, 7, real)
+    X, labels = clustered(500, 6, 7, real)  # too small clusters for pairs
     rows = rng.permutation(500)[:77]
     found = quality.silhouettes_of_rows(X, labels.astype(np.int32), rows, metric, None)
     np.testing.assert_array_equal(found, silhouette_samples(X, labels, metric=metric)[rows])
 
 
+def test_every_isa_measures_each_pair_once_as_it_does_twice(metric, real, isa, clustered, monkeypatch):
+    rows = np.arange(1301)
+    for n_samples, n_features, n_clusters in [(9, 3, 4), (264, 2, 5), (601, 300, 3), (1301, 1, 40)]:
+        X, labels = clustered(n_samples, n_features, n_clusters, real)
+        twice = quality.silhouettes_of_rows(X, labels.astype(np.int32), rows[:n_samples], metric, None)
+        monkeypatch.setattr(quality, "_PAIRS_SAMPLES_OF_A_CLUSTER", 0)
+        np.testing.assert_allclose(silhouette_samples(X, labels, metric=metric), twice, rtol=0, atol=ATOL)
+        monkeypatch.setattr(quality, "_PAIRS_BYTES", 0)
+        np.testing.assert_array_equal(silhouette_samples(X, labels, metric=metric), twice)
+        monkeypatch.undo()
+
+
 def test_work_in_several_calls_changes_no_bit(metric, clustered, monkeypatch):
-    X, labels = clustered(3001, 3, 5, np.float32)
+    X, labels = clustered(3001, 3, 50, np.float32)
     at_once = silhouette_samples(X, labels, metric=metric)
     monkeypatch.setattr(quality, "_WORK_OF_A_CALL", 1)
     np.testing.assert_array_equal(silhouette_samples(X, labels, metric=metric), at_once)
 
 
 def test_silhouettes_take_memory_by_the_sample_not_by_the_pair(rng):
-    X, labels = rng.normal(size=(8000, 2)), rng.integers(3, size=8000)
+    X, labels = rng.normal(size=(8000, 2)), rng.integers(30, size=8000)
     tracemalloc.start()
     silhouette_samples(X, labels)
     _, peak = tracemalloc.get_traced_memory()
@@ -245,7 +257,7 @@ MEASURES = {
     "calinski_harabasz_score": calinski_harabasz_score,
     "davies_bouldin_score": davies_bouldin_score,
     "within_cluster_variation": within_cluster_variation,
-    "simplified_silhouette_samples": lambda X, y, **k: simplified_silhouette_samples(X, y, np.asarray(X)[:9], **k),
+    "simplified_silhouette_samples": lambda X, y, **k: simplified_silhouette_samples(X, y, np.asarray(X)[:50], **k),
 }  # fmt: skip
 
 
@@ -255,9 +267,10 @@ def measure(request):
 
 
 def test_threads_change_no_bit(measure, real, clustered):
-    X, labels = clustered(2500, 70, 9, real)  # work enough for several threads
-    answers = [np.asarray(measure(X, labels, n_threads=n_threads)).tobytes() for n_threads in N_THREADS]
-    assert all(answer == answers[0] for answer in answers)
+    for n_clusters in [4, 50]:  # silhouettes of pairs, and of rows
+        X, labels = clustered(2500, 70, n_clusters, real)  # work enough for several threads
+        answers = [np.asarray(measure(X, labels, n_threads=n_threads)).tobytes() for n_threads in N_THREADS]
+        assert all(answer == answers[0] for answer in answers)
 
 
 def test_a_table_is_measured_as_its_array_is(measure, clustered):

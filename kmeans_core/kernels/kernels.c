@@ -136,4 +136,6 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .add_euclidean = add_euclidean,
     .add_manhattan = add_manhattan,
     .add_cosine = add_cosine,
+    .add_euclidean_pairs = add_euclidean_pairs,
+    .add_manhattan_pairs = add_manhattan_pairs,
 };

@@ -72,6 +72,15 @@ typedef void (*add_distances)(const double *samples, size_t n_samples, const dou
                               size_t n_features, const cluster_runs *runs, const int64_t *labels, double *sums,
                               double *own, double *nearest);
 
+/* Add the distance of each pair of a sample and another one to the sums of both: rows in the order of their clusters.
+ *   n_samples, n_others    whole eights
+ *   labels, other_labels   IN, ascending; -1 for padding, which comes last
+ *   sums, other_sums       INOUT [n_samples / 8][n_clusters][8]: of each row, over each cluster; other_sums NULL when the
+ *                          others are the samples themselves */
+typedef void (*add_pairs)(const double *samples, size_t n_samples, const int32_t *labels, double *sums,
+                          const double *others, size_t n_others, const int32_t *other_labels, double *other_sums,
+                          size_t n_features, size_t n_clusters);
+
 /* What a step did: pairs of sample and center scored, and all its work, in centers scored. */
 typedef struct {
     size_t n_scored, cost;
@@ -391,6 +400,7 @@ typedef struct {
     void (*gather_eights_f64)(const double *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
 
     add_distances add_euclidean, add_manhattan, add_cosine;
+    add_pairs add_euclidean_pairs, add_manhattan_pairs;
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

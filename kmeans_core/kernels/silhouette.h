@@ -14,20 +14,40 @@
 
 #define EIGHT 8 /* rows side by side: a multiple of VD_LANES */
 
+static double vd_total(vdouble a)
+{
+    double lane[VD_LANES], total = 0.0;
+    vd_store(lane, a);
+    for (int l = 0; l < VD_LANES; l++)
+        total += lane[l];
+    return total;
+}
+
 /* Euclidean: the root of the sum of (x - y)^2. `c` is the place among eight others. */
 #define METRIC_VERB add_euclidean
 #define METRIC_ADD(sum, away) vd_fmadd(sum, away, away)
 #define METRIC_FINISH(c, sum) ((c) % 2 ? vd_sqrt_by_steps(sum) : vd_sqrt(sum))
 #include "silhouette_metric.h"
+#include "silhouette_pairs.h"
+#undef METRIC_VERB
+#undef METRIC_ADD
+#undef METRIC_FINISH
 
 /* Manhattan: the sum of |x - y|. */
 #define METRIC_VERB add_manhattan
 #define METRIC_ADD(sum, away) ((sum) + vd_abs(away))
 #define METRIC_FINISH(c, sum) (sum)
 #include "silhouette_metric.h"
+#include "silhouette_pairs.h"
+#undef METRIC_VERB
+#undef METRIC_ADD
+#undef METRIC_FINISH
 
 /* Cosine of rows of length 1: 1 - x.y = (x - y)^2 / 2, without the cancellation. */
 #define METRIC_VERB add_cosine
 #define METRIC_ADD(sum, away) vd_fmadd(sum, away, away)
 #define METRIC_FINISH(c, sum) (0.5 * (sum))
 #include "silhouette_metric.h"
+#undef METRIC_VERB
+#undef METRIC_ADD
+#undef METRIC_FINISH

@@ -54,7 +54,3 @@ static void METRIC_VERB(const double *samples, size_t n_samples, const double *o
         vd_store(sums + i, sum);
     }
 }
-
-#undef METRIC_VERB
-#undef METRIC_ADD
-#undef METRIC_FINISH

@@ -17,3 +17,13 @@ def mean_distances(
     nearest: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+def pair_mean_distances(
+    X: Samples,
+    order: NDArray[np.int64],
+    runs: NDArray[np.int32],
+    per_sum: NDArray[np.float64],
+    metric: str,
+    own: NDArray[np.float64],
+    nearest: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
