@@ -22,7 +22,7 @@ DIRECTION_ROWS = 2048
 TRIAL_PAIRS = 1 << 16
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
-N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
+N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160)
 
 
 def principal_directions(rows, Py_ssize_t n_directions):
@@ -220,7 +220,7 @@ cdef class PrefixState:
 
     cdef Py_ssize_t _most_directions(self):
         """Directions worth looking for: with few clusters the filter is a small part of the work."""
-        return min(self.n_features, <Py_ssize_t>192, max(<Py_ssize_t>48, self.n_clusters * 3 // 4))
+        return min(self.n_features, <Py_ssize_t>160, max(<Py_ssize_t>48, self.n_clusters // 2))
 
     cdef Py_ssize_t _direction_rows(self):
         """Rows for the directions: as many as cost half a step of Lloyd's, if that is not too few."""

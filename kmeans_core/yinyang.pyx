@@ -27,7 +27,7 @@ cdef Py_ssize_t GROUP_CENTERS = 25  # a group; fewer bound better, but more grou
 cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
 cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
 cdef double TRY_BELOW = 0.75        # share of the cost of a step without bounds that the probe must foretell,
-cdef double STOP_ABOVE = 0.85       # and that a step over bounds may cost
+cdef double STOP_ABOVE = 1.4        # and that a step over bounds may cost: to begin anew costs more than a few such steps
 cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many is of the centers that moved farthest
 cdef double ASK_LATER = 1.5          # share from which on the probe rests for a step
 cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
@@ -56,7 +56,7 @@ cdef class YinyangState:
     cdef int32_t[::1] new_labels
     cdef bint started, bounded, probed, hopeless
     cdef int n_waited, wait
-    cdef double probe_cost       # what the probe told last, as a share of the cost of scoring everything
+    cdef readonly double probe_cost  # what the probe told last, as a share of the cost of scoring everything
     cdef readonly Py_ssize_t n_decided
     cdef readonly Py_ssize_t n_scored   # pairs of sample and center that the last step scored
     cdef readonly Py_ssize_t n_groups

@@ -368,35 +368,29 @@ static __attribute__((noinline)) void dot_panel(const code *tile, const code *pa
 
 /* Which pairs of a tile and a panel remain: bit s of kept[j] unless the bound of sample s and center j excludes them.
  *   terms   of the panel's centers      row   of the tile's samples
- *   limits  [TILE_SAMPLES]: minus the least upper bound of each sample's score, in its steps
+ *   limits  [TILE_SAMPLES]: minus the least upper bound of each sample's score, in its steps, less row_rest
  *   returns bit j for each center that has such a pair */
 static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const float *terms, const float *row,
                                                       const float *limits, uint32_t *kept)
 {
-    vec limit[TILE_VECS], inverse[TILE_VECS], n[TILE_VECS], b[TILE_VECS], r[TILE_VECS];
+    vec limit[TILE_VECS], inverse[TILE_VECS], r[TILE_VECS];
     uint32_t any = 0;
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECS; v++) {
         limit[v] = v_load(limits + v * LANES);
         inverse[v] = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES + v * LANES);
-        n[v] = v_load(row + ROW_N * TILE_SAMPLES + v * LANES);
-        b[v] = v_load(row + ROW_B * TILE_SAMPLES + v * LANES);
         r[v] = v_load(row + ROW_R * TILE_SAMPLES + v * LANES);
     }
 #pragma GCC unroll 16
     for (int j = 0; j < TILE_CENTERS; j++) {
         const vec minus_half_sq = v_splat(terms[CENTER_MINUS_HALF_SQ * TILE_CENTERS + j]);
         const vec step = v_splat(terms[CENTER_STEP * TILE_CENTERS + j]);
-        const vec center_b = v_splat(terms[CENTER_B * TILE_CENTERS + j]);
-        const vec center_n = v_splat(terms[CENTER_N * TILE_CENTERS + j]);
         const vec center_r = v_splat(terms[CENTER_R * TILE_CENTERS + j]);
         uint32_t remain = 0;
 #pragma GCC unroll 2
         for (int v = 0; v < TILE_VECS; v++) {
             vec gap = v_fnmadd(limit[v], inverse[v], minus_half_sq);
             gap = v_fnmadd(gap, v_of_sum(vc_load(sums + j * TILE_SAMPLES + v * LANES)), step);
-            gap = v_fnmadd(gap, n[v], center_b);
-            gap = v_fnmadd(gap, b[v], center_n);
             gap = v_fnmadd(gap, r[v], center_r);
             remain |= (~v_bits(v_less(v_splat(0.0f), gap)) & ALL_LANES) << (v * LANES);
         }
@@ -448,9 +442,34 @@ static double score_margin(const prefix *p, double norm, size_t j)
            + (double)p->frame.decision * reach * reach + (double)p->frame.tiny;
 }
 
+/* The largest b and n of all centers: these hardly differ, so that a pair need not ask for its own. */
+typedef struct {
+    double b, n;
+} center_rests;
+
+static center_rests largest_rests(const prefix *p)
+{
+    float b = 0.0f, n = 0.0f;
+    for (size_t q = 0; q < p->n_panels; q++) {
+        const float *terms = p->terms + q * CENTER_TERMS * TILE_CENTERS;
+        for (int j = 0; j < TILE_CENTERS; j++) {
+            b = terms[CENTER_B * TILE_CENTERS + j] < b ? b : terms[CENTER_B * TILE_CENTERS + j];
+            n = terms[CENTER_N * TILE_CENTERS + j] < n ? n : terms[CENTER_N * TILE_CENTERS + j];
+        }
+    }
+    return (center_rests){(double)b * PAD, (double)n * PAD};
+}
+
+/* n_x b_c + b_x n_c of a sample and any center. */
+static inline double row_rest(const float *row, size_t s, center_rests largest)
+{
+    return (double)row[ROW_N * TILE_SAMPLES + s] * largest.b + (double)row[ROW_B * TILE_SAMPLES + s] * largest.n;
+}
+
 /* The limit of prune_panel: minus the upper bound, and what float64 may decide otherwise, rounded away from zero. */
-static inline float limit_of(const prefix *p, const prefix_best *best, double norm, double inverse_step)
+static inline float limit_of(const prefix *p, const prefix_best *best, double norm, double inverse_step, double rest)
 {
     const double upper = best->upper + 2.0 * (double)p->frame.decision * norm * norm + (double)p->frame.tiny;
-    return (float)(-(upper + 0x1p-19 * fabs(upper)) * inverse_step);
+    const double limit = -(upper + 0x1p-19 * fabs(upper)) * inverse_step - rest;
+    return (float)(limit - 0x1p-22 * fabs(limit));
 }

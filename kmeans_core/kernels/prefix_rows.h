@@ -75,6 +75,7 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
 {
     const prefix *p = memory;
     const size_t n_features = p->frame.n_features, tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
+    const center_rests largest = largest_rests(p);
     for (size_t first = 0; first < n_samples; first += TILE_SAMPLES) {
         const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const float *row = codes;
@@ -92,7 +93,7 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
             const size_t j = (size_t)start[s];
             const double score = NAME(prefix_score)(p, x + s * n_features, j), margin = score_margin(p, norms[s], j);
             best[s] = (prefix_best){score - margin, score + margin, -1.0, start[s]};
-            limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
+            limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
         }
         for (size_t s = left; s < TILE_SAMPLES; s++)
             limits[s] = HUGE_VALF;
@@ -118,7 +119,7 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
                         continue;
                     if (NAME(prefix_compare)(p, centers, x + s * n_features, norms[s], j, &best[s]))
                         in_float64 |= 1u << s;
-                    limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
+                    limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
                     counts[0]++;
                 }
             }

@@ -55,7 +55,7 @@ class KMeans(Estimator):
         All give the same bits; "auto" chooses by the shape of X, n_clusters and max_iter, and `algorithm_used_` tells
         which ran. "lloyd" compares every sample with every center and keeps 4 bytes a sample. The others skip pairs
         that a proven bound excludes, or read less, and keep more: "tiles" (up to 16 features) two copies of the rows,
-        "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 220.
+        "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 188.
     n_threads : int or None, default=None
         Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
         quota). The results have the same bits for any number.
