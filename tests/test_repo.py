@@ -120,7 +120,7 @@ def test_no_file_mentions_a_place_on_one_machine():
 LAYERS = [
     {"__init__", "__main__", "cli", "_arguments", "tables"},
     # KMeans(n_clusters="auto") sweeps, and the sweep fits; the former imports the latter late.
-    {"kmeans", "plusplus", "sweep", "plot"},
+    {"kmeans", "plusplus", "sweep", "plot", "_plot_centers", "_plot_silhouette", "_plot_parts"},
     {"_criteria", "_gap", "_knees"},
     {"_chain", "quality"},
     {"_estimator", "_params", "_input", "_loop", "_refill", "_seeding", "_model_file", "_files", "_csv"},
@@ -204,6 +204,8 @@ def test_the_public_names_are_these():
         "ClusteredTable",
         "plot_clusters",
         "plot_elbow",
+        "plot_centers",
+        "plot_silhouette",
         "silhouette_samples",
         "silhouette_score",
         "simplified_silhouette_samples",

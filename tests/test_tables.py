@@ -8,9 +8,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fastkmeans import ClusteredTable, KMeans, cluster
+from fastkmeans import ClusteredTable, KMeans, cluster, plot_centers, plot_clusters
 
-LIBRARIES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+LIBRARIES = {
+    "pandas": pd.DataFrame,
+    "polars": pl.DataFrame,
+    "pyarrow": pa.table,
+    "record batch": lambda columns: pa.RecordBatch.from_pydict({name: list(v) for name, v in columns.items()}),
+}
 
 
 @pytest.fixture(params=LIBRARIES)
@@ -107,6 +112,38 @@ def test_pandas_columns_may_be_called_like_methods_or_numbers(columns):
 def test_float32_columns_give_float32_centers(make, columns):
     df = make({"x": columns["x"].astype(np.float32)})
     assert column(cluster(df, 2).centers, "x").dtype == np.float32
+
+
+def test_a_model_of_a_table_knows_its_columns_and_takes_them_back(make, columns, seed):
+    df = make({"x": columns["x"], "y": columns["y"]})
+    model = KMeans(3, random_state=seed).fit(df)
+    assert model.feature_names_in_.tolist() == ["x", "y"]
+    assert np.array_equal(model.predict(df), model.labels_)
+    with pytest.raises(ValueError, match="Feature names unseen at fit time:\n- z"):
+        model.predict(make({"x": columns["x"], "z": columns["y"]}))
+
+
+def test_what_is_missing_is_named_by_row_and_column(make):
+    df = make({"x": [0.0, 1.0, 2.0], "weight": [1.0, None, 5.0]})
+    for call in (lambda: cluster(df, 2), lambda: KMeans(2).fit(df), lambda: plot_clusters(df, [0, 0, 1])):
+        with pytest.raises(ValueError, match="contains NaN. The first is in row 1, column 'weight'"):
+            call()
+
+
+def test_every_text_column_is_named(make):
+    df = make({"city": list("abc"), "x": [0.0, 1.0, 2.0], "street": list("def")})
+    with pytest.raises(ValueError, match="do not hold numbers: 'city' .*'street'"):
+        cluster(df, 2)
+
+
+def test_names_reach_the_pictures(make, columns, seed):
+    df = make({"width": columns["x"], "height": columns["y"]})
+    model = KMeans(3, random_state=seed).fit(df)
+    ax = plot_clusters(df, model)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("width", "height")
+    ticks = [tick.get_text() for tick in plot_centers(model, X=df).get_xticklabels()]
+    assert ticks == ["width", "height"]
+    assert [tick.get_text() for tick in plot_centers(model.cluster_centers_, X=df).get_xticklabels()] == ticks
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@
 
 from ._estimator import ConvergenceWarning, NotFittedError
 from .kmeans import KMeans, k_means
-from .plot import plot_clusters, plot_elbow
+from .plot import plot_centers, plot_clusters, plot_elbow, plot_silhouette
 from .plusplus import kmeans_plusplus
 from .quality import (
     calinski_harabasz_score,
@@ -37,8 +37,10 @@ __all__ = [
     "elbow",
     "k_means",
     "kmeans_plusplus",
+    "plot_centers",
     "plot_clusters",
     "plot_elbow",
+    "plot_silhouette",
     "silhouette_samples",
     "silhouette_score",
     "simplified_silhouette_samples",

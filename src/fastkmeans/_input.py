@@ -62,6 +62,8 @@ def is_table(X: Any) -> bool:
     """Say whether X is a table, eager or lazy, of a library that narwhals reads. A Series is not."""
     if not any(base.__module__.partition(".")[0] in _TABLE_LIBRARIES for base in type(X).__mro__):
         return False
+    if _is_record_batch(X):
+        return True
     import narwhals.stable.v2 as nw
     from narwhals.exceptions import DuplicateError
 
@@ -201,7 +203,8 @@ def frame_from_columns(columns: Mapping[str, np.ndarray], like: Any) -> Any:
     """Return a table of the same library as `like`, with a default index, from arrays of equal length."""
     import narwhals.stable.v2 as nw
 
-    return _like(nw.from_dict(dict(columns), backend=nw.get_native_namespace(like)), like)
+    backend = nw.get_native_namespace(_open_table(like, "the table"))
+    return _like(nw.from_dict(dict(columns), backend=backend), like)
 
 
 def frame_for_output(values: np.ndarray, columns: np.ndarray, kind: str, like: Any = None) -> Any:
@@ -338,7 +341,7 @@ def _open_table(X: Any, name: str) -> Any:
     from narwhals.exceptions import DuplicateError
 
     try:
-        frame = nw.from_native(X)
+        frame = nw.from_native(_as_arrow_table(X) if _is_record_batch(X) else X)
     except DuplicateError as error:
         raise ValueError(
             f"{name} must have unique column names: rename or drop the repeated ones. {error}"
@@ -355,7 +358,22 @@ def _like(frame: Any, native_table: Any) -> Any:
     """Return a narwhals frame as it is if the caller gave one, else as a table of its library."""
     import narwhals
 
-    return frame if isinstance(native_table, narwhals.DataFrame) else frame.to_native()
+    if isinstance(native_table, narwhals.DataFrame):
+        return frame
+    table = frame.to_native()
+    return table.combine_chunks().to_batches()[0] if _is_record_batch(native_table) else table
+
+
+def _is_record_batch(X: Any) -> bool:
+    """Say whether X is pyarrow's RecordBatch, a table that narwhals does not read."""
+    return type(X).__name__ == "RecordBatch" and type(X).__module__.partition(".")[0] == "pyarrow"
+
+
+def _as_arrow_table(batch: Any) -> Any:
+    """Return a RecordBatch as a pyarrow Table over the same memory."""
+    import pyarrow
+
+    return pyarrow.Table.from_batches([batch])
 
 
 def _read_table(X: Any, name: str, wanted: np.dtype | None) -> Matrix:

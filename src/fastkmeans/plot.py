@@ -1,35 +1,44 @@
-"""Pictures of clusters and of elbow curves, drawn with matplotlib.
-
-matplotlib is imported when a picture is asked for. Its global state stays as it was: no pyplot (unless the
-caller has imported it), no rcParams, no backend, no show().
-"""
+"""Pictures of clusters, centers, silhouettes and elbow curves, drawn with matplotlib."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._input import as_matrix, check_finite
+from ._plot_centers import plot_centers
+from ._plot_parts import (
+    ACCENT,
+    COLORS,
+    INK,
+    axes_or_new,
+    check_names,
+    cluster_colors,
+    declutter,
+    draw_lots,
+    labels_of,
+    require_matplotlib,
+)
+from ._plot_silhouette import plot_silhouette
+from .kmeans import KMeans
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .sweep import ElbowResult
 
-# Ten colours that stay apart with the common kinds of colour blindness.
-# Petroff, "Accessible color sequences for data visualization", 2021, arXiv:2107.02270.
-COLORS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-INK = "#1a1a1a"
-ACCENT = "#bd1f01"
+__all__ = ["plot_centers", "plot_clusters", "plot_elbow", "plot_silhouette"]
 
 LEGEND_CLUSTERS = 12
 """With more clusters than this a colour bar takes the place of the legend."""
+
+NUMBERED_CLUSTERS = 50
+"""With more clusters than this the stars have no numbers, which would cover each other."""
+
+LEAST_DRAWN = 5
+"""When samples are left out, so many of every cluster are drawn, so that no small one is lost."""
 
 PLANE_SAMPLES = 2_000
 """So many samples decide the principal plane; its directions need no more to be stable to the eye."""
@@ -54,16 +63,17 @@ def plot_clusters(
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
         The samples.
-    labels : array-like of shape (n_samples,)
-        The cluster of each sample, 0 or above; ``KMeans.labels_``.
+    labels : array-like of shape (n_samples,) or KMeans
+        The cluster of each sample, 0 or above; or a fitted model, which also gives the centers.
     centers : array-like of shape (n_clusters, n_features), optional
-        The centers; ``KMeans.cluster_centers_``. No stars without it.
+        The centers; ``KMeans.cluster_centers_``. Without it, and without a model, there are no stars.
     feature_names : sequence of str, optional
         Names for the axes. By default the column names of X, or "feature 0", "feature 1", ...
     ax : matplotlib.axes.Axes, optional
         Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
     max_points : int, default=20000
-        If X has more samples, so many are drawn at random (always the same ones) and the title says so.
+        If X has more samples, so many are drawn at random (always the same ones, a few of every cluster among
+        them) and the title says so.
 
     Returns
     -------
@@ -82,25 +92,27 @@ def plot_clusters(
     >>> from fastkmeans import KMeans, plot_clusters
     >>> X = [[0.0, 0.0], [1.0, 0.0], [9.0, 5.0], [9.0, 6.0]]
     >>> model = KMeans(2, random_state=3).fit(X)
-    >>> ax = plot_clusters(X, model.labels_, model.cluster_centers_, feature_names=["width", "height"])
+    >>> ax = plot_clusters(X, model, feature_names=["width", "height"])
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('width', 'height')
     """
     require_matplotlib()
     matrix = as_matrix(X)
     n_samples, n_features = matrix.values.shape
-    labels = _check_labels(labels, n_samples)
-    names = _check_names(feature_names if feature_names is not None else matrix.feature_names, n_features)
+    if centers is None and isinstance(labels, KMeans):
+        centers = labels.cluster_centers_
+    labels = labels_of(labels, X, n_samples)
+    names = check_names(feature_names if feature_names is not None else matrix.feature_names, n_features)
     stars = np.empty((0, n_features)) if centers is None else _check_centers(centers, n_features)
     n_clusters = max(int(labels.max()) + 1, len(stars))
 
-    drawn = _draw_lots(n_samples, max_points)
+    drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
+    check_finite(matrix.values, "X", matrix.feature_names)
     samples = matrix.values[drawn].astype(np.float64)
-    check_finite(samples, "X")
     xy, star_xy, axis_names = _flatten(samples, stars, names)
 
-    ax = _axes_or_new(ax, size=(7.5, 5.2))
-    colors = _cluster_colors(n_clusters)
+    ax = axes_or_new(ax, size=(7.5, 5.2))
+    colors = cluster_colors(n_clusters)
     _scatter(ax, xy, labels[drawn], colors)
     if len(stars):
         _draw_stars(ax, star_xy)
@@ -144,7 +156,7 @@ def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
     require_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
-    ax = _axes_or_new(ax, size=(6.4, 4.4))
+    ax = axes_or_new(ax, size=(6.4, 4.4))
     ax.plot(result.k, result.inertia, color=COLORS[0], marker="o", markersize=6, linewidth=2, label="inertia")
     if result.best_k is None:
         ax.set_title("no clear elbow")
@@ -155,16 +167,8 @@ def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
     ax.grid(axis="y", color="#d9d9d9", linewidth=0.8)
-    _declutter(ax)
+    declutter(ax)
     return ax
-
-
-def require_matplotlib() -> None:
-    """Raise ImportError, saying how to install it, if matplotlib is missing."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError('Pictures need matplotlib: pip install "fastkmeans-core[plot]"') from error
 
 
 def _mark_elbow(ax: Axes, best_k: int, inertia: float) -> None:
@@ -213,49 +217,39 @@ def _principal_plane(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return axes * np.where(axes[largest, [0, 1]] < 0, -1, 1), shares
 
 
-def _draw_lots(n_samples: int, max_points: int) -> np.ndarray:
-    """Return the rows to draw: all, or max_points of them in random order, the same on every call."""
-    if max_points < 1:
-        raise ValueError(f"max_points must be at least 1; got {max_points}.")
-    if n_samples <= max_points:
-        return np.arange(n_samples)
-    return np.random.default_rng(0).choice(n_samples, size=max_points, replace=False)
-
-
-def _cluster_colors(n_clusters: int) -> list[Any]:
-    """Return a colour per cluster: up to ten from the list, more from a perceptually even map."""
-    if n_clusters <= len(COLORS):
-        return list(COLORS[:n_clusters])
-    from matplotlib import colormaps
-
-    return list(colormaps["viridis"](np.linspace(0, 1, n_clusters)))
-
-
 def _scatter(ax: Axes, xy: np.ndarray, labels: np.ndarray, colors: list[Any]) -> None:
     from matplotlib.colors import to_rgba_array
 
-    many = len(xy) > 2_000
+    n_drawn = len(xy)
+    many = n_drawn > 2_000
+    if many:  # In random order no cluster covers another, however the table is sorted.
+        order = np.random.default_rng(0).permutation(n_drawn)
+        xy, labels = xy[order], labels[order]
+    # The ink stays about the same: small dots that let others through where there are many.
     ax.scatter(
-        xy[:, 0], xy[:, 1], c=to_rgba_array(colors)[labels], s=float(np.clip(5_000 / len(xy), 5, 36)),
-        alpha=0.6 if many else 0.85, linewidths=0, rasterized=many, label="samples",
+        xy[:, 0], xy[:, 1], c=to_rgba_array(colors)[labels], s=float(np.clip(9_000 / n_drawn, 4, 36)),
+        alpha=0.5 if many else 0.85, linewidths=0, rasterized=many, label="samples",
     )  # fmt: skip
 
 
 def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
     from matplotlib.patheffects import withStroke
 
-    few = len(star_xy) <= LEGEND_CLUSTERS
+    n_stars = len(star_xy)
+    few = n_stars <= LEGEND_CLUSTERS
+    size = 320 if few else 120 if n_stars <= NUMBERED_CLUSTERS else 45
     # White with a dark edge stands out from every cluster's colour, its own included.
     ax.scatter(
-        star_xy[:, 0], star_xy[:, 1], c="white", marker="*", s=320 if few else 140, edgecolors=INK,
-        linewidths=1.4 if few else 1.0, zorder=3, label="centers",
+        star_xy[:, 0], star_xy[:, 1], c="white", marker="*", s=size, edgecolors=INK,
+        linewidths=1.4 if few else 0.8, zorder=3, label="centers",
     )  # fmt: skip
-    if few:  # the number beside the star tells clusters apart without any colour
-        style = {"color": INK, "fontweight": "bold", "zorder": 4}
-        halo = [withStroke(linewidth=3, foreground="white")]
+    if n_stars <= NUMBERED_CLUSTERS:  # the number beside the star tells clusters apart without any colour
+        style = {"color": INK, "fontweight": "bold", "fontsize": 11 if few else 8, "zorder": 4}
+        halo = [withStroke(linewidth=3 if few else 2, foreground="white")]
         for label, place in enumerate(star_xy):
             ax.annotate(
-                str(label), place, xytext=(9, 7), textcoords="offset points", path_effects=halo, **style
+                str(label), place, xytext=(9, 7) if few else (4, 4), textcoords="offset points",
+                path_effects=halo, **style,
             )  # fmt: skip
 
 
@@ -290,40 +284,7 @@ def _describe_axes(ax: Axes, axis_names: list[str], one_feature: bool) -> None:
     if one_feature:
         ax.set_yticks([])
         ax.set_ylim(-1.6, 1.6)
-    _declutter(ax)
-
-
-def _declutter(ax: Axes) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-def _axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return `ax`, or the axes of a new figure: pyplot's if that is loaded, so that notebooks show it."""
-    if ax is not None:
-        return ax
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
-        return pyplot.figure(figsize=size, layout="constrained").add_subplot()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.add_subplot()
-
-
-def _check_labels(labels: Any, n_samples: int) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.shape != (n_samples,):
-        raise ValueError(
-            f"labels must hold one label per sample, shape ({n_samples},); got shape {labels.shape}. "
-            "Pass the labels_ of a model fitted on this X, or model.predict(X)."
-        )
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels must be whole numbers; got dtype {labels.dtype}. Pass a model's labels_.")
-    if labels.min() < 0:
-        raise ValueError(f"labels must be 0 or above; got {labels.min()}. Leave such samples out of X.")
-    return labels
+    declutter(ax)
 
 
 def _check_centers(centers: Any, n_features: int) -> np.ndarray:
@@ -331,11 +292,3 @@ def _check_centers(centers: Any, n_features: int) -> np.ndarray:
     if values.shape[1] != n_features:
         raise ValueError(f"centers must have the {n_features} features of X; got shape {values.shape}.")
     return values
-
-
-def _check_names(names: Sequence[str] | None, n_features: int) -> list[str]:
-    if names is None:
-        return [f"feature {f}" for f in range(n_features)]
-    if len(names) != n_features:
-        raise ValueError(f"feature_names must name the {n_features} features of X; got {len(names)} names.")
-    return [str(name) for name in names]
