@@ -43,6 +43,7 @@ cdef class PlusPlus:
     first : row of the first seed.
     random : 64 bits to draw from.
     n_pool : candidates of a pass, 0 for what pays.
+    manhattan : by Manhattan distances, drawn by their first power: whatever is called squared distance here is then that.
 
     Nothing is allocated after this.
     """
@@ -50,7 +51,7 @@ cdef class PlusPlus:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef const double[::1] sample_weight
-    cdef bint is_float32, has_gains
+    cdef bint is_float32, has_gains, manhattan
     cdef double scale
     cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first, n_seeds, wanted_pool
     cdef int n_threads
@@ -69,7 +70,7 @@ cdef class PlusPlus:
     cdef Py_ssize_t n_pool, next, n_passes
 
     def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
-                  uint64_t random, Py_ssize_t n_pool=0):
+                  uint64_t random, Py_ssize_t n_pool=0, bint manhattan=False):
         cdef const c.kernels *table = in_use[0]
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
@@ -84,6 +85,7 @@ cdef class PlusPlus:
         self.first = first
         self.random = random
         self.wanted_pool = n_pool
+        self.manhattan = manhattan
         self.n_blocks = (self.n_samples + block_samples - 1) // block_samples
 
         cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
@@ -269,13 +271,13 @@ cdef class PlusPlus:
         """Find the samples near the candidates of the pool."""
         cdef Py_ssize_t b
         if self.is_float32:
-            table.pack_candidates_f32(&self.x32[0, 0], self.n_features, self.pool, self.n_pool,
-            &self.x32[self.first, 0],
-                                      self.scale, self.packed)
+            (table.pack_candidates_manhattan_f32 if self.manhattan else table.pack_candidates_f32)(
+                &self.x32[0, 0], self.n_features, self.pool, self.n_pool, &self.x32[self.first, 0], self.scale,
+                self.packed)
         else:
-            table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool,
-            &self.x64[self.first, 0],
-                                      self.scale, self.packed)
+            (table.pack_candidates_manhattan_f64 if self.manhattan else table.pack_candidates_f64)(
+                &self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0], self.scale,
+                self.packed)
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
                 self._pass_block(table, b, 0)
@@ -289,10 +291,12 @@ cdef class PlusPlus:
         cdef size_t count = min(block_samples, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
         if self.is_float32:
-            table.find_near_f32(&self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
+            (table.find_near_manhattan_f32 if self.manhattan else table.find_near_f32)(
+                &self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
                                 self.near + first)
         else:
-            table.find_near_f64(&self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
+            (table.find_near_manhattan_f64 if self.manhattan else table.find_near_f64)(
+                &self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
                                 self.near + first)
         if self.has_gains:
             self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
@@ -312,11 +316,13 @@ cdef class PlusPlus:
         cdef double *gains = self.gains + b * SEED_CANDIDATES
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         if self.is_float32:
-            table.near_gains_f32(&self.x32[first, 0], count, self.packed, wanted, weight, <float *>self.min_sq + first,
-                                 self.near + first, gains)
+            (table.near_gains_manhattan_f32 if self.manhattan else table.near_gains_f32)(
+                &self.x32[first, 0], count, self.packed, wanted, weight, <float *>self.min_sq + first,
+                self.near + first, gains)
         else:
-            table.near_gains_f64(&self.x64[first, 0], count, self.packed, wanted, weight, <double *>self.min_sq + first,
-                                 self.near + first, gains)
+            (table.near_gains_manhattan_f64 if self.manhattan else table.near_gains_f64)(
+                &self.x64[first, 0], count, self.packed, wanted, weight, <double *>self.min_sq + first,
+                self.near + first, gains)
 
     cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
         """Make a row a seed: the candidate with this bit, or the first seed of all (-1)."""
@@ -368,8 +374,10 @@ cdef class PlusPlus:
                     min64[i] = 1e308
         self.potentials[b] = -1.0
         if self.is_float32:
-            table.accept_candidate_f32(&self.x32[first, 0], count, self.n_features, &self.x32[row, 0], self.scale, near,
-                                       mask, min32)
+            (table.accept_candidate_manhattan_f32 if self.manhattan else table.accept_candidate_f32)(
+                &self.x32[first, 0], count, self.n_features, &self.x32[row, 0], self.scale, near,
+                mask, min32)
         else:
-            table.accept_candidate_f64(&self.x64[first, 0], count, self.n_features, &self.x64[row, 0], self.scale, near,
-                                       mask, min64)
+            (table.accept_candidate_manhattan_f64 if self.manhattan else table.accept_candidate_f64)(
+                &self.x64[first, 0], count, self.n_features, &self.x64[row, 0], self.scale, near,
+                mask, min64)

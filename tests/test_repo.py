@@ -121,8 +121,8 @@ LAYERS = [
     {"__init__", "__main__", "cli", "_arguments", "sweep", "tables", "plot", "quality"},
     {"kmeans", "plusplus"},
     {"_estimator", "_params", "_input", "_loop", "_refill", "_seeding", "_model_file", "_files", "_csv"},
-    {"engines"},
-    {"_algorithms", "_blas", "_metrics", "_threads"},
+    {"engines", "_metrics"},
+    {"_algorithms", "_blas", "_threads"},
     {"_core"},
 ]
 

@@ -29,6 +29,9 @@
 #include "prefix.h"
 #include "prefix_rows.h"
 #include "yinyang.h"
+#include "manhattan.h"
+#include "medians.h"
+#include "cosine.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -47,6 +50,9 @@
 #include "tiles.h"
 #include "prefix_rows.h"
 #include "yinyang.h"
+#include "manhattan.h"
+#include "medians.h"
+#include "cosine.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -115,4 +121,20 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(assign_bounded),
     BOTH_REALS(reassign_bounded),
     BOTH_REALS(probe_bounds),
+    .pack_centers_manhattan = pack_centers_manhattan,
+    .packed_scale = packed_scale,
+    BOTH_REALS(assign_manhattan),
+    BOTH_REALS(own_distances_manhattan),
+    BOTH_REALS(all_distances_manhattan),
+    BOTH_REALS(pack_candidates_manhattan),
+    BOTH_REALS(find_near_manhattan),
+    BOTH_REALS(near_gains_manhattan),
+    BOTH_REALS(accept_candidate_manhattan),
+    .median_scratch_bytes = median_scratch_bytes,
+    BOTH_REALS(encode),
+    BOTH_REALS(step_medians),
+    BOTH_REALS(gather_medians),
+    BOTH_REALS(select_half),
+    BOTH_REALS(cost_of_move),
+    BOTH_REALS(normalize),
 };

@@ -15,7 +15,9 @@ from ._threads import effective_n_threads
 _ROWS_AT_ONCE = 65_536
 
 
-def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads) -> np.ndarray:
+def initial_centers(
+    init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, manhattan: bool = False
+) -> np.ndarray:
     """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given."""
     if callable(init):
         shown = X.view()
@@ -27,7 +29,7 @@ def initial_centers(init: Any, X, sample_weight, n_clusters: int, max_abs, rando
         return random_partition(X, sample_weight, n_clusters, random_state)
     if init == "random":
         return X[random_rows(len(X), sample_weight, n_clusters, random_state)]
-    return X[plusplus_rows(X, sample_weight, n_clusters, max_abs, random_state, n_threads)]
+    return X[plusplus_rows(X, sample_weight, n_clusters, max_abs, random_state, n_threads, manhattan=manhattan)]
 
 
 def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
@@ -88,12 +90,20 @@ def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndar
 
 
 def plusplus_rows(
-    X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, n_local_trials: int | None = None
+    X,
+    sample_weight,
+    n_clusters: int,
+    max_abs,
+    random_state,
+    n_threads,
+    n_local_trials: int | None = None,
+    manhattan: bool = False,
 ) -> np.ndarray:
     """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
 
     max_abs : (n_features,) float64, largest |x| of each feature.
     n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
+    manhattan : by Manhattan distances, drawn by D instead of D^2: the potential is then what k-medians minimises.
     """
     n_samples, n_features = X.shape
     trials = n_local_trials or 2 + int(log(n_clusters))
@@ -104,7 +114,7 @@ def plusplus_rows(
         return rows
     scale = _power_of_two_below(float(max_abs.max()), X.dtype)
     random = int.from_bytes(random_state.bytes(8), "little")
-    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random)
+    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random, manhattan=manhattan)
     n_chosen = 1 + seeding.choose(rows[1:])
     if n_chosen < n_clusters:
         # Every row is a seed or the copy of one: any will do, each once while there are enough.

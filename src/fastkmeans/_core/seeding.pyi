@@ -14,6 +14,7 @@ class PlusPlus:
         first: int,
         random: int,
         n_pool: int = 0,
+        manhattan: bool = False,
     ) -> None: ...
     def choose(self, rows: NDArray[np.intp]) -> int: ...
     @property
