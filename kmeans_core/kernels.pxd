@@ -55,9 +55,10 @@ cdef extern from "kernels/kernels.h" nogil:
         float *slack
         const void *packed
         const double *centers
-        const double *drift
         const float *drift_up
-        double in_units, coarse, fine
+        const float *drift_down
+        double coarse, fine
+        float in_units
         int whole
 
     ctypedef struct histograms:

@@ -6,7 +6,7 @@ P. S. Bradley, O. L. Mangasarian and W. N. Street, "Clustering via concave minim
 tells how labels are kept unread, and how medians are found without sorting.
 """
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, fabs, frexp, ldexp, nextafterf
+from libc.math cimport INFINITY, fabs, fmin, frexp, ldexp, nextafterf
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -64,7 +64,7 @@ cdef class MediansState:
     cdef double[:, ::1] centers, expected, medians  # of the last step; that the cost was followed to; last ones found
     cdef uint8_t[::1] is_found   # [n_clusters]: medians are those of the samples of now
     cdef double[::1] drift, cluster_weights, block_costs, move_costs
-    cdef float[::1] drift_up
+    cdef float[::1] drift_up, drift_down
     cdef uint8_t[:, ::1] low, width
     cdef int32_t[:, ::1] median_bin
     cdef double[:, ::1] below
@@ -113,7 +113,7 @@ cdef class MediansState:
         self.centers, self.expected, self.medians = np.zeros((3, n_clusters, self.n_features))
         self.is_found = np.zeros(n_clusters, dtype=np.uint8)
         self.drift = np.zeros(n_clusters)
-        self.drift_up = np.zeros(n_clusters, dtype=np.float32)
+        self.drift_up, self.drift_down = np.zeros((2, n_clusters), dtype=np.float32)
         self.cluster_weights = np.zeros(n_clusters)
         self.block_costs = np.zeros((self.n_samples + self.block - 1) // self.block)
         self.move_costs = np.zeros(n_clusters * self.n_features)
@@ -219,8 +219,8 @@ cdef class MediansState:
         facts.slack = &self.slack[0]
         facts.packed = self.packed
         facts.centers = &self.centers[0, 0]
-        facts.drift = &self.drift[0]
         facts.drift_up = &self.drift_up[0]
+        facts.drift_down = &self.drift_down[0]
         facts.in_units = 1.0
         facts.coarse = self.coarse
         facts.fine = self.fine
@@ -253,7 +253,8 @@ cdef class MediansState:
             table.find_offset(&self.centers[0, 0], self.n_clusters, self.n_features, &self.offset[0])
             table.pack_centers_manhattan(&self.centers[0, 0], self.n_clusters, self.n_features, &self.offset[0],
                                          self.is_float32, self.packed)
-            facts.in_units = 2.0 / table.packed_scale(self.packed) * self.unit
+            # Within what float32 multiplies by; a smaller unit only wastes some leads.
+            facts.in_units = <float>fmin(2.0 / table.packed_scale(self.packed) * self.unit, 1e30)
             for t in prange(self.n_threads, schedule="static", chunksize=1, num_threads=self.n_threads):
                 self._step_blocks(table, &facts, t)
             for b in range(self.block_costs.shape[0]):
@@ -294,6 +295,7 @@ cdef class MediansState:
         for j in range(self.n_clusters):
             self.drift[j] = (self.drift[j] + (second if j == farthest else first)) * (1.0 + ldexp(1.0, -50))
             self.drift_up[j] = nextafterf(<float>self.drift[j], <float>INFINITY)
+            self.drift_down[j] = nextafterf(<float>self.drift[j], 0.0)
         self.has_centers = True
 
     cdef void _step_blocks(self, const c.kernels *table, const c.median_step *facts, int t) noexcept nogil:

@@ -93,12 +93,12 @@ typedef struct {
 } tiling;
 
 /* ---- k-medians (medians.h) ----
- *   codes          [n_samples][n_features], below n_bins <= 255; 64 bytes more are readable
+ *   codes          [n_samples][n_features], below n_bins <= 255; 64 more are readable
  *   labels         [n_samples], -1 at first       slack   [n_samples], see medians.h
  *   packed         by pack_centers_manhattan, of `centers`
- *   drift          [n_clusters] how far centers have moved against each other since the fit began, rounded up;
- *   drift_up       the same in float32, rounded up
- *   in_units       what a gap of assign_manhattan times this is, in the unit of drift
+ *   drift_up       [n_clusters] how far centers have moved against each other since the fit began, rounded up
+ *   drift_down     [n_clusters] not more than drift_up was when a sample's slack is set
+ *   in_units       at most what makes a gap of assign_manhattan a distance in the unit of drift
  *   coarse, fine   grid of the weights, see sum_grid
  *   whole          label every sample, and add up all distances */
 typedef struct {
@@ -108,9 +108,10 @@ typedef struct {
     int32_t *labels;
     float *slack;
     const void *packed;
-    const double *centers, *drift;
-    const float *drift_up;
-    double in_units, coarse, fine;
+    const double *centers;
+    const float *drift_up, *drift_down;
+    double coarse, fine;
+    float in_units;
     int whole;
 } median_step;
 

@@ -46,11 +46,14 @@ static median_scratch divide_median_scratch(void *memory, size_t n_clusters, siz
     return scratch;
 }
 
-/* What a sample may keep of its lead. Rounded down by more than the roundings here. */
-static float slack_of(float gap, double in_units, double drift)
+/* What each of n samples may keep of its lead: less than lead + drift by more than the roundings here. */
+static void leads_to_slack(const float *gaps, const int32_t *labels, size_t n, float in_units, const float *drift_down,
+                           float *slack)
 {
-    const double lead = (double)gap * in_units;
-    return lead > 0.0 ? (float)((lead * (1.0 - 0x1p-20) + drift) * (1.0 - 0x1p-22)) : gap == gap ? -HUGE_VALF : gap;
+    for (size_t s = 0; s < n; s++) {
+        const float kept = (gaps[s] * in_units * (1.0f - 0x1p-20f) + drift_down[labels[s]]) * (1.0f - 0x1p-21f);
+        slack[s] = gaps[s] > 0.0f ? kept : -HUGE_VALF; /* so for a NaN */
+    }
 }
 
 /* Move a sample from one histogram to another; `from` may be -1. */
@@ -135,15 +138,20 @@ static size_t NAME(step_medians)(const REAL *x, size_t first, size_t n_samples, 
         *n_decided += NAME(assign_manhattan)(copies, n_found, n_found, step->packed, scratch.assign, scratch.labels,
                                              scratch.gaps);
     }
+    leads_to_slack(scratch.gaps, scratch.labels, n_found, step->in_units, step->drift_down, scratch.gaps);
+    if (dense)
+        memcpy(slack, scratch.gaps, n_samples * sizeof(float));
+    else
+        for (size_t i = 0; i < n_found; i++)
+            slack[scratch.found[i]] = scratch.gaps[i];
+    if (step->whole)
+        for (size_t s = 0; s < n_samples; s++)
+            sum += (weights ? weights[s] : 1.0)
+                   * NAME(manhattan_distance)(rows + s * n_features,
+                                              step->centers + (size_t)scratch.labels[s] * n_features, n_features);
     for (size_t i = 0; i < n_found; i++) {
         const size_t s = dense ? i : scratch.found[i];
         const int32_t from = labels[s], to = scratch.labels[i];
-        slack[s] = slack_of(scratch.gaps[i], step->in_units, step->drift[to]);
-        if (step->whole) {
-            const double distance =
-                NAME(manhattan_distance)(rows + s * n_features, step->centers + (size_t)to * n_features, n_features);
-            sum += (weights ? weights[s] : 1.0) * distance;
-        }
         if (from == to)
             continue;
         if (!step->whole) {
@@ -181,7 +189,7 @@ static void NAME(gather_medians)(const REAL *x, size_t first, size_t n_samples, 
                                  double *value_weights)
 {
     const size_t n_features = step->n_features;
-    uint32_t hits[GATHER_HITS + CODE_BYTES];
+    uint32_t hits[GATHER_HITS + CODE_BYTES + 1];
     size_t n_hits = 0, origin = first;
     const size_t longest = 0xffffffffu / n_features / 2;
     const double *weights = step->sample_weight;
@@ -189,8 +197,13 @@ static void NAME(gather_medians)(const REAL *x, size_t first, size_t n_samples, 
         const uint8_t *codes = step->codes + i * n_features;
         const size_t at = (size_t)step->labels[i] * n_padded;
         for (size_t f = 0; f < n_features; f += CODE_BYTES) {
-            for (uint64_t bits = codes_within(codes + f, low + at + f, width + at + f); bits; bits &= bits - 1)
-                hits[n_hits++] = (uint32_t)((i - origin) * n_features + f + (size_t)__builtin_ctzll(bits));
+            /* The first hit without a branch, for one row in a few has one; a second one is rare. */
+            uint64_t bits = codes_within(codes + f, low + at + f, width + at + f);
+            const uint32_t here = (uint32_t)((i - origin) * n_features + f);
+            hits[n_hits] = here + (uint32_t)__builtin_ctzll(bits | 1ull << 63);
+            n_hits += bits != 0;
+            for (bits &= bits - 1; bits; bits &= bits - 1)
+                hits[n_hits++] = here + (uint32_t)__builtin_ctzll(bits);
             if (n_hits >= GATHER_HITS || i - origin >= longest) {
                 NAME(take_hits)(x + origin * n_features, n_features, step->labels + origin,
                                 weights ? weights + origin : NULL, hits, n_hits, places, values, value_weights);
@@ -199,8 +212,6 @@ static void NAME(gather_medians)(const REAL *x, size_t first, size_t n_samples, 
                     origin = i + 1;
             }
         }
-        if (n_hits == 0)
-            origin = i + 1;
     }
     NAME(take_hits)(x + origin * n_features, n_features, step->labels + origin, weights ? weights + origin : NULL, hits,
                     n_hits, places, values, value_weights);

@@ -337,12 +337,13 @@ static inline vcode vc_splat(code a) { return vi_splat(a); }
 #endif
 
 /* Bytes. codes_within(c, low, width): bit i of CODE_BYTES tells whether c[i] lies in low[i] .. low[i] + width[i]. */
-#if defined(__AVX512BW__) && LANES == 16
-#define CODE_BYTES 64
+#if defined(__AVX512BW__) && defined(__AVX512VL__) && LANES == 16
+#define CODE_BYTES 32 /* most rows are shorter than 64 bytes, and 32 cross fewer cache lines */
 static inline uint64_t codes_within(const uint8_t *c, const uint8_t *low, const uint8_t *width)
 {
-    const __m512i above = _mm512_sub_epi8(_mm512_loadu_si512(c), _mm512_loadu_si512(low));
-    return _mm512_cmple_epu8_mask(above, _mm512_loadu_si512(width));
+    const __m256i above =
+        _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)c), _mm256_loadu_si256((const __m256i *)low));
+    return _mm256_cmple_epu8_mask(above, _mm256_loadu_si256((const __m256i *)width));
 }
 #elif defined(__AVX2__) && LANES == 8
 #define CODE_BYTES 32
