@@ -1,6 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Distances that are asked for outside the iterations: labels of new samples, own distances, all distances."""
+"""Distances that are asked for outside the iterations: labels of new samples, own distances, all distances.
+
+kind : EUCLIDEAN, or MANHATTAN; or COSINE, for rows and centers of unit length: half of squared Euclidean distances.
+"""
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, isinf, nextafter, nextafterf, sqrt
 from libc.stdint cimport int32_t
@@ -24,6 +27,11 @@ ctypedef fused real_out:
     float
     double
 
+cdef enum:
+    _EUCLIDEAN, _MANHATTAN, _COSINE
+
+EUCLIDEAN, MANHATTAN, COSINE = _EUCLIDEAN, _MANHATTAN, _COSINE
+
 
 cdef int check_shapes(Py_ssize_t n_features, const double[:, ::1] centers) except -1:
     """The kernels trust shapes: a caller may have put another array in place of cluster_centers_."""
@@ -33,7 +41,8 @@ cdef int check_shapes(Py_ssize_t n_features, const double[:, ::1] centers) excep
     return 0
 
 
-def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] labels, int n_threads):
+def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] labels, int n_threads,
+            int kind=_EUCLIDEAN):
     """Label each sample with its float64 nearest center; a tie goes to the lowest index.
 
     X : (n_samples, n_features).   centers : (n_clusters, n_features), values of the stored centers.
@@ -56,21 +65,32 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     cdef size_t n_decided = 0
     with nogil:
         table.find_offset(&centers[0, 0], n_clusters, n_features, offset)
-        table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
+        if kind == _MANHATTAN:
+            table.pack_centers_manhattan(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
+        else:
+            table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
             n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,
-                                      scratch + threadid() * scratch_size, &labels[u * unit])
+                                      scratch + threadid() * scratch_size, &labels[u * unit], kind)
     free(memory)
     return n_decided
 
 
 cdef size_t nearest_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t n_unit,
-                         Py_ssize_t block, char *packed, char *scratch, int32_t *labels) noexcept nogil:
+                         Py_ssize_t block, char *packed, char *scratch, int32_t *labels,
+                         int kind) noexcept nogil:
     cdef Py_ssize_t done = 0, count
     cdef size_t n_decided = 0
     while done < n_unit:
         count = min(block, n_unit - done)
-        if real is float:
+        if kind == _MANHATTAN:
+            if real is float:
+                n_decided += table.assign_manhattan_f32(&X[first + done, 0], count, X.shape[0] - first - done, packed,
+                                                        scratch, labels + done, NULL)
+            else:
+                n_decided += table.assign_manhattan_f64(&X[first + done, 0], count, X.shape[0] - first - done, packed,
+                                                        scratch, labels + done, NULL)
+        elif real is float:
             n_decided += table.assign_f32(&X[first + done, 0], count, X.shape[0] - first - done, packed, scratch,
                                           labels + done)
         else:
@@ -81,8 +101,11 @@ cdef size_t nearest_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_
 
 
 def own_sq_distances(const real[:, ::1] X, const double[:, ::1] centers, const int32_t[::1] labels,
-                     double[::1] sq_distances, int n_threads):
-    """Squared distance of each sample to the center of its label.   sq_distances : (n_samples,) float64, written."""
+                     double[::1] sq_distances, int n_threads, int kind=_EUCLIDEAN):
+    """Squared distance of each sample to the center of its label; half of it, or the Manhattan distance, by kind.
+
+    sq_distances : (n_samples,) float64, written.
+    """
     check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1]
@@ -90,20 +113,31 @@ def own_sq_distances(const real[:, ::1] X, const double[:, ::1] centers, const i
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             own_block(table, X, centers, &labels[0], b * block, min(block, n_samples - b * block),
-                      &sq_distances[b * block])
+                      &sq_distances[b * block], kind)
 
 
 cdef void own_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers, const int32_t *labels,
-                    Py_ssize_t first, Py_ssize_t count, double *sq_distances) noexcept nogil:
-    if real is float:
+                    Py_ssize_t first, Py_ssize_t count, double *sq_distances, int kind) noexcept nogil:
+    cdef Py_ssize_t i
+    if kind == _MANHATTAN:
+        if real is float:
+            table.own_distances_manhattan_f32(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first,
+                                              sq_distances)
+        else:
+            table.own_distances_manhattan_f64(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first,
+                                              sq_distances)
+    elif real is float:
         table.own_sq_distances_f32(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first, sq_distances)
     else:
         table.own_sq_distances_f64(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first, sq_distances)
+    if kind == _COSINE:
+        for i in range(count):
+            sq_distances[i] *= 0.5
 
 
 def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const int32_t[::1] labels,
-                      const double[::1] sample_weight, double[::1] inertias, int n_threads):
-    """Sum of weight * squared distance to the own center over each run of 1024 samples.
+                      const double[::1] sample_weight, double[::1] inertias, int n_threads, int kind=_EUCLIDEAN):
+    """Sum of weight * squared distance to the own center (see own_sq_distances) over each run of 1024 samples.
 
     inertias : (ceil(n_samples / 1024),) float64, written. The runs depend on n_samples alone, so their sum has the
     same bits for any number of threads.
@@ -112,28 +146,29 @@ def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const 
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = inertias.shape[0]
     if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
-        inertias[0] = inertia_of_block(table, X, centers, &labels[0], sample_weight, 0, n_samples)
+        inertias[0] = inertia_of_block(table, X, centers, &labels[0], sample_weight, 0, n_samples, kind)
         return
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             inertias[b] = inertia_of_block(table, X, centers, &labels[0], sample_weight, b * 1024,
-                                           min(<Py_ssize_t>1024, n_samples - b * 1024))
+                                           min(<Py_ssize_t>1024, n_samples - b * 1024), kind)
 
 
 cdef double inertia_of_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers,
                              const int32_t *labels, const double[::1] sample_weight, Py_ssize_t first,
-                             Py_ssize_t count) noexcept nogil:
+                             Py_ssize_t count, int kind) noexcept nogil:
     cdef double[1024] sq_distances
     cdef double total = 0.0
     cdef Py_ssize_t i
-    own_block(table, X, centers, labels, first, count, sq_distances)
+    own_block(table, X, centers, labels, first, count, sq_distances, kind)
     for i in range(count):
         total += sq_distances[i] * (1.0 if sample_weight is None else sample_weight[first + i])
     return total
 
 
-def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1] distances, int n_threads):
-    """Distance of each sample to each center (not squared).   distances : (n_samples, n_clusters), written.
+def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1] distances, int n_threads,
+             int kind=_EUCLIDEAN):
+    """Distance of each sample to each center (not squared, but the cosine one is half a square).   distances : (n_samples, n_clusters), written.
 
     Rounding never reorders: the nearest center in float64 has the first smallest distance of its row.
     Returns the number of samples with a distance that overflows the type of distances.
@@ -150,21 +185,29 @@ def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1
     with nogil:
         for i in prange(n_samples, schedule="static", num_threads=n_threads):
             n_overflowed += pairwise_row(table, X, i, centers, <double *>(rows + threadid() * row_size),
-                                         &distances[i, 0])
+                                         &distances[i, 0], kind)
     free(memory)
     return n_overflowed
 
 
 cdef int pairwise_row(const c.kernels *table, const real[:, ::1] X, Py_ssize_t i, const double[:, ::1] centers,
-                      double *sq_distances, real_out *distances) noexcept nogil:
+                      double *sq_distances, real_out *distances, int kind) noexcept nogil:
     cdef Py_ssize_t j, nearest = 0
     cdef int overflowed = 0
-    if real is float:
+    if kind == _MANHATTAN:
+        if real is float:
+            table.all_distances_manhattan_f32(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
+        else:
+            table.all_distances_manhattan_f64(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
+    elif real is float:
         table.all_sq_distances_f32(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
     else:
         table.all_sq_distances_f64(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
     for j in range(centers.shape[0]):
-        distances[j] = <real_out>sqrt(sq_distances[j])
+        if kind == _EUCLIDEAN:
+            distances[j] = <real_out>sqrt(sq_distances[j])
+        else:
+            distances[j] = <real_out>(sq_distances[j] if kind == _MANHATTAN else 0.5 * sq_distances[j])
         overflowed |= isinf(distances[j])
         if sq_distances[j] < sq_distances[nearest]:
             nearest = j

@@ -57,6 +57,26 @@ cdef extern from "kernels/kernels.h" nogil:
         int32_t *owners
         int32_t *labels
 
+    # k-medians
+    ctypedef struct median_step:
+        size_t n_samples, n_features, n_clusters, n_bins
+        const double *sample_weight
+        const uint8_t *codes
+        int32_t *labels
+        float *slack
+        const void *packed
+        const double *centers
+        const float *drift_up
+        const float *drift_down
+        double coarse, fine
+        float in_units
+        int whole
+
+    ctypedef struct histograms:
+        uint32_t *counts
+        double *weights
+        uint8_t *touched
+
     ctypedef struct kernels:
         const char *name
         int lanes
@@ -179,6 +199,57 @@ cdef extern from "kernels/kernels.h" nogil:
         add_distances add_cosine
         add_pairs add_euclidean_pairs
         add_pairs add_manhattan_pairs
+
+        # Manhattan distances, k-medians and unit rows
+        void (*pack_centers_manhattan)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
+        double (*packed_scale)(const void *) noexcept nogil
+        size_t (*median_scratch_bytes)(size_t, size_t) noexcept nogil
+        size_t (*assign_manhattan_f32)(const float *, size_t, size_t, const void *, void *, int32_t *,
+                                       float *) noexcept nogil
+        void (*own_distances_manhattan_f32)(const float *, size_t, size_t, const double *, const int32_t *,
+                                            double *) noexcept nogil
+        void (*all_distances_manhattan_f32)(const float *, size_t, size_t, const double *, size_t,
+                                            double *) noexcept nogil
+        void (*pack_candidates_manhattan_f32)(const float *, size_t, const size_t *, size_t, const float *, double,
+                                              void *) noexcept nogil
+        void (*find_near_manhattan_f32)(const float *, size_t, size_t, const void *, void *, const float *,
+                                        uint64_t *) noexcept nogil
+        void (*near_gains_manhattan_f32)(const float *, size_t, const void *, uint64_t, const double *, const float *,
+                                         uint64_t *, double *) noexcept nogil
+        void (*accept_candidate_manhattan_f32)(const float *, size_t, size_t, const float *, double, const uint64_t *,
+                                               uint64_t, float *) noexcept nogil
+        void (*encode_f32)(const float *, size_t, size_t, const double *, const double *, size_t,
+                           uint8_t *) noexcept nogil
+        size_t (*step_medians_f32)(const float *, size_t, size_t, const median_step *, void *, histograms, double *,
+                                   size_t *) noexcept nogil
+        void (*gather_medians_f32)(const float *, size_t, size_t, const median_step *, const uint8_t *, const uint8_t *,
+                                   size_t, size_t *, void *, double *) noexcept nogil
+        float (*select_half_f32)(float *, double *, size_t, double *, double, double, double) noexcept nogil
+        double (*cost_of_move_f32)(const float *, const double *, size_t, double, double) noexcept nogil
+        size_t (*normalize_f32)(const float *, size_t, size_t, void *, int) noexcept nogil
+        size_t (*assign_manhattan_f64)(const double *, size_t, size_t, const void *, void *, int32_t *,
+                                       float *) noexcept nogil
+        void (*own_distances_manhattan_f64)(const double *, size_t, size_t, const double *, const int32_t *,
+                                            double *) noexcept nogil
+        void (*all_distances_manhattan_f64)(const double *, size_t, size_t, const double *, size_t,
+                                            double *) noexcept nogil
+        void (*pack_candidates_manhattan_f64)(const double *, size_t, const size_t *, size_t, const double *, double,
+                                              void *) noexcept nogil
+        void (*find_near_manhattan_f64)(const double *, size_t, size_t, const void *, void *, const double *,
+                                        uint64_t *) noexcept nogil
+        void (*near_gains_manhattan_f64)(const double *, size_t, const void *, uint64_t, const double *, const double *,
+                                         uint64_t *, double *) noexcept nogil
+        void (*accept_candidate_manhattan_f64)(const double *, size_t, size_t, const double *, double, const uint64_t *,
+                                               uint64_t, double *) noexcept nogil
+        void (*encode_f64)(const double *, size_t, size_t, const double *, const double *, size_t,
+                           uint8_t *) noexcept nogil
+        size_t (*step_medians_f64)(const double *, size_t, size_t, const median_step *, void *, histograms, double *,
+                                   size_t *) noexcept nogil
+        void (*gather_medians_f64)(const double *, size_t, size_t, const median_step *, const uint8_t *, const uint8_t *,
+                                   size_t, size_t *, void *, double *) noexcept nogil
+        double (*select_half_f64)(double *, double *, size_t, double *, double, double, double) noexcept nogil
+        double (*cost_of_move_f64)(const double *, const double *, size_t, double, double) noexcept nogil
+        size_t (*normalize_f64)(const double *, size_t, size_t, void *, int) noexcept nogil
 
     int kernel_tables(const kernels **tables) noexcept nogil
     const kernels *kernel_table(const char *cap) noexcept nogil

@@ -12,6 +12,10 @@ ctypedef fused real:
     float
     double
 
+ctypedef fused real_out:
+    float
+    double
+
 
 def has_unusable(const real[:, ::1] X, real limit, int n_threads):
     """Does X hold a NaN, or a value beyond the limit on either side?"""
@@ -54,3 +58,35 @@ cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_
     else:
         table.describe_f64(&X[first, 0], count, n_features, described, described + n_features,
                            described + 2 * n_features)
+
+
+def normalize(const real[:, ::1] X, real_out[:, ::1] rows, int n_threads):
+    """Divide each sample by its Euclidean length, in float64.   rows : (n_samples, n_features), written.
+
+    Returns the index of the first sample of zeros, or n_samples if there is none.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t b, n_samples = X.shape[0], block = 1024, n_blocks = (n_samples + block - 1) // block
+    cdef Py_ssize_t n_with_zeros = 0
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            n_with_zeros += normalize_block(table, X, rows, b * block, min(block, n_samples - b * block)) >= 0
+        if n_with_zeros:
+            for b in range(n_blocks):
+                n_with_zeros = normalize_block(table, X, rows, b * block, min(block, n_samples - b * block))
+                if n_with_zeros >= 0:
+                    break
+        else:
+            n_with_zeros = n_samples
+    return n_with_zeros
+
+
+cdef Py_ssize_t normalize_block(const c.kernels *table, const real[:, ::1] X, real_out[:, ::1] rows, Py_ssize_t first,
+                                Py_ssize_t count) noexcept nogil:
+    """Index of the first sample of zeros, or -1."""
+    cdef Py_ssize_t zero
+    if real is float:
+        zero = table.normalize_f32(&X[first, 0], count, X.shape[1], &rows[first, 0], sizeof(real_out) == 4)
+    else:
+        zero = table.normalize_f64(&X[first, 0], count, X.shape[1], &rows[first, 0], sizeof(real_out) == 4)
+    return first + zero if zero < count else -1

@@ -48,6 +48,7 @@ cdef class PlusPlus:
     random : 64 bits to draw from.
     n_pool : candidates of a pass; 0 for what pays, dense steps included; -1 for dense steps only.
     rows : QuantizedRows of X, or None: what passes read in place of X.
+    manhattan : by Manhattan distances, drawn by their first power: whatever is called squared distance here is then that.
 
     Nothing is allocated after this.
     """
@@ -55,7 +56,7 @@ cdef class PlusPlus:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef const double[::1] sample_weight
-    cdef bint is_float32, has_gains, is_dense
+    cdef bint is_float32, has_gains, is_dense, manhattan
     cdef double scale
     cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first, n_seeds, wanted_pool
     cdef int n_threads
@@ -86,7 +87,7 @@ cdef class PlusPlus:
     cdef double[:, ::1] candidates
 
     def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
-                  uint64_t random, Py_ssize_t n_pool=0, rows=None):
+                  uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False):
         cdef const c.kernels *table = in_use[0]
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
@@ -101,6 +102,7 @@ cdef class PlusPlus:
         self.first = first
         self.random = random
         self.wanted_pool = n_pool
+        self.manhattan = manhattan
         self.n_blocks = (self.n_samples + block_samples - 1) // block_samples
 
         cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
@@ -126,12 +128,15 @@ cdef class PlusPlus:
         self.n_near = <size_t *>(self.packed + packed_size)
         self.pending_target = <char *>self.n_near + blocks_size
         self.scratch = self.pending_target + point_size
-        self.is_dense = n_pool <= 0
+        self.is_dense = n_pool <= 0 and not manhattan
         if rows is not None:
             self._take_rows(rows)
         with nogil:
-            self._take(table, first, 0.0)
-            self._read(table, 0)
+            if manhattan:
+                self._take_first(table)
+            else:
+                self._take(table, first, 0.0)
+                self._read(table, 0)
 
     def __dealloc__(self):
         free(self.memory)
@@ -290,6 +295,20 @@ cdef class PlusPlus:
         table.seeding_step_f64(&self.x64[row, 0], 1, self.n_samples - row, self.n_features, self.scale,
                                <double *>self.pending_target, 1, 0, False, NULL, self.scratch, &min64, NULL, &n_near)
         return min64
+
+    cdef void _take_first(self, const c.kernels *table) noexcept nogil:
+        """Make the first row the first seed, without a dense step: every sample is near it."""
+        cdef Py_ssize_t i, b
+        for i in range(self.n_samples):
+            self.near[i] = 1
+            if self.is_float32:
+                (<float *>self.min_sq)[i] = 3.4e38
+            else:
+                (<double *>self.min_sq)[i] = 1e308
+        for b in range(self.n_blocks):
+            self.gains[b * SEED_CANDIDATES] = 1.0
+        self.pending = -1
+        self._accept(table, self.first, 0)
 
     cdef void _pack_targets(self, const c.kernels *table, const size_t *rows, size_t n_targets,
                            char *targets) noexcept nogil:
@@ -453,13 +472,13 @@ cdef class PlusPlus:
             self.is_quantized = table.quantize_centers(&self.candidates[0, 0], self.n_pool, self.how,
                                                        align(self.quantized))
         if self.is_float32:
-            table.pack_candidates_f32(&self.x32[0, 0], self.n_features, self.pool, self.n_pool,
-            &self.x32[self.first, 0],
-                                      self.scale, self.packed)
+            (table.pack_candidates_manhattan_f32 if self.manhattan else table.pack_candidates_f32)(
+                &self.x32[0, 0], self.n_features, self.pool, self.n_pool, &self.x32[self.first, 0], self.scale,
+                self.packed)
         else:
-            table.pack_candidates_f64(&self.x64[0, 0], self.n_features, self.pool, self.n_pool,
-            &self.x64[self.first, 0],
-                                      self.scale, self.packed)
+            (table.pack_candidates_manhattan_f64 if self.manhattan else table.pack_candidates_f64)(
+                &self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0], self.scale,
+                self.packed)
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
                 self._pass_block(table, b, 0)
@@ -475,10 +494,12 @@ cdef class PlusPlus:
         if self.is_quantized:
             self._find_near_quantized(table, b, count)
         elif self.is_float32:
-            table.find_near_f32(&self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
+            (table.find_near_manhattan_f32 if self.manhattan else table.find_near_f32)(
+                &self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
                                 self.near + first)
         else:
-            table.find_near_f64(&self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
+            (table.find_near_manhattan_f64 if self.manhattan else table.find_near_f64)(
+                &self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
                                 self.near + first)
         if self.has_gains:
             self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
@@ -508,11 +529,13 @@ cdef class PlusPlus:
         cdef double *gains = self.gains + b * SEED_CANDIDATES
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         if self.is_float32:
-            table.near_gains_f32(&self.x32[first, 0], count, self.packed, wanted, weight, <float *>self.min_sq + first,
-                                 self.near + first, gains)
+            (table.near_gains_manhattan_f32 if self.manhattan else table.near_gains_f32)(
+                &self.x32[first, 0], count, self.packed, wanted, weight, <float *>self.min_sq + first,
+                self.near + first, gains)
         else:
-            table.near_gains_f64(&self.x64[first, 0], count, self.packed, wanted, weight, <double *>self.min_sq + first,
-                                 self.near + first, gains)
+            (table.near_gains_manhattan_f64 if self.manhattan else table.near_gains_f64)(
+                &self.x64[first, 0], count, self.packed, wanted, weight, <double *>self.min_sq + first,
+                self.near + first, gains)
 
     cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
         """Make a row a seed: the candidate with this bit."""
@@ -560,8 +583,10 @@ cdef class PlusPlus:
             return  # no sample that weighs is closer
         self.potentials[b] = -1.0
         if self.is_float32:
-            table.accept_candidate_f32(&self.x32[first, 0], count, self.n_features, &self.x32[row, 0], self.scale, near,
-                                       mask, <float *>self.min_sq + first)
+            (table.accept_candidate_manhattan_f32 if self.manhattan else table.accept_candidate_f32)(
+                &self.x32[first, 0], count, self.n_features, &self.x32[row, 0], self.scale, near,
+                mask, <float *>self.min_sq + first)
         else:
-            table.accept_candidate_f64(&self.x64[first, 0], count, self.n_features, &self.x64[row, 0], self.scale, near,
-                                       mask, <double *>self.min_sq + first)
+            (table.accept_candidate_manhattan_f64 if self.manhattan else table.accept_candidate_f64)(
+                &self.x64[first, 0], count, self.n_features, &self.x64[row, 0], self.scale, near,
+                mask, <double *>self.min_sq + first)

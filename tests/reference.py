@@ -19,69 +19,110 @@ def sq_distances(X, C):
     return out
 
 
-def nearest(X, C):
+def manhattan_distances(X, C):
+    """Sum of absolute differences of every row to every center; (n_samples, n_clusters)."""
+    X, C = np.asarray(X, np.float64), np.asarray(C, np.float64)
+    return np.stack([np.abs(X - c).sum(axis=-1) for c in C], axis=1)
+
+
+def unit(X):
+    """Rows divided by their lengths, in their dtype."""
+    X = np.asarray(X)
+    wide = X.astype(np.float64)
+    return (wide / np.sqrt((wide**2).sum(axis=1, keepdims=True))).astype(X.dtype)
+
+
+def weighted_median(values, weights):
+    """The smallest value up to which at least half the weight lies."""
+    order = np.argsort(values, kind="stable")
+    running = np.cumsum(weights[order])
+    return values[order][np.argmax(running >= running[-1] / 2)]
+
+
+def mean(X, weights):
+    return (X * weights[:, None]).sum(axis=0) / weights.sum()
+
+
+def median(X, weights):
+    return np.array([weighted_median(column, weights) for column in X.T])
+
+
+def unit_mean(X, weights):
+    return mean(X, weights) / np.sqrt((mean(X, weights) ** 2).sum())
+
+
+# metric -> (terms of the inertia of every pair, the best center of rows, rows as they are measured)
+METRICS = {
+    "euclidean": (sq_distances, mean, np.asarray),
+    "manhattan": (manhattan_distances, median, np.asarray),
+    "cosine": (lambda X, C: sq_distances(X, C) / 2, unit_mean, unit),
+}
+
+
+def nearest(X, C, metric="euclidean"):
     """Index of the nearest center of every row; a tie goes to the lowest index."""
-    return sq_distances(X, C).argmin(axis=1).astype(np.int32)
+    return METRICS[metric][0](X, C).argmin(axis=1).astype(np.int32)
 
 
-def own_sq_distances(X, C, labels):
-    """Squared distance of every row to the center of its own cluster."""
-    return ((np.asarray(X, np.float64) - np.asarray(C, np.float64)[labels]) ** 2).sum(axis=-1)
+def own_terms(X, C, labels, metric="euclidean"):
+    """What every row adds to the inertia: the squared distance to the center of its own cluster, if Euclidean."""
+    return METRICS[metric][0](X, C)[np.arange(len(X)), labels]
 
 
-def inertia(X, C, labels=None, sample_weight=None):
-    """Weighted sum of the squared distances to the centers of ``labels`` (default: the nearest), by fsum."""
-    terms = own_sq_distances(X, C, nearest(X, C) if labels is None else labels)
+def inertia(X, C, labels=None, sample_weight=None, metric="euclidean"):
+    """Weighted sum of the terms of the centers of ``labels`` (default: the nearest), by fsum."""
+    terms = own_terms(X, C, nearest(X, C, metric) if labels is None else labels, metric)
     return math.fsum(terms if sample_weight is None else terms * sample_weight)
 
 
-def refill(X, centers, labels, weights):
+def refill(X, centers, labels, weights, metric="euclidean"):
     """Labels in which every empty cluster, lowest index first, got the farthest row that can be spared.
 
-    Rows are taken farthest first (squared distance to the own center; the lowest index of equals). A row that
+    Rows are taken farthest first (from their own center; the lowest index of equals). A row that
     weighs nothing, that sits on its center, or that is the last of its cluster is passed over. A cluster for
     which no row is left stays empty.
     """
     members = labels.copy()
     rows_left = np.bincount(labels[weights > 0], minlength=len(centers))
     empty = list(np.flatnonzero(rows_left == 0))
-    sq_dist = own_sq_distances(X, centers, labels)
-    for i in np.argsort(-sq_dist, kind="stable"):
-        if empty and weights[i] > 0 and sq_dist[i] > 0 and rows_left[labels[i]] > 1:
+    terms = own_terms(X, centers, labels, metric)
+    for i in np.argsort(-terms, kind="stable"):
+        if empty and weights[i] > 0 and terms[i] > 0 and rows_left[labels[i]] > 1:
             rows_left[labels[i]] -= 1
             members[i] = empty.pop(0)
     return members
 
 
-def move(X, centers, members, weights):
-    """The weighted mean of each cluster, in the dtype of ``centers``; without weight the center stays."""
+def move(X, centers, members, weights, metric="euclidean"):
+    """The best center of each cluster, in the dtype of ``centers``; without weight the center stays."""
     moved = centers.copy()
     for j in range(len(centers)):
         own = (members == j) & (weights > 0)
         if own.any():
-            moved[j] = (X[own] * weights[own, None]).sum(axis=0) / weights[own].sum()
+            moved[j] = METRICS[metric][1](X[own], weights[own])
     return moved
 
 
-def lloyd(X, centers, max_iter=300, sample_weight=None, dtype=None, tol=0.0):
+def lloyd(X, centers, max_iter=300, sample_weight=None, dtype=None, tol=0.0, metric="euclidean"):
     """Lloyd's algorithm; returns centers, labels, inertia and n_iter.
 
     The centers are rounded to ``dtype`` (default: that of X) in every iteration. It stops when no label
     changed and no cluster was refilled, or when the squared center shifts sum to at most ``tol`` (absolute).
     """
-    centers = np.array(centers, dtype or X.dtype)
-    X = np.asarray(X, np.float64)
+    prepare = METRICS[metric][2]
+    centers = np.array(prepare(np.asarray(centers, dtype or X.dtype)), dtype or X.dtype)
+    X = np.asarray(prepare(X), np.float64)
     weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     labels = np.full(len(X), -1)
     for n_iter in range(1, max_iter + 1):
-        previous, labels = labels, nearest(X, centers)
-        members = refill(X, centers, labels, weights)
-        before, centers = centers, move(X, centers, members, weights)
+        previous, labels = labels, nearest(X, centers, metric)
+        members = refill(X, centers, labels, weights, metric)
+        before, centers = centers, move(X, centers, members, weights, metric)
         unchanged = np.array_equal(labels, previous) and np.array_equal(members, labels)
         if unchanged or ((centers.astype(np.float64) - before) ** 2).sum() <= tol:
             break
-    labels = nearest(X, centers)
-    return centers, labels, inertia(X, centers, labels, weights), n_iter
+    labels = nearest(X, centers, metric)
+    return centers, labels, inertia(X, centers, labels, weights, metric), n_iter
 
 
 def distances(X, Y, metric):

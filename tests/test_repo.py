@@ -124,8 +124,8 @@ LAYERS = [
     {"_criteria", "_gap", "_knees"},
     {"_chain", "quality"},
     {"_estimator", "_params", "_input", "_loop", "_refill", "_seeding", "_model_file", "_files", "_csv"},
-    {"engines"},
-    {"_algorithms", "_blas", "_metrics", "_threads"},
+    {"engines", "_metrics"},
+    {"_algorithms", "_blas", "_threads"},
     {"_core"},
 ]
 

@@ -34,6 +34,9 @@
 #include "yinyang.h"
 #include "silhouette.h"
 #include "gather.h"
+#include "manhattan.h"
+#include "medians.h"
+#include "cosine.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -55,6 +58,9 @@
 #include "quantized_rows.h"
 #include "yinyang.h"
 #include "gather.h"
+#include "manhattan.h"
+#include "medians.h"
+#include "cosine.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -143,4 +149,20 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .add_cosine = add_cosine,
     .add_euclidean_pairs = add_euclidean_pairs,
     .add_manhattan_pairs = add_manhattan_pairs,
+    .pack_centers_manhattan = pack_centers_manhattan,
+    .packed_scale = packed_scale,
+    BOTH_REALS(assign_manhattan),
+    BOTH_REALS(own_distances_manhattan),
+    BOTH_REALS(all_distances_manhattan),
+    BOTH_REALS(pack_candidates_manhattan),
+    BOTH_REALS(find_near_manhattan),
+    BOTH_REALS(near_gains_manhattan),
+    BOTH_REALS(accept_candidate_manhattan),
+    .median_scratch_bytes = median_scratch_bytes,
+    BOTH_REALS(encode),
+    BOTH_REALS(step_medians),
+    BOTH_REALS(gather_medians),
+    BOTH_REALS(select_half),
+    BOTH_REALS(cost_of_move),
+    BOTH_REALS(normalize),
 };

@@ -121,6 +121,37 @@ typedef struct {
     int32_t *labels;       /* [n_samples] in tile order: current in mixed tiles, -1 in fresh ones */
 } tiling;
 
+/* ---- k-medians (medians.h) ----
+ *   codes          [n_samples][n_features], below n_bins <= 255; 64 more are readable
+ *   labels         [n_samples], -1 at first       slack   [n_samples], see medians.h
+ *   packed         by pack_centers_manhattan, of `centers`
+ *   drift_up       [n_clusters] how far centers have moved against each other since the fit began, rounded up
+ *   drift_down     [n_clusters] not more than drift_up was when a sample's slack is set
+ *   in_units       at most what makes a gap of assign_manhattan a distance in the unit of drift
+ *   coarse, fine   grid of the weights, see sum_grid
+ *   whole          label every sample, and add up all distances */
+typedef struct {
+    size_t n_samples, n_features, n_clusters, n_bins;
+    const double *sample_weight;
+    const uint8_t *codes;
+    int32_t *labels;
+    float *slack;
+    const void *packed;
+    const double *centers;
+    const float *drift_up, *drift_down;
+    double coarse, fine;
+    float in_units;
+    int whole;
+} median_step;
+
+/* What a thread has counted of its samples.   counts   [n_clusters][n_features][n_bins]
+ *   weights   [n_clusters][n_features][n_bins][2], coarse and fine sums, or NULL      touched   [n_clusters] */
+typedef struct {
+    uint32_t *counts;
+    double *weights;
+    uint8_t *touched;
+} histograms;
+
 typedef struct {
     const char *name;  /* "v4vnni", "v4", "v3", "v2", "neon", "scalar" */
     int lanes;         /* float32 values in a vector */
@@ -424,6 +455,106 @@ typedef struct {
 
     add_distances add_euclidean, add_manhattan, add_cosine;
     add_pairs add_euclidean_pairs, add_manhattan_pairs;
+
+    /* ---- Manhattan distances (manhattan.h), the same calls as for Euclidean ones. Distances are not squared.
+     *   gaps   OUT [n_samples] or NULL: by how much the own score is proven to be the lowest; not above 0, or NaN, where
+     *          float64 decided. Half a distance, in units of packed_scale. */
+    void (*pack_centers_manhattan)(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
+                                   int samples_are_float32, void *packed);
+    double (*packed_scale)(const void *packed);
+    size_t (*assign_manhattan_f32)(const float *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
+                                   int32_t *labels, float *gaps);
+    void (*own_distances_manhattan_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
+                                        const int32_t *labels, double *distances);
+    void (*all_distances_manhattan_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
+                                        size_t n_clusters, double *distances);
+    void (*pack_candidates_manhattan_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                          const float *origin, double scale, void *candidates);
+    void (*find_near_manhattan_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                    void *scratch, const float *min_distances, uint64_t *near);
+    void (*near_gains_manhattan_f32)(const float *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                                     const double *sample_weight, const float *min_distances, uint64_t *near, double *gains);
+    void (*accept_candidate_manhattan_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate,
+                                           double scale, const uint64_t *near, uint64_t bit, float *min_distances);
+    size_t (*assign_manhattan_f64)(const double *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
+                                   int32_t *labels, float *gaps);
+    void (*own_distances_manhattan_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
+                                        const int32_t *labels, double *distances);
+    void (*all_distances_manhattan_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
+                                        size_t n_clusters, double *distances);
+    void (*pack_candidates_manhattan_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                          const double *origin, double scale, void *candidates);
+    void (*find_near_manhattan_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                    void *scratch, const double *min_distances, uint64_t *near);
+    void (*near_gains_manhattan_f64)(const double *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                                     const double *sample_weight, const double *min_distances, uint64_t *near, double *gains);
+    void (*accept_candidate_manhattan_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
+                                           double scale, const uint64_t *near, uint64_t bit, double *min_distances);
+
+    /* Bytes of a thread's scratch for step_medians. */
+    size_t (*median_scratch_bytes)(size_t n_clusters, size_t n_features);
+
+    /* Codes that never fall as values grow: (x - lowest) * per_unit, cut to 0 .. n_bins - 1. */
+    void (*encode_f32)(const float *x, size_t n_samples, size_t n_features, const double *lowest, const double *per_unit,
+                       size_t n_bins, uint8_t *codes);
+
+    /* Label a block of samples from `first` on, at most block_samples, and let the histograms follow.
+     *   cost        OUT   sum of weight * distance to the own center if whole, else what changed labels add to it
+     *   n_decided   INOUT samples decided in float64
+     *   returns the labels that changed */
+    size_t (*step_medians_f32)(const float *x, size_t first, size_t n_samples, const median_step *step, void *scratch,
+                               histograms counted, double *cost, size_t *n_decided);
+
+    /* Gather the values whose codes lie in low .. low + width of their cluster and feature.
+     *   low, width      IN [n_clusters][n_padded], n_padded a multiple of 64; low = 255, width = 0 for nothing
+     *   places          INOUT [n_clusters][n_features]: where the next value goes
+     *   values          OUT, type of x       value_weights   OUT, if there are weights */
+    void (*gather_medians_f32)(const float *x, size_t first, size_t n_samples, const median_step *step,
+                               const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places, void *values,
+                               double *value_weights);
+
+    /* The smallest of n values up to which the weight reaches `half`.   values, weights   INOUT: change places
+     *   below   INOUT [2]: the weight that is smaller than all of them, on the grid of the weights */
+    float (*select_half_f32)(float *values, double *weights, size_t n, double *below, double half, double coarse_grid,
+                           double fine_grid);
+
+    /* Sum of weight * (|value - to| - |value - from|). */
+    double (*cost_of_move_f32)(const float *values, const double *weights, size_t n, double from, double to);
+
+    /* Rows divided by their lengths.   y   OUT [n_samples][n_features], float32 or float64
+     *   returns the first row of zeros, n_samples if there is none */
+    size_t (*normalize_f32)(const float *x, size_t n_samples, size_t n_features, void *y, int as_float32);
+
+    /* Codes that never fall as values grow: (x - lowest) * per_unit, cut to 0 .. n_bins - 1. */
+    void (*encode_f64)(const double *x, size_t n_samples, size_t n_features, const double *lowest, const double *per_unit,
+                       size_t n_bins, uint8_t *codes);
+
+    /* Label a block of samples from `first` on, at most block_samples, and let the histograms follow.
+     *   cost        OUT   sum of weight * distance to the own center if whole, else what changed labels add to it
+     *   n_decided   INOUT samples decided in float64
+     *   returns the labels that changed */
+    size_t (*step_medians_f64)(const double *x, size_t first, size_t n_samples, const median_step *step, void *scratch,
+                               histograms counted, double *cost, size_t *n_decided);
+
+    /* Gather the values whose codes lie in low .. low + width of their cluster and feature.
+     *   low, width      IN [n_clusters][n_padded], n_padded a multiple of 64; low = 255, width = 0 for nothing
+     *   places          INOUT [n_clusters][n_features]: where the next value goes
+     *   values          OUT, type of x       value_weights   OUT, if there are weights */
+    void (*gather_medians_f64)(const double *x, size_t first, size_t n_samples, const median_step *step,
+                               const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places, void *values,
+                               double *value_weights);
+
+    /* The smallest of n values up to which the weight reaches `half`.   values, weights   INOUT: change places
+     *   below   INOUT [2]: the weight that is smaller than all of them, on the grid of the weights */
+    double (*select_half_f64)(double *values, double *weights, size_t n, double *below, double half, double coarse_grid,
+                           double fine_grid);
+
+    /* Sum of weight * (|value - to| - |value - from|). */
+    double (*cost_of_move_f64)(const double *values, const double *weights, size_t n, double from, double to);
+
+    /* Rows divided by their lengths.   y   OUT [n_samples][n_features], float32 or float64
+     *   returns the first row of zeros, n_samples if there is none */
+    size_t (*normalize_f64)(const double *x, size_t n_samples, size_t n_features, void *y, int as_float32);
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

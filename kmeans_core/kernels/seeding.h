@@ -9,6 +9,12 @@
  *     (1 - 4 gamma) h - x'.c' > sq_distance to its seed / 2
  * keeps its seed, whatever the rounding; `tiny` pays for underflow. Scaled by the largest value nothing overflows, and
  * with a gamma that is infinite nothing is ruled out.
+ *
+ * The same passes serve Manhattan distances (manhattan is a constant 1 where they are inlined). The score is then the
+ * distance itself, off by at most gamma (|x'| + |c'|) in the Manhattan norm, as much again pays for the difference form,
+ * and a sample for which
+ *     score - 2 gamma (|x'| + |c'|) > distance to its seed
+ * keeps its seed. min_sq then holds distances, not squares.
  */
 
 #ifndef FASTKMEANS_SEEDING_SHARED
@@ -59,12 +65,32 @@ static block_scratch divide_seeding_scratch(void *memory, size_t n_features)
     return scratch;
 }
 
+/* As subtract_products, but add |x - c|. */
+static inline __attribute__((always_inline)) void add_differences(const float *tile, const float *panel, size_t n_features,
+                                                                  vec (*sum)[TILE_CENTERS], const int count)
+{
+    for (size_t f = 0; f < n_features; f++, panel += count, tile += TILE_SAMPLES) {
+        vec x[TILE_VECS];
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++)
+            x[v] = v_load(tile + v * LANES);
+#pragma GCC unroll 16
+        for (int j = 0; j < count; j++) {
+            const vec c = v_splat(panel[j]);
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                sum[v][j] = v_add(sum[v][j], v_max(v_sub(x[v], c), v_sub(c, x[v])));
+        }
+    }
+}
+
 /* Which samples of a tile may come closer to the candidates of a panel?
  *   bound   [TILE_SAMPLES]: a score above it rules the candidate out
  *   close   OUT [columns]: one bit a sample; written only if the result is not 0
  *   returns the samples that have any such candidate */
 static inline __attribute__((always_inline)) uint32_t close_to(const float *tile, const float *panel, size_t n_features,
-                                                               const float *bound, uint32_t *close, const int columns)
+                                                               const float *bound, uint32_t *close, const int columns,
+                                                               const int manhattan)
 {
     vec sum[TILE_VECS][TILE_CENTERS];
     uint32_t any = 0;
@@ -73,7 +99,10 @@ static inline __attribute__((always_inline)) uint32_t close_to(const float *tile
 #pragma GCC unroll 2
         for (int v = 0; v < TILE_VECS; v++)
             sum[v][j] = v_splat(panel[j]);
-    subtract_products(tile, panel + columns, (size_t)columns, n_features, sum, columns);
+    if (manhattan)
+        add_differences(tile, panel + columns, n_features, sum, columns);
+    else
+        subtract_products(tile, panel + columns, (size_t)columns, n_features, sum, columns);
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECS; v++) {
         vec least = sum[v][0];
@@ -94,22 +123,26 @@ static inline __attribute__((always_inline)) uint32_t close_to(const float *tile
     return any;
 }
 
-static uint32_t close_samples(const float *tile, const float *panel, size_t n_features, const float *bound,
-                              uint32_t *close, size_t columns)
+static inline __attribute__((always_inline)) uint32_t close_samples(const float *tile, const float *panel,
+                                                                    size_t n_features, const float *bound,
+                                                                    uint32_t *close, size_t columns,
+                                                                    const int manhattan)
 {
+#define CLOSE_TO(count) case count: return close_to(tile, panel, n_features, bound, close, count, manhattan);
     switch (columns) {
-    case 2: return close_to(tile, panel, n_features, bound, close, 2);
-    case 4: return close_to(tile, panel, n_features, bound, close, 4);
+    CLOSE_TO(2)
+    CLOSE_TO(4)
 #if TILE_CENTERS >= 6
-    case 6: return close_to(tile, panel, n_features, bound, close, 6);
+    CLOSE_TO(6)
 #endif
 #if TILE_CENTERS >= 12
-    case 8: return close_to(tile, panel, n_features, bound, close, 8);
-    case 10: return close_to(tile, panel, n_features, bound, close, 10);
-    case 12: return close_to(tile, panel, n_features, bound, close, 12);
+    CLOSE_TO(8)
+    CLOSE_TO(10)
+    CLOSE_TO(12)
 #endif
-    default: return close_to(tile, panel, n_features, bound, close, TILE_CENTERS);
+    default: return close_to(tile, panel, n_features, bound, close, TILE_CENTERS, manhattan);
     }
+#undef CLOSE_TO
 }
 #endif
 
@@ -121,15 +154,20 @@ typedef REAL NAME(four) __attribute__((vector_size(4 * sizeof(REAL))));
 static const REAL NAME(zeros_then_ones)[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                                1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
+/* |a| of a vector: everything but the sign. */
+#define MAGNITUDES(a) ((NAME(sixteen))((__typeof__((a) < (a)))(a) & (int64_t)((1ull << (8 * sizeof(REAL) - 1)) - 1)))
+
 /* Scaled squared distance by differences. The last sixteen features are read together, those among them that were
  * already added times zero. */
-static inline REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale)
+static inline __attribute__((always_inline)) REAL NAME(seed_distance)(const REAL *x, const REAL *candidate,
+                                                                      size_t n_features, REAL scale,
+                                                                      const int manhattan)
 {
     if (n_features < 16) {
         REAL sum = 0;
         for (size_t f = 0; f < n_features; f++) {
             const REAL difference = (x[f] - candidate[f]) * scale;
-            sum += difference * difference;
+            sum += manhattan ? (REAL)fabs(difference) : difference * difference;
         }
         return sum;
     }
@@ -139,14 +177,14 @@ static inline REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, siz
         memcpy(&a, x + f, sizeof a);
         memcpy(&b, candidate + f, sizeof b);
         a = (a - b) * scale;
-        sum += a * a;
+        sum += manhattan ? MAGNITUDES(a) : a * a;
     }
     if (f < n_features) {
         memcpy(&a, x + n_features - 16, sizeof a);
         memcpy(&b, candidate + n_features - 16, sizeof b);
         memcpy(&kept, NAME(zeros_then_ones) + (n_features - f), sizeof kept);
         a = (a - b) * (kept * scale);
-        sum += a * a;
+        sum += manhattan ? MAGNITUDES(a) : a * a;
     }
     NAME(eight) low8, high8;
     NAME(four) low4, high4;
@@ -158,6 +196,8 @@ static inline REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, siz
     low4 += high4;
     return (low4[0] + low4[2]) + (low4[1] + low4[3]);
 }
+
+#undef MAGNITUDES
 
 static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t *rows, size_t n_candidates,
                                   const REAL *origin, double scale, void *memory)
@@ -193,6 +233,23 @@ static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t
         entry[0] = l < n_candidates ? (float)(0.5 * part * sq_norm) : HUGE_VALF;
         if (l < n_candidates)
             packed->rows[l] = row;
+    }
+}
+
+static void NAME(pack_candidates_manhattan)(const REAL *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                            const REAL *origin, double scale, void *memory)
+{
+    packed_candidates *packed = memory;
+    NAME(pack_candidates)(x, n_features, rows, n_candidates, origin, scale, memory);
+    const double unit = 0x1p-24 * (double)(n_features + 8);
+    const double doubt = unit < 0.1 ? 2.001 * unit / (1.0 - unit) : HUGE_VAL;
+    packed->keep = (float)(doubt * 1.001 * sqrt((double)n_features));
+    for (size_t l = 0; l < n_candidates; l++) {
+        double length = 0.0;
+        for (size_t f = 0; f < n_features; f++)
+            length += fabs(((double)((const REAL *)packed->rows[l])[f] - (double)origin[f]) * scale);
+        packed->panels[l / packed->columns * (1 + n_features) * packed->columns + l % packed->columns] =
+            doubt < HUGE_VAL ? (float)(-doubt * length) : -HUGE_VALF;
     }
 }
 
@@ -233,8 +290,10 @@ static inline void NAME(fetch_ahead)(const REAL *x, size_t n_features, const uin
         __builtin_prefetch(row + byte);
 }
 
-static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
-                            const REAL *min_sq, uint64_t *near)
+static inline __attribute__((always_inline)) void NAME(find_near_by)(const REAL *x, size_t n_samples, size_t n_readable,
+                                                                     const void *candidates, void *memory,
+                                                                     const REAL *min_sq, uint64_t *near,
+                                                                     const int manhattan)
 {
     const packed_candidates *packed = candidates;
     const size_t n_features = packed->frame.n_features, columns = packed->columns;
@@ -250,13 +309,14 @@ static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, 
             const vec norm = v_load(scratch.norms + v * LANES);
             /* Rounded up by more than the roundings of these lines. */
             const vec half = V_LOAD_REAL(min_sq + first + v * LANES, zeros, (REAL)(0.5 * (1.0 + 0x1p-20)));
-            v_store(bound + v * LANES, v_sub(v_add(half, v_splat(packed->tiny)),
-                                             v_mul(v_splat(packed->keep), v_mul(norm, norm))));
+            const vec slack = v_add(half, v_splat(packed->tiny));
+            v_store(bound + v * LANES, manhattan ? v_add(v_add(half, slack), v_mul(v_splat(packed->keep), norm))
+                                                 : v_sub(slack, v_mul(v_splat(packed->keep), v_mul(norm, norm))));
         }
         memset(near + first, 0, left * sizeof(uint64_t));
         for (size_t p = 0; p < packed->n_panels; p++) {
             if (!(close_samples(scratch.tiles, packed->panels + p * (1 + n_features) * columns, n_features, bound, close,
-                                columns) & present))
+                                columns, manhattan) & present))
                 continue;
             for (size_t j = 0; j < columns && p * columns + j < packed->n_candidates; j++)
                 for (uint32_t bits = close[j] & present; bits; bits &= bits - 1)
@@ -265,9 +325,22 @@ static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, 
     }
 }
 
+static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
+                            const REAL *min_sq, uint64_t *near)
+{
+    NAME(find_near_by)(x, n_samples, n_readable, candidates, memory, min_sq, near, 0);
+}
+
+static void NAME(find_near_manhattan)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                      void *memory, const REAL *min_distances, uint64_t *near)
+{
+    NAME(find_near_by)(x, n_samples, n_readable, candidates, memory, min_distances, near, 1);
+}
+
 static inline __attribute__((always_inline)) void
 NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed, uint64_t wanted,
-               const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains, const size_t n_features)
+               const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains, const size_t n_features,
+               const int manhattan)
 {
     const REAL scale = (REAL)packed->frame.scale;
     uint16_t found[SEED_BLOCK];
@@ -282,7 +355,7 @@ NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed,
         for (uint64_t bits = still & wanted; bits; bits &= bits - 1) {
             const int l = __builtin_ctzll(bits);
             const double fall =
-                old - (double)NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features, scale);
+                old - (double)NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features, scale, manhattan);
             /* No branches: early on each outcome is as likely as the other. */
             gains[l] += weight * (fall > 0.0 ? fall : 0.0);
             still ^= (uint64_t)!(fall > 0.0) << l;
@@ -293,14 +366,15 @@ NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed,
 
 static inline __attribute__((always_inline)) void NAME(lower)(const REAL *x, size_t n_samples, const REAL *candidate,
                                                               double scale, const uint64_t *near, uint64_t bit,
-                                                              REAL *min_sq, const size_t n_features)
+                                                              REAL *min_sq, const size_t n_features,
+                                                              const int manhattan)
 {
     uint16_t found[SEED_BLOCK];
     const size_t n_found = list_near(near, n_samples, bit, found);
     for (size_t i = 0; i < n_found; i++) {
         const size_t s = found[i];
         NAME(fetch_ahead)(x, n_features, found, i, n_found);
-        const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale);
+        const REAL sq = NAME(seed_distance)(x + s * n_features, candidate, n_features, (REAL)scale, manhattan);
         min_sq[s] = sq < min_sq[s] ? sq : min_sq[s];
     }
 }
@@ -311,11 +385,12 @@ static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candid
 {
     const packed_candidates *packed = candidates;
     switch (packed->frame.n_features) {
-    case 1: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 1); break;
-    case 2: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 2); break;
-    case 3: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 3); break;
+    case 1: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 1, 0); break;
+    case 2: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 2, 0); break;
+    case 3: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 3, 0); break;
     default:
-        NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, packed->frame.n_features);
+        NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, packed->frame.n_features,
+                       0);
     }
 }
 
@@ -323,11 +398,25 @@ static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_fea
                                    double scale, const uint64_t *near, uint64_t bit, REAL *min_sq)
 {
     switch (n_features) {
-    case 1: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 1); break;
-    case 2: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 2); break;
-    case 3: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 3); break;
-    default: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, n_features);
+    case 1: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 1, 0); break;
+    case 2: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 2, 0); break;
+    case 3: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 3, 0); break;
+    default: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, n_features, 0);
     }
+}
+
+static void NAME(near_gains_manhattan)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                                       const double *sample_weight, const REAL *min_distances, uint64_t *near,
+                                       double *gains)
+{
+    const packed_candidates *packed = candidates;
+    NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_distances, near, gains, packed->frame.n_features, 1);
+}
+
+static void NAME(accept_candidate_manhattan)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
+                                             double scale, const uint64_t *near, uint64_t bit, REAL *min_distances)
+{
+    NAME(lower)(x, n_samples, candidate, scale, near, bit, min_distances, n_features, 1);
 }
 
 static double NAME(potential)(const REAL *min_sq, size_t n_samples, const double *sample_weight)

@@ -458,6 +458,43 @@ static inline vcode vc_splat(code a) { return vi_splat(a); }
 static inline vint v_dot8(vint s, vint a, vint b) { return v_dot16(s, a, b); }
 #endif
 
+/* Bytes. codes_within(c, low, width): bit i of CODE_BYTES tells whether c[i] lies in low[i] .. low[i] + width[i]. */
+#if defined(__AVX512BW__) && defined(__AVX512VL__) && LANES == 16
+#define CODE_BYTES 32 /* most rows are shorter than 64 bytes, and 32 cross fewer cache lines */
+static inline uint64_t codes_within(const uint8_t *c, const uint8_t *low, const uint8_t *width)
+{
+    const __m256i above =
+        _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)c), _mm256_loadu_si256((const __m256i *)low));
+    return _mm256_cmple_epu8_mask(above, _mm256_loadu_si256((const __m256i *)width));
+}
+#elif defined(__AVX2__) && LANES == 8
+#define CODE_BYTES 32
+static inline uint64_t codes_within(const uint8_t *c, const uint8_t *low, const uint8_t *width)
+{
+    const __m256i above =
+        _mm256_sub_epi8(_mm256_loadu_si256((const __m256i *)c), _mm256_loadu_si256((const __m256i *)low));
+    const __m256i least = _mm256_min_epu8(above, _mm256_loadu_si256((const __m256i *)width));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(least, above));
+}
+#elif defined(__SSE4_1__) && LANES == 4
+#define CODE_BYTES 16
+static inline uint64_t codes_within(const uint8_t *c, const uint8_t *low, const uint8_t *width)
+{
+    const __m128i above = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)c), _mm_loadu_si128((const __m128i *)low));
+    const __m128i least = _mm_min_epu8(above, _mm_loadu_si128((const __m128i *)width));
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(least, above));
+}
+#else
+#define CODE_BYTES 16
+static inline uint64_t codes_within(const uint8_t *c, const uint8_t *low, const uint8_t *width)
+{
+    uint64_t bits = 0;
+    for (int i = 0; i < CODE_BYTES; i++)
+        bits |= (uint64_t)((uint8_t)(c[i] - low[i]) <= width[i]) << i;
+    return bits;
+}
+#endif
+
 #define TILE_VECS 2
 #define TILE_SAMPLES (TILE_VECS * LANES)
 

@@ -12,6 +12,7 @@ FAILED = 2
 
 LABELLED = ".csv, .parquet; .npy: labels alone"
 INITS = ("k-means++", "random", "random-partition")
+METRICS = ("euclidean", "manhattan", "cosine")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -88,6 +89,7 @@ def _add_kmeans(parser: argparse.ArgumentParser) -> None:
     add("--max-iter", int, 300, "stop after so many iterations (default: 300)")
     add("--tol", float, 1e-4, "stop when the centers move less, relative to the variance (default: 1e-4)")
     parser.add_argument("--init", default=INITS[0], choices=INITS, help=f"how to start (default: {INITS[0]})")
+    parser.add_argument("--metric", default=METRICS[0], choices=METRICS, help=f"the distance (default: {METRICS[0]})")
     _add_quiet(parser)
 
 

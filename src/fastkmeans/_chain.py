@@ -16,10 +16,11 @@ from ._algorithms import choose_algorithm
 from ._core import distances
 from ._core.quantized import QuantizedCopies
 from ._loop import Run, run
+from ._metrics import METRICS
 from ._params import check_random_state, drawing_from
 from ._seeding import initial_centers
 from ._threads import effective_n_threads
-from .engines.local import Description, LocalEngine, describe
+from .engines.local import Description, describe
 
 SEARCH_SAMPLES = 16_384
 """Rows of the coreset. With 8192, some inertias of the table workload (1M x 20) were 0.7 % higher, and it took four times
@@ -83,6 +84,7 @@ class Chain:
 
     def __init__(self, model: Any, values, sample_weight, description: Description, most_clusters: int):
         self._model = model
+        self._metric = METRICS[model.metric]
         # Looked up once: a search makes some 250 engines.
         self._n_threads = effective_n_threads(model.n_threads)
         self._tol = float(model.tol * description.variance.mean())
@@ -143,12 +145,15 @@ class Chain:
         values, sample_weight, description, copies = rows
 
         def draw(random_state) -> list[np.ndarray]:
-            return [
+            starts = [
                 initial_centers(
-                    model.init, values, sample_weight, n_clusters, description.max_abs, random_state, self._n_threads, copies
+                    model.init, values, sample_weight, n_clusters, description.max_abs, random_state, self._n_threads,
+                    copies, self._metric.seeds_by_manhattan,
                 )
                 for _ in range(count)
             ]
+            prepare_centers = self._metric.prepare_centers
+            return starts if prepare_centers is None else [prepare_centers(centers) for centers in starts]
 
         if callable(model.init):  # it may keep what it draws from
             return draw(check_random_state(model.random_state))
@@ -160,8 +165,10 @@ class Chain:
     ) -> tuple[Run, Any, str]:
         """Run from the centers, with `loose` times the tolerance; with is_last, tell the user."""
         model = self._model
-        algorithm = choose_algorithm(model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter)
-        engine = LocalEngine(
+        algorithm = "lloyd"
+        if len(self._metric.algorithms) > 1:
+            algorithm = choose_algorithm(model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter)
+        engine = self._metric.engine(
             rows.values, rows.sample_weight, rows.description, len(centers), algorithm, self._n_threads, rows.copies
         )
         found = run(
@@ -227,7 +234,7 @@ class Chain:
 
     def _means(self, found: Run, engine: Any) -> tuple[np.ndarray | None, np.ndarray]:
         weights = np.bincount(found.labels, weights=self._all.sample_weight, minlength=len(found.centers))
-        if getattr(self._model, "metric", "euclidean") != "euclidean":
+        if self._model.metric != "euclidean":
             return None, weights
         means = found.centers.astype(np.float64)
         for j in np.flatnonzero(weights):

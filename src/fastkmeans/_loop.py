@@ -51,7 +51,7 @@ def run(
         n_changed = engine.step(centers)
         moved, sq_shifts, inertia, weights = engine.move(centers)
         n_empty = int(np.count_nonzero(weights <= 0.0))
-        n_refilled = refill(engine, centers, moved, sq_shifts, weights, dtype) if n_empty else 0
+        n_refilled = refill(engine, centers, moved, sq_shifts, weights) if n_empty else 0
         center_shift = float(np.add.reduce(sq_shifts))
         entry = {
             "iteration": len(history),

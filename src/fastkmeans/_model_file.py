@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._input import check_finite
+from ._metrics import check_metric
 from ._params import check_n_threads
 
 _FORMAT = "fastkmeans-model"
@@ -81,6 +82,7 @@ def _rebuild(cls: type, described: dict[str, Any], arrays: dict[str, np.ndarray]
         params["init"] = arrays.pop("init")
     model = cls(**params)
     check_n_threads("n_threads", model.n_threads)
+    check_metric(model.metric)
     vars(model).update(fitted, **arrays)
     if names is not None:
         model.feature_names_in_ = np.array(names, dtype=object)

@@ -10,55 +10,54 @@ _ROWS_AT_ONCE = 65_536  # so that no temporary is as long as the data
 
 
 def refill(
-    engine: Any, centers: np.ndarray, moved: np.ndarray, sq_shifts: np.ndarray, weights: np.ndarray, dtype: np.dtype
+    engine: Any, centers: np.ndarray, moved: np.ndarray, sq_shifts: np.ndarray, weights: np.ndarray
 ) -> int:
     """Move the centers of empty clusters onto the samples farthest from their own centers; return how many.
 
     Lowest empty cluster first, farthest sample first, lowest index of equals. Passed over are samples without
     weight, samples that sit on their center, and the last sample of a cluster. The sample leaves its old
-    cluster's mean, but its label stays until the next step. moved and sq_shifts are updated in place.
+    cluster's center, but its label stays until the next step. moved and sq_shifts are updated in place.
     """
     labels, sample_weight = engine.labels, engine.sample_weight
     rows_left = _rows_of(labels, sample_weight, engine.least_weight, len(centers))
     empty = np.flatnonzero(weights <= 0.0)
-    sums: dict[int, np.ndarray] = {}
-    n_refilled = 0
-    for i in _farthest(engine.own_sq_distances(centers), sample_weight, engine.least_weight, len(empty), rows_left, labels):
-        donor, taker = labels[i], empty[n_refilled]
-        left = sums.setdefault(donor, engine.sums_of(donor))
-        left -= engine.share_of(i)
-        total = left[0] + left[1]
-        moved[donor] = (total[:-1] / total[-1]).astype(dtype)
+    taken: dict[int, list[int]] = {}
+    chosen = _farthest(
+        engine.own_distances(centers), sample_weight, engine.least_weight, len(empty), rows_left, labels
+    )
+    for i, taker in zip(chosen, empty):
+        taken.setdefault(int(labels[i]), []).append(i)
         moved[taker] = engine.X[i]
-        for j in (donor, taker):
-            sq_shifts[j] = ((moved[j] - centers[j]) ** 2).sum()
-        n_refilled += 1
-    return n_refilled
+        sq_shifts[taker] = ((moved[taker] - centers[taker]) ** 2).sum()
+    for donor, rows in taken.items():
+        moved[donor] = engine.center_without(donor, rows)
+        sq_shifts[donor] = ((moved[donor] - centers[donor]) ** 2).sum()
+    return len(chosen)
 
 
-def _farthest(sq_distances, sample_weight, least_weight, n_wanted: int, rows_left, labels) -> list[int]:
+def _farthest(distances, sample_weight, least_weight, n_wanted: int, rows_left, labels) -> list[int]:
     """Choose up to n_wanted samples, farthest first; rows_left counts down the weighing samples of each cluster."""
     if sample_weight is not None:
-        sq_distances[sample_weight < least_weight] = 0.0
+        distances[sample_weight < least_weight] = 0.0
     chosen: list[int] = []
-    n_sorted = min(len(sq_distances), 4 * n_wanted)
-    order = _largest(sq_distances, n_sorted)
+    n_sorted = min(len(distances), 4 * n_wanted)
+    order = _largest(distances, n_sorted)
     while True:
         for i in order:
-            if len(chosen) == n_wanted or sq_distances[i] <= 0:
+            if len(chosen) == n_wanted or distances[i] <= 0:
                 return chosen
             if rows_left[labels[i]] > 1:
                 rows_left[labels[i]] -= 1
                 chosen.append(int(i))
-                sq_distances[i] = 0.0
-        if n_sorted == len(sq_distances):
+                distances[i] = 0.0
+        if n_sorted == len(distances):
             return chosen
         # Every sample of the first sorting was the last of its cluster, or taken: look at all that are left.
         for i in order:
             if rows_left[labels[i]] <= 1:
-                sq_distances[i] = 0.0
-        n_sorted = len(sq_distances)
-        order = _largest(sq_distances, n_sorted)
+                distances[i] = 0.0
+        n_sorted = len(distances)
+        order = _largest(distances, n_sorted)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:

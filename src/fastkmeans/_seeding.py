@@ -23,7 +23,8 @@ QUANTIZED_SIZE = 500_000
 
 
 def initial_centers(
-    init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, copies=None
+    init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, copies=None,
+    manhattan: bool = False,
 ) -> np.ndarray:
     """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given.
 
@@ -39,7 +40,10 @@ def initial_centers(
         return random_partition(X, sample_weight, n_clusters, random_state)
     if init == "random":
         return X[random_rows(len(X), sample_weight, n_clusters, random_state)]
-    return X[plusplus_rows(X, sample_weight, n_clusters, max_abs, random_state, n_threads, copies=copies)]
+    rows = plusplus_rows(
+        X, sample_weight, n_clusters, max_abs, random_state, n_threads, copies=copies, manhattan=manhattan
+    )
+    return X[rows]
 
 
 def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
@@ -100,13 +104,22 @@ def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndar
 
 
 def plusplus_rows(
-    X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, n_local_trials: int | None = None, copies=None
+    X,
+    sample_weight,
+    n_clusters: int,
+    max_abs,
+    random_state,
+    n_threads,
+    n_local_trials: int | None = None,
+    manhattan: bool = False,
+    copies=None,
 ) -> np.ndarray:
     """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
 
     max_abs : (n_features,) float64, largest |x| of each feature.
     n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
     copies : QuantizedCopies of X to share, or None.
+    manhattan : by Manhattan distances, drawn by D instead of D^2: the potential is then what k-medians minimises.
     """
     n_samples, n_features = X.shape
     trials = n_local_trials or 2 + int(log(n_clusters))
@@ -118,10 +131,12 @@ def plusplus_rows(
     scale = _power_of_two_below(float(max_abs.max()), X.dtype)
     random = int.from_bytes(random_state.bytes(8), "little")
     quantized = None
-    if n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE:
+    large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
+    if large and not manhattan:
         copies = QuantizedCopies(X, n_threads) if copies is None else copies
         quantized = copies.rows(copies.least_bits())
-    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random, rows=quantized)
+    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random, rows=quantized,
+                       manhattan=manhattan)
     n_chosen = 1 + seeding.choose(rows[1:])
     if n_chosen < n_clusters:
         # Every row is a seed or the copy of one: any will do, each once while there are enough.

@@ -99,6 +99,7 @@ def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
         "n_init": args.n_init,
         "max_iter": args.max_iter,
         "tol": args.tol,
+        "metric": args.metric,
         "random_state": args.seed,
         "n_threads": args.threads,
     }

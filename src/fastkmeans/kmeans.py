@@ -7,16 +7,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._algorithms import ALGORITHMS, choose_algorithm
+from ._algorithms import choose_algorithm
 from ._core import distances, samples
 from ._core.quantized import QuantizedCopies
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
 from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
+from ._metrics import METRICS, Metric, check_algorithm_for, check_metric
 from ._params import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
 from ._seeding import initial_centers
 from ._threads import effective_n_threads
-from .engines.local import Description, LocalEngine, describe, inertia_of
+from .engines.local import Description, describe, inertia_of
 
 # Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1}
@@ -26,6 +27,8 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 class KMeans(Estimator):
     """K-means clustering, exact: every label is the float64 nearest center.
+
+    With `metric` also k-medians (Manhattan distances) and spherical k-means (cosine distances).
 
     Parameters
     ----------
@@ -43,8 +46,9 @@ class KMeans(Estimator):
     max_iter : int, default=300
         Iterations of one start at most.
     tol : float, default=1e-4
-        The fit stops when the squared shifts of the centers sum to at most tol times the mean variance of the
-        features. With 0 it goes on until no label changes.
+        The fit stops when the squared (Euclidean) shifts of the centers sum to at most tol times the mean variance of
+        the features, for every metric; for "cosine" both are those of the normalised rows. With 0 it goes on until no
+        label changes.
     verbose : int, default=0
         If above 0, print the inertia of each iteration.
     random_state : int, RandomState, Generator or None, default=None
@@ -56,6 +60,12 @@ class KMeans(Estimator):
         which ran. "lloyd" compares every sample with every center and keeps 4 bytes a sample. The others skip pairs
         that a proven bound excludes, or read less, and keep more: "tiles" (up to 16 features) two copies of the rows,
         "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 188.
+    metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
+        The distance, and with it the best center. "euclidean": squared distances, means. "manhattan": sums of absolute
+        differences, and medians of each feature (the smallest value up to which at least half the weight of the cluster
+        lies); k-means++ draws by the distance itself; only `algorithm` "auto" and "lloyd". "cosine": 1 - cos of the
+        angle; rows are divided by their lengths (a copy; a row of zeros is an error), and so are means. Other distances
+        need other centers, see Notes.
     n_threads : int or None, default=None
         Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
         quota). The results have the same bits for any number.
@@ -65,12 +75,13 @@ class KMeans(Estimator):
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        Mean of each cluster, float32 if X was, else float64. When max_iter or tol stopped the fit, labels and
+        Mean of each cluster (median, unit mean: see metric), float32 if X was, else float64. When max_iter or tol stopped the fit, labels and
         inertia are those of these centers all the same.
     labels_ : ndarray of shape (n_samples,), int32
         Nearest center of each sample of fit; the lowest index of equals.
     inertia_ : float
-        Sum over the samples of weight times squared distance to the nearest center, in squared units of X.
+        Sum over the samples of weight times squared distance to the nearest center, in squared units of X; for
+        "manhattan" times distance, in units of X; for "cosine" times 1 - cos.
     n_iter_ : int
         Iterations of the start that was kept.
     history_ : list of dict
@@ -103,6 +114,11 @@ class KMeans(Estimator):
     rounding, so results do not depend on the order of addition. An empty cluster takes the sample farthest
     from its center.
 
+    Each step, nearest centers and best centers, lowers the inertia only if the best center is that of the metric: the
+    mean minimises squared Euclidean distances and no others, so an arbitrary distance cannot be put in its place. The
+    median minimises Manhattan distances (P. S. Bradley, O. L. Mangasarian and W. N. Street, NIPS 1996), the unit
+    mean cosine ones (I. S. Dhillon and D. S. Modha, Machine Learning 42, 2001). For others use k-medoids.
+
     Examples
     --------
     >>> import numpy as np
@@ -130,6 +146,7 @@ class KMeans(Estimator):
         random_state: Any = None,
         copy_x: bool = True,
         algorithm: str = "auto",
+        metric: str = "euclidean",
         n_threads: int | None = None,
         callback: Callable[[dict[str, Any]], Any] | None = None,
     ):
@@ -142,6 +159,7 @@ class KMeans(Estimator):
         self.random_state = random_state
         self.copy_x = copy_x
         self.algorithm = algorithm
+        self.metric = metric
         self.n_threads = n_threads
         self.callback = callback
 
@@ -173,26 +191,22 @@ class KMeans(Estimator):
         >>> KMeans(n_clusters=2, random_state=7).fit([[1.0], [2.0], [9.0]]).inertia_
         0.5
         """
-        check_params(self, algorithms=ALGORITHMS)
+        metric = check_metric(self.metric)
+        check_params(self, algorithms=METRICS["euclidean"].algorithms)
+        check_algorithm_for(self.metric, self.algorithm)
         matrix = as_matrix(X)
         if self.n_clusters == "auto":
             return self._fit_swept(matrix, sample_weight)
         check_n_clusters(self.n_clusters, len(matrix.values))
         weights = as_weights(sample_weight, len(matrix.values))
-        values, description = self._described(matrix)
-        algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
+        values, description = prepare(matrix, metric, self.n_threads)
+        algorithm = "lloyd"
+        if len(metric.algorithms) > 1:
+            algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
         result = self._best_run(values, weights, description, algorithm)
         self._warn_of_missing_clusters(result, self.n_clusters)
         self._adopt(result, algorithm, matrix.feature_names, values.shape[1])
         return self
-
-    def _described(self, matrix: Matrix) -> tuple[np.ndarray, Description]:
-        """Return the checked values of a matrix, and what a fit knows of them."""
-        values = matrix.values
-        description = describe(values, effective_n_threads(self.n_threads, float(values.size)))
-        if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
-            check_finite(values, "X", matrix.feature_names)
-        return values, description
 
     def _fit_swept(self, matrix: Matrix, sample_weight: Any) -> Self:
         """Take the fit that a sweep finds best."""
@@ -225,16 +239,20 @@ class KMeans(Estimator):
             return self._best_of(values, weights, description, algorithm, random_state)
 
     def _best_of(self, values, weights, description: Description, algorithm: str, random_state) -> Run:
+        metric = METRICS[self.metric]
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
         copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
         best = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
-                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads, copies
+                self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads,
+                copies, metric.seeds_by_manhattan,
             )
+            if metric.prepare_centers is not None:
+                centers = metric.prepare_centers(centers)
             if self.verbose:
                 print("Initialization complete")
-            engine = LocalEngine(values, weights, description, self.n_clusters, algorithm, self.n_threads, copies)
+            engine = metric.engine(values, weights, description, self.n_clusters, algorithm, self.n_threads, copies)
             result = run(
                 engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback
             )
@@ -326,8 +344,8 @@ class KMeans(Estimator):
         >>> KMeans.from_centers([[0.0, 0.0], [9.0, 9.0]]).predict([[8.0, 8.0]])
         array([1], dtype=int32)
         """
-        values = self._checked_samples(X, "predict").values
-        return self._nearest(values)
+        _, values, kind = self._checked_samples(X, "predict")
+        return self._nearest(values, kind)
 
     def transform(self, X: Any) -> Any:
         """Compute the distance of each sample to each center.
@@ -340,8 +358,8 @@ class KMeans(Estimator):
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
-            Euclidean distances (not squared), in the float type of X; the first smallest of a row is that of its
-            label. A table if :meth:`set_output` asks for one.
+            Euclidean distances (not squared), Manhattan distances or 1 - cos by `metric`, in the float type of X; the
+            first smallest of a row is that of its label. A table if :meth:`set_output` asks for one.
 
         Raises
         ------
@@ -356,13 +374,13 @@ class KMeans(Estimator):
         >>> KMeans.from_centers([[0.0, 0.0], [3.0, 4.0]]).transform([[0.0, 0.0]])
         array([[0., 5.]])
         """
-        matrix = self._checked_samples(X, "transform")
-        values, centers = matrix.values, self._wide_centers()
-        result = np.empty((len(values), len(centers)), dtype=values.dtype)
+        matrix, values, kind = self._checked_samples(X, "transform")
+        centers = self._wide_centers()
+        result = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
         n_threads = effective_n_threads(self.n_threads, float(values.size) * len(centers))
-        if distances.pairwise(values, centers, result, n_threads):
+        if distances.pairwise(values, centers, result, n_threads, kind):
             raise ValueError(
-                f"X is {values.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
+                f"X is {result.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
             )
         return self._as_output(result, matrix.native if matrix.native is not None else X)
 
@@ -403,7 +421,7 @@ class KMeans(Estimator):
         Returns
         -------
         score : float
-            Minus the sum of weight times squared distance, in squared units of X.
+            Minus the sum of weight times squared distance (or what `metric` has instead, see inertia_).
 
         Raises
         ------
@@ -418,10 +436,10 @@ class KMeans(Estimator):
         >>> KMeans.from_centers([[0.0], [9.0]]).score([[1.0], [9.0]])
         -1.0
         """
-        values = self._checked_samples(X, "score").values
+        _, values, kind = self._checked_samples(X, "score")
         weights = as_weights(sample_weight, len(values))
         n_threads = effective_n_threads(self.n_threads, float(values.size))
-        return -inertia_of(values, self._wide_centers(), self._nearest(values), weights, n_threads)
+        return -inertia_of(values, self._wide_centers(), self._nearest(values, kind), weights, n_threads, kind)
 
     @classmethod
     def from_centers(cls, centers: Any, **params: Any) -> Self:
@@ -430,7 +448,7 @@ class KMeans(Estimator):
         Parameters
         ----------
         centers : array-like of shape (n_clusters, n_features)
-            The centers; float32 stays float32.
+            The centers; float32 stays float32. For metric="cosine" they are divided by their lengths.
         **params : dict
             Constructor parameters, n_clusters excepted.
 
@@ -453,9 +471,11 @@ class KMeans(Estimator):
         matrix = as_matrix(centers, name="centers")
         check_finite(matrix.values, "centers", matrix.feature_names)
         model = cls(len(matrix.values), **params)
+        metric = check_metric(model.metric)
+        values = matrix.values.copy() if metric.prepare_centers is None else metric.prepare_centers(matrix.values)
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=True)
         model.n_clusters_ = len(matrix.values)
-        model.cluster_centers_ = matrix.values.copy()
+        model.cluster_centers_ = values
         model.n_iter_ = 0
         return model
 
@@ -505,25 +525,29 @@ class KMeans(Estimator):
 
         return read_model(cls, path)
 
-    def _checked_samples(self, X: Any, method: str) -> Matrix:
-        """Check samples that come after fit."""
+    def _checked_samples(self, X: Any, method: str) -> tuple[Matrix, np.ndarray, int]:
+        """Check samples that come after fit; return them, their rows as the metric measures them, and its kind."""
         check_is_fitted(self, method)
         check_n_threads("n_threads", self.n_threads)
+        metric = check_metric(self.metric)
         matrix = as_matrix(X)
         self._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         _check_values(matrix, effective_n_threads(self.n_threads, float(matrix.values.size)))
-        return matrix
+        values = matrix.values
+        if metric.prepare_rows is not None:
+            # In the type of the centers, so that rows of either type are rounded as those of fit were.
+            values = metric.prepare_rows(values, self.cluster_centers_.dtype, "X", self.n_threads)
+        return matrix, values, metric.kind
 
     def _wide_centers(self) -> np.ndarray:
         """The stored centers as the float64 array that the compiled layer reads."""
         return np.ascontiguousarray(self.cluster_centers_, dtype=np.float64)
 
-    def _nearest(self, values: np.ndarray) -> np.ndarray:
+    def _nearest(self, values: np.ndarray, kind: int) -> np.ndarray:
         centers = self._wide_centers()
         labels = np.empty(len(values), dtype=np.int32)
-        distances.nearest(
-            values, centers, labels, effective_n_threads(self.n_threads, float(values.size) * len(centers))
-        )
+        n_threads = effective_n_threads(self.n_threads, float(values.size) * len(centers))
+        distances.nearest(values, centers, labels, n_threads, kind)
         return labels
 
 
@@ -533,6 +557,19 @@ def _check_values(matrix: Matrix, n_threads: int) -> None:
     limit = _FLOAT32_MAX if values.dtype.itemsize == 4 else MAGNITUDE_LIMIT
     if samples.has_unusable(values, limit, n_threads):
         check_finite(values, "X", matrix.feature_names)
+
+
+def prepare(matrix: Matrix, metric: Metric, n_threads: int | None) -> tuple[np.ndarray, Description]:
+    """Check the values of a table for a fit; return them as the metric measures them, and their description."""
+    values = matrix.values
+    n_threads = effective_n_threads(n_threads, float(values.size))
+    if metric.prepare_rows is not None:
+        _check_values(matrix, n_threads)
+        values = metric.prepare_rows(values, values.dtype, "X", n_threads)
+    description = describe(values, n_threads)
+    if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
+        check_finite(matrix.values, "X", matrix.feature_names)
+    return values, description
 
 
 def k_means(
@@ -548,6 +585,7 @@ def k_means(
     random_state: Any = None,
     copy_x: bool = True,
     algorithm: str = "auto",
+    metric: str = "euclidean",
     return_n_iter: bool = False,
     n_threads: int | None = None,
 ) -> tuple:
@@ -559,7 +597,7 @@ def k_means(
         The samples.
     n_clusters : int
         Number of clusters.
-    sample_weight, init, n_init, max_iter, verbose, tol, random_state, copy_x, algorithm, n_threads
+    sample_weight, init, n_init, max_iter, verbose, tol, random_state, copy_x, algorithm, metric, n_threads
         As in :class:`KMeans`.
     return_n_iter : bool, default=False
         Whether to return the number of iterations too.
@@ -571,7 +609,7 @@ def k_means(
     labels : ndarray of shape (n_samples,), int32
         `labels_`.
     inertia : float
-        `inertia_`, in squared units of X.
+        `inertia_`, in squared units of X if metric is "euclidean".
     n_iter : int
         `n_iter_`; only with return_n_iter.
 
@@ -589,7 +627,7 @@ def k_means(
     """
     model = KMeans(
         n_clusters, init=init, n_init=n_init, max_iter=max_iter, tol=tol, verbose=verbose, random_state=random_state,
-        copy_x=copy_x, algorithm=algorithm, n_threads=n_threads,
+        copy_x=copy_x, algorithm=algorithm, metric=metric, n_threads=n_threads,
     ).fit(X, sample_weight=sample_weight)
     results = model.cluster_centers_, model.labels_, model.inertia_
     return (*results, model.n_iter_) if return_n_iter else results

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ._input import MAGNITUDE_LIMIT, as_matrix, as_weights, check_finite
+from ._input import as_matrix, as_weights
+from ._metrics import check_metric
 from ._params import check_integer, check_n_clusters, check_n_threads, drawing_from
 from ._seeding import plusplus_rows
-from ._threads import effective_n_threads
-from .engines.local import describe
+from .kmeans import prepare
 
 
 def kmeans_plusplus(
@@ -21,6 +21,7 @@ def kmeans_plusplus(
     x_squared_norms: Any = None,
     random_state: Any = None,
     n_local_trials: int | None = None,
+    metric: str = "euclidean",
     n_threads: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose initial centers among the samples by greedy k-means++.
@@ -39,6 +40,9 @@ def kmeans_plusplus(
         Where to draw from.
     n_local_trials : int or None, default=None
         Candidates a step; None for 2 + log(n_clusters).
+    metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
+        Draws go by the terms of the inertia of :class:`KMeans` with that metric: squared distances, Manhattan
+        distances, or 1 - cos.
     n_threads : int or None, default=None
         As in :class:`KMeans`; the choice is the same for any number.
 
@@ -68,10 +72,8 @@ def kmeans_plusplus(
     """
     check_n_threads("n_threads", n_threads)
     matrix = as_matrix(X)
-    values = matrix.values
-    description = describe(values, effective_n_threads(n_threads, float(values.size)))
-    if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
-        check_finite(values, "X", matrix.feature_names)
+    measured_by = check_metric(metric)
+    values, description = prepare(matrix, measured_by, n_threads)
     weights = as_weights(sample_weight, len(values))
     check_integer("n_clusters", n_clusters, 1)
     check_n_clusters(n_clusters, len(values))
@@ -83,5 +85,8 @@ def kmeans_plusplus(
             f"{len(values)}. It may be left out."
         )
     with drawing_from(random_state) as source:
-        rows = plusplus_rows(values, weights, n_clusters, description.max_abs, source, n_threads, n_local_trials)
-    return values[rows], rows
+        rows = plusplus_rows(
+            values, weights, n_clusters, description.max_abs, source, n_threads, n_local_trials,
+            measured_by.seeds_by_manhattan,
+        )
+    return matrix.values[rows], rows

@@ -15,8 +15,9 @@ from ._criteria import Criteria
 from ._gap import N_REFERENCES, gap_statistic
 from ._input import Matrix, as_matrix, as_weights, frame_from_columns
 from ._knees import choose
+from ._metrics import METRICS, check_algorithm_for, check_metric
 from ._params import check_params, drawing_from
-from .kmeans import KMeans
+from .kmeans import KMeans, prepare
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -313,7 +314,9 @@ def elbow(
     """
     _reject_fixed_choices(kmeans_params)
     model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
+    check_metric(model.metric)
     check_params(model, algorithms=ALGORITHMS)
+    check_algorithm_for(model.metric, model.algorithm)
     return sweep(model, as_matrix(X), sample_weight, lambda n_samples: _k_values(k, n_samples), gap, progress)
 
 
@@ -324,10 +327,10 @@ def sweep(
 
     model : with checked parameters, n_clusters excepted, which is not read.   matrix : of as_matrix, not yet checked.
     """
-    values, description = model._described(matrix)
+    values, description = prepare(matrix, METRICS[model.metric], model.n_threads)
     weights = as_weights(sample_weight, len(values))
     candidates = choose_k(len(values))
-    metric = getattr(model, "metric", "euclidean")
+    metric = model.metric
     if gap and metric != "euclidean":
         raise ValueError(f"gap=True compares sums of squares, which metric={metric!r} has not; leave gap out.")
     seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter

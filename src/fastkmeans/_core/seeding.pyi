@@ -16,6 +16,7 @@ class PlusPlus:
         random: int,
         n_pool: int = 0,
         rows: QuantizedRows | None = None,
+        manhattan: bool = False,
     ) -> None: ...
     def choose(self, rows: NDArray[np.intp]) -> int: ...
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,10 +28,10 @@ add_up = np.add.reduce  # what ndarray.sum calls, without the microsecond it spe
 INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
 
 
-def inertia_of(X, centers, labels, sample_weight, n_threads: int) -> float:
-    """Return the sum of weight * squared distance to the own center; the same bits for any number of threads."""
+def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = distances.EUCLIDEAN) -> float:
+    """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
     inertias = np.empty(-(-len(X) // INERTIA_SAMPLES))
-    distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads)
+    distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
     return float(add_up(inertias))
 
 
@@ -60,6 +60,18 @@ def scatter(X, sample_weight, description: Description, n_threads: int) -> float
     return inertia_of(X, description.mean[None, :], one_cluster, sample_weight, n_threads)
 
 
+def weight_unit(sample_weight) -> tuple[float, float, Any]:
+    """Return a unit for the weights, the largest in that unit, and the weights in it.
+
+    The grids of the sums end at 2^-1020: weights near it are brought to 1 by a power of two.
+    """
+    largest = 1.0 if sample_weight is None else float(sample_weight.max())
+    if 1e-100 < largest < 1e100:
+        return 1.0, largest, sample_weight
+    unit = 2.0 ** (np.frexp(largest)[1] - 1)
+    return unit, largest / unit, sample_weight / unit
+
+
 class LocalEngine:
     """Samples in this process's memory, and the state of one run over them.
 
@@ -68,19 +80,16 @@ class LocalEngine:
     copies : QuantizedCopies of X that starts share, or None.
     """
 
+    kind = distances.EUCLIDEAN
+
     def __init__(
         self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None
     ):
         self.X = X
-        self.sample_weight = sample_weight
         self.description = description
         self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
-        max_weight = 1.0 if sample_weight is None else float(sample_weight.max())
-        # The grids of the sums end at 2^-1020: weights near it are brought to 1 by a power of two.
-        self._weight_unit = 1.0 if 1e-100 < max_weight < 1e100 else 2.0 ** (np.frexp(max_weight)[1] - 1)
-        if self._weight_unit != 1.0:
-            sample_weight = self.sample_weight = sample_weight / self._weight_unit
-            max_weight /= self._weight_unit
+        self._weight_unit, max_weight, sample_weight = weight_unit(sample_weight)
+        self.sample_weight = sample_weight
         self._scatter = scatter(X, sample_weight, description, self.n_threads)
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         shared = {"copies": copies} if ALGORITHMS[algorithm].takes_copies else {}
@@ -118,7 +127,10 @@ class LocalEngine:
             self._move_light(centers, moved)
         inertia = self._scatter - float(add_up(explained))
         # Clusters far apart: the difference is rounding, so the terms are added one by one.
-        inertia = self.inertia(centers) if not inertia > 1e-9 * self._scatter else self._weight_unit * inertia
+        if not inertia > 1e-9 * self._scatter:
+            inertia = self.inertia(centers)
+        else:
+            inertia *= self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)
         return moved, sq_shifts.copy(), inertia, weights.copy()
 
     def _move_light(self, centers: np.ndarray, moved: np.ndarray) -> None:
@@ -139,7 +151,15 @@ class LocalEngine:
         """(2, n_features + 1) float64: coarse and fine sums of weight * x over cluster j, and its weight."""
         return self._state.sums[j].copy()
 
-    def share_of(self, i: int) -> np.ndarray:
+    def center_without(self, j: int, rows: list[int]) -> np.ndarray:
+        """The center of cluster j without some of its rows, whose shares are taken out without rounding."""
+        sums = self.sums_of(j)
+        for i in rows:
+            sums -= self._share_of(i)
+        total = sums[0] + sums[1]
+        return (total[:-1] / total[-1]).astype(self.X.dtype)
+
+    def _share_of(self, i: int) -> np.ndarray:
         """(2, n_features + 1) float64: what sample i adds to the sums of its cluster, without rounding."""
         weight = 1.0 if self.sample_weight is None else self.sample_weight[i]
         share = np.append(weight * self.X[i].astype(np.float64), weight)
@@ -147,11 +167,11 @@ class LocalEngine:
         coarse_part = (share + coarse) - coarse
         return np.stack([coarse_part, ((share - coarse_part) + fine) - fine])
 
-    def own_sq_distances(self, centers: np.ndarray) -> np.ndarray:
-        """(n_samples,) float64: squared distance of each sample to the center of its label."""
-        sq_distances = np.empty(len(self.X))
-        distances.own_sq_distances(self.X, centers, self.labels, sq_distances, self.n_threads)
-        return sq_distances
+    def own_distances(self, centers: np.ndarray) -> np.ndarray:
+        """(n_samples,) float64: distance of each sample to the center of its label, squared if Euclidean."""
+        own = np.empty(len(self.X))
+        distances.own_sq_distances(self.X, centers, self.labels, own, self.n_threads, self.kind)
+        return own
 
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""
@@ -163,4 +183,6 @@ class LocalEngine:
 
     def inertia(self, centers: np.ndarray) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
-        return self._weight_unit * inertia_of(self.X, centers, self.labels, self.sample_weight, self.n_threads)
+        return self._weight_unit * inertia_of(
+            self.X, centers, self.labels, self.sample_weight, self.n_threads, self.kind
+        )

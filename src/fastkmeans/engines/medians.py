@@ -1,0 +1,88 @@
+"""The threads of this machine, for Manhattan distances: centers are medians of each feature."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._core import distances
+from .._core.medians import MediansState
+from .._threads import effective_n_threads
+from .local import Description, inertia_of, weight_unit
+
+
+def lower_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Per column the smallest value up to which at least half the weight lies.
+
+    values : (n, n_features).   weights : (n,), not all 0.
+    """
+    order = values.argsort(axis=0, kind="stable")
+    running = weights[order].cumsum(axis=0)
+    place = (running >= 0.5 * running[-1]).argmax(axis=0)
+    return values[order[place, np.arange(values.shape[1])], np.arange(values.shape[1])]
+
+
+class MediansEngine:
+    """Samples in this process's memory, and the state of one run of k-medians over them; see LocalEngine."""
+
+    kind = distances.MANHATTAN
+
+    def __init__(
+        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None
+    ):
+        self.X = X
+        self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
+        self._weight_unit, max_weight, self.sample_weight = weight_unit(sample_weight)
+        self._state = MediansState(
+            X, self.sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
+        )
+        # A lighter row may vanish in a sum beside the heaviest weight, and a lighter cluster lose digits of its weight.
+        self.least_weight = 0.0 if sample_weight is None else max(max_weight * 2.0**-32, np.nextafter(0, 1))
+        self._light = self.least_weight
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(n_samples,) int32: the labels of the last step; overwritten by the next."""
+        return self._state.labels
+
+    def step(self, centers: np.ndarray) -> int:
+        """Label every sample with its nearest center; return the number of labels that changed."""
+        return self._state.step(centers)
+
+    def move(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+        """Return medians, their squared shifts, the inertia of the last step, and the weight of each cluster."""
+        moved, weights, inertia = np.empty_like(centers), np.empty(len(centers)), self._weight_unit * self._state.cost
+        self._state.move(moved, weights)
+        if self.sample_weight is not None and weights.min() < self._light:
+            self._move_light(moved, weights)
+        return moved, ((moved - centers) ** 2).sum(axis=1), inertia, weights
+
+    def _move_light(self, moved: np.ndarray, weights: np.ndarray) -> None:
+        """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""
+        weighing = self.sample_weight > 0
+        for j in np.flatnonzero(weights < self._light):
+            rows = np.flatnonzero((self.labels == j) & weighing)
+            if len(rows):
+                moved[j] = lower_median(self.X[rows], self.sample_weight[rows])
+                weights[j] = self.sample_weight[rows].sum()
+
+    def center_without(self, j: int, rows: list[int]) -> np.ndarray:
+        """The median of cluster j without some of its rows."""
+        own = np.setdiff1d(np.flatnonzero(self.labels == j), rows)
+        weights = np.ones(len(own)) if self.sample_weight is None else self.sample_weight[own]
+        return lower_median(self.X[own], weights)
+
+    def own_distances(self, centers: np.ndarray) -> np.ndarray:
+        """(n_samples,) float64: distance of each sample to the center of its label."""
+        own = np.empty(len(self.X))
+        distances.own_sq_distances(self.X, centers, self.labels, own, self.n_threads, self.kind)
+        return own
+
+    def n_distinct(self) -> int:
+        """Number of clusters that have samples."""
+        return len(np.unique(self.labels))
+
+    def inertia(self, centers: np.ndarray) -> float:
+        """Sum of weight * distance to the center of its label, term by term."""
+        return self._weight_unit * inertia_of(
+            self.X, centers, self.labels, self.sample_weight, self.n_threads, self.kind
+        )

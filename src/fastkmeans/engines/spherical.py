@@ -1,0 +1,59 @@
+"""The threads of this machine, for cosine distances: rows and centers have length 1, centers are unit means.
+
+I. S. Dhillon and D. S. Modha, "Concept decompositions for large sparse text data using clustering", Machine Learning
+42, 2001. Of unit vectors |x - c|^2 / 2 = 1 - cos, so the Euclidean engine finds the labels, and the best center of a
+cluster, the unit vector along its mean, keeps the sum of 1 - cos from rising.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._core import distances, samples
+from .._threads import effective_n_threads
+from .local import LocalEngine
+
+
+def unit_rows(values: np.ndarray, dtype: Any, name: str = "X", n_threads: int | None = None) -> np.ndarray:
+    """Return the rows divided by their lengths, as `dtype`; raise ValueError for a row of zeros."""
+    rows = np.empty(values.shape, dtype=dtype)
+    zero = samples.normalize(values, rows, effective_n_threads(n_threads, float(values.size)))
+    if zero < len(values):
+        raise ValueError(
+            f"{name} has nothing but zeros in row {zero}, which has no direction for metric='cosine' to compare; "
+            "drop such rows, or use metric='euclidean'."
+        )
+    return rows
+
+
+def unit_centers(centers: np.ndarray) -> np.ndarray:
+    """Return centers of length 1; those that have it up to rounding stay as they are."""
+    lengths = np.sqrt((centers.astype(np.float64) ** 2).sum(axis=1))
+    off = ~(np.abs(lengths - 1.0) <= 2.0 * np.finfo(centers.dtype).eps)
+    scaled = centers.copy()
+    if off.any():
+        scaled[off] = unit_rows(centers, centers.dtype, "the centers", 1)[off]
+    return scaled
+
+
+class SphericalEngine(LocalEngine):
+    """A LocalEngine over rows of length 1, whose centers have length 1 too. Distances are 1 - cos."""
+
+    kind = distances.COSINE
+
+    def move(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+        """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center."""
+        moved, _, inertia, weights = super().move(centers)
+        lengths = np.sqrt((moved**2).sum(axis=1))
+        off = (weights > 0.0) & (lengths > 0.0)
+        moved[off] = (moved[off] / lengths[off, None]).astype(self.X.dtype)
+        moved[~off] = centers[~off]
+        return moved, ((moved - centers) ** 2).sum(axis=1), inertia, weights
+
+    def center_without(self, j: int, rows: list[int]) -> np.ndarray:
+        """The unit vector along the mean of cluster j without some of its rows."""
+        mean = super().center_without(j, rows).astype(np.float64)
+        length = np.sqrt((mean**2).sum())
+        return (mean / (length if length > 0.0 else 1.0)).astype(self.X.dtype)
