@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from fastkmeans import KMeans
+from fastkmeans._metrics import check_metric
 from fastkmeans._params import INITS, check_init, check_n_clusters, check_params, check_random_state
 
 DEFAULTS = KMeans().get_params()
@@ -18,7 +19,9 @@ ALGORITHMS = ("lloyd", "hamerly")
 
 
 def check(**params):
-    check_params(SimpleNamespace(**{**DEFAULTS, **params}), algorithms=ALGORITHMS)
+    model = SimpleNamespace(**{**DEFAULTS, **params})
+    check_metric(model.metric)
+    check_params(model, algorithms=ALGORITHMS)
 
 
 def generator(seed=3):
@@ -35,6 +38,7 @@ GOOD = {
     "random_state": [None, 0, 2**32 - 1, np.int64(5), np.random.RandomState(1), generator()],
     "copy_x": [True, False, np.False_],
     "algorithm": ["auto", *ALGORITHMS],
+    "metric": ["euclidean", "manhattan", "cosine"],
     "n_threads": [None, 1, 64, np.int32(2)],
     "callback": [None, print],
 }
@@ -78,6 +82,8 @@ BAD = [
     ("algorithm", "elkann", ValueError, "'auto', 'lloyd', 'hamerly'; got 'elkann'"),
     ("algorithm", "Hamerley", ValueError, "Did you mean 'hamerly'"),
     ("algorithm", None, TypeError, "got None"),
+    ("metric", "chebyshev", ValueError, "one of 'euclidean', 'manhattan', 'cosine'; got 'chebyshev'.*k-medoids"),
+    ("metric", None, TypeError, r"got None \(NoneType\)"),
     ("n_threads", 0, ValueError, "None or an integer >= 1; got 0"),
     ("n_threads", -1, ValueError, "got -1"),
     ("n_threads", "two", TypeError, "got 'two'"),
