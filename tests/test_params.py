@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from fastkmeans import KMeans
+from fastkmeans._metrics import METRICS, check_metric
 from fastkmeans._params import INITS, check_init, check_n_clusters, check_params, check_random_state
 
 DEFAULTS = KMeans().get_params()
@@ -18,7 +19,9 @@ ALGORITHMS = ("lloyd", "hamerly")
 
 
 def check(**params):
-    check_params(SimpleNamespace(**{**DEFAULTS, **params}), algorithms=ALGORITHMS)
+    given = SimpleNamespace(**{**DEFAULTS, **params})
+    check_metric(given.metric)
+    check_params(given, algorithms=ALGORITHMS)
 
 
 def generator(seed=3):
@@ -35,6 +38,7 @@ GOOD = {
     "random_state": [None, 0, 2**32 - 1, np.int64(5), np.random.RandomState(1), generator()],
     "copy_x": [True, False, np.False_],
     "algorithm": ["auto", *ALGORITHMS],
+    "metric": list(METRICS),
     "n_threads": [None, 1, 64, np.int32(2)],
     "callback": [None, print],
 }
@@ -78,6 +82,8 @@ BAD = [
     ("algorithm", "elkann", ValueError, "'auto', 'lloyd', 'hamerly'; got 'elkann'"),
     ("algorithm", "Hamerley", ValueError, "Did you mean 'hamerly'"),
     ("algorithm", None, TypeError, "got None"),
+    ("metric", "chebyshev", ValueError, "'euclidean', 'manhattan', 'cosine'; got 'chebyshev'"),
+    ("metric", None, TypeError, "got None"),
     ("n_threads", 0, ValueError, "None or an integer >= 1; got 0"),
     ("n_threads", -1, ValueError, "got -1"),
     ("n_threads", "two", TypeError, "got 'two'"),
