@@ -151,17 +151,19 @@ cdef extern from "kernels/kernels.h" nogil:
         # the prefix filter
         size_t (*prefix_bytes)(size_t, size_t, size_t) noexcept nogil
         size_t (*prefix_tile_bytes)(size_t) noexcept nogil
-        size_t (*prefix_scratch_bytes)(size_t, size_t) noexcept nogil
+        size_t (*prefix_scratch_bytes)(size_t, size_t, size_t) noexcept nogil
         void (*prefix_start)(const float *, size_t, double, const double *, double, size_t, size_t, int,
                              void *) noexcept nogil
         void (*prefix_pack_centers)(const double *, size_t, size_t, void *, void *) noexcept nogil
+        void (*prefix_gather_moved)(void *) noexcept nogil
         void (*prefix_encode_f32)(const float *, size_t, size_t, const void *, void *, void *) noexcept nogil
         void (*prefix_encode_f64)(const double *, size_t, size_t, const void *, void *, void *) noexcept nogil
-        void (*prefix_assign_f32)(const float *, size_t, const double *, const void *, const void *, int32_t *,
-                                  size_t *) noexcept nogil
-        void (*prefix_assign_f64)(const double *, size_t, const double *, const void *, const void *, int32_t *,
-                                  size_t *) noexcept nogil
+        void (*prefix_assign_f32)(const float *, size_t, const double *, const void *, const void *, void *, int32_t *,
+                                  double *, size_t *) noexcept nogil
+        void (*prefix_assign_f64)(const double *, size_t, const double *, const void *, const void *, void *, int32_t *,
+                                  double *, size_t *) noexcept nogil
         int code_features
+        int code_limit
         # quantized samples
         int has_dot8
         size_t (*quantizer_bytes)(size_t) noexcept nogil

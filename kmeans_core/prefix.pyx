@@ -1,6 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""The prefix filter: a few leading coordinates in int8 exclude most centers, the others are decided exactly.
+"""The prefix filter: a few leading coordinates in 8 or 16 bits exclude most centers, the others are decided exactly.
 
 Samples are turned once to the principal directions of a sample of them. The proof that an excluded center is not the
 nearest is in kernels/prefix.h; what remains is compared in float32 and float64 on the stored values.
@@ -22,6 +22,7 @@ DIRECTION_ROWS = 2048
 TRIAL_PAIRS = 1 << 16
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
+MAX_DIRECTIONS = 512  # of whose products sums of 16-bit codes hold (vec.h, CODE_LIMIT)
 N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160)
 
 
@@ -75,7 +76,7 @@ def dense_cost(n_features, n_clusters):
     return n_clusters * (n_features + 4.0)
 
 
-def choose_n_directions(rows, centers, directions, n_samples, code_features, lanes):
+def choose_n_directions(rows, centers, directions, n_samples, code_features, code_limit, lanes):
     """Number of leading directions with the least cost, counted on rows; 0 if all centers in full cost less.
 
     rows : (n_rows, n_features) float32, centers : (n_clusters, n_features) float32, moved and scaled alike.
@@ -95,8 +96,8 @@ def choose_n_directions(rows, centers, directions, n_samples, code_features, lan
     for n_directions in sorted({*N_DIRECTIONS, directions.shape[1]}):
         if n_directions > directions.shape[1]:
             break
-        # What rounding to int8 leaves over is even on average: a twelfth of a squared step in each direction.
-        rest = np.sqrt(n_directions / 12) / 127 if code_features > 1 else 0.0
+        # What rounding to whole numbers leaves over is even on average: a twelfth of a squared step in each direction.
+        rest = np.sqrt(n_directions / 12) / code_limit if code_limit else 0.0
         lengths = []
         for coordinates, sq_norms, sq_kept, largest in sides:
             new = coordinates[:, first:n_directions]
@@ -141,6 +142,7 @@ cdef class PrefixState:
     cdef size_t scratch_size, tile_bytes
     cdef object found
     cdef int32_t[::1] found_view
+    cdef double[:, ::1] bounds   # [n_samples][2]: of the score of the label
     cdef readonly Py_ssize_t n_directions  # -1 before the first step, 0 when Lloyd's steps are taken
     cdef readonly Py_ssize_t n_compared    # pairs that the codes of the last step could not exclude, own labels aside
     cdef readonly Py_ssize_t n_decided     # samples that needed float64
@@ -163,7 +165,7 @@ cdef class PrefixState:
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
         self.is_forced = n_directions is not None
-        self.n_wanted = min(n_directions, self.n_features) if self.is_forced else 0
+        self.n_wanted = min(n_directions, self.n_features, MAX_DIRECTIONS) if self.is_forced else 0
         self.n_directions = -1 if (self.n_wanted if self.is_forced else self._is_worth_a_trial()) else 0
 
     def __dealloc__(self):
@@ -200,6 +202,7 @@ cdef class PrefixState:
             return n_changed
         with nogil:
             self._pack_centers(centers)
+            self.table.prefix_gather_moved(self.prefix)
             self._assign_units(centers)
         for t in range(self.n_threads):
             n_compared += self.counts[16 * t]
@@ -250,7 +253,8 @@ cdef class PrefixState:
                 moved = ((np.asarray(centers) - offset) * scale).astype(np.float32)
                 n_trial = min(max(32, TRIAL_PAIRS // self.n_clusters), 256, len(rows))
                 self.n_directions = choose_n_directions(rows[::len(rows) // n_trial][:n_trial], moved, directions,
-                                                        self.n_samples, self.table.code_features, self.table.lanes)
+                                                        self.n_samples, self.table.code_features,
+                                                        self.table.code_limit, self.table.lanes)
         if self.n_directions:
             directions = np.ascontiguousarray(directions[:, :self.n_directions].T)
             wide = directions.astype(np.float64)
@@ -258,6 +262,7 @@ cdef class PrefixState:
             self._code_samples(directions, skew, offset, scale)
             self.found = np.full(self.n_samples, -1, dtype=np.int32)
             self.found_view = self.found
+            self.bounds = np.empty((self.n_samples, 2))
 
     cdef int _code_samples(self, const float[:, ::1] directions, double skew, const double[::1] offset,
                            double scale) except -1:
@@ -267,7 +272,7 @@ cdef class PrefixState:
         cdef size_t prefix_size = aligned(table.prefix_bytes(self.n_clusters, self.n_features, directions.shape[0]))
         cdef size_t counts_size = self.n_threads * 16 * sizeof(size_t)
         self.tile_bytes = table.prefix_tile_bytes(directions.shape[0])
-        self.scratch_size = aligned(table.prefix_scratch_bytes(self.n_features, directions.shape[0]))
+        self.scratch_size = aligned(table.prefix_scratch_bytes(self.n_clusters, self.n_features, directions.shape[0]))
         self.memory = calloc(1, 128 + prefix_size + counts_size + self.n_threads * self.scratch_size
                              + n_tiles * self.tile_bytes)
         if self.memory == NULL:
@@ -309,12 +314,13 @@ cdef class PrefixState:
 
     cdef void _assign_unit(self, const double[:, ::1] centers, Py_ssize_t u, int t) noexcept nogil:
         cdef Py_ssize_t first = u * self.unit, count = min(self.unit, self.n_samples - u * self.unit)
+        cdef char *scratch = self.scratch + t * self.scratch_size
         if self.is_float32:
             self.table.prefix_assign_f32(&self.x32[first, 0], count, &centers[0, 0], self._codes_of(first), self.prefix,
-                                         &self.found_view[first], self.counts + 16 * t)
+                                         scratch, &self.found_view[first], &self.bounds[first, 0], self.counts + 16 * t)
         else:
             self.table.prefix_assign_f64(&self.x64[first, 0], count, &centers[0, 0], self._codes_of(first), self.prefix,
-                                         &self.found_view[first], self.counts + 16 * t)
+                                         scratch, &self.found_view[first], &self.bounds[first, 0], self.counts + 16 * t)
 
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two in a row in which the filter did more work. Counted, never timed."""

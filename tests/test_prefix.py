@@ -183,6 +183,20 @@ def test_centers_that_stand_still_keep_their_codes(rng, real):
         np.testing.assert_array_equal(filtered.labels, dense.labels)
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.8, 0.95])
+def test_centers_that_stand_still_win_and_lose_ties_as_ever(share, isa, real, rng):
+    """Small integers: many centers are equally far, and some of those move while others stand still."""
+    X = rng.integers(-2, 3, size=(1500, 24)).astype(real)
+    centers = rng.integers(-2, 3, size=(90, 24)).astype(np.float64)
+    dense, filtered = states(X, 90, n_directions=10, n_threads=2)
+    for _ in range(6):
+        assert filtered.step(centers) == dense.step(centers)
+        np.testing.assert_array_equal(filtered.labels, reference.nearest(X, centers))
+        moving = rng.random(90) < share
+        centers[moving] = centers[rng.integers(90, size=moving.sum())]  # often onto one that stands still
+        centers[moving, 0] += rng.integers(-1, 2, size=moving.sum())
+
+
 # ---------------------------------------------------------------- work
 
 

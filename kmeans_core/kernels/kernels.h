@@ -345,7 +345,7 @@ typedef struct {
      * starts as zeros; all want 64-byte alignment. */
     size_t (*prefix_bytes)(size_t n_clusters, size_t n_features, size_t n_directions);
     size_t (*prefix_tile_bytes)(size_t n_directions);
-    size_t (*prefix_scratch_bytes)(size_t n_features, size_t n_directions);
+    size_t (*prefix_scratch_bytes)(size_t n_clusters, size_t n_features, size_t n_directions);
 
     /* Once a fit: what samples and centers are measured by.
      *   directions   IN [n_directions][n_features], nearly orthonormal: with Q their transpose, |Q'Q - 1| <= skew
@@ -354,8 +354,10 @@ typedef struct {
     void (*prefix_start)(const float *directions, size_t n_directions, double skew, const double *offset, double scale,
                          size_t n_clusters, size_t n_features, int samples_are_float32, void *prefix);
 
-    /* Once a step: take over those of `count` centers from `first` on that differ from the last step's. */
+    /* Once a step: take over those of `count` centers from `first` on that differ from the last step's; when all are
+     * packed, lay those side by side. */
     void (*prefix_pack_centers)(const double *centers, size_t first, size_t count, void *prefix, void *scratch);
+    void (*prefix_gather_moved)(void *prefix);
 
     /* Once a fit: the codes of samples.   codes   OUT whole tiles */
     void (*prefix_encode_f32)(const float *x, size_t n_samples, size_t n_readable, const void *prefix, void *scratch,
@@ -365,14 +367,16 @@ typedef struct {
 
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
      *   codes    IN of the samples from x on
-     *   labels   INOUT [n_samples]: any, the nearer the better; the first one -1 if there are none yet
+     *   labels   INOUT [n_samples]: those of the last step, or -1 if there was none
+     *   bounds   INOUT [n_samples][2]: in which the score of the label lies
      *   counts   INOUT [2]: adds the pairs that the codes could not exclude (own label aside), and the samples that
      *            needed float64 */
     void (*prefix_assign_f32)(const float *x, size_t n_samples, const double *centers, const void *codes,
-                              const void *prefix, int32_t *labels, size_t *counts);
+                              const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
     void (*prefix_assign_f64)(const double *x, size_t n_samples, const double *centers, const void *codes,
-                              const void *prefix, int32_t *labels, size_t *counts);
-    int code_features; /* coordinates in a 32-bit code: 4 with integer dot products, else 1 */
+                              const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
+    int code_features; /* coordinates in a 32-bit code: 4 with integer dot products of bytes, 2 of 16 bits, 1 of float32 */
+    int code_limit;    /* largest whole number of a code; 0 for float32 */
 
     /* ---- Quantized samples (quantized.h): whole numbers of `bits` = 16, or 8 where has_dot8.
      * Bytes of the block that quantizer_start fills, of a tile of samples, of the block that quantize_centers fills, and of

@@ -9,8 +9,9 @@
  * one so far is known to score is not the nearest. The others are scored in float32 and, where that does not tell them
  * apart, decided in float64: a label is the one that `assign` finds.
  *
- * With integer dot products (vec.h, CODE_FEATURES == 4) codes are int8 and i.l has no rounding; else they are float32
- * coordinates. Everything that rounds is paid for by PAD = 2^-20 of its size, sixteen float32 roundings where at most
+ * Codes are int8 where the instruction set has integer dot products of bytes, else 16-bit numbers, else float32
+ * coordinates (vec.h, CODE_FEATURES). i.l has no rounding as an integer, and as float32 one that `summing` covers.
+ * Everything that rounds is paid for by PAD = 2^-20 of its size, sixteen float32 roundings where at most
  * twelve occur. Comparisons are written so that a NaN keeps a center.
  *
  * int8 with measured residuals as an exact filter: after the norm bounds of Cauchy and Schwarz that
@@ -20,6 +21,8 @@
 #define PAD (1.0 + 0x1p-20)
 #define PROJECT_FEATURES 128 /* features of one float32 sum; short sums round less */
 #define FAR_CENTER 1e15      /* |c'| beyond which float32 is not trusted: left to float64 */
+#define STILL_SHARE 8        /* one center in so many stands still before samples are sorted by whether theirs does */
+#define SORTED_SAMPLES 512   /* samples of a unit that are sorted at a time */
 
 /* Lengths of a row beside its codes: a tile is [ROW_TERMS][TILE_SAMPLES] float32, then [n_codes][TILE_SAMPLES]. */
 enum { ROW_INVERSE_STEP, ROW_N, ROW_B, ROW_R, ROW_NORM, ROW_TERMS };
@@ -27,16 +30,25 @@ enum { ROW_INVERSE_STEP, ROW_N, ROW_B, ROW_R, ROW_NORM, ROW_TERMS };
 /* The same of a center, times its step a_c: panels of [CENTER_TERMS][TILE_CENTERS]. */
 enum { CENTER_MINUS_HALF_SQ, CENTER_STEP, CENTER_B, CENTER_N, CENTER_R, CENTER_TERMS };
 
+/* Centers side by side for the filter: all, or those that moved since the last step. */
+typedef struct {
+    size_t n_panels;
+    float *terms;   /* [n_panels][CENTER_TERMS][TILE_CENTERS] */
+    code *codes;    /* [n_panels][1 + n_codes][TILE_CENTERS]: where the sum of codes starts, then the codes */
+    int32_t *index; /* [n_panels][TILE_CENTERS]: which center; -1 for padding, which no bound keeps */
+} center_panels;
+
 typedef struct {
     packed_centers frame;  /* offset and scale; its panels hold the directions */
     packed_centers still;  /* the same without offset and scale, for rows of c' */
-    size_t n_clusters, n_panels, n_codes;
+    size_t n_clusters, n_codes;
     double *known;         /* [n_clusters][n_features]: the centers that were packed last */
     float *rows;           /* [n_clusters][n_features]: c' */
     double *half_sq_norms; /* [n_clusters]: |c'|^2 / 2; NaN for a far center */
     double *norms;         /* [n_clusters]: |c'|, rounded up */
-    float *terms;          /* [n_panels][CENTER_TERMS][TILE_CENTERS] */
-    code *codes;           /* [n_panels][1 + n_codes][TILE_CENTERS]: where the sum of codes starts, then the codes */
+    uint8_t *has_moved;    /* [n_clusters]: whether the last prefix_pack_centers found another center than `known` */
+    center_panels all, moved;
+    int is_partial;        /* whether `moved` is worth the trouble */
     double skew;           /* |Q'Q - 1| */
     double projection;     /* rounding of Q'x', relative to |x'| */
     double summing;        /* rounding of sums over the codes, relative */
@@ -47,6 +59,13 @@ static size_t prefix_n_codes(size_t n_directions) { return (n_directions + CODE_
 
 static size_t panels_of(size_t n) { return (n + TILE_CENTERS - 1) / TILE_CENTERS; }
 
+static size_t center_panels_bytes(size_t n_panels, size_t n_codes)
+{
+    return aligned(n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float))
+           + aligned(n_panels * (1 + n_codes) * TILE_CENTERS * sizeof(code))
+           + aligned(n_panels * TILE_CENTERS * sizeof(int32_t));
+}
+
 static size_t prefix_bytes(size_t n_clusters, size_t n_features, size_t n_directions)
 {
     const size_t n_codes = prefix_n_codes(n_directions), n_panels = panels_of(n_clusters);
@@ -54,8 +73,8 @@ static size_t prefix_bytes(size_t n_clusters, size_t n_features, size_t n_direct
            + 2 * aligned((n_features + LANES) * sizeof(float))
            + aligned((panels_of(n_directions) * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
            + aligned(n_clusters * n_features * sizeof(double)) + aligned(n_clusters * n_features * sizeof(float))
-           + 2 * aligned(n_clusters * sizeof(double)) + aligned(n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float))
-           + aligned(n_panels * (1 + n_codes) * TILE_CENTERS * sizeof(code));
+           + 2 * aligned(n_clusters * sizeof(double)) + aligned(n_clusters)
+           + 2 * center_panels_bytes(n_panels, n_codes);
 }
 
 /* Codes and lengths of one tile. */
@@ -67,17 +86,19 @@ static size_t prefix_tile_bytes(size_t n_directions)
 typedef struct {
     block_scratch pack;
     float *coordinates; /* [padded directions][TILE_SAMPLES]; what no direction fills stays 0 */
-    char *tile;         /* one tile of codes, for centers */
+    char *tile;         /* one tile of codes */
+    code *sums;         /* [n_panels][TILE_CENTERS][TILE_SAMPLES]: of a tile and all centers */
 } prefix_scratch;
 
 static size_t padded_directions(size_t n_directions) { return panels_of(n_directions) * TILE_CENTERS + CODE_FEATURES; }
 
-static size_t prefix_scratch_bytes(size_t n_features, size_t n_directions)
+static size_t prefix_scratch_bytes(size_t n_clusters, size_t n_features, size_t n_directions)
 {
     return aligned(TILE_SAMPLES * n_features * sizeof(float)) + aligned(TILE_SAMPLES * sizeof(float))
            + aligned((TILE_SAMPLES * n_features + LANES) * sizeof(double))
            + aligned(padded_directions(n_directions) * TILE_SAMPLES * sizeof(float))
-           + aligned(prefix_tile_bytes(n_directions));
+           + aligned(prefix_tile_bytes(n_directions))
+           + panels_of(n_clusters) * TILE_CENTERS * TILE_SAMPLES * sizeof(code);
 }
 
 static prefix_scratch divide_prefix_scratch(void *memory, const prefix *p)
@@ -96,6 +117,8 @@ static prefix_scratch divide_prefix_scratch(void *memory, const prefix *p)
     scratch.coordinates = (float *)place;
     place += aligned(padded_directions(p->frame.n_clusters) * TILE_SAMPLES * sizeof(float));
     scratch.tile = place;
+    place += aligned(prefix_tile_bytes(p->frame.n_clusters));
+    scratch.sums = (code *)place;
     return scratch;
 }
 
@@ -103,6 +126,23 @@ static double gamma_of(double roundings)
 {
     const double unit = 0x1p-24 * roundings;
     return unit < 0.5 ? unit / (1.0 - unit) * 1.001 : HUGE_VAL;
+}
+
+/* Lay out n_panels panels of padding: no sample's bound keeps a center of minus infinity.   Returns what lies behind. */
+static char *start_panels(center_panels *panels, size_t n_panels, size_t n_codes, char *place)
+{
+    panels->n_panels = n_panels;
+    panels->terms = (float *)place;
+    place += aligned(n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float));
+    panels->codes = (code *)place;
+    place += aligned(n_panels * (1 + n_codes) * TILE_CENTERS * sizeof(code));
+    panels->index = (int32_t *)place;
+    for (size_t i = 0; i < n_panels * CENTER_TERMS * TILE_CENTERS; i++)
+        panels->terms[i] = i / TILE_CENTERS % CENTER_TERMS == CENTER_MINUS_HALF_SQ ? -HUGE_VALF : 0.0f;
+    memset(panels->codes, 0, n_panels * (1 + n_codes) * TILE_CENTERS * sizeof(code));
+    for (size_t i = 0; i < n_panels * TILE_CENTERS; i++)
+        panels->index[i] = -1;
+    return place + aligned(n_panels * TILE_CENTERS * sizeof(int32_t));
 }
 
 static void prefix_start(const float *directions, size_t n_directions, double skew, const double *offset, double scale,
@@ -113,7 +153,6 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
     char *place = (char *)memory + aligned(sizeof(prefix));
     memset(p, 0, sizeof *p);
     p->n_clusters = n_clusters;
-    p->n_panels = panels_of(n_clusters);
     p->n_codes = prefix_n_codes(n_directions);
     frame->n_clusters = n_directions;
     frame->n_features = n_features;
@@ -140,9 +179,12 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
     place += aligned(n_clusters * sizeof(double));
     p->norms = (double *)place;
     place += aligned(n_clusters * sizeof(double));
-    p->terms = (float *)place;
-    place += aligned(p->n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float));
-    p->codes = (code *)place;
+    p->has_moved = (uint8_t *)place;
+    place += aligned(n_clusters);
+    place = start_panels(&p->all, panels_of(n_clusters), p->n_codes, place);
+    start_panels(&p->moved, panels_of(n_clusters), p->n_codes, place);
+    for (size_t j = 0; j < n_clusters; j++)
+        p->all.index[j] = (int32_t)j;
 
     for (size_t f = 0; f < n_features + LANES; f++) {
         const double moved = f < n_features ? offset[f] : 0.0;
@@ -159,9 +201,6 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
     /* A center is packed when it differs from the known one: no center equals a NaN. */
     for (size_t i = 0; i < n_clusters * n_features; i++)
         p->known[i] = NAN;
-    for (size_t i = 0; i < p->n_panels * CENTER_TERMS * TILE_CENTERS; i++)
-        p->terms[i] = i / TILE_CENTERS % CENTER_TERMS == CENTER_MINUS_HALF_SQ ? -HUGE_VALF : 0.0f;
-    memset(p->codes, 0, p->n_panels * (1 + p->n_codes) * TILE_CENTERS * sizeof(code));
     /* Each coordinate is a sum of PROJECT_FEATURES products, added up over the features, of values rounded before:
      * off by gamma |Q_i| |x'|, and all together by gamma times the root of the sum of |Q_i|^2. */
     const double roundings = PROJECT_FEATURES + 8.0 + (double)(n_features / PROJECT_FEATURES);
@@ -277,13 +316,24 @@ static void pack_row_of_center(prefix *p, const double *centers, size_t j)
     p->half_sq_norms[j] = p->norms[j] < FAR_CENTER ? 0.5 * sq_norm : NAN;
 }
 
+/* Where the terms and the codes of place i begin; TILE_CENTERS is the stride. */
+static float *terms_at(const center_panels *panels, size_t i)
+{
+    return panels->terms + i / TILE_CENTERS * CENTER_TERMS * TILE_CENTERS + i % TILE_CENTERS;
+}
+
+static code *codes_at(const center_panels *panels, size_t n_codes, size_t i)
+{
+    return panels->codes + i / TILE_CENTERS * (1 + n_codes) * TILE_CENTERS + i % TILE_CENTERS;
+}
+
 /* Its codes, from lane s of an encoded tile, into its panel. */
 static void pack_codes_of_center(prefix *p, size_t j, const char *tile, int s)
 {
     const float *row = (const float *)tile;
     const code *codes = (const code *)(row + ROW_TERMS * TILE_SAMPLES);
-    float *terms = p->terms + j / TILE_CENTERS * CENTER_TERMS * TILE_CENTERS + j % TILE_CENTERS;
-    code *entry = p->codes + j / TILE_CENTERS * (1 + p->n_codes) * TILE_CENTERS + j % TILE_CENTERS;
+    float *terms = terms_at(&p->all, j);
+    code *entry = codes_at(&p->all, p->n_codes, j);
     const double step = 1.0 / (double)row[ROW_INVERSE_STEP * TILE_SAMPLES + s] * PAD;
     /* The test rounds |c'|^2 / 2, and float64 its decision: both below PAD of it. */
     terms[CENTER_MINUS_HALF_SQ * TILE_CENTERS] = (float)(-p->half_sq_norms[j] * (1.0 - 0x1p-19));
@@ -321,6 +371,7 @@ static void prefix_pack_centers(const double *centers, size_t first, size_t coun
         int same = 1;
         for (size_t f = 0; f < n_features; f++)
             same &= centers[j * n_features + f] == p->known[j * n_features + f];
+        p->has_moved[j] = !same;
         if (same)
             continue;
         pack_row_of_center(p, centers, j);
@@ -333,6 +384,44 @@ static void prefix_pack_centers(const double *centers, size_t first, size_t coun
     }
     if (n_chosen > 0)
         encode_centers(p, scratch, chosen, n_chosen); /* lanes behind n_chosen hold older rows, and are not read */
+}
+
+/* Copy place `from` of one set of panels to place `to` of another. */
+static void copy_center(const center_panels *source, size_t from, const center_panels *target, size_t to, size_t n_codes)
+{
+    const float *terms = terms_at(source, from);
+    const code *codes = codes_at(source, n_codes, from);
+    float *terms_to = terms_at(target, to);
+    code *codes_to = codes_at(target, n_codes, to);
+    for (size_t i = 0; i < CENTER_TERMS * TILE_CENTERS; i += TILE_CENTERS)
+        terms_to[i] = terms[i];
+    for (size_t i = 0; i < (1 + n_codes) * TILE_CENTERS; i += TILE_CENTERS)
+        codes_to[i] = codes[i];
+    target->index[to] = source->index[from];
+}
+
+/* Once all centers of a step are packed: those that moved side by side.
+ *
+ * A sample whose own center stands still need not look at others that do: its label was the nearest of them, ties
+ * included, in the last step. */
+static void prefix_gather_moved(void *memory)
+{
+    prefix *p = memory;
+    size_t count = 0;
+    for (size_t j = 0; j < p->n_clusters; j++)
+        count += p->has_moved[j];
+    p->is_partial = STILL_SHARE * count < (STILL_SHARE - 1) * p->n_clusters;
+    if (!p->is_partial)
+        return;
+    p->moved.n_panels = panels_of(count);
+    count = 0;
+    for (size_t j = 0; j < p->n_clusters; j++)
+        if (p->has_moved[j])
+            copy_center(&p->all, j, &p->moved, count++, p->n_codes);
+    for (; count % TILE_CENTERS; count++) {
+        p->moved.index[count] = -1;
+        terms_at(&p->moved, count)[CENTER_MINUS_HALF_SQ * TILE_CENTERS] = -HUGE_VALF;
+    }
 }
 
 /* Dot products of the codes of a tile with those of a panel.   sums  OUT [TILE_CENTERS][TILE_SAMPLES]
@@ -400,20 +489,20 @@ static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const fl
     return any;
 }
 
-/* A first label for every sample of a tile: the best by codes alone. Any label would do; a near one excludes more. */
-static void guess_labels(const prefix *p, const float *row, int32_t *labels)
+/* A first label for every sample of a tile: the best by codes alone. Any label would do; a near one excludes more.
+ *   sums   OUT of all panels, see dot_panel: filtering needs them once more */
+static void guess_labels(const prefix *p, const float *row, int32_t *labels, code *sums)
 {
     const code *tile = (const code *)(row + ROW_TERMS * TILE_SAMPLES);
-    code sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
     vec best[TILE_VECS], second[TILE_VECS];
     vint label[TILE_VECS];
     for (int v = 0; v < TILE_VECS; v++) {
         best[v] = second[v] = v_splat(HUGE_VALF);
         label[v] = vi_splat(0);
     }
-    for (size_t q = 0; q < p->n_panels; q++) {
-        const float *terms = p->terms + q * CENTER_TERMS * TILE_CENTERS;
-        dot_panel(tile, p->codes + q * (1 + p->n_codes) * TILE_CENTERS, p->n_codes, sums);
+    for (size_t q = 0; q < p->all.n_panels; q++, sums += TILE_CENTERS * TILE_SAMPLES) {
+        const float *terms = p->all.terms + q * CENTER_TERMS * TILE_CENTERS;
+        dot_panel(tile, p->all.codes + q * (1 + p->n_codes) * TILE_CENTERS, p->n_codes, sums);
         for (int j = 0; j < TILE_CENTERS; j++)
             for (int v = 0; v < TILE_VECS; v++) {
                 const vec inverse = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES + v * LANES);
@@ -450,8 +539,8 @@ typedef struct {
 static center_rests largest_rests(const prefix *p)
 {
     float b = 0.0f, n = 0.0f;
-    for (size_t q = 0; q < p->n_panels; q++) {
-        const float *terms = p->terms + q * CENTER_TERMS * TILE_CENTERS;
+    for (size_t q = 0; q < p->all.n_panels; q++) {
+        const float *terms = p->all.terms + q * CENTER_TERMS * TILE_CENTERS;
         for (int j = 0; j < TILE_CENTERS; j++) {
             b = terms[CENTER_B * TILE_CENTERS + j] < b ? b : terms[CENTER_B * TILE_CENTERS + j];
             n = terms[CENTER_N * TILE_CENTERS + j] < n ? n : terms[CENTER_N * TILE_CENTERS + j];
@@ -472,4 +561,29 @@ static inline float limit_of(const prefix *p, const prefix_best *best, double no
     const double upper = best->upper + 2.0 * (double)p->frame.decision * norm * norm + (double)p->frame.tiny;
     const double limit = -(upper + 0x1p-19 * fabs(upper)) * inverse_step - rest;
     return (float)(limit - 0x1p-22 * fabs(limit));
+}
+
+/* A tile to filter: which samples, and what is known of the best center of each so far. */
+typedef struct {
+    size_t left;                     /* samples of the tile */
+    const uint16_t *ids;             /* [left] */
+    const float *row;                /* lengths and codes, as encode_tile wrote them */
+    prefix_best best[TILE_SAMPLES];
+} prefix_tile;
+
+/* The tile of some samples: where it lies if they are a tile, else gathered, lane by lane.
+ *   codes   IN of the samples that ids count from      gathered   OUT a tile */
+static const float *tile_of(const uint16_t *ids, size_t count, const char *codes, size_t tile_bytes, float *gathered)
+{
+    if (ids[0] % TILE_SAMPLES == 0 && ids[count - 1] - ids[0] == (int)count - 1)
+        return (const float *)(codes + ids[0] / TILE_SAMPLES * tile_bytes);
+    const float *lanes[TILE_SAMPLES];
+    for (size_t s = 0; s < TILE_SAMPLES; s++) {
+        const size_t i = ids[s < count ? s : 0];
+        lanes[s] = (const float *)(codes + i / TILE_SAMPLES * tile_bytes) + i % TILE_SAMPLES;
+    }
+    for (size_t w = 0; w < tile_bytes / sizeof(float); w += TILE_SAMPLES)
+        for (size_t s = 0; s < TILE_SAMPLES; s++)
+            memcpy(gathered + w + s, lanes[s] + w, sizeof(float)); /* codes may be integers */
+    return gathered;
 }

@@ -69,66 +69,124 @@ static int NAME(prefix_compare)(const prefix *p, const double *centers, const RE
     return 1;
 }
 
-/* A block, tile by tile: bound the label so far, exclude by codes panel by panel, compare what remains. */
-static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *centers, const void *codes,
-                                const void *memory, int32_t *labels, size_t *counts)
+/* Exclude centers by codes, panel by panel, and compare what remains with the best so far. While this tile is in the
+ * registers, the rows of the next one come nearer.
+ *   n_next       rows of the tile whose ids follow that are worth it
+ *   known_sums   IN those of guess_labels, or NULL */
+static void NAME(filter_tile)(const prefix *p, const center_panels *panels, const double *centers, const REAL *x,
+                              prefix_tile *tile, center_rests largest, size_t n_next, const code *known_sums,
+                              size_t *counts)
 {
-    const prefix *p = memory;
-    const size_t n_features = p->frame.n_features, tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
-    const center_rests largest = largest_rests(p);
-    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES) {
-        const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
-        const float *row = codes;
-        const float *inverse = row + ROW_INVERSE_STEP * TILE_SAMPLES, *norms = row + ROW_NORM * TILE_SAMPLES;
-        code sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
-        uint32_t kept[TILE_CENTERS], in_float64 = 0;
-        float limits[TILE_SAMPLES];
-        int32_t start[TILE_SAMPLES];
-        prefix_best best[TILE_SAMPLES];
-        if (labels[0] < 0)
-            guess_labels(p, row, start);
-        else
-            memcpy(start, labels, left * sizeof(int32_t));
-        for (size_t s = 0; s < left; s++) {
-            const size_t j = (size_t)start[s];
-            const double score = NAME(prefix_score)(p, x + s * n_features, j), margin = score_margin(p, norms[s], j);
-            best[s] = (prefix_best){score - margin, score + margin, -1.0, start[s]};
-            limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
-        }
-        for (size_t s = left; s < TILE_SAMPLES; s++)
-            limits[s] = HUGE_VALF;
-        /* While this tile is in the registers, the rows of the next one come nearer. */
-        const size_t n_next = n_samples - first - left < TILE_SAMPLES ? n_samples - first - left : TILE_SAMPLES;
-        const char *next = (const char *)(x + left * n_features);
-        const size_t next_bytes = n_next * n_features * sizeof(REAL);
-        const size_t bytes_a_panel = (next_bytes / p->n_panels + 64) / 64 * 64;
-        size_t fetched = 0;
-        for (size_t q = 0; q < p->n_panels; q++) {
-            for (const size_t until = fetched + bytes_a_panel; fetched < until && fetched < next_bytes; fetched += 64)
-                __builtin_prefetch(next + fetched, 0, 2);
-            dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), p->codes + q * (1 + p->n_codes) * TILE_CENTERS,
+    const size_t n_features = p->frame.n_features, row_bytes = n_features * sizeof(REAL);
+    const float *row = tile->row, *inverse = row + ROW_INVERSE_STEP * TILE_SAMPLES;
+    const float *norms = row + ROW_NORM * TILE_SAMPLES;
+    prefix_best *best = tile->best;
+    code sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    uint32_t kept[TILE_CENTERS], in_float64 = 0;
+    float limits[TILE_SAMPLES];
+    for (size_t s = 0; s < tile->left; s++)
+        limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
+    for (size_t s = tile->left; s < TILE_SAMPLES; s++)
+        limits[s] = HUGE_VALF;
+    const size_t rows_a_panel = n_next / panels->n_panels + 1;
+    size_t fetched = 0;
+    for (size_t q = 0; q < panels->n_panels; q++) {
+        for (const size_t until = fetched + rows_a_panel; fetched < until && fetched < n_next; fetched++)
+            for (size_t byte = 0; byte < row_bytes; byte += 64) /* to the second level: a tile of rows overfills the first */
+                __builtin_prefetch((const char *)(x + tile->ids[tile->left + fetched] * n_features) + byte, 0, 2);
+        const code *panel_sums = known_sums ? known_sums + q * TILE_CENTERS * TILE_SAMPLES : sums;
+        if (!known_sums)
+            dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), panels->codes + q * (1 + p->n_codes) * TILE_CENTERS,
                       p->n_codes, sums);
-            uint32_t any = prune_panel(sums, p->terms + q * CENTER_TERMS * TILE_CENTERS, row, limits, kept);
-            for (; any; any &= any - 1) {
-                const size_t e = (size_t)__builtin_ctz(any), j = q * TILE_CENTERS + e;
-                for (uint32_t bits = kept[e]; bits; bits &= bits - 1) {
-                    const size_t s = (size_t)__builtin_ctz(bits);
-                    if (s >= left || j >= p->n_clusters)
-                        break;
-                    if (best[s].label == (int32_t)j)
-                        continue;
-                    if (NAME(prefix_compare)(p, centers, x + s * n_features, norms[s], j, &best[s]))
-                        in_float64 |= 1u << s;
-                    limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
-                    counts[0]++;
-                }
+        uint32_t any = prune_panel(panel_sums, panels->terms + q * CENTER_TERMS * TILE_CENTERS, row, limits, kept);
+        for (; any; any &= any - 1) {
+            const size_t e = (size_t)__builtin_ctz(any);
+            const int32_t j = panels->index[q * TILE_CENTERS + e];
+            for (uint32_t bits = kept[e]; bits && j >= 0; bits &= bits - 1) {
+                const size_t s = (size_t)__builtin_ctz(bits);
+                if (s >= tile->left)
+                    break;
+                if (best[s].label == j)
+                    continue;
+                if (NAME(prefix_compare)(p, centers, x + tile->ids[s] * n_features, norms[s], (size_t)j, &best[s]))
+                    in_float64 |= 1u << s;
+                limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
+                counts[0]++;
             }
         }
-        counts[1] += (size_t)__builtin_popcount(in_float64);
-        for (size_t s = 0; s < left; s++)
-            labels[s] = best[s].label;
-        codes = (const char *)codes + tile_bytes;
-        labels += TILE_SAMPLES;
-        x += TILE_SAMPLES * n_features;
+    }
+    counts[1] += (size_t)__builtin_popcount(in_float64);
+}
+
+/* Tiles of samples whose own center stood still against the centers that moved, or of others against all.
+ *   ids   IN [n_samples], counted from x on */
+static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers, const REAL *x, const char *codes,
+                                 const uint16_t *ids, size_t n_samples, center_rests largest,
+                                 prefix_scratch scratch, int32_t *labels, double *bounds, size_t *counts)
+{
+    const center_panels *panels = own_is_still ? &p->moved : &p->all;
+    const size_t n_features = p->frame.n_features, tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
+    prefix_tile tile;
+    for (size_t first = 0; first < n_samples && panels->n_panels; first += TILE_SAMPLES) {
+        const size_t behind = n_samples - first;
+        tile.left = behind < TILE_SAMPLES ? behind : TILE_SAMPLES;
+        tile.ids = ids + first;
+        tile.row = tile_of(tile.ids, tile.left, codes, tile_bytes, (float *)scratch.tile);
+        const float *norms = tile.row + ROW_NORM * TILE_SAMPLES;
+        const int is_first = labels[tile.ids[0]] < 0;
+        int32_t start[TILE_SAMPLES];
+        if (is_first)
+            guess_labels(p, tile.row, start, scratch.sums);
+        else
+            for (size_t s = 0; s < tile.left; s++)
+                start[s] = labels[tile.ids[s]];
+        for (size_t s = 0; s < tile.left; s++) {
+            const size_t i = tile.ids[s];
+            double lower = bounds[2 * i], upper = bounds[2 * i + 1];
+            if (!own_is_still) {
+                const size_t j = (size_t)start[s];
+                const double score = NAME(prefix_score)(p, x + i * n_features, j), margin = score_margin(p, norms[s], j);
+                lower = score - margin;
+                upper = score + margin;
+            }
+            tile.best[s] = (prefix_best){lower, upper, -1.0, start[s]};
+        }
+        const size_t n_next = own_is_still ? 0 : behind - tile.left < TILE_SAMPLES ? behind - tile.left : TILE_SAMPLES;
+        NAME(filter_tile)(p, panels, centers, x, &tile, largest, n_next, is_first ? scratch.sums : NULL, counts);
+        for (size_t s = 0; s < tile.left; s++) {
+            const size_t i = tile.ids[s];
+            labels[i] = tile.best[s].label;
+            bounds[2 * i] = tile.best[s].lower;
+            bounds[2 * i + 1] = tile.best[s].upper;
+        }
+    }
+}
+
+/* Samples by whether their own center stood still, then tile by tile. */
+static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *centers, const void *codes,
+                                const void *memory, void *scratch_memory, int32_t *labels, double *bounds,
+                                size_t *counts)
+{
+    const prefix *p = memory;
+    const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
+    const center_rests largest = largest_rests(p);
+    const prefix_scratch scratch = divide_prefix_scratch(scratch_memory, p);
+    uint16_t still[SORTED_SAMPLES], others[SORTED_SAMPLES];
+    for (size_t first = 0; first < n_samples; first += SORTED_SAMPLES) {
+        const size_t count = n_samples - first < SORTED_SAMPLES ? n_samples - first : SORTED_SAMPLES;
+        const REAL *rows = x + first * p->frame.n_features;
+        const char *tiles = (const char *)codes + first / TILE_SAMPLES * tile_bytes;
+        size_t n_still = 0, n_others = 0;
+        for (size_t i = 0; i < count; i++) {
+            const int32_t own = labels[first + i];
+            const int is_still = p->is_partial && own >= 0 && !p->has_moved[own];
+            still[n_still] = others[n_others] = (uint16_t)i;
+            n_still += (size_t)is_still;
+            n_others += (size_t)!is_still;
+        }
+        NAME(filter_samples)(p, 0, centers, rows, tiles, others, n_others, largest, scratch, labels + first,
+                             bounds + 2 * first, counts);
+        NAME(filter_samples)(p, 1, centers, rows, tiles, still, n_still, largest, scratch, labels + first,
+                             bounds + 2 * first, counts);
     }
 }

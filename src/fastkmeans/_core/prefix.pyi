@@ -6,6 +6,7 @@ from .distances import Samples
 DIRECTION_ROWS: int
 TRIAL_PAIRS: int
 EXPECTED_STEPS: int
+MAX_DIRECTIONS: int
 N_DIRECTIONS: tuple[int, ...]
 
 def principal_directions(rows: NDArray[np.float32], n_directions: int) -> NDArray[np.float32]: ...
@@ -25,6 +26,7 @@ def choose_n_directions(
     directions: NDArray[np.float32],
     n_samples: int,
     code_features: int,
+    code_limit: int,
     lanes: int,
 ) -> int: ...
 
