@@ -31,9 +31,9 @@ def principal_directions(rows, Py_ssize_t n_directions):
 
     rows : (n_rows, n_features) float32, about the origin.   Returns (n_features, n_directions) float32.
 
-    Few features: eigenvectors of the covariance. Many: a round of subspace iteration from rows drawn at random
-    (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011).
-    Any orthonormal directions are right, good ones exclude more centers.
+    Few features: eigenvectors of the covariance. Many: one or two rounds of subspace iteration from rows drawn at random,
+    and the left singular vectors of what they give (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with
+    randomness", SIAM Review 53(2), 2011). Any orthonormal directions are right, good ones exclude more centers.
     """
     import numpy as np
 
@@ -41,19 +41,23 @@ def principal_directions(rows, Py_ssize_t n_directions):
     width = min(n_features, n_directions + 8)
     if n_features > 6 * width:
         # The covariance would cost more than it saves.
-        def product(basis):
+        def covariance_times(basis):
             return rows.T @ (rows @ basis)
     else:
         covariance = rows.T @ rows
         if n_features <= 128:
             return np.linalg.eigh(covariance.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
 
-        def product(basis):
+        def covariance_times(basis):
             return covariance @ (covariance @ basis)
     drawn = np.random.default_rng(1).permutation(len(rows))[:width]
-    basis = np.linalg.qr(product(rows[drawn].T))[0]
-    order = np.linalg.eigh((basis.T @ product(basis)).astype(np.float64))[1][:, ::-1][:, :n_directions]
-    return (basis @ order).astype(np.float32)
+    span = covariance_times(rows[drawn].T).astype(np.float64)
+    with np.errstate(all="ignore"):
+        squares, order = np.linalg.eigh(span.T @ span)
+        if squares[0] > 1e-10 * squares[-1]:
+            return (span @ (order / np.sqrt(squares))[:, ::-1][:, :n_directions]).astype(np.float32)
+    # Rows of fewer dimensions than directions: their Gram matrix has no inverse root.
+    return np.linalg.qr(span)[0][:, :n_directions].astype(np.float32)
 
 
 def filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes):
@@ -90,14 +94,14 @@ def choose_n_directions(rows, centers, directions, n_samples, code_features, cod
     best, best_cost = 0, 0.85 * dense_cost(n_features, n_clusters)
     # Of the directions so far: dot products of all pairs; squared length and largest coordinate of each side.
     products = np.zeros((len(rows), n_clusters), dtype=np.float32)
-    sides = [(x, sq_x, np.zeros(len(rows)), np.zeros(len(rows))),
-             (y, sq_y, np.zeros(n_clusters), np.zeros(n_clusters))]
+    sides = [(coordinates, sq_norms, np.zeros(len(coordinates), dtype=np.float32), np.zeros(len(coordinates), dtype=np.float32))
+             for coordinates, sq_norms in ((x, sq_x), (y, sq_y))]
     first = 0
     for n_directions in sorted({*N_DIRECTIONS, directions.shape[1]}):
         if n_directions > directions.shape[1]:
             break
         # What rounding to whole numbers leaves over is even on average: a twelfth of a squared step in each direction.
-        rest = np.sqrt(n_directions / 12) / code_limit if code_limit else 0.0
+        rest = np.float32(np.sqrt(n_directions / 12) / code_limit) if code_limit else np.float32(0.0)
         lengths = []
         for coordinates, sq_norms, sq_kept, largest in sides:
             new = coordinates[:, first:n_directions]
@@ -237,14 +241,13 @@ cdef class PrefixState:
         import numpy as np
 
         n_rows = self._direction_rows()
-        spread = self.X[::self.n_samples // n_rows][:n_rows].astype(np.float64)
-        offset = spread.mean(axis=0)
-        if self.is_float32:
-            offset = offset.astype(np.float32).astype(np.float64)
+        spread = self.X[::self.n_samples // n_rows][:n_rows]
+        offset = spread.mean(axis=0, dtype=np.float64).astype(self.X.dtype)
         largest = float((self.max_abs + np.abs(offset)).max())
         limit = 126 if self.is_float32 else 1020
         scale = 2.0 ** min(max(1 - np.frexp(largest)[1], -limit), limit) if largest > 0 else 1.0
-        rows = ((spread - offset) * scale).astype(np.float32)
+        rows = ((spread - offset) * self.X.dtype.type(scale)).astype(np.float32, copy=False)
+        offset = offset.astype(np.float64)
         directions = principal_directions(rows, self.n_wanted or self._most_directions())
         if self.is_forced:
             self.n_directions = directions.shape[1]
