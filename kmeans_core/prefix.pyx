@@ -31,33 +31,37 @@ def principal_directions(rows, Py_ssize_t n_directions):
 
     rows : (n_rows, n_features) float32, about the origin.   Returns (n_features, n_directions) float32.
 
-    Few features: eigenvectors of the covariance. Many: one or two rounds of subspace iteration from rows drawn at random,
-    and the left singular vectors of what they give (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with
-    randomness", SIAM Review 53(2), 2011). Any orthonormal directions are right, good ones exclude more centers.
+    Few features: eigenvectors of the covariance. Many: one or two rounds of subspace iteration from rows drawn at random
+    (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011).
+    Any orthonormal directions are right, good ones exclude more centers.
     """
     import numpy as np
 
     n_features = rows.shape[1]
     width = min(n_features, n_directions + 8)
-    if n_features > 6 * width:
-        # The covariance would cost more than it saves.
-        def covariance_times(basis):
-            return rows.T @ (rows @ basis)
-    else:
-        covariance = rows.T @ rows
-        if n_features <= 128:
-            return np.linalg.eigh(covariance.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
-
-        def covariance_times(basis):
-            return covariance @ (covariance @ basis)
     drawn = np.random.default_rng(1).permutation(len(rows))[:width]
-    span = covariance_times(rows[drawn].T).astype(np.float64)
-    with np.errstate(all="ignore"):
-        squares, order = np.linalg.eigh(span.T @ span)
-        if squares[0] > 1e-10 * squares[-1]:
-            return (span @ (order / np.sqrt(squares))[:, ::-1][:, :n_directions]).astype(np.float32)
-    # Rows of fewer dimensions than directions: their Gram matrix has no inverse root.
-    return np.linalg.qr(span)[0][:, :n_directions].astype(np.float32)
+    if n_features > 6 * width:
+        # The covariance would cost more than it saves. One round finds the span of the directions, but not their order.
+        basis = orthonormal(rows.T @ (rows @ rows[drawn].T))
+        held = rows @ basis.astype(np.float32)
+        order = np.linalg.eigh((held.T @ held).astype(np.float64))[1][:, ::-1]
+        return (basis @ order[:, :n_directions]).astype(np.float32)
+    covariance = rows.T @ rows
+    if n_features <= 128:
+        return np.linalg.eigh(covariance.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
+    return orthonormal(covariance @ (covariance @ rows[drawn].T))[:, :n_directions].astype(np.float32)
+
+
+def orthonormal(span):
+    """Orthonormal columns, float64, that span those of a float32 matrix: its left singular vectors, in descending order."""
+    import numpy as np
+
+    span = span.astype(np.float64)
+    squares, order = np.linalg.eigh(span.T @ span)
+    if squares[0] > 1e-10 * squares[-1]:
+        return span @ (order / np.sqrt(squares))[:, ::-1]
+    # Fewer dimensions than columns: the Gram matrix has no inverse root.
+    return np.linalg.qr(span)[0]
 
 
 def filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes):

@@ -10,6 +10,7 @@ MAX_DIRECTIONS: int
 N_DIRECTIONS: tuple[int, ...]
 
 def principal_directions(rows: NDArray[np.float32], n_directions: int) -> NDArray[np.float32]: ...
+def orthonormal(span: NDArray[np.float32]) -> NDArray[np.float64]: ...
 def filter_cost(
     n_directions: int,
     kept: float,
