@@ -75,11 +75,10 @@ def share_undecided(rows, centers, offset, bits, limit):
     x, y = (rows - offset) / unit, (centers - offset) / unit
     rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
     center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
-    center_rest = float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
-    scores = 0.5 * (y**2).sum(axis=1) - x @ y.T
-    best_two = np.partition(scores, 1, axis=1)[:, :2]
-    error = np.linalg.norm(x, axis=1) * center_rest * center_unit + rest * np.sqrt((y**2).sum(axis=1).max())
-    return float(np.count_nonzero(best_two[:, 1] - best_two[:, 0] <= 2.0 * error)) / len(rows)
+    rest += center_unit * float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
+    sq_distances = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2.0 * (x @ y.T)
+    own, other = np.sqrt(np.maximum(np.partition(sq_distances, 1, axis=1)[:, :2].T, 0.0))
+    return float(np.count_nonzero(other - own <= 2.0 * rest)) / len(rows)
 
 
 def choose_bits(rows, centers, offset, has_dot8):

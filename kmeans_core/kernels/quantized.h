@@ -1,19 +1,21 @@
 /* Whole numbers in place of samples: 8 or 16 bits a feature, with what was rounded away measured a sample.
  *
  * Samples and centers are moved and scaled once a fit: x', c'. A sample keeps the whole numbers i nearest to x', within
- * `limit`, and two measured lengths: |x'| and r >= |x' - i|. A step scales its centers to whole numbers l by a unit of its
- * own, c' = u (l + rest), with p >= |rest| of all centers. Then, with h = |c'|^2 / 2 u and whole H within 1/2 of it,
- *     score / u = h - x'.c' / u,    |score / u - (H - i.l)| <= |i| p + r |c'| / u + 1/2,
- * by Cauchy and Schwarz (x'.c' = u (i.l + i.rest) + (x' - i).c'). H - i.l is computed in integers, without rounding. So
- * where the best two of these differ by more than twice the error, and by what the float64 decision may round, the best is
- * the label. For the other samples all centers within that distance of the best are decided by sq_distance. The row
- * itself is read for these alone.
+ * `limit`, their squared length, and r >= |x' - i|. A step scales its centers to whole numbers l by a unit of its own, u l
+ * near c', with p >= |c' - u l| of all centers. Then with e = r + p, by the triangle inequality,
+ *     |x' - c'| differs from |i - u l| by at most e,
+ * and |i - u l|^2 = |i|^2 + 2 u (u |l|^2 / 2 - i.l): whole scores H - i.l, with H within 1/2 of u |l|^2 / 2, order the centers
+ * by that distance and are computed in integers, without rounding. A center whose |i - u l| exceeds the best one's, D, by more
+ * than 2 e is not the nearest. In scores that is a gap of more than 2 e (D + e) / u + 1: small, for D is the size of a
+ * cluster, wherever clusters lie. Where the best two differ by more than that, and by what the float64 decision may round,
+ * the best is the label. For the other samples all centers within that gap of the best are decided by sq_distance. The
+ * row itself is read for these alone.
  *
  * Everything that rounds in float32 is paid for by PAD of its size. Infinity and NaN leave a sample to float64:
  * comparisons are written that way. x' is computed with three roundings of the moved row's size (subtract, scale, store).
  */
 
-#define WORD_HEAD 2 /* words of a sample beside its numbers: |x'| and r, float32 */
+#define WORD_HEAD 2 /* words of a sample beside its numbers: |i|^2 and r, float32 */
 
 /* How samples are quantized; the offset's arrays follow the struct in the same block. */
 typedef struct {
@@ -28,15 +30,15 @@ typedef struct {
     const double *centers;
     size_t n_clusters, n_panels;
     int32_t *panels;      /* [n_panels][1 + n_words][TILE_CENTERS]: H, then -l; padded by FAR_SCORE, 0; LANES words more */
-    double per_number;    /* of the bound of two scores' error: factor of |i|, */
-    double per_rest;      /* of r, */
-    double per_reach;     /* of (|x'| + max |c'|)^2, */
-    double fixed;
+    int32_t *numbers;     /* [n_panels * TILE_CENTERS]: 0, 1, ..., which a broadcast reads faster than it converts */
+    double rest;          /* p */
     double reach;         /* max |c'| */
     double unit;          /* u */
+    double per_reach;     /* factor of (|x'| + max |c'|)^2 for what the float64 decision may round, in scores */
 } quantized_centers;
 
 #define FAR_SCORE (1 << 29)
+#define NARROW_WORDS 10
 #define ALL_SAMPLES ((uint32_t)((1ull << TILE_SAMPLES) - 1))
 
 typedef struct {
@@ -70,7 +72,8 @@ static size_t quantized_centers_bytes(size_t n_clusters, size_t n_features, int 
 {
     return aligned(sizeof(quantized_centers))
            + aligned((panels_of(n_clusters) * (1 + words_of(n_features, bits)) * TILE_CENTERS + RESCORE_PANELS * LANES)
-                     * sizeof(int32_t));
+                     * sizeof(int32_t))
+           + aligned(panels_of(n_clusters) * TILE_CENTERS * sizeof(int32_t));
 }
 
 static size_t quantized_scratch_bytes(size_t n_clusters, size_t n_features)
@@ -147,6 +150,7 @@ static void quantize_tile(const quantizer *how, const float *tile, const float *
     const int32_t bias = how->bits == 8 ? DOT8_BIAS : 0;
     const float limit = how->limit, pad = 1.0f + how->frame.gamma;
     float sq_rest[TILE_SAMPLES] = {0.0f};
+    int32_t sq_norm[TILE_SAMPLES] = {0};
     uint32_t words[TILE_SAMPLES];
     int32_t *place = out + WORD_HEAD * TILE_SAMPLES;
     for (size_t first = 0; first < n_features; first += a_word, place += TILE_SAMPLES) {
@@ -159,6 +163,7 @@ static void quantize_tile(const quantizer *how, const float *tile, const float *
                 for (int s = 0; s < TILE_SAMPLES; s++) {
                     const float number = whole(values[s], limit), rest = values[s] - number;
                     sq_rest[s] += rest * rest;
+                    sq_norm[s] += (int32_t)number * (int32_t)number;
                     words[s] |= ((uint32_t)((int32_t)number + bias) & mask) << shift;
                 }
             } else {
@@ -170,7 +175,7 @@ static void quantize_tile(const quantizer *how, const float *tile, const float *
     }
     float lengths[WORD_HEAD][TILE_SAMPLES];
     for (int s = 0; s < TILE_SAMPLES; s++) {
-        lengths[0][s] = norms[s] * pad * (float)PAD;
+        lengths[0][s] = (float)sq_norm[s];
         lengths[1][s] = (sqrtf(sq_rest[s]) * pad + 0x1p-22f * norms[s]) * (float)PAD + 0x1p-60f;
     }
     memcpy(out, lengths, sizeof lengths);
@@ -199,48 +204,47 @@ static int quantize_centers(const double *centers, size_t n_clusters, const void
     q->n_clusters = n_clusters;
     q->n_panels = n_panels;
     q->panels = (int32_t *)((char *)memory + aligned(sizeof(quantized_centers)));
+    q->numbers = q->panels + aligned((n_panels * panel_words + RESCORE_PANELS * LANES) * sizeof(int32_t)) / sizeof(int32_t);
     memset(q->panels, 0, n_panels * panel_words * sizeof(int32_t));
     for (size_t j = 0; j < n_panels * TILE_CENTERS; j++) {
+        q->numbers[j] = (int32_t)j;
         int32_t *entry = q->panels + j / TILE_CENTERS * panel_words + j % TILE_CENTERS;
         if (j >= n_clusters) {
             entry[0] = FAR_SCORE;
             continue;
         }
-        double sq_norm = 0.0, sq_rest = 0.0;
+        double sq_norm = 0.0, sq_rest = 0.0, sq_whole = 0.0;
         int64_t sum = 0;
         for (size_t f = 0; f < n_features; f++) {
             const double value = (centers[j * n_features + f] - offset[f]) * scale / unit, number = rint(value);
             sq_norm += value * value;
             sq_rest += (value - number) * (value - number);
+            sq_whole += number * number;
             sum += (int64_t)number;
             entry[(1 + f / a_word) * TILE_CENTERS] |=
                 (int32_t)(((uint32_t)-(int32_t)number & mask) << (f % a_word * (32 / a_word)));
         }
-        const double half = 0.5 * unit * sq_norm;
+        const double half = 0.5 * unit * sq_whole;
         if (!(half < FAR_SCORE))
             return 0;
         entry[0] = (int32_t)(rint(half) + (how->bits == 8 ? (double)(DOT8_BIAS * sum) : 0.0));
         max_sq_norm = sq_norm > max_sq_norm ? sq_norm : max_sq_norm;
         max_sq_rest = sq_rest > max_sq_rest ? sq_rest : max_sq_rest;
     }
-    /* Twice the error of a score, for the difference of two. */
-    const double norm = sqrt(max_sq_norm) * PAD;
-    q->per_number = 2.0 * (sqrt(max_sq_rest) + 1e-6) * PAD;
-    q->per_rest = 2.0 * norm;
+    q->rest = (sqrt(max_sq_rest) + 1e-6) * unit * PAD;
+    q->reach = sqrt(max_sq_norm) * unit * PAD;
     q->per_reach = 2.0 * (double)how->frame.decision / unit * PAD;
-    q->reach = norm * unit;
     q->unit = unit;
-    q->fixed = 1.5;
     return 1;
 }
 
 /* Whole scores of a tile and the first `count` centers of a panel; bits and count are constants wherever this is inlined.
- *   sums  OUT [count][TILE_SAMPLES]
- * Registers: as score_centers. Kept apart from what is done with the sums: compilers would spill them to make room. */
-static inline __attribute__((always_inline)) void dot_centers(const int32_t *tile, const int32_t *panel, size_t n_words,
-                                                              int32_t *sums, const int count, const int bits)
+ *   tile    IN   [n_words][TILE_SAMPLES]
+ *   panel   IN   [1 + n_words][TILE_CENTERS]
+ *   sum     OUT  [TILE_VECS][count]; registers as score_centers, and one for the products where no instruction adds them */
+static inline __attribute__((always_inline)) void sum_words(const int32_t *tile, const int32_t *panel, size_t n_words,
+                                                            vint (*sum)[TILE_CENTERS], const int count, const int bits)
 {
-    vint sum[TILE_VECS][TILE_CENTERS];
 #pragma GCC unroll 16
     for (int j = 0; j < count; j++)
 #pragma GCC unroll 2
@@ -260,6 +264,14 @@ static inline __attribute__((always_inline)) void dot_centers(const int32_t *til
                 sum[v][j] = bits == 8 ? v_dot8(sum[v][j], x[v], c) : v_dot16(sum[v][j], x[v], c);
         }
     }
+}
+
+/* The same, stored.   sums  OUT [count][TILE_SAMPLES] */
+static inline __attribute__((always_inline)) void dot_centers(const int32_t *tile, const int32_t *panel, size_t n_words,
+                                                              int32_t *sums, const int count, const int bits)
+{
+    vint sum[TILE_VECS][TILE_CENTERS];
+    sum_words(tile, panel, n_words, sum, count, bits);
 #pragma GCC unroll 16
     for (int j = 0; j < count; j++)
 #pragma GCC unroll 2
@@ -267,42 +279,96 @@ static inline __attribute__((always_inline)) void dot_centers(const int32_t *til
             vi_store(sums + j * TILE_SAMPLES + v * LANES, sum[v][j]);
 }
 
+/* Fold the whole score of center j into the best two; a tie keeps the lowest index. */
+static inline __attribute__((always_inline)) void fold_score(vint score, vint j, vint *best, vint *second, vint *label)
+{
+    const vmask closer = vi_less(score, *best);
+    *second = vi_min(*second, vi_max(score, *best));
+    *label = vi_pick(closer, j, *label);
+    *best = vi_min(score, *best);
+}
+
 /* Widths in steps of two, as score_last_panel. */
-#define DOT_PANEL(bits)                                                                                                    static __attribute__((noinline)) void dot_panel_##bits(const int32_t *tile, const int32_t *panel, size_t n_words,                                                              size_t count, int32_t *sums)                                    {                                                                                                                          DOT_WIDTH(2, bits)                                                                                                     DOT_WIDTH(4, bits)                                                                                                     DOT_WIDTH(6, bits)                                                                                                     DOT_WIDTH(8, bits)                                                                                                     DOT_WIDTH(10, bits)                                                                                                    DOT_WIDTH(12, bits)                                                                                                    dot_centers(tile, panel, n_words, sums, TILE_CENTERS, bits);                                                       }
-#define DOT_WIDTH(width, bits)                                                                                             if (count <= (width) && (width) < TILE_CENTERS) {                                                                          dot_centers(tile, panel, n_words, sums, (width) < TILE_CENTERS ? (width) : TILE_CENTERS, bits);                        return;                                                                                                            }
-DOT_PANEL(16)
-#if HAS_DOT8
-DOT_PANEL(8)
-#else
-#define dot_panel_8 dot_panel_16 /* never asked for: has_dot8 tells */
-#endif
-#undef DOT_WIDTH
-#undef DOT_PANEL
+#define WIDTH_OF(width) ((width) < TILE_CENTERS ? (width) : TILE_CENTERS)
+#define BY_WIDTH(count, CALL)                        \
+    do {                                             \
+        if ((count) <= 2)       CALL(WIDTH_OF(2));   \
+        else if ((count) <= 4)  CALL(WIDTH_OF(4));   \
+        else if ((count) <= 6)  CALL(WIDTH_OF(6));   \
+        else if ((count) <= 8)  CALL(WIDTH_OF(8));   \
+        else if ((count) <= 10) CALL(WIDTH_OF(10));  \
+        else if ((count) <= 12) CALL(WIDTH_OF(12));  \
+        else                    CALL(TILE_CENTERS);  \
+    } while (0)
+#define DOT_16(width) dot_centers(tile, panel, n_words, sums, width, 16)
+#define DOT_8(width)  dot_centers(tile, panel, n_words, sums, width, 8)
+
+static __attribute__((noinline)) void dot_panel_16(const int32_t *tile, const int32_t *panel, size_t n_words,
+                                                   size_t count, int32_t *sums)
+{
+    BY_WIDTH(count, DOT_16);
+}
+
+static __attribute__((noinline)) void dot_panel_8(const int32_t *tile, const int32_t *panel, size_t n_words,
+                                                  size_t count, int32_t *sums)
+{
+    BY_WIDTH(count, DOT_8);
+}
+
+#undef WIDTH_OF
+#undef BY_WIDTH
+#undef DOT_16
+#undef DOT_8
 
 /* Whole scores of a tile and panel p.   words  IN  those of the tile, behind its lengths */
 static void whole_panel(const quantized_centers *q, const int32_t *words, size_t p, int32_t *sums)
 {
     const size_t n_words = q->how->n_words, left = q->n_clusters - p * TILE_CENTERS;
     const int32_t *panel = q->panels + p * (1 + n_words) * TILE_CENTERS;
-    if (q->how->bits == 8)
-        dot_panel_8(words, panel, n_words, left, sums);
-    else
-        dot_panel_16(words, panel, n_words, left, sums);
+    (q->how->bits == 8 ? dot_panel_8 : dot_panel_16)(words, panel, n_words, left, sums);
 }
 
-/* Fold whole scores into the best two; a tie keeps the lowest index. */
-static void fold_whole(const int32_t *sums, int count, int32_t first, whole_state *state)
+/* Score a tile against panel p and fold. The sums pass through memory: compilers would spill them in the loop to make room. */
+static void fold_panel(const quantized_centers *q, const int32_t *words, size_t p, whole_state *state)
 {
+    const size_t first = p * TILE_CENTERS, left = q->n_clusters - first;
+    const int count = left < TILE_CENTERS ? (int)left : TILE_CENTERS;
+    int32_t sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    whole_panel(q, words, p, sums);
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECS; v++) {
         vint best = vi_load(state->best + v * LANES), second = vi_load(state->second + v * LANES);
         vint label = vi_load(state->label + v * LANES);
-        for (int j = 0; j < count; j++) {
-            const vint score = vi_load(sums + j * TILE_SAMPLES + v * LANES);
-            const vmask closer = vi_less(score, best);
-            second = vi_min(second, vi_max(score, best));
-            label = vi_pick(closer, vi_splat(first + j), label);
-            best = vi_min(score, best);
+        for (int j = 0; j < count; j++)
+            fold_score(vi_load(sums + j * TILE_SAMPLES + v * LANES), vi_splat((int32_t)first + j), &best, &second, &label);
+        vi_store(state->best + v * LANES, best);
+        vi_store(state->second + v * LANES, second);
+        vi_store(state->label + v * LANES, label);
+    }
+}
+
+/* All centers for few words: the samples stay in registers, centers stream by, nothing passes through memory.
+ * n_words samples + 3 state + 1 score + 1 product = 15 of 16 registers at 10 words; centers come from memory, lane by lane. */
+static inline __attribute__((always_inline)) void fold_all_narrow(const int32_t *words, const quantized_centers *q,
+                                                                  whole_state *state, const int n_words, const int bits)
+{
+    for (int v = 0; v < TILE_VECS; v++) {
+        vint x[NARROW_WORDS], best = vi_splat(INT32_MAX), second = best, label = vi_splat(0);
+#pragma GCC unroll 16
+        for (int w = 0; w < n_words; w++)
+            x[w] = vi_load(words + w * TILE_SAMPLES + v * LANES);
+        const int32_t *panel = q->panels;
+        for (size_t first = 0; first < q->n_clusters; first += TILE_CENTERS, panel += (1 + n_words) * TILE_CENTERS) {
+            const size_t left = q->n_clusters - first, count = left < TILE_CENTERS ? left : TILE_CENTERS;
+            for (size_t j = 0; j < count; j++) {
+                vint score = vi_splat(panel[j]);
+#pragma GCC unroll 16
+                for (int w = 0; w < n_words; w++) {
+                    const vint c = vi_splat(panel[(size_t)(1 + w) * TILE_CENTERS + j]);
+                    score = bits == 8 ? v_dot8(score, x[w], c) : v_dot16(score, x[w], c);
+                }
+                fold_score(score, vi_splat(q->numbers[first + j]), &best, &second, &label);
+            }
         }
         vi_store(state->best + v * LANES, best);
         vi_store(state->second + v * LANES, second);
@@ -310,35 +376,66 @@ static void fold_whole(const int32_t *sums, int count, int32_t first, whole_stat
     }
 }
 
+static void fold_narrow(const int32_t *words, const quantized_centers *q, whole_state *state)
+{
+#define FOLD_NARROW(n_words)                                     \
+    case n_words:                                                \
+        if (HAS_DOT8 && q->how->bits == 8)                       \
+            fold_all_narrow(words, q, state, n_words, 8);        \
+        else                                                     \
+            fold_all_narrow(words, q, state, n_words, 16);       \
+        break;
+    switch (q->how->n_words) {
+        FOLD_NARROW(1)
+        FOLD_NARROW(2)
+        FOLD_NARROW(3)
+        FOLD_NARROW(4)
+        FOLD_NARROW(5)
+        FOLD_NARROW(6)
+        FOLD_NARROW(7)
+        FOLD_NARROW(8)
+        FOLD_NARROW(9)
+    default:
+        fold_all_narrow(words, q, state, NARROW_WORDS, HAS_DOT8 && q->how->bits == 8 ? 8 : 16);
+    }
+#undef FOLD_NARROW
+}
+
 /* All tiles of a block against all centers: a panel stays in the first-level cache while the tiles pass by. */
 static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_centers *q, whole_state *states)
 {
     const size_t n_words = q->how->n_words, tile_words = (WORD_HEAD + n_words) * TILE_SAMPLES;
-    int32_t sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    const int32_t *words = tiles + WORD_HEAD * TILE_SAMPLES;
+    if (n_words <= NARROW_WORDS) {
+        for (size_t t = 0; t < n_tiles; t++)
+            fold_narrow(words + t * tile_words, q, states + t);
+        return;
+    }
     for (size_t t = 0; t < n_tiles; t++)
         for (int s = 0; s < TILE_SAMPLES; s++) {
             states[t].best[s] = states[t].second[s] = INT32_MAX;
             states[t].label[s] = 0;
         }
-    for (size_t p = 0; p < q->n_panels; p++) {
-        const size_t first = p * TILE_CENTERS, left = q->n_clusters - first;
-        for (size_t t = 0; t < n_tiles; t++) {
-            whole_panel(q, tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES, p, sums);
-            fold_whole(sums, left < TILE_CENTERS ? (int)left : TILE_CENTERS, (int32_t)first, states + t);
-        }
-    }
+    for (size_t p = 0; p < q->n_panels; p++)
+        for (size_t t = 0; t < n_tiles; t++)
+            fold_panel(q, words + t * tile_words, p, states + t);
 }
 
-/* By how much two whole scores of a sample must differ to tell which center is nearer.   gaps  OUT [TILE_SAMPLES] */
-static void score_gaps(const int32_t *tile, const quantized_centers *q, int32_t *gaps)
+/* By how much a whole score must exceed the best one of its sample to tell that its center is farther.
+ *   best  IN [TILE_SAMPLES]      gaps  OUT [TILE_SAMPLES]
+ * D^2 is a difference of large numbers where the cluster is small and far from the offset: it is taken too large by what
+ * its terms may round. */
+static void score_gaps(const int32_t *tile, const quantized_centers *q, const int32_t *best, int32_t *gaps)
 {
     float lengths[WORD_HEAD][TILE_SAMPLES];
     memcpy(lengths, tile, sizeof lengths);
-    const float per_number = (float)(q->per_number * PAD), per_rest = (float)(q->per_rest * PAD);
-    const float per_reach = (float)(q->per_reach * PAD), reach = (float)(q->reach * PAD), fixed = (float)q->fixed;
+    const float center_rest = (float)(q->rest * PAD), per_reach = (float)(q->per_reach * PAD);
+    const float reach = (float)(q->reach * PAD), two_units = (float)(2.0 * q->unit), per_unit = (float)(2.0 * PAD / q->unit);
     for (int s = 0; s < TILE_SAMPLES; s++) {
-        const float norm = lengths[0][s], rest = lengths[1][s], far = norm + reach;
-        const float error = per_number * (norm + rest) + per_rest * rest + per_reach * far * far + fixed;
+        const float sq_norm = lengths[0][s], rest = lengths[1][s] + center_rest, score = two_units * (float)best[s];
+        const float sq_own = (sq_norm + score) + 0x1p-20f * (sq_norm + fabsf(score)) + two_units;
+        const float own = sqrtf(sq_own > 0.0f ? sq_own : 0.0f), far = sqrtf(sq_norm) + rest + reach;
+        const float error = per_unit * rest * (own + rest) + per_reach * far * far + 1.5f;
         gaps[s] = error < 0x1p29f ? (int32_t)(error * (1.0f + 0x1p-18f)) + 1 : INT32_MAX;
     }
 }
@@ -347,7 +444,7 @@ static void score_gaps(const int32_t *tile, const quantized_centers *q, int32_t 
 static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state, int32_t *gaps)
 {
     uint32_t proven = 0;
-    score_gaps(tile, q, gaps);
+    score_gaps(tile, q, state->best, gaps);
     for (int v = 0; v < TILE_VECS; v++) {
         int32_t differences[LANES];
         for (int s = 0; s < LANES; s++)

@@ -74,28 +74,28 @@ static size_t NAME(assign_quantized)(const REAL *x, size_t n_samples, const void
 
 /* Which candidates may be closer to a sample than its seed is? As find_near, for seeding.
  *   to_units   what brings a scaled squared distance of the seeding to units of whole scores
- * A candidate is ruled out by |x'|^2 / 2 u + (H - i.l) - error > squared distance to the seed / 2 u. The difference form of
- * the seeding is off by n_features + 4 roundings of REAL, the stored |x'| is too large by at most twice its padding. */
+ * A candidate is ruled out by |i - u l| - e > distance to the seed, squared and in scores. The difference form of the seeding is
+ * off by n_features + 4 roundings of REAL. */
 static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, const void *candidates, double to_units,
                                       const REAL *min_sq, uint64_t *near)
 {
     const quantized_centers *q = candidates;
     const size_t n_words = q->how->n_words, tile_words = (WORD_HEAD + n_words) * TILE_SAMPLES;
-    const float gamma = q->how->frame.gamma, half_unit = (float)(0.5 / q->unit);
-    const float per_sq = (float)(0.5 * to_units / q->unit * PAD) * (1.0f + gamma);
+    const float gamma = q->how->frame.gamma, half_unit = (float)(0.5 / q->unit), center_rest = (float)(q->rest * PAD);
+    const float per_sq = (float)(to_units * PAD) * (1.0f + gamma);
     const int32_t *tile = quantized;
     int32_t sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
-    int32_t bound[TILE_SAMPLES], gaps[TILE_SAMPLES];
+    int32_t bound[TILE_SAMPLES];
     for (size_t first = 0; first < n_samples; first += TILE_SAMPLES, tile += tile_words) {
         const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const uint32_t present = (uint32_t)((1ull << left) - 1);
-        float norms[TILE_SAMPLES];
-        memcpy(norms, tile, sizeof norms);
-        score_gaps(tile, q, gaps);
+        float lengths[WORD_HEAD][TILE_SAMPLES];
+        memcpy(lengths, tile, sizeof lengths);
         for (int s = 0; s < TILE_SAMPLES; s++) {
             /* min_sq is readable to whole tiles. */
-            const float sq_norm = norms[s] * norms[s] * half_unit, sq = (float)min_sq[first + s] * per_sq;
-            const float most = (sq - sq_norm) + (6.0f * gamma + 0x1p-18f) * (sq + sq_norm) + 0.5f * (float)gaps[s] + 2.0f;
+            const float reach = sqrtf((float)min_sq[first + s] * per_sq) + lengths[1][s] + center_rest;
+            const float sq = reach * reach * half_unit, sq_norm = lengths[0][s] * half_unit;
+            const float most = (sq - sq_norm) + (6.0f * gamma + 0x1p-18f) * (sq + sq_norm) + 2.0f;
             bound[s] = most < 0x1p29f ? most > -0x1p30f ? (int32_t)most : -2 * FAR_SCORE : INT32_MAX;
         }
         memset(near + first, 0, left * sizeof(uint64_t));
