@@ -28,6 +28,9 @@ TRIAL_PAIRS = 1 << 16
 LATER_SHARE = 0.35
 CHECKED_STEP = 3
 SHARE_OF_16 = 0.025
+# A word of two products where one instruction multiplies and another adds, in multiply-adds of float32 (Zen 3, AVX2: 12 to 64
+# features).
+TWO_STEP_WORD = 1.45
 # Values beyond this share of all are cut; with 16 bits there is room for some that are larger.
 LARGEST_SHARE = 0.9995
 ROOM_16 = 16.0
@@ -41,12 +44,12 @@ def dense_cost(n_features, n_clusters):
     return 3.0 * n_features + n_clusters * (n_features + 5.0)
 
 
-def quantized_cost(n_features, n_clusters, bits, undecided):
+def quantized_cost(n_features, n_clusters, bits, undecided, has_dot8):
     """The same with quantized samples, of which the share `undecided` needs float64.
 
     Such a sample is scored once more, alone, and its row comes from memory; fitted to times at 12 to 64 features.
     """
-    words = n_features * bits / 32.0
+    words = n_features * bits / 32.0 * (1.0 if has_dot8 else TWO_STEP_WORD)
     alone = 16.0 * (150.0 + 3.0 * n_features + n_clusters * (words / 12.0 + 1.0))
     return 30.0 + n_clusters * (words + 5.0) + undecided * alone
 
@@ -90,7 +93,7 @@ def choose_bits(rows, centers, offset, has_dot8):
     for bits in [8, 16] if has_dot8 else [16]:
         limit = 127.0 if bits == 8 else np.floor(np.sqrt(2.0**29 / n_features))
         undecided = share_undecided(rows, centers, offset, bits, limit) * (LATER_SHARE if bits == 8 else 1.0)
-        cost = quantized_cost(n_features, n_clusters, bits, undecided)
+        cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8)
         if cost < best_cost:
             best, best_cost = bits, cost
     return best
@@ -375,12 +378,13 @@ cdef class QuantizedState:
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two in a row that did more work. Counted, never timed."""
         undecided = self.n_decided / <double>self.n_samples
-        cost = quantized_cost(self.n_features, self.n_clusters, self.rows.bits, undecided)
+        has_dot8 = self.table.has_dot8
+        cost = quantized_cost(self.n_features, self.n_clusters, self.rows.bits, undecided, has_dot8)
         self.share = cost / dense_cost(self.n_features, self.n_clusters)
         self.n_wasted = self.n_wasted + 1 if self.share > 1.0 else 0
         self.n_steps += 1
         if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):
-            finer = quantized_cost(self.n_features, self.n_clusters, 16, SHARE_OF_16 * undecided)
+            finer = quantized_cost(self.n_features, self.n_clusters, 16, SHARE_OF_16 * undecided, has_dot8)
             if self.rows.bits == 8 and 1.15 * finer < cost:
                 self.rows = None
                 self._take_rows(self.copies.rows(16))

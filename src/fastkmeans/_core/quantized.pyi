@@ -6,11 +6,14 @@ from .lloyd import LloydState
 
 SIZE_ROWS: int
 TRIAL_PAIRS: int
+TWO_STEP_WORD: float
 LARGEST_SHARE: float
 ROOM_16: float
 
 def dense_cost(n_features: int, n_clusters: int) -> float: ...
-def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float) -> float: ...
+def quantized_cost(
+    n_features: int, n_clusters: int, bits: int, undecided: float, has_dot8: int
+) -> float: ...
 def quantum(rows: NDArray[np.float64], offset: NDArray[np.float64], bits: int, limit: float) -> tuple[float, float]: ...
 def share_undecided(
     rows: NDArray[np.float64], centers: NDArray[np.float64], offset: NDArray[np.float64], bits: int, limit: float
