@@ -34,6 +34,7 @@
 #include "yinyang.h"
 #include "silhouette.h"
 #include "gather.h"
+#include "judge.h"
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
@@ -58,6 +59,7 @@
 #include "quantized_rows.h"
 #include "yinyang.h"
 #include "gather.h"
+#include "judge.h"
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
@@ -146,6 +148,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(reassign_bounded),
     BOTH_REALS(probe_bounds),
     BOTH_REALS(gather_eights),
+    BOTH_REALS(judge),
     .add_euclidean = add_euclidean,
     .add_manhattan = add_manhattan,
     .add_cosine = add_cosine,

@@ -40,6 +40,10 @@ time."""
 TRIAL_ITERATIONS = 6
 """Iterations after which runs are compared; only the best go on."""
 
+CARRIED_ITERATIONS = 2
+"""The same for the runs that the search carries on: they have converged, on fewer rows. 1, 2, 3 and 6 chose alike at every k
+over 5 seeds of the table and flights workloads."""
+
 FINISHED_STARTS = 4
 
 SEARCH_TOL = 3.0
@@ -91,6 +95,7 @@ class Chain:
         self._random = np.random.RandomState(self._draw_seed())
         copies = QuantizedCopies(values, effective_n_threads(model.n_threads, float(values.size)))
         self._all = Rows(values, sample_weight, description, copies)
+        self._scatters: dict[int, float] = {}
         self._levels = self._choose_levels(most_clusters)
         self._searched: Run | None = None
         self._last: Run | None = None
@@ -101,7 +106,7 @@ class Chain:
         promising = self._search(n_clusters)
         for rows in self._levels[1:]:
             if len(promising) > 1:
-                n_trial = min(TRIAL_ITERATIONS, self._model.max_iter)
+                n_trial = min(CARRIED_ITERATIONS, self._model.max_iter)
                 promising = _lowest([self._run(rows, each.centers, max_iter=n_trial)[0] for each in promising])[:1]
             promising = [self._run(rows, promising[0].centers)[0]]
         centers = promising[0].centers
@@ -169,8 +174,10 @@ class Chain:
         if len(self._metric.algorithms) > 1:
             algorithm = choose_algorithm(model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter)
         engine = self._metric.engine(
-            rows.values, rows.sample_weight, rows.description, len(centers), algorithm, self._n_threads, rows.copies
-        )
+            rows.values, rows.sample_weight, rows.description, len(centers), algorithm, self._n_threads, rows.copies,
+            self._scatters.get(id(rows.values)),
+        )  # fmt: skip
+        self._scatters[id(rows.values)] = engine.scatter
         found = run(
             engine, centers, max_iter=max_iter or model.max_iter, tol=loose * self._tol,
             verbose=bool(model.verbose) and is_last, callback=model.callback if is_last else None,
@@ -233,13 +240,16 @@ class Chain:
         return found, engine, algorithm
 
     def _means(self, found: Run, engine: Any) -> tuple[np.ndarray | None, np.ndarray]:
-        weights = np.bincount(found.labels, weights=self._all.sample_weight, minlength=len(found.centers))
+        n_clusters, sample_weight = len(found.centers), self._all.sample_weight
         if self._model.metric != "euclidean":
-            return None, weights
-        means = found.centers.astype(np.float64)
-        for j in np.flatnonzero(weights):
-            total = engine.sums_of(j).sum(axis=0)
-            means[j] = total[:-1] / total[-1]
+            return None, np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
+        sums = np.array([engine.sums_of(j).sum(axis=0) for j in range(n_clusters)])
+        # Sums of ones are exact; those of weights may lose one that is light beside the heaviest.
+        weights = sums[:, -1]
+        if sample_weight is not None:
+            weights = np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
+        means, summed = found.centers.astype(np.float64), sums[:, -1] > 0
+        means[summed] = sums[summed, :-1] / sums[summed, -1:]
         return means, weights
 
 

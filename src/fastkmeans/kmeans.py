@@ -242,7 +242,7 @@ class KMeans(Estimator):
         metric = METRICS[self.metric]
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
         copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
-        best = None
+        best = scatter = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
                 self.init, values, weights, self.n_clusters, description.max_abs, random_state, self.n_threads,
@@ -252,7 +252,10 @@ class KMeans(Estimator):
                 centers = metric.prepare_centers(centers)
             if self.verbose:
                 print("Initialization complete")
-            engine = metric.engine(values, weights, description, self.n_clusters, algorithm, self.n_threads, copies)
+            engine = metric.engine(
+                values, weights, description, self.n_clusters, algorithm, self.n_threads, copies, scatter
+            )
+            scatter = engine.scatter
             result = run(
                 engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback
             )

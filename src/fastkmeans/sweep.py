@@ -66,7 +66,7 @@ class ElbowResult:
     simplified_silhouette : float64
         Mean silhouette by distances to centers, -1 to 1 (:func:`simplified_silhouette_score`).
     silhouette : float64
-        Mean silhouette of at most 1000 random samples, each against at most 20 000; higher is better, at most 1.
+        Mean silhouette of at most 1000 random samples, each against at most 10 000; higher is better, at most 1.
     silhouette_se : float64
         Its standard error as an estimate of the mean over all samples; 0 where it is that mean.
     separation : float64

@@ -17,6 +17,16 @@ def mean_distances(
     nearest: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+def judge_blocks(
+    X: Samples,
+    labels: NDArray[np.int32],
+    sample_weight: NDArray[np.float64] | None,
+    centers: NDArray[np.float64],
+    means: NDArray[np.float64],
+    block: int,
+    sums: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
 def pair_mean_distances(
     X: Samples,
     order: NDArray[np.int64],

@@ -52,7 +52,7 @@ def describe(X, n_threads: int) -> Description:
     return Description(described[:, 0].max(axis=0), mean, deviations / n_samples)
 
 
-def scatter(X, sample_weight, description: Description, n_threads: int) -> float:
+def scatter_of(X, sample_weight, description: Description, n_threads: int) -> float:
     """Return the sum of weight * |x - mean|^2."""
     if sample_weight is None:
         return float(add_up(description.variance)) * len(X)
@@ -78,19 +78,21 @@ class LocalEngine:
     X : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
     n_threads : int or None, see _threads.
     copies : QuantizedCopies of X that starts share, or None.
+    scatter : that of another engine over the same samples, which took a reading of them, or None.
     """
 
     kind = distances.EUCLIDEAN
 
     def __init__(
-        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None
-    ):
+        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None,
+        scatter=None,
+    ):  # fmt: skip
         self.X = X
         self.description = description
         self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
         self._weight_unit, max_weight, sample_weight = weight_unit(sample_weight)
         self.sample_weight = sample_weight
-        self._scatter = scatter(X, sample_weight, description, self.n_threads)
+        self.scatter = scatter_of(X, sample_weight, description, self.n_threads) if scatter is None else scatter
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         shared = {"copies": copies} if ALGORITHMS[algorithm].takes_copies else {}
         self._state = ALGORITHMS[algorithm].state(
@@ -125,9 +127,9 @@ class LocalEngine:
         weights, sq_shifts, explained = self._terms.T
         if self.sample_weight is not None and weights.min() < self._light:
             self._move_light(centers, moved)
-        inertia = self._scatter - float(add_up(explained))
+        inertia = self.scatter - float(add_up(explained))
         # Clusters far apart: the difference is rounding, so the terms are added one by one.
-        if not inertia > 1e-9 * self._scatter:
+        if not inertia > 1e-9 * self.scatter:
             inertia = self.inertia(centers)
         else:
             inertia *= self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)

@@ -27,8 +27,10 @@ class MediansEngine:
     kind = distances.MANHATTAN
 
     def __init__(
-        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None
-    ):
+        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None,
+        scatter=None,
+    ):  # fmt: skip
+        self.scatter = scatter  # of squares: no use here
         self.X = X
         self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
         self._weight_unit, max_weight, self.sample_weight = weight_unit(sample_weight)
