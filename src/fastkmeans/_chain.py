@@ -52,6 +52,9 @@ SEARCH_TOL = 3.0
 CARRIED_RUNS = 3
 """On so few rows optima that differ by some 0.1 % change places: the next larger set decides between three."""
 
+LARGEST_VALUE = 1e4
+"""Standard deviations within which all values must lie for a search in float32."""
+
 SAME_INERTIA = 1e-4
 """Two runs whose inertias differ by less ended at the same optimum, or need not be told apart."""
 
@@ -96,6 +99,7 @@ class Chain:
         copies = QuantizedCopies(values, effective_n_threads(model.n_threads, float(values.size)))
         self._all = Rows(values, sample_weight, description, copies)
         self._scatters: dict[int, float] = {}
+        self._origin = self._choose_origin()
         self._levels = self._choose_levels(most_clusters)
         self._searched: Run | None = None
         self._last: Run | None = None
@@ -109,7 +113,7 @@ class Chain:
                 n_trial = min(CARRIED_ITERATIONS, self._model.max_iter)
                 promising = _lowest([self._run(rows, each.centers, max_iter=n_trial)[0] for each in promising])[:1]
             promising = [self._run(rows, promising[0].centers)[0]]
-        centers = promising[0].centers
+        centers = promising[0].centers if self._levels[0] is self._all else self._among_all(promising[0].centers)
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
         if self._last is not None and found.inertia > self._last.inertia:
             found, engine, algorithm = self._run_on(n_clusters)
@@ -120,6 +124,24 @@ class Chain:
     def _draw_seed(self) -> int:
         with drawing_from(self._model.random_state) as random_state:
             return int(random_state.randint(2**31))
+
+    def _choose_origin(self) -> np.ndarray | None:
+        """Return what levels subtract from float64 samples to keep float32, or None where they keep what they draw.
+
+        Only the last few iterations decide digits. Distances that lose none to an offset take float32 well, unless single
+        values are so large that the others would fall together.
+        """
+        values, description = self._all.values, self._all.description
+        if values.dtype != np.float64 or self._model.metric != "euclidean":
+            return None
+        largest = description.max_abs + np.abs(description.mean)
+        if ((largest > LARGEST_VALUE * np.sqrt(description.variance)) & (description.variance > 0)).any():
+            return None
+        return description.mean
+
+    def _among_all(self, centers: np.ndarray) -> np.ndarray:
+        """Return centers of a level as centers of all samples."""
+        return centers if self._origin is None else centers + self._origin
 
     def _choose_levels(self, most_clusters: int) -> list[Rows]:
         """Return the sets to search and to run on before all samples; all samples alone if they are few."""
@@ -132,7 +154,7 @@ class Chain:
         weights = self._all.sample_weight
         few = self._described(self._all.values[_draw(n_samples, weights, count, self._random)], None)
         rough = self._run(few, self._fresh_centers(few, most_clusters, 1)[0])[0]
-        mass = _importance(self._all, rough.centers, self._model.n_threads)
+        mass = _importance(self._all, self._among_all(rough.centers), self._model.n_threads)
         levels = []
         while count * GROWTH / 2 <= n_samples or not levels:
             rows = _draw(n_samples, mass, count, self._random)
@@ -142,6 +164,8 @@ class Chain:
 
     def _described(self, values, sample_weight) -> Rows:
         n_threads = effective_n_threads(self._model.n_threads, float(values.size))
+        if self._origin is not None:
+            values = (values - self._origin).astype(np.float32)
         return Rows(values, sample_weight, describe(values, n_threads), QuantizedCopies(values, n_threads))
 
     def _fresh_centers(self, rows: Rows, n_clusters: int, count: int) -> list[np.ndarray]:
