@@ -121,7 +121,7 @@ def judge_blocks(const real[:, ::1] X, const int32_t[::1] labels, sample_weight,
             or sums.shape[1] != 1 + n_clusters or means.shape[0] != n_clusters or means.shape[1] != n_features:
         raise ValueError("judge_blocks got shapes that do not fit together.")
     cdef const double *weight = NULL if sample_weight is None else &weights[0]
-    cdef size_t size = aligned(16 * n_features * sizeof(double))
+    cdef size_t size = aligned(8 * n_features * sizeof(double))
     cdef void *memory = calloc(1, 128 + n_threads * size)
     if memory == NULL:
         raise MemoryError("no memory for the samples of each thread; use fewer threads (n_threads).")

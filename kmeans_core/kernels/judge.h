@@ -35,43 +35,34 @@ static inline void eight_squares(const double *samples, const double *centers, s
 /* Sums over samples of weight times simplified silhouette, and for each cluster of weight times distance to its mean.
  *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
  *   centers, means  IN [n_clusters][n_features]
- *   scratch         [2][n_features][EIGHT]
+ *   scratch         [n_features][EIGHT]
  *   sums            OUT [1 + n_clusters] */
 static void NAME(judge)(const REAL *x, size_t n_samples, size_t n_features, const int32_t *labels,
                         const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
                         double *scratch, double *sums)
 {
-    double *samples = scratch, *own_means = scratch + n_features * EIGHT;
     memset(sums, 0, (1 + n_clusters) * sizeof(double));
     for (size_t first = 0; first < n_samples; first += EIGHT) {
         const size_t left = n_samples - first < EIGHT ? n_samples - first : EIGHT;
         int64_t own_label[EIGHT];
+        double distances[EIGHT];
         for (size_t lane = 0; lane < EIGHT; lane++) {
             const size_t i = first + (lane < left ? lane : left - 1);
             const REAL *row = x + i * n_features;
-            const double *mean = means + (size_t)labels[i] * n_features;
             own_label[lane] = labels[i];
-            for (size_t f = 0; f < n_features; f++) {
-                samples[f * EIGHT + lane] = row[f];
-                own_means[f * EIGHT + lane] = mean[f];
-            }
+            distances[lane] = sqrt(NAME(sq_distance)(row, means + (size_t)labels[i] * n_features, n_features));
+            for (size_t f = 0; f < n_features; f++)
+                scratch[f * EIGHT + lane] = row[f];
         }
-        vdouble own[EIGHT_VECS], nearest[EIGHT_VECS], about[EIGHT_VECS], squares[JUDGE_CENTERS][EIGHT_VECS];
+        vdouble own[EIGHT_VECS], nearest[EIGHT_VECS], squares[JUDGE_CENTERS][EIGHT_VECS];
 #pragma GCC unroll 8
         for (int v = 0; v < EIGHT_VECS; v++) {
-            own[v] = about[v] = (vdouble){0.0};
+            own[v] = (vdouble){0.0};
             nearest[v] = own[v] + HUGE_VAL;
         }
-        for (size_t f = 0; f < n_features; f++)
-#pragma GCC unroll 8
-            for (int v = 0; v < EIGHT_VECS; v++) {
-                const size_t at = f * EIGHT + (size_t)v * VD_LANES;
-                const vdouble away = vd_load(samples + at) - vd_load(own_means + at);
-                about[v] = vd_fmadd(about[v], away, away);
-            }
         for (size_t j = 0; j < n_clusters; j += JUDGE_CENTERS) {
             const size_t count = n_clusters - j < JUDGE_CENTERS ? n_clusters - j : JUDGE_CENTERS;
-            eight_squares(samples, centers + j * n_features, count, n_features, squares);
+            eight_squares(scratch, centers + j * n_features, count, n_features, squares);
             for (size_t c = 0; c < count; c++)
 #pragma GCC unroll 8
                 for (int v = 0; v < EIGHT_VECS; v++) {
@@ -80,13 +71,12 @@ static void NAME(judge)(const REAL *x, size_t n_samples, size_t n_features, cons
                     nearest[v] = vd_pick(~is_own & (squares[c][v] < nearest[v]), squares[c][v], nearest[v]);
                 }
         }
-        double silhouettes[EIGHT], distances[EIGHT];
+        double silhouettes[EIGHT];
         for (int v = 0; v < EIGHT_VECS; v++) {
             const vdouble a = vd_sqrt(own[v]), b = vd_sqrt(nearest[v]), larger = vd_pick(a < b, b, a);
             const vdouble none = {0.0};
             vd_store(silhouettes + v * VD_LANES, vd_pick(larger > none, (b - a) / vd_pick(larger > none, larger, none + 1.0),
                                                          none));
-            vd_store(distances + v * VD_LANES, vd_sqrt(about[v]));
         }
         for (size_t lane = 0; lane < left; lane++) {
             const double weight = sample_weight ? sample_weight[first + lane] : 1.0;

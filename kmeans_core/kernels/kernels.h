@@ -460,7 +460,7 @@ typedef struct {
     /* Sums over samples of weight times simplified silhouette, then for each cluster of weight times distance to its mean.
      *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
      *   centers, means  IN [n_clusters][n_features]
-     *   scratch         16 float64 a feature, 64-byte alignment
+     *   scratch         8 float64 a feature, 64-byte alignment
      *   sums            OUT [1 + n_clusters] */
     void (*judge_f32)(const float *x, size_t n_samples, size_t n_features, const int32_t *labels,
                       const double *sample_weight, const double *centers, const double *means, size_t n_clusters,

@@ -26,6 +26,9 @@ cluster of a hundred rows, and is drowned by that of the averaged rows."""
 ROWS_OF_A_SUM = 4096
 """Rows that one partial sum runs over, whatever the number of threads."""
 
+ROWS_OF_A_PART = 8 * ROWS_OF_A_SUM
+"""Rows that are held against the centers of all fits at a time: 5 MB of 20 features, in the last cache."""
+
 NEIGHBORS = 8
 """Each cluster is held against so many nearest ones; a pair farther apart is hardly the least separated one."""
 
@@ -56,7 +59,7 @@ class Criteria:
         self._unseen = 1.0 - n_shown / n_weighing
 
     def of(self, fit: Fit) -> dict[str, float]:
-        """Return the criteria of a fit by name, NaN where one has no meaning."""
+        """Return the criteria of a fit by name, NaN where one has no meaning; those of about_centers are left NaN."""
         found = dict.fromkeys(
             ("explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette", "silhouette",
              "silhouette_se", "separation", "bic"), np.nan,
@@ -65,7 +68,6 @@ class Criteria:
             found |= self._sums_of_squares(fit)
         n_used = np.count_nonzero(fit.weights)
         if n_used > 1:
-            found |= self._centers_pass(fit)
             labels = fit.run.labels[self._rows]
             found |= self._silhouette(labels)
             found["separation"] = separation(self._compared, labels, len(fit.weights))
@@ -90,25 +92,41 @@ class Criteria:
             )
         return found
 
-    def _centers_pass(self, fit: Fit) -> dict[str, float]:
-        """Simplified silhouette about the centers, and Davies-Bouldin about the means."""
-        centers, labels = fit.run.centers.astype(np.float64), fit.run.labels
+    def about_centers(self, fits: list[Fit]) -> list[dict[str, float]]:
+        """Simplified silhouette about the centers, and Davies-Bouldin about the means, of each fit.
+
+        From one reading of the samples: a part of them is held against the centers of all fits while it is in a cache.
+        """
         if self._metric != "euclidean":
-            samples = simplified_silhouette_samples(
-                self._values, labels, centers, metric=self._metric, n_threads=self._n_threads
-            )
-            return {"simplified_silhouette": float(np.average(samples, weights=self._weights))}
-        sums = np.empty((-(-len(labels) // ROWS_OF_A_SUM), 1 + len(centers)))
-        n_threads = effective_n_threads(self._n_threads, float(self._values.size) * len(centers))
-        silhouette.judge_blocks(
-            self._values, labels, self._weights, centers, fit.means, ROWS_OF_A_SUM, sums, n_threads
-        )
-        silhouettes, *spread = sums.sum(axis=0)
-        spread = np.array(spread)
+            return [self._about_other_centers(fit) if np.count_nonzero(fit.weights) > 1 else {} for fit in fits]
+        sums = [np.empty((-(-len(self._values) // ROWS_OF_A_SUM), 1 + len(fit.weights))) for fit in fits]
+        centers = [fit.run.centers.astype(np.float64) for fit in fits]
+        judged = [i for i, fit in enumerate(fits) if np.count_nonzero(fit.weights) > 1]
+        for start in range(0, len(self._values), ROWS_OF_A_PART):
+            part = slice(start, start + ROWS_OF_A_PART)
+            part_sums = slice(start // ROWS_OF_A_SUM, -(-min(part.stop, len(self._values)) // ROWS_OF_A_SUM))
+            values, weights = self._values[part], None if self._weights is None else self._weights[part]
+            for i in judged:
+                n_threads = effective_n_threads(self._n_threads, float(values.size) * len(centers[i]))
+                silhouette.judge_blocks(
+                    values, fits[i].run.labels[part].astype(np.int32, copy=False), weights, centers[i], fits[i].means,
+                    ROWS_OF_A_SUM, sums[i][part_sums], n_threads,
+                )  # fmt: skip
+        return [self._of_sums(fit, sums[i].sum(axis=0)) if i in judged else {} for i, fit in enumerate(fits)]
+
+    def _about_other_centers(self, fit: Fit) -> dict[str, float]:
+        samples = simplified_silhouette_samples(
+            self._values, fit.run.labels, fit.run.centers.astype(np.float64), metric=self._metric,
+            n_threads=self._n_threads,
+        )  # fmt: skip
+        return {"simplified_silhouette": float(np.average(samples, weights=self._weights))}
+
+    def _of_sums(self, fit: Fit, sums: np.ndarray) -> dict[str, float]:
+        """sums : of silhouettes, then of the distances to the mean of each cluster."""
         used = fit.weights > 0
-        found = {"simplified_silhouette": float(silhouettes / fit.weights.sum())}
+        found = {"simplified_silhouette": float(sums[0] / fit.weights.sum())}
         if np.count_nonzero(used) < fit.weights.sum():
-            found["davies_bouldin"] = davies_bouldin_of(spread[used] / fit.weights[used], fit.means[used])
+            found["davies_bouldin"] = davies_bouldin_of(sums[1:][used] / fit.weights[used], fit.means[used])
         return found
 
     def _silhouette(self, labels: np.ndarray) -> dict[str, float]:

@@ -338,13 +338,16 @@ def sweep(
         criteria = Criteria(values, weights, description, metric, random_state, model.n_threads)
     chain = Chain(model, values, weights, description, candidates[-1])
     label_type = np.min_scalar_type(candidates[-1] - 1)
-    rows, runs = [], {}
+    rows, fits, runs = [], [], {}
     for n_clusters in seen(candidates):
         fit = chain.fit(n_clusters)
         run = fit.run
         model._warn_of_missing_clusters(run, n_clusters)
-        runs[n_clusters] = run._replace(labels=run.labels.astype(label_type)), fit.algorithm
         rows.append({"inertia": run.inertia, "n_iter": run.n_iter, "seconds": fit.seconds, **criteria.of(fit)})
+        fits.append(fit._replace(run=run._replace(labels=run.labels.astype(label_type))))
+        runs[n_clusters] = fits[-1].run, fit.algorithm
+    for row, found in zip(rows, criteria.about_centers(fits), strict=True):
+        row |= found
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns["k"] = np.array(candidates, dtype=np.int64)
     if gap:
