@@ -177,9 +177,11 @@ cdef class LloydState:
         terms : OUT (n_clusters, 3): weight; squared distance from center to moved; and what the cluster takes off
         the scatter about the origin, weight * (|mean - origin|^2 - |mean - center|^2), so that
         inertia = sum of weight * |x - origin|^2 - sum of these.
+        Returns the sum of the squared distances, the sum of what is taken off, and the number of clusters without weight.
         """
         cdef const c.kernels *table = in_use[0]
-        cdef Py_ssize_t j
+        cdef Py_ssize_t j, n_empty = 0
+        cdef double center_shift = 0.0, explained = 0.0
         with nogil:
             if self.n_cluster_threads == 1:  # OpenMP takes a microsecond even for one thread
                 for j in range(self.n_clusters):
@@ -189,6 +191,11 @@ cdef class LloydState:
                 for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
                     table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0],
                                       self.is_float32, &moved[j, 0], &terms[j, 0])
+            for j in range(self.n_clusters):
+                n_empty += not terms[j, 0] > 0.0
+                center_shift += terms[j, 1]
+                explained += terms[j, 2]
+        return center_shift, explained, n_empty
 
     cdef void _assign_units(self, const c.kernels *table) noexcept nogil:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit

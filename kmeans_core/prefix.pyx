@@ -193,7 +193,7 @@ cdef class PrefixState:
 
     def move(self, centers, origin, moved, terms):
         """Write the center that the sums of each cluster ask for, see LloydState."""
-        self.dense.move(centers, origin, moved, terms)
+        return self.dense.move(centers, origin, moved, terms)
 
     def step(self, const double[:, ::1] centers):
         """Label every sample with its nearest center and follow the labels in `sums`, see LloydState."""

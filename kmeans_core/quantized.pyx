@@ -293,7 +293,7 @@ cdef class QuantizedState:
 
     def move(self, centers, origin, moved, terms):
         """Write the center that the sums of each cluster ask for, see LloydState."""
-        self.dense.move(centers, origin, moved, terms)
+        return self.dense.move(centers, origin, moved, terms)
 
     def follow(self, new_labels):
         """Take over labels that another algorithm found, see LloydState."""

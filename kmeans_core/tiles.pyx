@@ -405,7 +405,7 @@ cdef class TilesState:
 
     def move(self, centers, origin, moved, terms):
         """As LloydState.move."""
-        self._dense.move(centers, origin, moved, terms)
+        return self._dense.move(centers, origin, moved, terms)
 
     @property
     def labels(self):

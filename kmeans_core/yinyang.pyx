@@ -237,7 +237,7 @@ cdef class YinyangState:
 
     def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
         """Write the center that the sums of each cluster ask for, see LloydState.move."""
-        self._dense.move(centers, origin, moved, terms)
+        return self._dense.move(centers, origin, moved, terms)
 
     def insist(self):
         """Use bounds from now on even where they do not pay, for tests."""

@@ -49,10 +49,10 @@ def run(
     while not reason:
         start = perf_counter()
         n_changed = engine.step(centers)
-        moved, sq_shifts, inertia, weights = engine.move(centers)
-        n_empty = int(np.count_nonzero(weights <= 0.0))
-        n_refilled = refill(engine, centers, moved, sq_shifts, weights) if n_empty else 0
-        center_shift = float(np.add.reduce(sq_shifts))
+        moved, center_shift, inertia, n_empty = engine.move(centers)
+        n_refilled = refill(engine, centers, moved) if n_empty else 0
+        if n_refilled:
+            center_shift = float(np.add.reduce(engine.sq_shifts))
         entry = {
             "iteration": len(history),
             "inertia": inertia,

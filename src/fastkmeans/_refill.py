@@ -9,18 +9,17 @@ import numpy as np
 _ROWS_AT_ONCE = 65_536  # so that no temporary is as long as the data
 
 
-def refill(
-    engine: Any, centers: np.ndarray, moved: np.ndarray, sq_shifts: np.ndarray, weights: np.ndarray
-) -> int:
+def refill(engine: Any, centers: np.ndarray, moved: np.ndarray) -> int:
     """Move the centers of empty clusters onto the samples farthest from their own centers; return how many.
 
     Lowest empty cluster first, farthest sample first, lowest index of equals. Passed over are samples without
     weight, samples that sit on their center, and the last sample of a cluster. The sample leaves its old
-    cluster's center, but its label stays until the next step. moved and sq_shifts are updated in place.
+    cluster's center, but its label stays until the next step. moved and the engine's sq_shifts are
+    updated in place.
     """
     labels, sample_weight = engine.labels, engine.sample_weight
     rows_left = _rows_of(labels, sample_weight, engine.least_weight, len(centers))
-    empty = np.flatnonzero(weights <= 0.0)
+    empty = np.flatnonzero(engine.weights <= 0.0)
     taken: dict[int, list[int]] = {}
     chosen = _farthest(
         engine.own_distances(centers), sample_weight, engine.least_weight, len(empty), rows_left, labels
@@ -28,10 +27,10 @@ def refill(
     for i, taker in zip(chosen, empty):
         taken.setdefault(int(labels[i]), []).append(i)
         moved[taker] = engine.X[i]
-        sq_shifts[taker] = ((moved[taker] - centers[taker]) ** 2).sum()
+        engine.sq_shifts[taker] = ((moved[taker] - centers[taker]) ** 2).sum()
     for donor, rows in taken.items():
         moved[donor] = engine.center_without(donor, rows)
-        sq_shifts[donor] = ((moved[donor] - centers[donor]) ** 2).sum()
+        engine.sq_shifts[donor] = ((moved[donor] - centers[donor]) ** 2).sum()
     return len(chosen)
 
 

@@ -274,7 +274,7 @@ def elbow(
         Weight of each sample. Silhouette and separation look at samples drawn by weight, where there are more than
         20 000, and count each once.
     n_init : "auto" or int, default="auto"
-        Fresh starts for each ``k``, beside the five that go on from the last; of all of them the four most promising are
+        Fresh starts for each ``k``, beside the five that go on from the last; of all of them the three most promising are
         finished. "auto" is 5 for "k-means++", else as in :class:`KMeans`.
     gap : bool, default=False
         Whether to compute the gap statistic (R. Tibshirani, G. Walther and T. Hastie 2001), by sweeps over 10 sets of at

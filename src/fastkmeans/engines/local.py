@@ -120,20 +120,32 @@ class LocalEngine:
                 return self._state.step(centers)
         return self._state.step(centers)
 
-    def move(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-        """Return moved centers, their squared shifts, the inertia of the last step, and the weight of each cluster."""
+    def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
+        """Return moved centers, the sum of their squared shifts, the inertia of the last step, and the number of empty
+        clusters. What it is of each cluster stands in weights and sq_shifts."""
         moved = np.empty_like(centers)
-        self._state.move(centers, self.description.mean, moved, self._terms)
-        weights, sq_shifts, explained = self._terms.T
-        if self.sample_weight is not None and weights.min() < self._light:
+        center_shift, explained, n_empty = self._state.move(centers, self.description.mean, moved, self._terms)
+        if self.sample_weight is not None and self.weights.min() < self._light:
             self._move_light(centers, moved)
-        inertia = self.scatter - float(add_up(explained))
+            n_empty = int(np.count_nonzero(self.weights <= 0.0))
+            center_shift, explained = self._terms[:, 1:].sum(axis=0).tolist()
+        inertia = self.scatter - explained
         # Clusters far apart: the difference is rounding, so the terms are added one by one.
         if not inertia > 1e-9 * self.scatter:
             inertia = self.inertia(centers)
         else:
             inertia *= self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)
-        return moved, sq_shifts.copy(), inertia, weights.copy()
+        return moved, center_shift, inertia, n_empty
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(n_clusters,) float64: the weight of each cluster at the last move; overwritten by the next."""
+        return self._terms[:, 0]
+
+    @property
+    def sq_shifts(self) -> np.ndarray:
+        """(n_clusters,) float64: how far each center moved, squared; overwritten by the next move."""
+        return self._terms[:, 1]
 
     def _move_light(self, centers: np.ndarray, moved: np.ndarray) -> None:
         """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""

@@ -50,13 +50,16 @@ class MediansEngine:
         """Label every sample with its nearest center; return the number of labels that changed."""
         return self._state.step(centers)
 
-    def move(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-        """Return medians, their squared shifts, the inertia of the last step, and the weight of each cluster."""
-        moved, weights, inertia = np.empty_like(centers), np.empty(len(centers)), self._weight_unit * self._state.cost
-        self._state.move(moved, weights)
-        if self.sample_weight is not None and weights.min() < self._light:
-            self._move_light(moved, weights)
-        return moved, ((moved - centers) ** 2).sum(axis=1), inertia, weights
+    def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
+        """Return medians, the sum of their squared shifts, the inertia of the last step, and the number of empty clusters.
+        What it is of each cluster stands in weights and sq_shifts."""
+        moved, self.weights = np.empty_like(centers), np.empty(len(centers))
+        inertia = self._weight_unit * self._state.cost
+        self._state.move(moved, self.weights)
+        if self.sample_weight is not None and self.weights.min() < self._light:
+            self._move_light(moved, self.weights)
+        self.sq_shifts = ((moved - centers) ** 2).sum(axis=1)
+        return moved, float(self.sq_shifts.sum()), inertia, int(np.count_nonzero(self.weights <= 0.0))
 
     def _move_light(self, moved: np.ndarray, weights: np.ndarray) -> None:
         """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""

@@ -43,14 +43,15 @@ class SphericalEngine(LocalEngine):
 
     kind = distances.COSINE
 
-    def move(self, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
         """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center."""
-        moved, _, inertia, weights = super().move(centers)
+        moved, _, inertia, n_empty = super().move(centers)
         lengths = np.sqrt((moved**2).sum(axis=1))
-        off = (weights > 0.0) & (lengths > 0.0)
+        off = (self.weights > 0.0) & (lengths > 0.0)
         moved[off] = (moved[off] / lengths[off, None]).astype(self.X.dtype)
         moved[~off] = centers[~off]
-        return moved, ((moved - centers) ** 2).sum(axis=1), inertia, weights
+        self.sq_shifts[:] = ((moved - centers) ** 2).sum(axis=1)
+        return moved, float(self.sq_shifts.sum()), inertia, n_empty
 
     def center_without(self, j: int, rows: list[int]) -> np.ndarray:
         """The unit vector along the mean of cluster j without some of its rows."""
