@@ -182,9 +182,18 @@ class QuantizedCopies:
     def __init__(self, X, n_threads):
         self.X, self.n_threads = X, n_threads
         self._rows = self._offset = self._copy = None
+        self._bits = {}
 
     def choose_bits(self, centers):
-        """Bits a feature with which a step from such centers costs least; 0 for the float32 tile."""
+        """Bits a feature with which a step from such centers costs least; 0 for the float32 tile.
+
+        Starts with as many centers share the answer.
+        """
+        if len(centers) not in self._bits:
+            self._bits[len(centers)] = self._count_bits(centers)
+        return self._bits[len(centers)]
+
+    def _count_bits(self, centers):
         import numpy as np
 
         cdef const c.kernels *table = in_use[0]

@@ -52,8 +52,12 @@ ALGORITHMS = {
 MIN_STEPS = 8
 
 
-def choose_algorithm(name: str, n_samples: int, n_features: int, n_clusters: int, max_iter: int) -> str:
+def choose_algorithm(
+    name: str, n_samples: int, n_features: int, n_clusters: int, max_iter: int, n_runs: int = 1
+) -> str:
     """Return the algorithm that runs for a name; "auto" leaves the choice to us.
+
+    n_runs : over how many runs the start of a filter is spread, where they share it.
 
     By the shape alone, so that repeated runs agree; within it each filter counts its work and goes over to
     Lloyd's steps where the samples give it nothing. The limits are those below which a filter was slower over 20 steps
@@ -61,13 +65,13 @@ def choose_algorithm(name: str, n_samples: int, n_features: int, n_clusters: int
     """
     if name != "auto":
         return name
-    if max_iter < MIN_STEPS:
+    if max_iter * n_runs < MIN_STEPS:
         return "lloyd"
     if n_features <= 4 and n_clusters >= 4 and n_samples >= 50_000:
         return "tiles"
     if 8 <= n_features <= 64 and n_clusters >= 100 and n_clusters * n_features >= 1000 and n_samples >= 20_000:
         return "yinyang"
-    if 8 <= n_features <= 64 and n_clusters >= 4 and float(n_samples) * n_clusters * n_features >= 5e7:
+    if 8 <= n_features <= 64 and n_clusters >= 4 and float(n_samples) * n_clusters * n_features * n_runs >= 5e7:
         return "quantized"
     if n_features > 64 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
         return "prefix"

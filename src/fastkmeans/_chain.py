@@ -32,20 +32,22 @@ ROWS_A_CLUSTER = 64
 GROWTH = 8
 """Each set on the way to all samples has so many times the rows of the one before; 16 is too far (see above)."""
 
-FRESH_STARTS, CHAINED_STARTS = 5, 5
-"""Starts for each k where n_init is "auto". Over 3 seeds of the table workload the inertia was at no k above the median of
-four fits by scikit-learn, and at most 1.0018 times their lowest; with 6, 8, 6 finished and 4 carried, 1.0005 in a sixth more
-time."""
+FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 48, 5, 4
+"""Starts for each k where n_init is "auto": as many fresh ones as have 48 centers together, and five at least. They are cheap
+where clusters are few, and there one bad optimum is farther from the best."""
 
-TRIAL_ITERATIONS = 6
-"""Iterations after which runs are compared; only the best go on."""
+MOST_FRESH_STARTS = 16
 
-CARRIED_ITERATIONS = 2
+TRIAL_ITERATIONS = 4
+"""Iterations after which runs are compared; only the best go on. 3 chose worse."""
+
+CARRIED_ITERATIONS = 1
 """The same for the runs that the search carries on: they have converged, on fewer rows. 1, 2, 3 and 6 chose alike at every k
 over 5 seeds of the table and flights workloads."""
 
-FINISHED_STARTS = 3
-"""With 4, a tenth more time, and inertias of the table workload that were on average 0.05 % higher, by chance."""
+FINISHED_CLUSTERS, FINISHED_STARTS, MOST_FINISHED_STARTS = 30, 3, 6
+"""The same for the starts that are finished. Over 16 seeds of the table workload no inertia up to k = 5 was then more than
+1.0007 times the lowest; with four finished, one in ten was 1.002 to 1.003 times it."""
 
 SEARCH_TOL = 3.0
 """The search stops at so many times the tolerance: the optimum of its few rows is farther from the one of all samples."""
@@ -55,6 +57,9 @@ CARRIED_RUNS = 3
 
 LARGEST_VALUE = 1e4
 """Standard deviations within which all values must lie for a search in float32."""
+
+RUNS_OF_A_LEVEL = 30
+"""Runs that share what an algorithm prepares of a set of samples: at the least, over k = 1 to 10."""
 
 SAME_INERTIA = 1e-4
 """Two runs whose inertias differ by less ended at the same optimum, or need not be told apart."""
@@ -154,7 +159,7 @@ class Chain:
         # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
         few = self._described(self._all.values[_draw(n_samples, weights, count, self._random)], None)
-        rough = self._run(few, self._fresh_centers(few, most_clusters, 1)[0])[0]
+        rough = self._run(few, self._fresh_centers(few, most_clusters, 1)[0], loose=SEARCH_TOL)[0]
         mass = _importance(self._all, self._among_all(rough.centers), self._model.n_threads)
         levels = []
         while count * GROWTH / 2 <= n_samples or not levels:
@@ -197,7 +202,10 @@ class Chain:
         model = self._model
         algorithm = "lloyd"
         if len(self._metric.algorithms) > 1:
-            algorithm = choose_algorithm(model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter)
+            n_runs = 1 if rows is self._all else RUNS_OF_A_LEVEL
+            algorithm = choose_algorithm(
+                model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter, n_runs
+            )
         engine = self._metric.engine(
             rows.values, rows.sample_weight, rows.description, len(centers), algorithm, self._n_threads, rows.copies,
             self._scatters.get(id(rows.values)),
@@ -212,14 +220,17 @@ class Chain:
     def _search(self, n_clusters: int) -> list[Run]:
         """Return the best runs that the starts lead to on the smallest set, lowest inertia first."""
         rows = self._levels[0]
-        n_fresh = FRESH_STARTS if self._is_careful() else self._model._count_starts()
+        n_fresh = self._model._count_starts()
+        if self._is_careful():
+            n_fresh = min(max(FRESH_CLUSTERS // n_clusters, FRESH_STARTS), MOST_FRESH_STARTS)
         starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
         if self._searched is not None:
             starts += [self._extended(rows, self._searched, n_clusters) for _ in range(CHAINED_STARTS)]
         n_trial = min(TRIAL_ITERATIONS, self._model.max_iter)
         loose = 1.0 if rows is self._all else SEARCH_TOL
         trials = [self._run(rows, centers, n_trial, loose)[0] for centers in starts]
-        best = np.argsort([trial.inertia for trial in trials], kind="stable")[:FINISHED_STARTS].tolist()
+        n_finished = min(max(FINISHED_CLUSTERS // n_clusters, FINISHED_STARTS), MOST_FINISHED_STARTS)
+        best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
         # The first start is the one of a plain fit: on all samples, its end is a bound.
         finished = [
             trials[i] if trials[i].converged else self._run(rows, trials[i].centers, loose=loose)[0]

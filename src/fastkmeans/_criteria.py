@@ -45,7 +45,11 @@ class Criteria:
         self._total = scatter_of(values, sample_weight, description, effective_n_threads(n_threads, values.size))
         self._mean = description.mean
         n_weighing = len(values) if sample_weight is None else np.count_nonzero(sample_weight)
-        if n_weighing > COMPARED_ROWS:
+        if n_weighing > COMPARED_ROWS and sample_weight is None:
+            # A generator draws few of many without a list of all.
+            generator = np.random.default_rng(random_state.randint(2**31))
+            self._rows = np.sort(generator.choice(len(values), COMPARED_ROWS, replace=False, shuffle=False))
+        elif n_weighing > COMPARED_ROWS:
             self._rows = np.sort(random_rows(len(values), sample_weight, COMPARED_ROWS, random_state))
         else:
             self._rows = np.arange(len(values)) if sample_weight is None else np.flatnonzero(sample_weight)

@@ -274,8 +274,8 @@ def elbow(
         Weight of each sample. Silhouette and separation look at samples drawn by weight, where there are more than
         20 000, and count each once.
     n_init : "auto" or int, default="auto"
-        Fresh starts for each ``k``, beside the five that go on from the last; of all of them the three most promising are
-        finished. "auto" is 5 for "k-means++", else as in :class:`KMeans`.
+        Fresh starts for each ``k``, beside the four that go on from the last; of all of them the three to six most
+        promising are finished. "auto" is 5 to 16 for "k-means++", the more the fewer clusters, else as in :class:`KMeans`.
     gap : bool, default=False
         Whether to compute the gap statistic (R. Tibshirani, G. Walther and T. Hastie 2001), by sweeps over 10 sets of at
         most 20 000 samples that are uniform in the box around X.
