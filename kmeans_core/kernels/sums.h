@@ -3,7 +3,10 @@
 #ifndef FASTKMEANS_SUMS_SHARED
 #define FASTKMEANS_SUMS_SHARED
 #define LABEL_RUN 32    /* labels compared at a time: in late iterations few change */
-#define FOLLOW_ROWS 256 /* rows whose changes are listed before any is followed, so that no branch depends on a row */
+#define FOLLOW_ROWS 4096 /* rows whose changes are listed before any is followed, so that no branch depends on a row */
+#define FOLLOW_AHEAD 16     /* changed rows that are asked for ahead: an algorithm that found labels by itself has not just */
+#define AHEAD_BYTES 8192    /* read them. At most as many as a quarter of the first-level cache holds. One core of a Zen 3, */
+                            /* 200 000 x 20 float64 of which 5 % change: 72 ns a changed row, 119 when asked for at once. */
 
 /* List the rows whose labels differ.   changed   OUT [n], indices from 0;   returns how many. */
 static size_t list_changes(const int32_t *old_labels, const int32_t *new_labels, size_t n, uint16_t *changed)
@@ -59,10 +62,13 @@ static inline __attribute__((always_inline)) size_t NAME(follow_rows)(const REAL
     const size_t stride = 2 * (n_features + 1);
     uint16_t changed[FOLLOW_ROWS + 1];
     const size_t n_changed = list_changes(old_labels, new_labels, n_samples, changed);
-    /* An algorithm that found the labels by itself has not just read the rows. */
-    for (size_t c = 0; c < n_changed; c++)
-        prefetch_bytes((uintptr_t)(x + changed[c] * n_features), n_features * sizeof(REAL));
+    const size_t row_bytes = n_features * sizeof(REAL), fit = AHEAD_BYTES / row_bytes;
+    const size_t ahead = fit < 1 ? 1 : fit < FOLLOW_AHEAD ? fit : FOLLOW_AHEAD;
+    for (size_t c = 0; c < ahead && c < n_changed; c++)
+        prefetch_bytes((uintptr_t)(x + changed[c] * n_features), row_bytes);
     for (size_t c = 0; c < n_changed; c++) {
+        if (c + ahead < n_changed)
+            prefetch_bytes((uintptr_t)(x + changed[c + ahead] * n_features), row_bytes);
         const size_t i = changed[c];
         const int32_t from = old_labels[i], to = new_labels[i];
         const double weight = sample_weight ? sample_weight[i] : 1.0;
