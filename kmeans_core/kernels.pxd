@@ -185,6 +185,10 @@ cdef extern from "kernels/kernels.h" nogil:
                                      float *, size_t) noexcept nogil
         size_t (*assign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
                                      float *, size_t) noexcept nogil
+        size_t (*bound_quantized_f32)(const float *, size_t, const void *, const void *, const void *, const bound_step *,
+                                      void *, int32_t *, float *, float *, size_t) noexcept nogil
+        size_t (*bound_quantized_f64)(const double *, size_t, const void *, const void *, const void *, const bound_step *,
+                                      void *, int32_t *, float *, float *, size_t) noexcept nogil
         size_t (*reassign_bounded_f32)(const float *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
                                        float *, size_t, bound_work *) noexcept nogil
         size_t (*reassign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,

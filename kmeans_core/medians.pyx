@@ -8,7 +8,7 @@ tells how labels are kept unread, and how medians are found without sorting.
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, fabs, fmin, frexp, ldexp, nextafterf
 from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 cimport kernels as c
@@ -16,6 +16,9 @@ from shared cimport align, aligned, kernels_in_use
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
+
+cdef extern from "memory.h" nogil:
+    void *take_zeros(size_t size)
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -144,8 +147,8 @@ cdef class MediansState:
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t values_size = aligned(self.capacity * real_size)
         cdef size_t value_weights_size = 0 if sample_weight is None else aligned(self.capacity * sizeof(double))
-        self.memory = calloc(1, 128 + codes_size + packed_size + values_size + value_weights_size
-                             + n_threads * (self.touched_size + self.wanted_size + self.histogram_size + self.scratch_size))
+        self.memory = take_zeros(128 + codes_size + packed_size + values_size + value_weights_size
+                                 + n_threads * (self.touched_size + self.wanted_size + self.histogram_size + self.scratch_size))
         if self.memory == NULL:
             raise MemoryError("no memory for the histograms of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)

@@ -7,13 +7,16 @@ nearest is in kernels/prefix.h; what remains is compared in float32 and float64 
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use, unit_samples
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
+
+cdef extern from "memory.h" nogil:
+    void *take_zeros(size_t size)
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -280,8 +283,8 @@ cdef class PrefixState:
         cdef size_t counts_size = self.n_threads * 16 * sizeof(size_t)
         self.tile_bytes = table.prefix_tile_bytes(directions.shape[0])
         self.scratch_size = aligned(table.prefix_scratch_bytes(self.n_clusters, self.n_features, directions.shape[0]))
-        self.memory = calloc(1, 128 + prefix_size + counts_size + self.n_threads * self.scratch_size
-                             + n_tiles * self.tile_bytes)
+        self.memory = take_zeros(128 + prefix_size + counts_size + self.n_threads * self.scratch_size
+                                 + n_tiles * self.tile_bytes)
         if self.memory == NULL:
             raise MemoryError("no memory for the codes of the samples; use algorithm='lloyd'.")
         self.prefix = align(self.memory)

@@ -7,7 +7,7 @@ kernels/quantized.h; what it leaves open is decided in float64 on the stored val
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, uintptr_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use, unit_samples
@@ -16,6 +16,9 @@ from fastkmeans._core.lloyd import LloydState
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
+
+cdef extern from "memory.h" nogil:
+    void *take_memory(size_t size)
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -140,7 +143,7 @@ cdef class QuantizedRows:
         self.scratch_size = aligned(table.quantized_scratch_bytes(1, self.n_features))
         self.tile_bytes = table.quantized_tile_bytes(self.n_features, bits)
         # Not zeroed: each thread touches first what it writes.
-        self.memory = malloc(128 + how_size + n_threads * self.scratch_size + n_tiles * self.tile_bytes)
+        self.memory = take_memory(128 + how_size + n_threads * self.scratch_size + n_tiles * self.tile_bytes)
         if self.memory == NULL:
             raise MemoryError("no memory for the quantized samples; use algorithm='lloyd'.")
         self.how = align(self.memory)
@@ -294,6 +297,11 @@ cdef class QuantizedState:
     @property
     def grid(self):
         return self.dense.grid
+
+    @property
+    def quantized(self):
+        """QuantizedRows of the last step; None for Lloyd's float32."""
+        return self.rows
 
     @property
     def bits(self):

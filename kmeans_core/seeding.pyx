@@ -28,6 +28,9 @@ cdef extern from "kernels/kernels.h" nogil:
         STEP_TARGETS
         STEP_COUNTED
 
+cdef extern from "memory.h" nogil:
+    void *take_memory(size_t size)
+
 cdef const c.kernels **in_use = kernels_in_use()
 
 # Samples whose potential is one entry of the table that candidates are drawn from: the search reads n / 1024 sums,
@@ -115,8 +118,8 @@ cdef class PlusPlus:
         self.scratch_size = aligned(max(table.seeding_scratch_bytes(self.n_features),
                                         table.step_scratch_bytes(self.n_features)))
         # Not cleared: a page belongs to the thread that writes it first, and `near` may never be written.
-        self.memory = malloc(128 + min_sq_size + near_size + (3 + SEED_CANDIDATES) * blocks_size + packed_size
-                             + point_size + n_threads * self.scratch_size)
+        self.memory = take_memory(128 + min_sq_size + near_size + (3 + SEED_CANDIDATES) * blocks_size + packed_size
+                                  + point_size + n_threads * self.scratch_size)
         if self.memory == NULL:
             raise MemoryError("no memory for the distances of the samples to the seeds.")
         self.min_sq = align(self.memory)

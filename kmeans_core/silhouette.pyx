@@ -11,6 +11,9 @@ from libc.string cimport memset
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use
 
+cdef extern from "memory.h" nogil:
+    void *take_zeros(size_t size)
+
 cdef const c.kernels **in_use = kernels_in_use()
 
 ctypedef fused real:
@@ -166,7 +169,7 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
     cdef Py_ssize_t block = max(<Py_ssize_t>256, min(n_samples // 40, <Py_ssize_t>1024)) // 8 * 8
     cdef Py_ssize_t b, phase, n_blocks = (n_samples + block - 1) // block
     cdef size_t eights_size = aligned(padded * n_features * sizeof(double))
-    cdef void *memory = calloc(1, 128 + eights_size + padded * n_clusters * sizeof(double))
+    cdef void *memory = take_zeros(128 + eights_size + padded * n_clusters * sizeof(double))
     if memory == NULL:
         raise MemoryError("no memory for a float64 copy of X and the sums of its rows; pass fewer samples.")
     cdef double *eights = <double *>align(memory)

@@ -8,8 +8,8 @@ proof are in kernels/yinyang.h.
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport fabs, frexp, ldexp, nextafterf, sqrt
-from libc.stdint cimport int32_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport int32_t, uintptr_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 cimport kernels as c
@@ -19,6 +19,9 @@ from fastkmeans._core.quantized import QuantizedState
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
+
+cdef extern from "memory.h" nogil:
+    void *take_zeros(size_t size)
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -46,6 +49,15 @@ cdef class YinyangState:
     """
 
     cdef object _dense
+    cdef object _rows            # QuantizedRows from which bounds may begin, or None
+    cdef char *tiles
+    cdef size_t tile_bytes
+    cdef void *quantized_memory  # centers by place and by index, then scratch for each thread
+    cdef char *grouped_whole
+    cdef char *plain_whole
+    cdef char *whole_scratch
+    cdef size_t whole_scratch_size
+    cdef bint from_quantized     # whether the step that begins bounds takes them from quantized samples
     cdef object _x               # keeps the memory of x32 or x64
     cdef const c.kernels *table
     cdef const float[:, ::1] x32
@@ -129,9 +141,9 @@ cdef class YinyangState:
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
         self.scratch_size = aligned(table.bound_scratch_bytes(n_clusters, self.n_features,
                                                               max(self.n_rows, self.probe_rows)))
-        self.memory = calloc(1, 128 + 2 * packed_size + 2 * center_size + 2 * per_feature + 6 * per_center
-                             + 3 * per_group + (1 + self.n_groups) * (bound_size + probe_size) + probe_size + row_size
-                             + counts_size + n_threads * self.scratch_size)
+        self.memory = take_zeros(128 + 2 * packed_size + 2 * center_size + 2 * per_feature + 6 * per_center
+                                 + 3 * per_group + (1 + self.n_groups) * (bound_size + probe_size) + probe_size
+                                 + row_size + counts_size + n_threads * self.scratch_size)
         if self.memory == NULL:
             raise MemoryError("no memory for the bounds of each sample; use algorithm='lloyd'.")
         cdef char *place = align(self.memory)
@@ -171,6 +183,7 @@ cdef class YinyangState:
 
     def __dealloc__(self):
         free(self.memory)
+        free(self.quantized_memory)
 
     @property
     def labels(self):
@@ -206,11 +219,12 @@ cdef class YinyangState:
                     self.n_waited = self.wait - 2
         reuse = self.bounded
         if reuse or pays or self.now.insist:
+            if not reuse:
+                self._group_centers()
+                self._forget_drifts()
+                self._place_centers()
+                self.from_quantized = self._quantize_centers(centers)
             with nogil:
-                if not reuse:
-                    self._group_centers()
-                    self._forget_drifts()
-                    self._place_centers()
                 self._label_blocks(reuse)
             self.n_decided = self._take_count(0)
             self.n_scored = self._take_count(1)
@@ -242,6 +256,11 @@ cdef class YinyangState:
     def insist(self):
         """Use bounds from now on even where they do not pay, for tests."""
         self.now.insist = True
+
+    @property
+    def begins_from_quantized(self):
+        """Whether there are quantized samples for bounds to begin from."""
+        return self._dense.quantized is not None
 
     def bounds(self):
         """(upper, lower, group_of) as float64 distances today, for tests; None while there are none.
@@ -329,6 +348,30 @@ cdef class YinyangState:
         for j in range(k):
             memcpy(self.placed + j * d, self.previous + self.center_of[j] * d, d * sizeof(double))
         self.table.pack_centers(self.placed, k, d, self.offset, self.is_float32, self.grouped)
+
+    cdef bint _quantize_centers(self, const double[:, ::1] centers) except -1:
+        """Lay the centers out for quantized samples, if there are any and the centers lie within their reach."""
+        cdef const c.kernels *table = self.table
+        cdef size_t centers_size
+        cdef int t
+        rows = self._dense.quantized
+        if rows is None:
+            return False
+        how, tiles, self.tile_bytes = rows.addresses
+        if rows is not self._rows:
+            centers_size = aligned(table.quantized_centers_bytes(self.n_clusters, self.n_features, rows.bits))
+            self.whole_scratch_size = aligned(table.quantized_scratch_bytes(self.n_clusters, self.n_features))
+            self._rows = None
+            free(self.quantized_memory)
+            self.quantized_memory = take_zeros(128 + 2 * centers_size + self.n_threads * self.whole_scratch_size)
+            if self.quantized_memory == NULL:
+                raise MemoryError("no memory for the quantized centers; use algorithm='lloyd'.")
+            self.grouped_whole = align(self.quantized_memory)
+            self.plain_whole = self.grouped_whole + centers_size
+            self.whole_scratch = self.plain_whole + centers_size
+            self._rows, self.tiles = rows, <char *><uintptr_t>tiles
+        return table.quantize_centers(&centers[0, 0], self.n_clusters, <char *><uintptr_t>how, self.plain_whole) and \
+            table.quantize_centers(self.placed, self.n_clusters, <char *><uintptr_t>how, self.grouped_whole)
 
     cdef void _add_drifts(self, const double[:, ::1] centers) noexcept nogil:
         cdef Py_ssize_t j, f, g, d = self.n_features
@@ -456,7 +499,9 @@ cdef class YinyangState:
         work.n_scored = work.cost = 0
         if not reuse:
             work.n_scored = count * self.n_clusters
-        if self.is_float32:
+        if not reuse and self.from_quantized:
+            counts[0] += self._bound_quantized(first, count, labels, upper, lower, t)
+        elif self.is_float32:
             if reuse:
                 counts[0] += self.table.reassign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
                                                              labels, upper, lower, self.n_rows, &work)
@@ -472,6 +517,16 @@ cdef class YinyangState:
                                                            labels, upper, lower, self.n_rows)
         counts[1] += work.n_scored
         counts[2] += work.cost
+
+    cdef size_t _bound_quantized(self, Py_ssize_t first, Py_ssize_t count, int32_t *labels, float *upper, float *lower,
+                                 int t) noexcept nogil:
+        cdef const char *tiles = self.tiles + first // self.table.tile_samples * self.tile_bytes
+        cdef char *scratch = self.whole_scratch + t * self.whole_scratch_size
+        if self.is_float32:
+            return self.table.bound_quantized_f32(&self.x32[first, 0], count, tiles, self.grouped_whole,
+                                                  self.plain_whole, &self.now, scratch, labels, upper, lower, self.n_rows)
+        return self.table.bound_quantized_f64(&self.x64[first, 0], count, tiles, self.grouped_whole, self.plain_whole,
+                                              &self.now, scratch, labels, upper, lower, self.n_rows)
 
     cdef void _bound_probe(self) noexcept nogil:
         if self.is_float32:

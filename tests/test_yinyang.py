@@ -87,6 +87,37 @@ def test_bounds_hold_and_labels_are_lloyds_on_adversarial_data(data, n_clusters,
 
 
 @pytest.mark.parametrize("isa", runtime.isas())
+@pytest.mark.parametrize("n_features", [9, 20, 37])
+@pytest.mark.parametrize("data", ["blobs", "ties", "offset", "tail"])
+def test_bounds_that_begin_from_quantized_samples_hold(data, n_features, isa, blobs, real, rng):
+    """The first step quantizes; then bounds are insisted on, and begin from whole numbers."""
+    X, _ = blobs(3000, n_features, 40, real, std=2.0)
+    if data == "ties":
+        X[::7] = np.round(X[::7])  # and centers among them
+    elif data == "offset":
+        X += real.type(1e4)
+    elif data == "tail":
+        X[::50] *= 3
+    centers = X[rng.choice(len(X), 130, replace=False)].astype(np.float64)
+    before = runtime.isa()
+    runtime.use_isa(isa)
+    try:
+        dense, state = make_state(LloydState, X, 130), make_state(YinyangState, X, 130, n_threads=2)
+        for step in range(5):
+            assert state.step(centers) == dense.step(centers)
+            np.testing.assert_array_equal(state.labels, dense.labels)
+            assert state.sums.tobytes() == dense.sums.tobytes()
+            check_bounds(state, X, centers)
+            assert (state.bounds() is not None) == (step > 0)
+            if step == 0:
+                assert state.begins_from_quantized
+                state.insist()
+            centers = moved(state, centers)
+    finally:
+        runtime.use_isa(before)
+
+
+@pytest.mark.parametrize("isa", runtime.isas())
 def test_every_instruction_set_steps_as_lloyd(isa, blobs, real, rng):
     before = runtime.isa()
     runtime.use_isa(isa)

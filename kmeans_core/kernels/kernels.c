@@ -32,6 +32,7 @@
 #include "quantized.h"
 #include "quantized_rows.h"
 #include "yinyang.h"
+#include "bound_quantized.h"
 #include "silhouette.h"
 #include "gather.h"
 #include "judge.h"
@@ -58,6 +59,7 @@
 #include "prefix_rows.h"
 #include "quantized_rows.h"
 #include "yinyang.h"
+#include "bound_quantized.h"
 #include "gather.h"
 #include "judge.h"
 #include "manhattan.h"
@@ -145,6 +147,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(find_near_quantized),
     .bound_scratch_bytes = bound_scratch_bytes,
     BOTH_REALS(assign_bounded),
+    BOTH_REALS(bound_quantized),
     BOTH_REALS(reassign_bounded),
     BOTH_REALS(probe_bounds),
     BOTH_REALS(gather_eights),

@@ -435,6 +435,17 @@ typedef struct {
     size_t (*assign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
                                  void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
 
+    /* The same from quantized samples.
+     *   tiles            IN of the samples from x on
+     *   grouped, plain   IN by quantize_centers: the centers by place and by index
+     *   scratch          quantized_scratch_bytes */
+    size_t (*bound_quantized_f32)(const float *x, size_t n_samples, const void *tiles, const void *grouped,
+                                  const void *plain, const bound_step *step, void *scratch, int32_t *labels,
+                                  float *upper, float *lower, size_t stride);
+    size_t (*bound_quantized_f64)(const double *x, size_t n_samples, const void *tiles, const void *grouped,
+                                  const void *plain, const bound_step *step, void *scratch, int32_t *labels,
+                                  float *upper, float *lower, size_t stride);
+
     /* Label each sample anew where its bounds ask for it. All arrays INOUT; work grows by what was done. */
     size_t (*reassign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
                                    void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
@@ -580,6 +591,7 @@ int kernel_tables(const kernels *tables[8]);
 const kernels *kernel_table(const char *cap);
 
 /* Samples of a block: what assign packs at a time. Depends on the shape alone. */
+#define BLOCK_SAMPLES 1024
 size_t block_samples(size_t n_features);
 
 /* OpenMP: 1 when this build threads; the pool's default width; and give the pool back before a fork. */

@@ -347,19 +347,22 @@ static void fold_panel(const quantized_centers *q, const int32_t *words, size_t 
     }
 }
 
-/* All centers for few words: the samples stay in registers, centers stream by, nothing passes through memory.
+/* The centers of panels `from` to `to` for few words: the samples stay in registers, centers stream by, nothing passes through
+ * memory.
  * n_words samples + 3 state + 1 score + 1 product = 15 of 16 registers at 10 words; centers come from memory, lane by lane. */
 static inline __attribute__((always_inline)) void fold_all_narrow(const int32_t *words, const quantized_centers *q,
-                                                                  whole_state *state, const int n_words, const int bits)
+                                                                  size_t from, size_t to, whole_state *state,
+                                                                  const int n_words, const int bits)
 {
+    const size_t end = to * TILE_CENTERS < q->n_clusters ? to * TILE_CENTERS : q->n_clusters;
     for (int v = 0; v < TILE_VECS; v++) {
         vint x[NARROW_WORDS], best = vi_splat(INT32_MAX), second = best, label = vi_splat(0);
 #pragma GCC unroll 16
         for (int w = 0; w < n_words; w++)
             x[w] = vi_load(words + w * TILE_SAMPLES + v * LANES);
-        const int32_t *panel = q->panels;
-        for (size_t first = 0; first < q->n_clusters; first += TILE_CENTERS, panel += (1 + n_words) * TILE_CENTERS) {
-            const size_t left = q->n_clusters - first, count = left < TILE_CENTERS ? left : TILE_CENTERS;
+        const int32_t *panel = q->panels + from * (size_t)(1 + n_words) * TILE_CENTERS;
+        for (size_t first = from * TILE_CENTERS; first < end; first += TILE_CENTERS, panel += (1 + n_words) * TILE_CENTERS) {
+            const size_t count = end - first < TILE_CENTERS ? end - first : TILE_CENTERS;
             for (size_t j = 0; j < count; j++) {
                 vint score = vi_splat(panel[j]);
 #pragma GCC unroll 16
@@ -376,14 +379,14 @@ static inline __attribute__((always_inline)) void fold_all_narrow(const int32_t 
     }
 }
 
-static void fold_narrow(const int32_t *words, const quantized_centers *q, whole_state *state)
+static void fold_narrow(const int32_t *words, const quantized_centers *q, size_t from, size_t to, whole_state *state)
 {
 #define FOLD_NARROW(n_words)                                     \
     case n_words:                                                \
         if (HAS_DOT8 && q->how->bits == 8)                       \
-            fold_all_narrow(words, q, state, n_words, 8);        \
+            fold_all_narrow(words, q, from, to, state, n_words, 8);  \
         else                                                     \
-            fold_all_narrow(words, q, state, n_words, 16);       \
+            fold_all_narrow(words, q, from, to, state, n_words, 16); \
         break;
     switch (q->how->n_words) {
         FOLD_NARROW(1)
@@ -396,9 +399,17 @@ static void fold_narrow(const int32_t *words, const quantized_centers *q, whole_
         FOLD_NARROW(8)
         FOLD_NARROW(9)
     default:
-        fold_all_narrow(words, q, state, NARROW_WORDS, HAS_DOT8 && q->how->bits == 8 ? 8 : 16);
+        fold_all_narrow(words, q, from, to, state, NARROW_WORDS, HAS_DOT8 && q->how->bits == 8 ? 8 : 16);
     }
 #undef FOLD_NARROW
+}
+
+static void reset_whole(whole_state *state)
+{
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        state->best[s] = state->second[s] = INT32_MAX;
+        state->label[s] = 0;
+    }
 }
 
 /* All tiles of a block against all centers: a panel stays in the first-level cache while the tiles pass by. */
@@ -408,14 +419,11 @@ static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_ce
     const int32_t *words = tiles + WORD_HEAD * TILE_SAMPLES;
     if (n_words <= NARROW_WORDS) {
         for (size_t t = 0; t < n_tiles; t++)
-            fold_narrow(words + t * tile_words, q, states + t);
+            fold_narrow(words + t * tile_words, q, 0, q->n_panels, states + t);
         return;
     }
     for (size_t t = 0; t < n_tiles; t++)
-        for (int s = 0; s < TILE_SAMPLES; s++) {
-            states[t].best[s] = states[t].second[s] = INT32_MAX;
-            states[t].label[s] = 0;
-        }
+        reset_whole(states + t);
     for (size_t p = 0; p < q->n_panels; p++)
         for (size_t t = 0; t < n_tiles; t++)
             fold_panel(q, words + t * tile_words, p, states + t);

@@ -36,4 +36,5 @@ class QuantizedCopies:
 
 class QuantizedState(LloydState):  # by its methods alone: it holds one
     bits: int
+    quantized: QuantizedRows | None
     share: float
