@@ -253,8 +253,12 @@ cdef class PrefixState:
         largest = float((self.max_abs + np.abs(offset)).max())
         limit = 126 if self.is_float32 else 1020
         scale = 2.0 ** min(max(1 - np.frexp(largest)[1], -limit), limit) if largest > 0 else 1.0
-        rows = ((spread - offset) * self.X.dtype.type(scale)).astype(np.float32, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = ((spread - offset) * self.X.dtype.type(scale)).astype(np.float32, copy=False)
         offset = offset.astype(np.float64)
+        if not np.isfinite(rows).all():  # differences that overflow float32 have no directions
+            self.n_directions = 0
+            return
         directions = principal_directions(rows, self.n_wanted or self._most_directions())
         if self.is_forced:
             self.n_directions = directions.shape[1]

@@ -94,7 +94,7 @@ def choose_bits(rows, centers, offset, has_dot8):
     n_clusters, n_features = centers.shape
     best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters)
     for bits in [8, 16] if has_dot8 else [16]:
-        limit = 127.0 if bits == 8 else np.floor(np.sqrt(2.0**29 / n_features))
+        limit = min(127.0 if bits == 8 else 32767.0, np.floor(np.sqrt(2.0**29 / n_features)))
         undecided = share_undecided(rows, centers, offset, bits, limit) * (LATER_SHARE if bits == 8 else 1.0)
         cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8)
         if cost < best_cost:

@@ -125,6 +125,23 @@ def test_centers_far_from_the_samples_mislead_nobody(far, isa, real, rng):
     walk(X, X[:30] + real.type(far), n_directions=16, n_steps=3)
 
 
+@pytest.mark.parametrize("place", [-1, 40, 0])
+def test_a_center_beyond_float32_does_not_hide_the_rests_of_others(place, isa, rng):
+    """Pairs of centers hardly apart ask for all the rounding that their rests allow for."""
+    X = decaying(rng, 3000, 60, decay=0.8)
+    centers = X[rng.permutation(3000)[:90]].copy()
+    centers[1::2] = centers[::2] + 1e-4 * rng.normal(size=(45, 60))
+    centers[place] = 1e60
+    walk(X, centers, n_directions=12, n_steps=3)
+
+
+def test_samples_whose_differences_overflow_float32_are_left_to_lloyd(rng):
+    X = rng.uniform(2.9e38, 3.3e38, size=(3000, 20)).astype(np.float32)
+    X[::4] *= -1
+    filtered, _ = walk(X, X[:130], n_steps=2, n_directions=8)
+    assert filtered.n_directions == 0
+
+
 @pytest.mark.parametrize("n_directions", [3, 24])
 def test_samples_halfway_between_two_centers_are_decided_in_float64(n_directions, isa, real, rng):
     centers = rng.normal(size=(37, 24)).astype(real).astype(np.float64)

@@ -542,8 +542,10 @@ static center_rests largest_rests(const prefix *p)
     for (size_t q = 0; q < p->all.n_panels; q++) {
         const float *terms = p->all.terms + q * CENTER_TERMS * TILE_CENTERS;
         for (int j = 0; j < TILE_CENTERS; j++) {
-            b = terms[CENTER_B * TILE_CENTERS + j] < b ? b : terms[CENTER_B * TILE_CENTERS + j];
-            n = terms[CENTER_N * TILE_CENTERS + j] < n ? n : terms[CENTER_N * TILE_CENTERS + j];
+            /* A center too far for float32 has NaN here, and is kept for its half_sq_norm: it must not hide the others. */
+            const float center_b = terms[CENTER_B * TILE_CENTERS + j], center_n = terms[CENTER_N * TILE_CENTERS + j];
+            b = center_b > b ? center_b : b;
+            n = center_n > n ? center_n : n;
         }
     }
     return (center_rests){(double)b * PAD, (double)n * PAD};

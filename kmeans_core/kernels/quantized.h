@@ -116,8 +116,9 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
     memset(how, 0, sizeof *how);
     how->bits = bits;
     how->n_words = words_of(n_features, bits);
-    how->limit = bits == 8 ? 127.0f : floorf(sqrtf(0x1p29f / (float)n_features));
-    how->limit = how->limit > 32767.0f ? 32767.0f : how->limit;
+    const float most = bits == 8 ? 127.0f : 32767.0f;
+    how->limit = floorf(sqrtf(0x1p29f / (float)n_features));
+    how->limit = how->limit > most ? most : how->limit;
     rounding_bounds(frame, n_features);
     frame->n_features = n_features;
     /* A power of two would waste up to a bit; what the product rounds is paid for. */

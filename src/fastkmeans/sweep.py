@@ -335,7 +335,7 @@ def sweep(
         raise ValueError(f"gap=True compares sums of squares, which metric={metric!r} has not; leave gap out.")
     seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter
     with drawing_from(model.random_state) as random_state:
-        criteria = Criteria(values, weights, description, metric, random_state, model.n_threads)
+        criteria = Criteria(values, weights, description, metric, random_state, model.n_threads, candidates[-1])
     chain = Chain(model, values, weights, description, candidates[-1])
     label_type = np.min_scalar_type(candidates[-1] - 1)
     rows, fits, runs = [], [], {}
