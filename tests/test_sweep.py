@@ -307,20 +307,77 @@ def test_separation_is_the_distance_in_deviations_along_the_line(n_features, rng
     line = X[:150].mean(axis=0) - X[150:].mean(axis=0)
     distance = np.linalg.norm(line)
     deviations = [(part @ (line / distance)).std(ddof=1) for part in (X[:150], X[150:])]
-    assert _criteria.separation(X, labels, 2) == pytest.approx(distance / (2 * max(deviations)))
+    expected = distance / (2 * max(deviations)) / np.sqrt(1 + _criteria.FEW_ROWS * (n_features + 1) / 398)
+    assert _criteria.separation(X, labels, 2, n_features) == pytest.approx(expected)
     near = np.vstack([X, X[:150] + 1e-3])
-    assert _criteria.separation(near, np.r_[labels, np.full(150, 2)], 3) < 0.1
+    assert _criteria.separation(near, np.r_[labels, np.full(150, 2)], 3, n_features) < 0.1
 
 
 @pytest.mark.parametrize(("rows", "labels", "expected"), [
     ([[0.0], [5.0]], [0, 1], 0.0),
     ([[0.0], [0.0], [5.0], [5.0]], [0, 0, 1, 1], np.inf),
-    ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2))),
+    ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2)) / np.sqrt(1 + 2 * _criteria.FEW_ROWS)),
     ([[0.0], [2.0], [9.0]], [0, 0, 2], 0.0),
 ])
 def test_separation_of_clusters_of_few_rows(rows, labels, expected):
-    found = _criteria.separation(np.array(rows), np.array(labels), max(labels) + 1)
+    found = _criteria.separation(np.array(rows), np.array(labels), max(labels) + 1, 1.0)
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("law", ["random", "standard_normal"])
+@pytest.mark.parametrize("shape", [(20, 2), (30, 20), (100, 100)], ids=str)
+def test_few_rows_in_many_dimensions_make_no_clusters(shape, law, rng):
+    found = [elbow(getattr(rng, law)(shape), random_state=i).best_k for i in range(10)]
+    assert sum(best is not None for best in found) <= 1
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_a_sample_that_is_hardly_ever_drawn_is_a_cluster_all_the_same(is_weighted, rng):
+    X = np.array([[0, 0], [12, 0], [0, 12], [12, 12]])[rng.integers(4, size=60_000)] + rng.normal(size=(60_000, 2))
+    X[7] = 3000, 2000
+    weights = np.ones(len(X)) if is_weighted else None
+    assert [elbow(X, 8, sample_weight=weights, random_state=i).best_k for i in range(4)] == [5, 5, 5, 5]
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e-9, 1e40])
+def test_the_unit_of_the_samples_does_not_matter(scale, rng):
+    """Beyond the range of float32 too, in which the search runs otherwise."""
+    X = (20 * rng.normal(size=(5, 3)))[rng.integers(5, size=20_000)] + rng.normal(size=(20_000, 3))
+    plain, scaled = elbow(X, 7, random_state=3), elbow(X * scale, 7, random_state=3)
+    np.testing.assert_allclose(scaled.inertia / scale**2, plain.inertia, rtol=1e-3)
+    assert (scaled.best_k, scaled.agreement) == (plain.best_k, plain.agreement)
+    np.testing.assert_allclose(scaled.davies_bouldin, plain.davies_bouldin, rtol=1e-3)
+
+
+def test_groups_within_groups_are_searched_in_float64(rng):
+    label = rng.integers(10, size=40_000)
+    X = (30 * rng.normal(size=(10, 2)))[label] + rng.normal(size=(40_000, 2))
+    X[:, 0] += np.where(label % 2, 1e9, -1e9)
+    found = elbow(X, 12, random_state=5).inertia[9]
+    assert found <= 1.01 * min(KMeans(10, random_state=i).fit(X).inertia_ for i in range(5))
+
+
+def test_weights_that_were_normalised_lose_no_criterion(rng):
+    X = separated_blobs(rng, 4, 2, 8.0, n_samples=600)
+    weights = rng.uniform(0.5, 2.0, size=len(X))
+    whole, parts = (elbow(X, 6, sample_weight=w, random_state=2) for w in (weights / weights.mean(), weights / weights.sum()))
+    for name in ("calinski_harabasz", "davies_bouldin", "bic", "silhouette", "separation"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-9)
+
+
+def test_references_of_the_gap_are_not_the_users_samples(rng, capsys):
+    X, seen = separated_blobs(rng, 3, 2, 8.0, n_samples=120), []
+    elbow(X, 3, callback=lambda entry: seen.append(entry) and False, random_state=1)
+    n_alone = len(seen)
+    elbow(X, 3, gap=True, callback=lambda entry: seen.append(entry) and False, random_state=1)
+    assert len(seen) == 2 * n_alone
+
+
+def test_many_small_clusters_do_not_bias_the_silhouette(rng):
+    X = rng.normal(size=(30_000, 5))
+    result = elbow(X, [500], random_state=2)
+    exact = silhouette_score(X, result.model(500).labels_)
+    assert abs(result.silhouette[0] - exact) < 4 * result.silhouette_se[0]
 
 
 def test_the_gap_is_that_of_its_definition(rng, seed):

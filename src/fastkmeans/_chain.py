@@ -55,8 +55,11 @@ SEARCH_TOL = 3.0
 CARRIED_RUNS = 3
 """On so few rows optima that differ by some 0.1 % change places: the next larger set decides between three."""
 
-LARGEST_VALUE = 1e4
-"""Standard deviations within which all values must lie for a search in float32."""
+LARGEST_VALUE, FLOAT32_RANGE = 1e4, 1e30
+"""For a search in float32 all values must lie within so many standard deviations, and within this range."""
+
+DISTANCES_IN_ROUNDINGS = 1000.0
+"""A search in float32 goes on in float64 where the distances to the centers are no larger: groups within groups."""
 
 RUNS_OF_A_LEVEL = 30
 """Runs that share what an algorithm prepares of a set of samples: at the least, over k = 1 to 10."""
@@ -106,6 +109,7 @@ class Chain:
         self._all = Rows(values, sample_weight, description, copies)
         self._scatters: dict[int, float] = {}
         self._origin = self._choose_origin()
+        self._drawn: list[tuple[np.ndarray, np.ndarray]] = []  # rows and weights of each level
         self._levels = self._choose_levels(most_clusters)
         self._searched: Run | None = None
         self._last: Run | None = None
@@ -114,6 +118,11 @@ class Chain:
         """Fit the next number of clusters; its inertia is at most that of the last."""
         start = perf_counter()
         promising = self._search(n_clusters)
+        if self._is_too_fine(promising[0]):
+            self._searched = self._searched._replace(centers=self._among_all(self._searched.centers))
+            self._origin = None
+            self._levels = [self._described(self._all.values[rows], weights) for rows, weights in self._drawn]
+            promising = self._search(n_clusters)
         for rows in self._levels[1:]:
             if len(promising) > 1:
                 n_trial = min(CARRIED_ITERATIONS, self._model.max_iter)
@@ -140,10 +149,20 @@ class Chain:
         values, description = self._all.values, self._all.description
         if values.dtype != np.float64 or self._model.metric != "euclidean":
             return None
-        largest = description.max_abs + np.abs(description.mean)
-        if ((largest > LARGEST_VALUE * np.sqrt(description.variance)) & (description.variance > 0)).any():
+        largest, deviations = description.max_abs + np.abs(description.mean), np.sqrt(description.variance)
+        varying = largest[deviations > 0], deviations[deviations > 0]
+        if (varying[0] > np.minimum(LARGEST_VALUE * varying[1], FLOAT32_RANGE)).any():
             return None
-        return description.mean
+        return None if (varying[1] < 1.0 / FLOAT32_RANGE).any() else description.mean
+
+    def _is_too_fine(self, found: Run) -> bool:
+        """Are the distances of a run on a level so small that float32 has few digits of them?"""
+        if self._origin is None or self._levels[0] is self._all:
+            return False
+        description = self._all.description
+        rounding = 2.0**-24 * float((description.max_abs + np.abs(description.mean)).max())
+        weights = self._levels[0].sample_weight
+        return found.inertia < (DISTANCES_IN_ROUNDINGS * rounding) ** 2 * self._all.values.shape[1] * weights.sum()
 
     def _among_all(self, centers: np.ndarray) -> np.ndarray:
         """Return centers of a level as centers of all samples."""
@@ -161,12 +180,11 @@ class Chain:
         few = self._described(self._all.values[_draw(n_samples, weights, count, self._random)], None)
         rough = self._run(few, self._fresh_centers(few, most_clusters, 1)[0], loose=SEARCH_TOL)[0]
         mass = _importance(self._all, self._among_all(rough.centers), self._model.n_threads)
-        levels = []
-        while count * GROWTH / 2 <= n_samples or not levels:
+        while count * GROWTH / 2 <= n_samples or not self._drawn:
             rows = _draw(n_samples, mass, count, self._random)
-            levels.append(self._described(self._all.values[rows], _weights_of(mass, rows, weights)))
+            self._drawn.append((rows, _weights_of(mass, rows, weights)))
             count *= GROWTH
-        return levels
+        return [self._described(self._all.values[rows], weights) for rows, weights in self._drawn]
 
     def _described(self, values, sample_weight) -> Rows:
         n_threads = effective_n_threads(self._model.n_threads, float(values.size))
