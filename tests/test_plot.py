@@ -545,3 +545,41 @@ def test_colours_of_clusters_stay_apart_for_the_colour_blind(sight):
     seen = [lab(np.clip(np.array(BLIND[sight]) @ color, 0, 1)) for color in linear]
     # 2.3 is the smallest difference that is noticed side by side.
     assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > 5
+
+
+# ---------------------------------------------------------------- other metrics, other states
+
+
+@pytest.mark.parametrize(("metric", "words"), [
+    ("euclidean", "squared distances"), ("manhattan", "absolute differences"), ("cosine", "1 - cos"),
+])
+def test_the_elbow_says_what_its_inertia_sums(metric, words, rng):
+    X = rng.normal(size=(60, 3)) + 5
+    assert plot_elbow(elbow(X, 3, metric=metric, random_state=1)).get_ylabel() == f"inertia (sum of {words})"
+
+
+def test_a_cosine_model_is_drawn_where_it_measures(rng):
+    X = np.repeat([[1.0, 0.2], [0.1, 1.0]], 40, axis=0) * rng.uniform(1, 50, size=(80, 1)) + rng.normal(size=(80, 2)) / 50
+    model = KMeans(2, metric="cosine", random_state=3).fit(X)
+    ax = plot_clusters(X, model, feature_names=["a", "b"])
+    offsets = np.asarray(collection(ax, "samples").get_offsets())
+    np.testing.assert_allclose(np.linalg.norm(offsets, axis=1), 1.0)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("a / length", "b / length")
+    cells = plot_centers(model, X=X).images[0].get_array()
+    assert (cells > 0).any(axis=1).all() and (cells < 0).any(axis=1).all()
+
+
+def test_a_sweep_that_ends_too_early_says_so_in_its_picture(rng):
+    X = np.array([[0.0, 0], [30, 0], [0, 30], [30, 30]])[rng.integers(4, size=400)] + rng.normal(size=(400, 2))
+    result = elbow(X, [2, 3, 4], random_state=2)
+    assert result.best_k is None
+    assert plot_elbow(result).get_title() == "all clusters still apart at k = 4: sweep further"
+
+
+def test_what_cannot_be_drawn_is_refused_by_name(rng):
+    X = rng.normal(size=(20, 2))
+    with pytest.raises(NotFittedError, match="plot_clusters"):
+        plot_clusters(X, KMeans(2))
+    with pytest.raises(TypeError, match="result must be what elbow"):
+        plot_elbow(KMeans(2).fit(X))
+    assert list(plot_elbow(elbow(X, [3], random_state=1)).get_xticks()) == [3]

@@ -167,3 +167,12 @@ def test_other_containers_are_refused_with_the_way_out(columns):
         cluster(np.zeros((4, 2)), 2)
     with pytest.raises(TypeError, match=r"LazyFrame: collect\(\) it first"):
         cluster(pl.LazyFrame(columns), 2, columns=["x"])
+
+
+def test_a_bar_moves_with_each_iteration(make, capsys):
+    frame = make({"x": [0.0, 1.0, 8.0, 9.0], "y": [0.0, 0.0, 5.0, 5.0]})
+    seen = []
+    result = cluster(frame, 2, progress=True, callback=lambda entry: seen.append(entry) and False, random_state=4)
+    assert len(seen) == result.model.n_iter_
+    assert "fit" in capsys.readouterr().err
+    assert result.model.callback is not None and "moves_bar" not in repr(result.model.callback)

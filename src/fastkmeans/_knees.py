@@ -69,7 +69,9 @@ def choose(columns: dict[str, np.ndarray]) -> Choice:
         reason = f"All clusters are still apart at k = {best_k}, the last of the sweep: sweep over more numbers."
         return Choice(None, knees, agreement, reason)
     named = sum(number == best_k for number in agreement.values())
-    reason = f"All clusters are apart at k = {best_k}, which {named} of {len(agreement)} criteria name."
+    # Those of sums of squares have no value for other metrics.
+    asked = len(agreement) - sum(agreement[name] is None for name in scores)
+    reason = f"All clusters are apart at k = {best_k}, which {named} of {asked} criteria name."
     return Choice(best_k, knees, agreement, reason)
 
 

@@ -23,7 +23,7 @@ class Metric(NamedTuple):
     kind : what the compiled distances take for it.
     engine : class of the engine, which knows the best center.
     algorithms : names that `algorithm` accepts beside "auto".
-    best_center : in words, of one cluster.
+    best_center, inertia : in words: of one cluster, and what is summed.
     prepare_rows : (rows, dtype, name, n_threads) -> rows as they are measured; None for as they are.
     prepare_centers : (centers) -> given centers as they are stored; None for as they are.
     seeds_by_manhattan : whether k-means++ draws by Manhattan distances, else by squared Euclidean ones.
@@ -33,18 +33,21 @@ class Metric(NamedTuple):
     engine: type
     algorithms: tuple[str, ...]
     best_center: str
+    inertia: str
     prepare_rows: Callable[..., np.ndarray] | None = None
     prepare_centers: Callable[[np.ndarray], np.ndarray] | None = None
     seeds_by_manhattan: bool = False
 
 
 METRICS = {
-    "euclidean": Metric(distances.EUCLIDEAN, LocalEngine, tuple(ALGORITHMS), "mean"),
+    "euclidean": Metric(distances.EUCLIDEAN, LocalEngine, tuple(ALGORITHMS), "mean", "squared distances"),
     # Bounds and sums of the other algorithms are those of means.
-    "manhattan": Metric(distances.MANHATTAN, MediansEngine, ("lloyd",), "median", seeds_by_manhattan=True),
+    "manhattan": Metric(
+        distances.MANHATTAN, MediansEngine, ("lloyd",), "median", "absolute differences", seeds_by_manhattan=True
+    ),
     # Of unit rows half the squared Euclidean distance is 1 - cos: all that is exact for Euclidean k-means serves.
     "cosine": Metric(
-        distances.COSINE, SphericalEngine, tuple(ALGORITHMS), "unit mean", unit_rows, unit_centers
+        distances.COSINE, SphericalEngine, tuple(ALGORITHMS), "unit mean", "1 - cos", unit_rows, unit_centers
     ),
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from ._estimator import check_is_fitted
 from ._input import Matrix, as_matrix, check_finite
 from ._plot_parts import INK, axes_or_new, check_names, require_matplotlib, some_clusters
+from .engines.spherical import unit_rows
 from .kmeans import KMeans
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def plot_centers(
     values, names = _centers_and_names(centers, feature_names, samples)
     n_clusters, n_features = values.shape
     counts = _check_sizes(_sizes_of(centers) if sizes is None else sizes, n_clusters)
+    if samples is not None and isinstance(centers, KMeans) and centers.metric == "cosine":
+        samples = samples._replace(values=unit_rows(samples.values, np.float64))  # as the model measures them
     shown, unit = (values, "center, in the units of the features") if scale is None else _standardised(values, samples)
 
     ax = axes_or_new(ax, size=_figure_size(n_clusters, names))

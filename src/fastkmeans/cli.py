@@ -28,6 +28,7 @@ from ._files import (
     write_columns,
     write_labelled,
 )
+from ._progress import fit_with_bar
 
 INTERRUPTED = 130
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -122,7 +123,11 @@ def _fit(args: argparse.Namespace) -> None:
         model = result.model(result.best_k)
     else:
         result = None
-        model = KMeans(args.n_clusters, **_kmeans_params(args)).fit(table.values)
+        model = KMeans(args.n_clusters, **_kmeans_params(args))
+        if _wants_bar(args):
+            fit_with_bar(model, table.values)
+        else:
+            model.fit(table.values)
     seconds = perf_counter() - start
     if table.named:
         # Fitted on an array; with the names, predict finds its columns in any order.

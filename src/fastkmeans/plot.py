@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._estimator import check_is_fitted
 from ._input import as_matrix, check_finite
+from ._metrics import METRICS
 from ._plot_centers import plot_centers
 from ._plot_parts import (
     ACCENT,
@@ -22,6 +24,7 @@ from ._plot_parts import (
     require_matplotlib,
 )
 from ._plot_silhouette import plot_silhouette
+from .engines.spherical import unit_rows
 from .kmeans import KMeans
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ def plot_clusters(
 ) -> Axes:
     """Draw the samples coloured by cluster, with the centers as stars.
 
-    Two features are drawn as they are; one feature is drawn along a line, at random heights; more are
+    Two features are drawn as they are (rows of a model with ``metric="cosine"`` divided by their lengths); one feature is drawn along a line, at random heights; more are
     projected on the plane through their two leading principal axes, and the axis names say how much of the
     variance each shows.
 
@@ -99,8 +102,11 @@ def plot_clusters(
     require_matplotlib()
     matrix = as_matrix(X)
     n_samples, n_features = matrix.values.shape
-    if centers is None and isinstance(labels, KMeans):
-        centers = labels.cluster_centers_
+    on_sphere = False
+    if isinstance(labels, KMeans):
+        check_is_fitted(labels, "plot_clusters")
+        centers = labels.cluster_centers_ if centers is None else centers
+        on_sphere = labels.metric == "cosine"
     labels = labels_of(labels, X, n_samples)
     names = check_names(feature_names if feature_names is not None else matrix.feature_names, n_features)
     stars = np.empty((0, n_features)) if centers is None else _check_centers(centers, n_features)
@@ -109,6 +115,8 @@ def plot_clusters(
     drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
     check_finite(matrix.values, "X", matrix.feature_names)
     samples = matrix.values[drawn].astype(np.float64)
+    if on_sphere:  # where the distances and the centers of the model are
+        samples, names = unit_rows(samples, np.float64), [f"{name} / length" for name in names]
     xy, star_xy, axis_names = _flatten(samples, stars, names)
 
     ax = axes_or_new(ax, size=(7.5, 5.2))
@@ -156,16 +164,22 @@ def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
     require_matplotlib()
     from matplotlib.ticker import MaxNLocator
 
+    if not hasattr(result, "best_k"):
+        raise TypeError(f"result must be what elbow() returned; got {type(result).__name__}.")
     ax = axes_or_new(ax, size=(6.4, 4.4))
     ax.plot(result.k, result.inertia, color=COLORS[0], marker="o", markersize=6, linewidth=2, label="inertia")
     if result.best_k is None:
-        ax.set_title("no clear elbow")
+        still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
+        ax.set_title(f"all clusters still apart at k = {result.k[-1]}: sweep further" if still_apart else "no clear elbow")
     else:
         _mark_elbow(ax, result.best_k, float(result.inertia[np.searchsorted(result.k, result.best_k)]))
     ax.set_xlabel("number of clusters k")
-    ax.set_ylabel("inertia (sum of squared distances)")
+    ax.set_ylabel(f"inertia (sum of {METRICS[result.metric].inertia})")
     ax.set_ylim(bottom=0)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+    if len(result.k) > 1:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+    else:
+        ax.set_xticks(result.k)
     ax.grid(axis="y", color="#d9d9d9", linewidth=0.8)
     declutter(ax)
     return ax

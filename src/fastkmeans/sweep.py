@@ -17,6 +17,7 @@ from ._input import Matrix, as_matrix, as_weights, frame_from_columns
 from ._knees import choose
 from ._metrics import METRICS, check_algorithm_for, check_metric
 from ._params import check_params, drawing_from
+from ._progress import new_bar
 from .kmeans import KMeans, prepare
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 AUTO_MAX_K = 10
 """The last k that n_clusters="auto" looks at."""
+
+DEFAULT_K = range(1, 11)
 
 COLUMNS = (
     "k", "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette",
@@ -71,7 +74,8 @@ class ElbowResult:
         Its standard error as an estimate of the mean over all samples; 0 where it is that mean.
     separation : float64
         The least, over pairs of neighbouring clusters, of the distance of their means divided by twice the larger standard
-        deviation along the line between them; from at most 20 000 samples. 2 or more is a pair with a valley between.
+        deviation along the line between them, and by what chance adds where rows are few; from at most 20 000 samples, or
+        100 a cluster. 2 or more is a pair with a valley between.
     bic : float64
         Bayesian information criterion of round normal clusters of one variance; higher is better (X-means: D. Pelleg and
         A. Moore, ICML 2000).
@@ -88,6 +92,8 @@ class ElbowResult:
     knees : dict
         Bend of the inertia curve, by "kneedle" (Satopaa et al. 2011) and by "chord", the point farthest below the
         straight line between the ends of the log-log curve: int or None.
+    metric : str
+        The metric of the fits.
     agreement : dict
         The k that each criterion names, int or None: "separation" the largest at which all clusters are apart, the others
         where they are best.
@@ -101,9 +107,9 @@ class ElbowResult:
     ElbowResult(best_k=3)
     k  inertia  explained      CH     DB  silhouette  separation
     1     2406      0.000
-    2      606      0.748  20.792  0.356       0.671        1.36
-    3        6      0.998    1200  0.067       0.932       10.00  <- best_k
-    4      4.5      0.998  889.44  0.196       0.676        1.06
+    2      606      0.748  20.792  0.356       0.671        0.99
+    3        6      0.998    1200  0.067       0.932        6.20  <- best_k
+    4      4.5      0.998  889.44  0.196       0.676        0.39
     5        3      0.999     801  0.279       0.422        0.00
     All clusters are apart at k = 3, which 7 of 8 criteria name.
     >>> result.model(3).labels_.tolist() == result.model(3).predict(X).tolist()
@@ -130,6 +136,7 @@ class ElbowResult:
     reason: str
     knees: dict[str, int | None]
     agreement: dict[str, int | None]
+    metric: str = "euclidean"
     _runs: dict[int, Any] = field(default_factory=dict)
     _make_model: Callable[[int, Any], KMeans] | None = None
     _frame: Any = None
@@ -238,7 +245,7 @@ class ElbowResult:
 
 def elbow(
     X: Any,
-    k: int | str | Iterable[int] = range(1, 11),
+    k: int | str | Iterable[int] = DEFAULT_K,
     *,
     sample_weight: Any = None,
     n_init: int | str = "auto",
@@ -255,8 +262,9 @@ def elbow(
     with ``k``.
 
     **The rule.** Clusters are apart where each pair of neighbours has a ``separation`` of 2 or more: between their means
-    there are at least two standard deviations of each. A cut through a cluster is below 1.9, whatever the shape of the
-    cluster and the number of features, so samples without clusters give None. Of the ``k`` at which all clusters are
+    there are at least two standard deviations of each. A cut through one round or even cluster is below 1.9, in any number
+    of features (few samples make chance structure, which is taken off), so samples without clusters give None; long tails
+    and thin rings may not. Of the ``k`` at which all clusters are
     apart, the largest, and the ones best by chord, silhouette and Calinski-Harabasz, have a vote each; ``best_k`` is the
     one with the most votes, the largest of equals. If that is the last ``k``, there may be more clusters, and
     ``best_k`` is None. ``reason`` says in a sentence what happened.
@@ -269,7 +277,8 @@ def elbow(
     X : array-like or DataFrame of shape (n_samples, n_features)
         The samples.
     k : int, str or iterable of int, default=range(1, 11)
-        The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included).
+        The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included). By default no
+        more than there are samples.
     sample_weight : array-like of shape (n_samples,), optional
         Weight of each sample. Silhouette and separation look at samples drawn by weight, where there are more than
         20 000, and count each once.
@@ -362,6 +371,7 @@ def sweep(
     return ElbowResult(
         **{"gap": None, "gap_se": None, **columns},
         **choose(columns)._asdict(),
+        metric=metric,
         _runs=runs,
         _make_model=_Maker(model.get_params(), matrix.feature_names, values.shape[1]),
         _frame=None if matrix.native is None else frame_from_columns(columns, like=matrix.native),
@@ -388,11 +398,7 @@ class _Maker:
 
 def _bar(total: int) -> Callable[[Iterable[int]], Iterator[int]]:
     """Return what wraps loops so that they move one progress bar."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError('progress=True needs tqdm: pip install "fastkmeans-core[progress]"') from error
-    bar = tqdm(total=total, desc="elbow", unit="k")
+    bar = new_bar(total, "elbow", "k")
 
     def seen(items: Iterable[int]) -> Iterator[int]:
         for item in items:
@@ -418,6 +424,8 @@ def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:
 
 def _k_values(k: int | str | Iterable[int], n_samples: int) -> list[int]:
     """Return the numbers of clusters to try, ascending and each once."""
+    if k is DEFAULT_K:  # nobody asked for more than there are
+        k = range(1, min(DEFAULT_K[-1], n_samples) + 1)
     candidates = sorted({_whole_number(value) for value in _expand(k)})
     if not candidates:
         raise ValueError(f"k must hold at least one number of clusters; got {k!r}.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._input import frame_from_columns, frame_with_labels, is_table
+from ._progress import fit_with_bar
 from .kmeans import KMeans
 
 
@@ -44,6 +46,7 @@ def cluster(
     columns: Sequence[str] | None = None,
     column_name: str = "labels",
     sample_weight: Any = None,
+    progress: bool = False,
     **kmeans_params: Any,
 ) -> ClusteredTable:
     """Cluster the rows of a DataFrame and return it with a column of labels.
@@ -60,6 +63,8 @@ def cluster(
         Name of the column of labels in both tables of the result.
     sample_weight : array-like of shape (n_samples,), optional
         Weight of each row.
+    progress : bool, default=False
+        Show a bar that moves with each iteration; needs tqdm (``pip install "fastkmeans-core[progress]"``).
     **kmeans_params
         Any other parameter of :class:`KMeans`, for example ``random_state``.
 
@@ -95,7 +100,9 @@ def cluster(
     features = df if columns is None else _select(df, columns)
     names = _column_names(features)
     _check_new_names(names, _column_names(df), column_name)
-    model = KMeans(n_clusters, **kmeans_params).fit(features, sample_weight=sample_weight)
+    model = KMeans(n_clusters, **kmeans_params)
+    fit = partial(fit_with_bar, model) if progress else model.fit
+    fit(features, sample_weight=sample_weight)
     sizes = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
     centers = {column_name: np.arange(len(sizes), dtype=np.int32), "size": sizes}
     centers |= dict(zip(names, model.cluster_centers_.T, strict=True))
