@@ -71,7 +71,8 @@ def choose_algorithm(
         return "tiles"
     if 8 <= n_features <= 64 and n_clusters >= 100 and n_clusters * n_features >= 1000 and n_samples >= 20_000:
         return "yinyang"
-    if 8 <= n_features <= 64 and n_clusters >= 4 and float(n_samples) * n_clusters * n_features * n_runs >= 5e7:
+    least = 4 if n_runs == 1 else 2
+    if 8 <= n_features <= 64 and n_clusters >= least and float(n_samples) * n_clusters * n_features * n_runs >= 5e7:
         return "quantized"
     if n_features > 64 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
         return "prefix"

@@ -32,8 +32,8 @@ ROWS_A_CLUSTER = 64
 GROWTH = 8
 """Each set on the way to all samples has so many times the rows of the one before; 16 is too far (see above)."""
 
-FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 48, 5, 4
-"""Starts for each k where n_init is "auto": as many fresh ones as have 48 centers together, and five at least. They are cheap
+FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 36, 5, 4
+"""Starts for each k where n_init is "auto": as many fresh ones as have 36 centers together, and five at least. They are cheap
 where clusters are few, and there one bad optimum is farther from the best."""
 
 MOST_FRESH_STARTS = 16
@@ -61,7 +61,7 @@ LARGEST_VALUE, FLOAT32_RANGE = 1e4, 1e30
 DISTANCES_IN_ROUNDINGS = 1000.0
 """A search in float32 goes on in float64 where the distances to the centers are no larger: groups within groups."""
 
-RUNS_OF_A_LEVEL = 30
+RUNS_OF_ALL, RUNS_OF_A_LEVEL = 10, 30
 """Runs that share what an algorithm prepares of a set of samples: at the least, over k = 1 to 10."""
 
 SAME_INERTIA = 1e-4
@@ -220,7 +220,7 @@ class Chain:
         model = self._model
         algorithm = "lloyd"
         if len(self._metric.algorithms) > 1:
-            n_runs = 1 if rows is self._all else RUNS_OF_A_LEVEL
+            n_runs = RUNS_OF_ALL if rows is self._all else RUNS_OF_A_LEVEL
             algorithm = choose_algorithm(
                 model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter, n_runs
             )

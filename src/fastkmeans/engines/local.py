@@ -191,9 +191,7 @@ class LocalEngine:
         """Number of clusters that have samples."""
         if self.sample_weight is None:
             return int(np.count_nonzero(self._state.sums[:, 0, -1]))
-        seen = np.zeros(len(self._terms), dtype=bool)
-        seen[self.labels] = True
-        return int(seen.sum())
+        return int(np.count_nonzero(np.bincount(self.labels, minlength=len(self._terms))))
 
     def inertia(self, centers: np.ndarray) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
