@@ -39,11 +39,13 @@ ALGORITHMS = {
     ),
     # Labels twice, two lengths, and at most two bytes a feature.
     "quantized": Algorithm(
-        QuantizedState, 16, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016", takes_copies=True
+        QuantizedState, 16, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
+        starts_with_blas=True, takes_copies=True,
     ),
     # Labels three times, an upper bound, at most 16 lower ones, and quantized samples besides (two lengths, two bytes a feature).
     "yinyang": Algorithm(
-        YinyangState, 88, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016", takes_copies=True
+        YinyangState, 88, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016",
+        starts_with_blas=True, takes_copies=True,
     ),
 }
 
