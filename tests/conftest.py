@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastkmeans._algorithms import ALGORITHMS
+from fastkmeans._core import runtime
 
 
 @pytest.fixture
@@ -21,6 +22,15 @@ def seed(request):
 @pytest.fixture
 def rng(seed):
     return np.random.default_rng(seed)
+
+
+@pytest.fixture(params=runtime.isas())
+def isa(request):
+    """Run the test under each instruction set, and give the one in use back."""
+    before = runtime.isa()
+    runtime.use_isa(request.param)
+    yield request.param
+    runtime.use_isa(before)
 
 
 @pytest.fixture(params=["float32", "float64"])

@@ -7,18 +7,9 @@ import pytest
 import reference
 
 from fastkmeans import KMeans, kmeans_plusplus
-from fastkmeans._core import prefix, runtime
+from fastkmeans._core import prefix
 from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.prefix import PrefixState
-
-
-@pytest.fixture(params=runtime.isas())
-def isa(request):
-    """Run the test under each instruction set, and give the one in use back."""
-    before = runtime.isa()
-    runtime.use_isa(request.param)
-    yield request.param
-    runtime.use_isa(before)
 
 
 def states(X, n_clusters, weights=None, n_threads=1, **params):

@@ -26,7 +26,7 @@ from fastkmeans import (
     simplified_silhouette_score,
     within_cluster_variation,
 )
-from fastkmeans._core import runtime
+
 
 ATOL = 1e-12  # of silhouettes against the slow twin; the promise is 1e-9
 
@@ -36,15 +36,6 @@ N_THREADS = [1, 2, 3, 7]
 @pytest.fixture(params=quality.METRICS)
 def metric(request):
     return request.param
-
-
-@pytest.fixture(params=runtime.isas())
-def isa(request):
-    """Run the test under each instruction set, and give the one in use back."""
-    before = runtime.isa()
-    runtime.use_isa(request.param)
-    yield request.param
-    runtime.use_isa(before)
 
 
 @pytest.fixture

@@ -8,17 +8,8 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastkmeans._core import lloyd, runtime, tiles
+from fastkmeans._core import lloyd, tiles
 from fastkmeans._seeding import initial_centers
-
-
-@pytest.fixture(params=runtime.isas())
-def isa(request):
-    """Run the test under each instruction set, and give the one in use back."""
-    before = runtime.isa()
-    runtime.use_isa(request.param)
-    yield request.param
-    runtime.use_isa(before)
 
 
 @pytest.fixture(autouse=True)

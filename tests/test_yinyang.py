@@ -86,7 +86,6 @@ def test_bounds_hold_and_labels_are_lloyds_on_adversarial_data(data, n_clusters,
     check_steps(X, centers, 8, insist=True, at_step=lambda state, c: check_bounds(state, X, c))
 
 
-@pytest.mark.parametrize("isa", runtime.isas())
 @pytest.mark.parametrize("n_features", [9, 20, 37])
 @pytest.mark.parametrize("data", ["blobs", "ties", "offset", "tail"])
 def test_bounds_that_begin_from_quantized_samples_hold(data, n_features, isa, blobs, real, rng):
@@ -99,22 +98,17 @@ def test_bounds_that_begin_from_quantized_samples_hold(data, n_features, isa, bl
     elif data == "tail":
         X[::50] *= 3
     centers = X[rng.choice(len(X), 130, replace=False)].astype(np.float64)
-    before = runtime.isa()
-    runtime.use_isa(isa)
-    try:
-        dense, state = make_state(LloydState, X, 130), make_state(YinyangState, X, 130, n_threads=2)
-        for step in range(5):
-            assert state.step(centers) == dense.step(centers)
-            np.testing.assert_array_equal(state.labels, dense.labels)
-            assert state.sums.tobytes() == dense.sums.tobytes()
-            check_bounds(state, X, centers)
-            assert (state.bounds() is not None) == (step > 0)
-            if step == 0:
-                assert state.begins_from_quantized
-                state.insist()
-            centers = moved(state, centers)
-    finally:
-        runtime.use_isa(before)
+    dense, state = make_state(LloydState, X, 130), make_state(YinyangState, X, 130, n_threads=2)
+    for step in range(5):
+        assert state.step(centers) == dense.step(centers)
+        np.testing.assert_array_equal(state.labels, dense.labels)
+        assert state.sums.tobytes() == dense.sums.tobytes()
+        check_bounds(state, X, centers)
+        assert (state.bounds() is not None) == (step > 0)
+        if step == 0:
+            assert state.begins_from_quantized
+            state.insist()
+        centers = moved(state, centers)
 
 
 @pytest.mark.parametrize("isa", runtime.isas())
