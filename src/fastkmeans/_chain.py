@@ -107,7 +107,7 @@ class Chain:
         self._random = np.random.RandomState(self._draw_seed())
         copies = QuantizedCopies(values, effective_n_threads(model.n_threads, float(values.size)))
         self._all = Rows(values, sample_weight, description, copies)
-        self._scatters: dict[int, float] = {}
+        self._scatters: dict[int, float] = {}  # by the id of the values, as long as these live
         self._origin = self._choose_origin()
         self._drawn: list[tuple[np.ndarray, np.ndarray]] = []  # rows and weights of each level
         self._levels = self._choose_levels(most_clusters)
@@ -121,7 +121,8 @@ class Chain:
         if self._is_too_fine(promising[0]):
             self._searched = self._searched._replace(centers=self._among_all(self._searched.centers))
             self._origin = None
-            self._levels = [self._described(self._all.values[rows], weights) for rows, weights in self._drawn]
+            self._scatters.clear()  # new arrays may take the place, and so the id, of old ones
+            self._levels = self._drawn_levels()
             promising = self._search(n_clusters)
         for rows in self._levels[1:]:
             if len(promising) > 1:
@@ -184,6 +185,9 @@ class Chain:
             rows = _draw(n_samples, mass, count, self._random)
             self._drawn.append((rows, _weights_of(mass, rows, weights)))
             count *= GROWTH
+        return self._drawn_levels()
+
+    def _drawn_levels(self) -> list[Rows]:
         return [self._described(self._all.values[rows], weights) for rows, weights in self._drawn]
 
     def _described(self, values, sample_weight) -> Rows:

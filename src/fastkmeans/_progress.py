@@ -17,11 +17,11 @@ def new_bar(total: int | None, description: str, unit: str) -> Any:
 def fit_with_bar(model: Any, X: Any, sample_weight: Any = None) -> Any:
     """Fit a KMeans with a bar that moves with each iteration and shows inertia and changed labels; return it."""
     user = model.callback
-    # Each start may end early, and a sweep over k has several: the bar has an end only where max_iter is one.
-    one_start = model.n_clusters != "auto" and model._count_starts() == 1
-    bar = new_bar(model.max_iter if one_start else None, "fit", "iteration")
+    bar = new_bar(None, "fit", "iteration")
 
     def moves_bar(entry: dict[str, Any]) -> Any:
+        # Only now fit has checked max_iter. Of several starts the bar forgets its end once it is passed.
+        bar.total = None if model.n_clusters == "auto" else model.max_iter
         bar.set_postfix(inertia=f"{entry['inertia']:.6g}", changed=entry["n_changed"], refresh=False)
         bar.update()
         return user(entry) if user is not None else False
