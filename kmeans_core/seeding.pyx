@@ -34,8 +34,8 @@ cdef extern from "memory.h" nogil:
 cdef const c.kernels **in_use = kernels_in_use()
 
 # Samples whose potential is one entry of the table that candidates are drawn from: the search reads n / 1024 sums,
-# then one block.
-cdef Py_ssize_t block_samples = SEED_BLOCK
+# then one block. Few samples make smaller blocks, which threads share evenly.
+cdef Py_ssize_t few_samples = 32 * SEED_BLOCK, small_block = SEED_BLOCK // 4
 
 
 cdef class PlusPlus:
@@ -61,7 +61,7 @@ cdef class PlusPlus:
     cdef const double[::1] sample_weight
     cdef bint is_float32, has_gains, is_dense, manhattan
     cdef double scale
-    cdef Py_ssize_t n_samples, n_features, n_blocks, n_trials, first, n_seeds, wanted_pool
+    cdef Py_ssize_t n_samples, n_features, block, n_blocks, n_trials, first, n_seeds, wanted_pool
     cdef int n_threads
     cdef uint64_t random
     cdef void *memory
@@ -106,7 +106,8 @@ cdef class PlusPlus:
         self.random = random
         self.wanted_pool = n_pool
         self.manhattan = manhattan
-        self.n_blocks = (self.n_samples + block_samples - 1) // block_samples
+        self.block = SEED_BLOCK if self.n_samples >= few_samples else small_block
+        self.n_blocks = (self.n_samples + self.block - 1) // self.block
 
         cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
         cdef size_t min_sq_size = aligned(n_padded * (4 if self.is_float32 else 8))
@@ -221,7 +222,7 @@ cdef class PlusPlus:
         if self.pending >= 0:
             # A draw reads a block, and total / (total after the pending seed) draws are needed for a candidate.
             total = self.running[self.n_blocks - 1]
-            if total * self.n_trials * 4 * block_samples > (
+            if total * self.n_trials * 4 * self.block > (
                     (total - self.pending_gain) * self.n_samples * self.n_features):
                 self._read(table, 0)
         while n_done < self.n_trials:
@@ -254,7 +255,7 @@ cdef class PlusPlus:
         cdef Py_ssize_t b, n_near = 0, n_counted = 0
         for b in range(self.n_blocks):
             n_near += self.n_near[b]
-            n_counted += min(self.n_samples - b * block_samples, <Py_ssize_t>STEP_COUNTED)
+            n_counted += min(self.n_samples - b * self.block, <Py_ssize_t>STEP_COUNTED)
         return <double>n_near / n_counted
 
     cdef double _dense_gain(self, Py_ssize_t m) noexcept nogil:
@@ -341,8 +342,8 @@ cdef class PlusPlus:
 
     cdef void _read_block(self, const c.kernels *table, Py_ssize_t b, int t, size_t n_seeds, size_t n_candidates,
                           bint fresh) noexcept nogil:
-        cdef Py_ssize_t first = b * block_samples, left = self.n_samples - first
-        cdef size_t count = min(block_samples, left)
+        cdef Py_ssize_t first = b * self.block, left = self.n_samples - first
+        cdef size_t count = min(self.block, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef double *gains = self.gains + b * STEP_TARGETS
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
@@ -430,8 +431,8 @@ cdef class PlusPlus:
             low = low - 1  # rounding led past the last block that weighs
         if low > 0:
             target = target - self.running[low - 1]
-        i = low * block_samples
-        end = min((low + 1) * block_samples, self.n_samples)
+        i = low * self.block
+        end = min((low + 1) * self.block, self.n_samples)
         while i + 64 <= end:
             mass = self._potential(table, i, 64)
             if sum + mass > target:
@@ -491,8 +492,8 @@ cdef class PlusPlus:
         self.n_passes += 1
 
     cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, int t) noexcept nogil:
-        cdef Py_ssize_t first = b * block_samples, left = self.n_samples - first
-        cdef size_t count = min(block_samples, left)
+        cdef Py_ssize_t first = b * self.block, left = self.n_samples - first
+        cdef size_t count = min(self.block, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
         if self.is_quantized:
             self._find_near_quantized(table, b, count)
@@ -508,7 +509,7 @@ cdef class PlusPlus:
             self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
 
     cdef void _find_near_quantized(self, const c.kernels *table, Py_ssize_t b, size_t count) noexcept nogil:
-        cdef Py_ssize_t first = b * block_samples
+        cdef Py_ssize_t first = b * self.block
         cdef const char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
         if self.is_float32:
             table.find_near_quantized_f32(tiles, count, align(self.quantized), self.to_units,
@@ -527,8 +528,8 @@ cdef class PlusPlus:
                 self._block_gains(table, b, wanted)
 
     cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, uint64_t wanted) noexcept nogil:
-        cdef Py_ssize_t first = b * block_samples
-        cdef size_t count = min(block_samples, self.n_samples - first)
+        cdef Py_ssize_t first = b * self.block
+        cdef size_t count = min(self.block, self.n_samples - first)
         cdef double *gains = self.gains + b * SEED_CANDIDATES
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         if self.is_float32:
@@ -572,14 +573,14 @@ cdef class PlusPlus:
             self.running[b] = sum
 
     cdef void _update_potential(self, const c.kernels *table, Py_ssize_t b) noexcept nogil:
-        cdef Py_ssize_t first = b * block_samples
-        cdef size_t count = min(block_samples, self.n_samples - first)
+        cdef Py_ssize_t first = b * self.block
+        cdef size_t count = min(self.block, self.n_samples - first)
         if self.potentials[b] < 0.0:
             self.potentials[b] = self._potential(table, first, count)
 
     cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:
-        cdef Py_ssize_t first = b * block_samples
-        cdef Py_ssize_t count = min(block_samples, self.n_samples - first)
+        cdef Py_ssize_t first = b * self.block
+        cdef Py_ssize_t count = min(self.block, self.n_samples - first)
         cdef const uint64_t *near = self.near + first
         cdef uint64_t mask = <uint64_t>1 << bit
         if not self.gains[b * SEED_CANDIDATES + bit] > 0.0:

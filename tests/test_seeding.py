@@ -54,7 +54,7 @@ def slow_dense_seeds(X, n_clusters, n_trials, seed, *, weights=None):
     rows, uniform = [seed % len(X)], splitmix(seed)
     before = min_sq = reference.sq_distances(X, X[rows])[:, 0]
     for _ in range(n_clusters - 1):
-        if weights @ before * n_trials * 4 * 1024 > weights @ min_sq * X.size:
+        if weights @ before * n_trials * 4 * (256 if len(X) < 32_768 else 1024) > weights @ min_sq * X.size:
             before = min_sq
         running, drawn = (weights * before).cumsum(), []
         while len(drawn) < n_trials:
