@@ -1,12 +1,18 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""What a fit needs to know of its samples before it starts: are they finite, how large, how scattered."""
+"""What a fit needs to know of its samples before it starts: are they finite, how large, how scattered; and some of them."""
 from cython.parallel cimport prange
 
 cimport kernels as c
 from shared cimport kernels_in_use
 
+cdef extern from * nogil:
+    void __builtin_prefetch(const void *place)
+
 cdef const c.kernels **in_use = kernels_in_use()
+
+cdef enum:
+    TAKEN_AHEAD = 16  # rows asked for before they are read
 
 ctypedef fused real:
     float
@@ -90,3 +96,44 @@ cdef Py_ssize_t normalize_block(const c.kernels *table, const real[:, ::1] X, re
     else:
         zero = table.normalize_f64(&X[first, 0], count, X.shape[1], &rows[first, 0], sizeof(real_out) == 4)
     return first + zero if zero < count else -1
+
+
+def rows_at(const double[::1] mass, const double[::1] places, Py_ssize_t[::1] rows):
+    """Find the row at which the running sum of the masses passes each place.
+
+    mass : (n_samples,), not negative, not all 0.   places : (count,), ascending.   rows : (count,), written; a place
+    beyond the whole sum, by rounding, is at the last row that has a mass.
+    """
+    cdef Py_ssize_t i, p = 0, last = 0, count = places.shape[0]
+    cdef double running = 0.0
+    with nogil:
+        for i in range(mass.shape[0]):
+            if mass[i] > 0.0:
+                running += mass[i]
+                last = i
+                while p < count and places[p] < running:
+                    rows[p] = i
+                    p += 1
+        for p in range(p, count):
+            rows[p] = last
+
+
+def take(const real[:, ::1] X, const Py_ssize_t[::1] rows, const double[::1] origin, real_out[:, ::1] taken,
+         int n_threads):
+    """Copy some rows, less an origin.   taken : (len(rows), n_features), written, rounded once to its type."""
+    cdef Py_ssize_t b, n_rows = rows.shape[0], block = 256, n_blocks = (n_rows + block - 1) // block
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            take_block(X, rows, origin, taken, b * block, min((b + 1) * block, n_rows))
+
+
+cdef void take_block(const real[:, ::1] X, const Py_ssize_t[::1] rows, const double[::1] origin,
+                     real_out[:, ::1] taken, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    cdef Py_ssize_t i, f, n_features = X.shape[1], line = 64 // sizeof(real), n_lines = (n_features + line - 1) // line
+    for i in range(first, end):
+        # Rows here and there come late from memory: ask for them early.
+        if i + TAKEN_AHEAD < end:
+            for f in range(n_lines):
+                __builtin_prefetch(&X[rows[i + TAKEN_AHEAD], f * line])
+        for f in range(n_features):
+            taken[i, f] = <real_out>(X[rows[i], f] - origin[f])

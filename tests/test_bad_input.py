@@ -236,7 +236,7 @@ BAD_PARAMS = {
     "more clusters than rows": case(
         ValueError, "n_samples=12 should be >= n_clusters=13. Ask", n_clusters=13
     ),
-    "unknown init": case(ValueError, r"init must be one of 'k-means\+\+', .*; got 'kmean'", init="kmean"),
+    "unknown init": case(ValueError, r"init must be one of 'auto', 'k-means\+\+', .*; got 'kmean'", init="kmean"),
     "init=None": case(TypeError, "init must be one of .* or a callable; got None", init=None),
     "init with a row too many": case(
         ValueError,

@@ -122,7 +122,9 @@ LAYERS = [
     # KMeans(n_clusters="auto") sweeps, and the sweep fits; the former imports the latter late.
     {"kmeans", "plusplus", "sweep", "plot", "_plot_centers", "_plot_silhouette", "_plot_parts"},
     {"_criteria", "_gap", "_knees"},
+    {"_coarse"},
     {"_chain", "quality"},
+    {"_coreset"},
     {"_estimator", "_params", "_input", "_loop", "_refill", "_seeding", "_model_file", "_files", "_csv"},
     {"engines", "_metrics"},
     {"_algorithms", "_blas", "_threads"},

@@ -21,7 +21,7 @@ from fastkmeans import (
     silhouette_score,
     simplified_silhouette_score,
 )
-from fastkmeans import _chain, _criteria, _knees
+from fastkmeans import _chain, _coreset, _criteria, _knees
 from fastkmeans import sweep as sweep_module
 
 
@@ -161,11 +161,10 @@ def test_a_coreset_stands_for_all_samples(rng):
     X, weights = rng.normal(size=(50_000, 3)), rng.uniform(0, 2, size=50_000)
     weights[:25_000] = 0
     centers = X[30_000:30_004]
-    rows = _chain.Rows(X, weights, None, None)
-    mass = _chain._importance(rows, centers, None)
-    drawn = _chain._draw(len(X), mass, 20_000, np.random.RandomState(8))
+    mass = _coreset.importance(X, weights, centers, None)
+    drawn = _coreset.draw(len(X), mass, 20_000, np.random.RandomState(8))
     assert drawn.min() >= 25_000
-    stand_in = _chain._weights_of(mass, drawn, weights)
+    stand_in = _coreset.weights_of(mass, drawn, weights)
     assert stand_in.sum() == pytest.approx(weights.sum(), rel=0.02)
     some = rng.normal(size=(3, 3))
     inertia = ((X[:, None] - some) ** 2).sum(axis=2).min(axis=1)

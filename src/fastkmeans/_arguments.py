@@ -11,7 +11,7 @@ FAILED = 2
 """Exit status for a wrong argument, file or table."""
 
 LABELLED = ".csv, .parquet; .npy: labels alone"
-INITS = ("k-means++", "random", "random-partition")
+INITS = ("auto", "k-means++", "random", "random-partition")
 METRICS = ("euclidean", "manhattan", "cosine")
 
 

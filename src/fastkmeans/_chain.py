@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import _coreset as coreset
 from ._algorithms import choose_algorithm
 from ._core import distances
 from ._core.quantized import QuantizedCopies
@@ -48,6 +49,9 @@ over 5 seeds of the table and flights workloads."""
 FINISHED_CLUSTERS, FINISHED_STARTS, MOST_FINISHED_STARTS = 30, 3, 6
 """The same for the starts that are finished. Over 16 seeds of the table workload no inertia up to k = 5 was then more than
 1.0007 times the lowest; with four finished, one in ten was 1.002 to 1.003 times it."""
+
+ROUGH_CLUSTERS, ROUGH_ITERATIONS = 32, 4
+"""At most: of the rough clustering that tells which rows matter: drawing by it corrects itself with weights."""
 
 SEARCH_TOL = 3.0
 """The search stops at so many times the tolerance: the optimum of its few rows is farther from the one of all samples."""
@@ -96,10 +100,18 @@ class Chain:
 
     model : KMeans with checked parameters; read only.   values, sample_weight : checked.
     description : of values.   most_clusters : the largest number that will be asked for.
+    random_state : where to draw from, as the parameter of KMeans.
+    n_starts : starts for each k; None for as many as the model asks for, or FRESH_STARTS.
     """
 
-    def __init__(self, model: Any, values, sample_weight, description: Description, most_clusters: int):
+    def __init__(
+        self, model: Any, values, sample_weight, description: Description, most_clusters: int, random_state: Any,
+        n_starts: int | None = None, rows_a_cluster: int = ROWS_A_CLUSTER,
+    ):  # fmt: skip
         self._model = model
+        self._random_state = random_state
+        self._n_starts = n_starts
+        self._rows_a_cluster = rows_a_cluster
         self._metric = METRICS[model.metric]
         # Looked up once: a search makes some 250 engines.
         self._n_threads = effective_n_threads(model.n_threads)
@@ -138,7 +150,7 @@ class Chain:
         return Fit(found, algorithm, means, weights, perf_counter() - start)
 
     def _draw_seed(self) -> int:
-        with drawing_from(self._model.random_state) as random_state:
+        with drawing_from(self._random_state) as random_state:
             return int(random_state.randint(2**31))
 
     def _choose_origin(self) -> np.ndarray | None:
@@ -172,28 +184,30 @@ class Chain:
     def _choose_levels(self, most_clusters: int) -> list[Rows]:
         """Return the sets to search and to run on before all samples; all samples alone if they are few."""
         n_samples = len(self._all.values)
-        count = max(SEARCH_SAMPLES, ROWS_A_CLUSTER * most_clusters)
+        count = max(SEARCH_SAMPLES, self._rows_a_cluster * most_clusters)
         # An init of the user's own is to see the user's own samples.
         if n_samples <= count or callable(self._model.init):
             return [self._all]
         # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
-        few = self._described(self._all.values[_draw(n_samples, weights, count, self._random)], None)
-        rough = self._run(few, self._fresh_centers(few, most_clusters, 1)[0], loose=SEARCH_TOL)[0]
-        mass = _importance(self._all, self._among_all(rough.centers), self._model.n_threads)
+        few = self._taken(coreset.draw(n_samples, weights, count, self._random), None)
+        n_rough = min(most_clusters, ROUGH_CLUSTERS)
+        rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
+        mass = coreset.importance(
+            self._all.values, weights, self._among_all(rough.centers), self._model.n_threads
+        )
         while count * GROWTH / 2 <= n_samples or not self._drawn:
-            rows = _draw(n_samples, mass, count, self._random)
-            self._drawn.append((rows, _weights_of(mass, rows, weights)))
+            rows = coreset.draw(n_samples, mass, count, self._random)
+            self._drawn.append((rows, coreset.weights_of(mass, rows, weights)))
             count *= GROWTH
         return self._drawn_levels()
 
     def _drawn_levels(self) -> list[Rows]:
-        return [self._described(self._all.values[rows], weights) for rows, weights in self._drawn]
+        return [self._taken(rows, weights) for rows, weights in self._drawn]
 
-    def _described(self, values, sample_weight) -> Rows:
+    def _taken(self, rows: np.ndarray, sample_weight: np.ndarray | None) -> Rows:
+        values = coreset.take(self._all.values, rows, self._origin, self._model.n_threads)
         n_threads = effective_n_threads(self._model.n_threads, float(values.size))
-        if self._origin is not None:
-            values = (values - self._origin).astype(np.float32)
         return Rows(values, sample_weight, describe(values, n_threads), QuantizedCopies(values, n_threads))
 
     def _fresh_centers(self, rows: Rows, n_clusters: int, count: int) -> list[np.ndarray]:
@@ -213,8 +227,8 @@ class Chain:
             return starts if prepare_centers is None else [prepare_centers(centers) for centers in starts]
 
         if callable(model.init):  # it may keep what it draws from
-            return draw(check_random_state(model.random_state))
-        with drawing_from(model.random_state) as random_state:
+            return draw(check_random_state(self._random_state))
+        with drawing_from(self._random_state) as random_state:
             return draw(random_state)
 
     def _run(
@@ -242,9 +256,7 @@ class Chain:
     def _search(self, n_clusters: int) -> list[Run]:
         """Return the best runs that the starts lead to on the smallest set, lowest inertia first."""
         rows = self._levels[0]
-        n_fresh = self._model._count_starts()
-        if self._is_careful():
-            n_fresh = min(max(FRESH_CLUSTERS // n_clusters, FRESH_STARTS), MOST_FRESH_STARTS)
+        n_fresh = self._count_fresh(n_clusters)
         starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
         if self._searched is not None:
             starts += [self._extended(rows, self._searched, n_clusters) for _ in range(CHAINED_STARTS)]
@@ -252,6 +264,8 @@ class Chain:
         loose = 1.0 if rows is self._all else SEARCH_TOL
         trials = [self._run(rows, centers, n_trial, loose)[0] for centers in starts]
         n_finished = min(max(FINISHED_CLUSTERS // n_clusters, FINISHED_STARTS), MOST_FINISHED_STARTS)
+        if self._n_starts is not None:
+            n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
         # The first start is the one of a plain fit: on all samples, its end is a bound.
         finished = [
@@ -262,8 +276,12 @@ class Chain:
         self._searched = lowest[0]
         return lowest
 
-    def _is_careful(self) -> bool:
-        return self._model.n_init == "auto" and self._model.init == "k-means++"
+    def _count_fresh(self, n_clusters: int) -> int:
+        if self._n_starts is not None:
+            return self._n_starts
+        if self._model.n_init == "auto" and self._model.init in ("auto", "k-means++"):
+            return min(max(FRESH_CLUSTERS // n_clusters, FRESH_STARTS), MOST_FRESH_STARTS)
+        return self._model._count_starts()
 
     def _extended(self, rows: Rows, found: Run, n_clusters: int) -> np.ndarray:
         """Add rows to the centers of a run, each drawn with probability by its squared distance to those so far."""
@@ -278,7 +296,7 @@ class Chain:
             sq_distances *= rows.sample_weight / rows.sample_weight.max()
         while len(centers) < n_clusters:
             some = sq_distances if sq_distances.any() else rows.sample_weight
-            row = rows.values[_draw(len(rows.values), some, 1, self._random)]
+            row = rows.values[coreset.draw(len(rows.values), some, 1, self._random)]
             centers = np.concatenate([centers, row])
             if len(centers) < n_clusters:
                 apart = np.subtract(rows.values, row, dtype=np.float64)
@@ -319,45 +337,3 @@ def _lowest(runs: list[Run]) -> list[Run]:
         if len(chosen) < CARRIED_RUNS and found.inertia > chosen[-1].inertia * (1 + SAME_INERTIA):
             chosen.append(found)
     return chosen
-
-
-def _draw(n_samples: int, mass: np.ndarray | None, count: int, random_state) -> np.ndarray:
-    """Draw `count` rows, ascending, repeats allowed, each with probability by its mass."""
-    if mass is None:
-        return np.sort(random_state.randint(n_samples, size=count))
-    running = np.cumsum(mass)
-    targets = np.sort(random_state.random_sample(count)) * running[-1]
-    return np.minimum(running.searchsorted(targets, side="right"), np.flatnonzero(mass)[-1])
-
-
-def _importance(rows: Rows, centers: np.ndarray, n_threads: int | None) -> np.ndarray:
-    """Return the probability, not scaled, with which each row is drawn into the coreset.
-
-    A third each by weight, by squared distance to the nearest of the given centers, and evenly by cluster: so neither
-    far samples nor small clusters are missed (O. Bachem, M. Lucic and A. Krause, "Practical coreset constructions for
-    machine learning", 2017, algorithm 2).
-    """
-    values, weights = rows.values, rows.sample_weight
-    n_threads = effective_n_threads(n_threads, float(values.size) * len(centers))
-    wide = centers.astype(np.float64)
-    labels, sq_distances = np.empty(len(values), dtype=np.int32), np.empty(len(values))
-    distances.nearest(values, wide, labels, n_threads)
-    distances.own_sq_distances(values, wide, labels, sq_distances, n_threads)
-    sizes = np.bincount(labels, weights=weights, minlength=len(centers))
-    if weights is not None:
-        sq_distances *= weights
-    of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
-    mass = of_cluster[labels]
-    if weights is not None:
-        mass *= weights
-    total = sq_distances.sum()
-    if total > 0:
-        sq_distances /= total
-        mass += sq_distances
-    return mass
-
-
-def _weights_of(mass: np.ndarray, rows: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Weights that make the sum over the drawn rows equal, on average, to the sum over all."""
-    own = 1.0 if weights is None else weights[rows]
-    return own * (mass.sum() / len(rows)) / mass[rows]

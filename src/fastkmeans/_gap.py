@@ -42,7 +42,7 @@ def gap_statistic(
         for b in seen(range(N_REFERENCES)):
             reference = low + (high - low) * references.random_sample((n_samples, values.shape[1]))
             description = describe(reference, effective_n_threads(model.n_threads, reference.size))
-            chain = Chain(model, reference, None, description, candidates[-1])
+            chain = Chain(model, reference, None, description, candidates[-1], model.random_state)
             logs[b] = np.log([chain.fit(n_clusters).run.inertia / n_samples for n_clusters in candidates])
         gap = logs.mean(axis=0) - np.log(inertia / total_weight)
         error = logs.std(axis=0) * np.sqrt(1.0 + 1.0 / N_REFERENCES)

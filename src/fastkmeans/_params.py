@@ -14,7 +14,7 @@ import numpy as np
 
 from ._input import as_matrix, check_finite, is_table
 
-INITS = ("k-means++", "random", "random-partition")
+INITS = ("auto", "k-means++", "random", "random-partition")
 
 _INT_MAX = 2**31 - 1  # the compiled layer counts in C ints
 _SEED_MAX = 2**32 - 1

@@ -28,6 +28,7 @@ def initial_centers(
 ) -> np.ndarray:
     """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given.
 
+    init : as the parameter of KMeans; "auto" is "k-means++" here.
     copies : QuantizedCopies of X to share, or None.
     """
     if callable(init):

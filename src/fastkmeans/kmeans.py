@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._algorithms import choose_algorithm
+from ._coarse import fit_coarsely, is_large
 from ._core import distances, samples
 from ._core.quantized import QuantizedCopies
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
@@ -20,7 +21,7 @@ from ._threads import effective_n_threads
 from .engines.local import Description, describe, inertia_of
 
 # Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
-_AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1}
+_AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -35,14 +36,15 @@ class KMeans(Estimator):
     n_clusters : int or "auto", default=8
         Number of clusters to form. "auto" takes the `best_k` of a sweep over 1, 2, ..., 10 (n_samples if fewer), and raises
         ValueError where there is none; for other numbers call :func:`elbow` and its result's ``model(k)``.
-    init : {"k-means++", "random", "random-partition"}, array-like or callable, default="k-means++"
+    init : {"auto", "k-means++", "random", "random-partition"}, array-like or callable, default="auto"
         The initial centers. "k-means++" draws rows far apart (greedy: the best of 2 + log(n_clusters) candidates a
-        step), "random" takes random rows, "random-partition" puts each row into a random cluster and takes
+        step). "auto" is the same for few samples; from 65 536 on (or 512 n_clusters, if more) it searches coarse to fine:
+        up to five such starts on a weighted sample of about 16 000, and the best of them as the start on all, see Notes. "random" takes random rows, "random-partition" puts each row into a random cluster and takes
         the means; an array of shape (n_clusters, n_features) is used as it is; a callable is called with
         ``X, n_clusters, random_state=...`` and returns such an array.
     n_init : "auto" or int, default="auto"
         Number of starts, of which the one with the lowest inertia is kept. "auto" is 10 for "random",
-        "random-partition" and a callable, 1 for "k-means++" and an array.
+        "random-partition" and a callable, 1 for "auto", "k-means++" and an array.
     max_iter : int, default=300
         Iterations of one start at most.
     tol : float, default=1e-4
@@ -83,7 +85,7 @@ class KMeans(Estimator):
         Sum over the samples of weight times squared distance to the nearest center, in squared units of X; for
         "manhattan" times distance, in units of X; for "cosine" times 1 - cos.
     n_iter_ : int
-        Iterations of the start that was kept.
+        Iterations over all samples of the start that was kept.
     history_ : list of dict
         One entry an iteration of that start: iteration, inertia (of the centers it began with), center_shift
         (sum of squared shifts), n_changed (labels), n_empty (clusters that were empty), seconds.
@@ -114,6 +116,10 @@ class KMeans(Estimator):
     rounding, so results do not depend on the order of addition. An empty cluster takes the sample farthest
     from its center.
 
+    What init="auto" searches on are rows drawn by weight, by squared distance to a rough clustering and by cluster, weighted so
+    that their inertia stands for that of all (O. Bachem, M. Lucic and A. Krause, 2017). The end is a fit like any
+    other: iterations over all samples until `tol` or `max_iter`, which alone `n_iter_`, `history_`, `verbose` and `callback` see.
+
     Each step, nearest centers and best centers, lowers the inertia only if the best center is that of the metric: the
     mean minimises squared Euclidean distances and no others, so an arbitrary distance cannot be put in its place. The
     median minimises Manhattan distances (P. S. Bradley, O. L. Mangasarian and W. N. Street, NIPS 1996), the unit
@@ -138,7 +144,7 @@ class KMeans(Estimator):
         self,
         n_clusters: int | str = 8,
         *,
-        init: Any = "k-means++",
+        init: Any = "auto",
         n_init: int | str = "auto",
         max_iter: int = 300,
         tol: float = 1e-4,
@@ -203,7 +209,7 @@ class KMeans(Estimator):
         algorithm = "lloyd"
         if len(metric.algorithms) > 1:
             algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
-        result = self._best_run(values, weights, description, algorithm)
+        result, algorithm = self._best_run(values, weights, description, algorithm)
         self._warn_of_missing_clusters(result, self.n_clusters)
         self._adopt(result, algorithm, matrix.feature_names, values.shape[1])
         return self
@@ -215,7 +221,7 @@ class KMeans(Estimator):
         if not (isinstance(self.init, str) or callable(self.init)):
             raise ValueError(
                 "init cannot be an array with n_clusters='auto', because each number of clusters needs another; pass a "
-                "name such as 'k-means++', or a number for n_clusters."
+                "name such as 'auto', or a number for n_clusters."
             )
         last = min(AUTO_MAX_K, len(matrix.values))
         result = sweep(self, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), False, False)
@@ -231,14 +237,23 @@ class KMeans(Estimator):
 
     def _best_run(
         self, values: np.ndarray, weights: np.ndarray | None, description: Description, algorithm: str
-    ) -> Run:
-        """Run every start and return the one with the lowest inertia, the first of equals."""
+    ) -> tuple[Run, str]:
+        """Run every start and return the one with the lowest inertia, the first of equals, and what ran it."""
         if callable(self.init):  # it may keep what it draws from
             return self._best_of(values, weights, description, algorithm, check_random_state(self.random_state))
         with drawing_from(self.random_state) as random_state:
             return self._best_of(values, weights, description, algorithm, random_state)
 
-    def _best_of(self, values, weights, description: Description, algorithm: str, random_state) -> Run:
+    def _best_of(
+        self, values, weights, description: Description, algorithm: str, random_state
+    ) -> tuple[Run, str]:
+        if isinstance(self.init, str) and self.init == "auto" and is_large(*values.shape, self.n_clusters):
+            fits = [
+                fit_coarsely(self, values, weights, description, self.n_clusters, random_state)
+                for _ in range(self._count_starts())
+            ]
+            best = min(fits, key=lambda fit: fit.run.inertia)
+            return best.run, best.algorithm
         metric = METRICS[self.metric]
         tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
         copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
@@ -261,7 +276,7 @@ class KMeans(Estimator):
             )
             if best is None or result.inertia < best.inertia:
                 best = result
-        return best
+        return best, algorithm
 
     def _count_starts(self) -> int:
         """Return the number of starts; warn if several were asked for from the same given centers."""
@@ -580,7 +595,7 @@ def k_means(
     n_clusters: int,
     *,
     sample_weight: Any = None,
-    init: Any = "k-means++",
+    init: Any = "auto",
     n_init: int | str = "auto",
     max_iter: int = 300,
     verbose: int = 0,

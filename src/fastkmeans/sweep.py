@@ -284,7 +284,7 @@ def elbow(
         20 000, and count each once.
     n_init : "auto" or int, default="auto"
         Fresh starts for each ``k``, beside the four that go on from the last; of all of them the three to six most
-        promising are finished. "auto" is 5 to 16 for "k-means++", the more the fewer clusters, else as in :class:`KMeans`.
+        promising are finished. "auto" is 5 to 16 for the inits "auto" and "k-means++", the more the fewer clusters, else as in :class:`KMeans`.
     gap : bool, default=False
         Whether to compute the gap statistic (R. Tibshirani, G. Walther and T. Hastie 2001), by sweeps over 10 sets of at
         most 20 000 samples that are uniform in the box around X.
@@ -345,7 +345,7 @@ def sweep(
     seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter
     with drawing_from(model.random_state) as random_state:
         criteria = Criteria(values, weights, description, metric, random_state, model.n_threads, candidates[-1])
-    chain = Chain(model, values, weights, description, candidates[-1])
+    chain = Chain(model, values, weights, description, candidates[-1], model.random_state)
     label_type = np.min_scalar_type(candidates[-1] - 1)
     rows, fits, runs = [], [], {}
     for n_clusters in seen(candidates):
@@ -414,11 +414,11 @@ def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:
     """Refuse the KMeans parameters that cannot stay the same while k changes."""
     if "n_clusters" in kmeans_params:
         raise TypeError("elbow() takes the numbers of clusters as k, not as n_clusters; pass k=range(1, 11).")
-    init = kmeans_params.get("init", "k-means++")
+    init = kmeans_params.get("init", "auto")
     if not (isinstance(init, str) or callable(init)):
         raise ValueError(
             "init cannot be an array here, because each k needs another number of centers; pass a name such "
-            "as 'k-means++', or a callable."
+            "as 'auto', or a callable."
         )
 
 

@@ -1,0 +1,157 @@
+"""init="auto": fits that are searched on a few of the samples keep the laws of all fits, and end where they should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastkmeans import KMeans, _chain, _coarse, _coreset
+from fastkmeans._core import samples
+from fastkmeans._metrics import METRICS
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Searches on 64 rows, so that a thousand samples are many."""
+    for module in (_chain, _coarse):
+        monkeypatch.setattr(module, "SEARCH_SAMPLES", 64)
+        monkeypatch.setattr(module, "ROWS_A_CLUSTER", 2)
+    monkeypatch.setattr(_coarse, "LEAST_WORK", 0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_coarse_fit_keeps_the_laws(metric, weighted, real, blobs, rng, seed, few):
+    X, _ = blobs(3000, 5, 7, real, std=2.0)
+    weights = rng.integers(0, 4, size=3000).astype(float) if weighted else None
+    model = KMeans(7, metric=metric, random_state=seed).fit(X, sample_weight=weights)
+    assert _coarse.is_large(*X.shape, 7)
+    assert np.array_equal(model.labels_, model.predict(X))
+    assert model.inertia_ == -model.score(X, sample_weight=weights)
+    assert np.array_equal(model.labels_, model.transform(X).argmin(axis=1))
+    assert model.cluster_centers_.dtype == X.dtype
+    assert len(model.history_) == model.n_iter_
+    # Going on from where it ended changes nothing but what tol left.
+    again = KMeans(7, metric=metric, init=model.cluster_centers_).fit(X, sample_weight=weights)
+    assert again.inertia_ == pytest.approx(model.inertia_, rel=1e-2)
+    assert again.inertia_ <= model.inertia_ * (1 + 1e-12)
+
+
+def test_all_algorithms_end_with_the_same_bits(blobs, algorithm, real, seed, few, fingerprint):
+    X, _ = blobs(4000, 9, 12, real, std=4.0)
+    expected = fingerprint(KMeans(12, algorithm="lloyd", random_state=seed).fit(X))
+    assert fingerprint(KMeans(12, algorithm=algorithm, random_state=seed).fit(X)) == expected
+
+
+def test_threads_change_no_bit(blobs, real, seed, fingerprint):
+    X, _ = blobs(70_000, 15, 20, real, std=4.0)
+    assert _coarse.is_large(*X.shape, 20)
+    digests = [fingerprint(KMeans(20, random_state=seed, n_threads=n).fit(X)) for n in (1, 2, 5)]
+    assert digests[1] == digests[0] and digests[2] == digests[0]
+
+
+def test_an_int_seeds_each_fit_alike_and_each_start_of_it_anew(blobs, seed, few, monkeypatch):
+    X, _ = blobs(2000, 3, 9, np.float64, std=3.0)
+    model = KMeans(9, random_state=seed, n_init=4)
+    found = []
+    fit_coarsely = _coarse.fit_coarsely
+
+    def spy(*args):
+        found.append(fit_coarsely(*args))
+        return found[-1]
+
+    monkeypatch.setattr("fastkmeans.kmeans.fit_coarsely", spy)
+    model.fit(X)
+    inertias = [fit.run.inertia for fit in found]
+    assert len(inertias) == 4 and len(set(inertias)) > 1
+    assert model.inertia_ == min(inertias)
+    before = model.labels_
+    assert np.array_equal(model.fit(X).labels_, before)
+
+
+def test_separated_blobs_are_found_whole(blobs, real, seed, few):
+    X, labels = blobs(2000, 4, 6, real, std=0.01)
+    found = KMeans(6, random_state=seed).fit(X).labels_
+    assert len(set(zip(labels.tolist(), found.tolist(), strict=True))) == 6
+
+
+def test_a_few_far_samples_are_not_overlooked(rng, seed, few):
+    X = rng.normal(size=(5000, 3))
+    X[2222:2225] += 1e4
+    assert sorted(np.bincount(KMeans(2, random_state=seed).fit(X).labels_)) == [3, 4997]
+
+
+def test_samples_without_weight_are_not_searched(rng, seed, few):
+    X = rng.normal(size=(3000, 2))
+    X[1000:] += 50.0 * rng.normal(size=(2000, 2))
+    weights = np.zeros(3000)
+    weights[:1000] = 2.0
+    model = KMeans(4, random_state=seed).fit(X, sample_weight=weights)
+    assert np.abs(model.cluster_centers_).max() < 5.0
+
+
+def test_copies_of_few_rows_fill_as_many_clusters(rng, few):
+    X = np.repeat(rng.normal(size=(3, 2)), 1000, axis=0)
+    with pytest.warns(UserWarning, match="distinct clusters"):
+        model = KMeans(5, random_state=3).fit(X)
+    assert model.inertia_ == pytest.approx(0.0, abs=1e-20)
+
+
+def test_callbacks_see_all_samples_only(blobs, seed, few):
+    X, _ = blobs(2000, 3, 5, np.float32, std=3.0)
+    seen = []
+    model = KMeans(5, random_state=seed, callback=lambda step: seen.append(step["inertia"])).fit(X)
+    assert seen == [step["inertia"] for step in model.history_]
+
+
+def test_other_inits_read_all_samples(blobs, seed, few, monkeypatch):
+    monkeypatch.setattr("fastkmeans.kmeans.fit_coarsely", lambda *_: pytest.fail("searched"))
+    X, _ = blobs(2000, 3, 5, np.float64)
+    for init in ["k-means++", "random", "random-partition", X[:5], lambda X, k, random_state: X[:k]]:
+        KMeans(5, init=init, n_init=1, random_state=seed).fit(X)
+
+
+def test_few_samples_start_by_plusplus(blobs, seed, fingerprint):
+    X, _ = blobs(3000, 4, 8, np.float32)
+    expected = fingerprint(KMeans(8, init="k-means++", random_state=seed).fit(X))
+    assert fingerprint(KMeans(8, random_state=seed).fit(X)) == expected
+
+
+# ---------------------------------------------------------------- drawing and taking rows
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_rows_are_where_the_running_mass_passes(count, rng):
+    mass = rng.integers(0, 4, size=5000).astype(float)
+    places = np.sort(rng.uniform(0, mass.sum(), size=count))
+    rows = np.empty(count, dtype=np.intp)
+    samples.rows_at(mass, places, rows)
+    assert np.array_equal(rows, mass.cumsum().searchsorted(places, side="right"))
+
+
+def test_a_place_beyond_the_sum_is_at_the_last_row_with_mass():
+    rows = np.empty(2, dtype=np.intp)
+    samples.rows_at(np.array([0.0, 1.0, 2.0, 0.0]), np.array([0.5, 3.0]), rows)
+    assert rows.tolist() == [1, 2]
+
+
+def test_rows_are_drawn_by_their_mass(rng):
+    mass = rng.uniform(size=40)
+    mass[::5] = 0.0
+    drawn = [_coreset.draw(40, mass, 10, np.random.RandomState(i)) for i in range(4000)]
+    assert all((np.diff(rows) >= 0).all() for rows in drawn)
+    shares = np.bincount(np.concatenate(drawn), minlength=40) / 40_000
+    np.testing.assert_allclose(shares, mass / mass.sum(), atol=0.006)
+    even = [_coreset.draw(40, None, 10, np.random.RandomState(i)) for i in range(4000)]
+    np.testing.assert_allclose(np.bincount(np.concatenate(even), minlength=40) / 40_000, 1 / 40, atol=0.006)
+
+
+@pytest.mark.parametrize("n_features", [1, 3, 8, 17, 130])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_taken_rows_are_rounded_once(n_features, n_threads, real, rng):
+    X, rows = rng.normal(size=(999, n_features)).astype(real), np.sort(rng.integers(999, size=700))
+    origin = rng.normal(size=n_features)
+    expected = (X[rows].astype(np.float64) - origin).astype(np.float32)
+    assert np.array_equal(_coreset.take(X, rows, origin, n_threads), expected)
+    taken = _coreset.take(X, rows, None, n_threads)
+    assert taken.dtype == real and np.array_equal(taken, X[rows])
