@@ -78,7 +78,8 @@ cdef class LloydState:
         self.n_cluster_threads = n_threads if self.n_clusters * self.n_features > 20000 else 1
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
-        self.labels = np.full(self.n_samples, -1, dtype=np.int32)
+        self.labels = np.empty(self.n_samples, dtype=np.int32)
+        self.labels.fill(-1)
         self.label_view = self.labels
         self.grid = np.empty((2, self.n_features + 1))
         self.coarse, self.fine = self.grid

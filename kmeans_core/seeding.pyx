@@ -419,7 +419,7 @@ cdef class PlusPlus:
 
     cdef Py_ssize_t _draw(self, const c.kernels *table, double uniform) noexcept nogil:
         """Draw a row with probability weight * squared distance: first its block, then the row."""
-        cdef Py_ssize_t low = 0, high = self.n_blocks, middle, i, end, last
+        cdef Py_ssize_t low = 0, high = self.n_blocks, middle, i, end, last, step = 64
         cdef double target = uniform * self.running[self.n_blocks - 1], sum = 0.0, mass
         while low < high:
             middle = (low + high) // 2
@@ -433,12 +433,14 @@ cdef class PlusPlus:
             target = target - self.running[low - 1]
         i = low * self.block
         end = min((low + 1) * self.block, self.n_samples)
-        while i + 64 <= end:
-            mass = self._potential(table, i, 64)
-            if sum + mass > target:
-                break
-            sum = sum + mass
-            i = i + 64
+        while step > 1:
+            while i + step <= end:
+                mass = self._potential(table, i, step)
+                if sum + mass > target:
+                    break
+                sum = sum + mass
+                i = i + step
+            step = step // 8
         last = i
         while i < end:
             mass = self._potential(table, i, 1)

@@ -80,7 +80,7 @@ def run(
             f"center shift {center_shift} within tolerance {tol}"
         )
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    if not (assigned == centers).all():
+    if assigned.tobytes() != centers.tobytes():
         engine.step(centers)
     return Run(
         centers.astype(dtype),

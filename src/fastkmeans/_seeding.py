@@ -44,7 +44,7 @@ def initial_centers(
     rows = plusplus_rows(
         X, sample_weight, n_clusters, max_abs, random_state, n_threads, copies=copies, manhattan=manhattan
     )
-    return X[rows]
+    return X.take(rows, axis=0)
 
 
 def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
@@ -130,7 +130,7 @@ def plusplus_rows(
     if n_clusters == 1:
         return rows
     scale = _power_of_two_below(float(max_abs.max()), X.dtype)
-    random = int.from_bytes(random_state.bytes(8), "little")
+    random = int(random_state.tomaxint())
     quantized = None
     large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
     if large and not manhattan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ from ._metrics import METRICS, Metric, check_algorithm_for, check_metric
 from ._params import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
 from ._seeding import initial_centers
 from ._threads import effective_n_threads
-from .engines.local import Description, describe, inertia_of
+from .engines.local import Description, add_up, describe, inertia_of
 
 # Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
@@ -255,7 +256,7 @@ class KMeans(Estimator):
             best = min(fits, key=lambda fit: fit.run.inertia)
             return best.run, best.algorithm
         metric = METRICS[self.metric]
-        tol = float(self.tol * np.add.reduce(description.variance) / len(description.variance))
+        tol = float(self.tol * add_up(description.variance) / len(description.variance))
         copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
         best = scatter = None
         for _ in range(self._count_starts()):
@@ -585,7 +586,8 @@ def prepare(matrix: Matrix, metric: Metric, n_threads: int | None) -> tuple[np.n
         _check_values(matrix, n_threads)
         values = metric.prepare_rows(values, values.dtype, "X", n_threads)
     description = describe(values, n_threads)
-    if not (np.isfinite(description.mean).all() and description.max_abs.max() <= MAGNITUDE_LIMIT):
+    # A sum of means that overflows is looked at too.
+    if not (isfinite(add_up(description.mean)) and description.max_abs.max() <= MAGNITUDE_LIMIT):
         check_finite(matrix.values, "X", matrix.feature_names)
     return values, description
 

@@ -32,7 +32,7 @@ def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = di
     """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
     inertias = np.empty(-(-len(X) // INERTIA_SAMPLES))
     distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
-    return float(add_up(inertias))
+    return float(add_up(inertias)) if len(inertias) > 1 else float(inertias[0])
 
 
 def describe(X, n_threads: int) -> Description:
