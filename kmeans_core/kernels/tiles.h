@@ -35,8 +35,9 @@ static size_t padded_columns(size_t n_centers) { return (n_centers + WIDE_LANES 
  *   sq_distances   scratch [stride]
  *   near           OUT  [stride + 1]: indices, ascending; the nearest to the middle is always among them
  *   returns how many */
-static size_t near_box(const double *columns, size_t stride, size_t n_centers, size_t n_features, const double *box,
-                       double *sq_distances, int32_t *near)
+static inline __attribute__((always_inline)) size_t near_box_of(const double *columns, size_t stride, size_t n_centers,
+                                                                const double *box, double *sq_distances,
+                                                                int32_t *near, const size_t n_features)
 {
     const double *middle = box, *reach = box + n_features;
     const double radius = reach[n_features], sq_reach = reach[n_features + 1];
@@ -57,7 +58,7 @@ static size_t near_box(const double *columns, size_t stride, size_t n_centers, s
     size_t nearest = 0, n_near = 0;
     for (size_t j = 0; j < n_centers; j += WIDE_LANES) {
         const wide_mask equal = (wide_mask)(*(const wide *)(sq_distances + j) == best);
-        const uint32_t bits = wide_bits(&equal);
+        const uint32_t bits = wide_bits(equal);
         if (bits && j + (size_t)__builtin_ctz(bits) < n_centers) {
             nearest = j + (size_t)__builtin_ctz(bits);
             break;
@@ -70,7 +71,7 @@ static size_t near_box(const double *columns, size_t stride, size_t n_centers, s
     for (size_t j = 0; j < n_centers; j += WIDE_LANES) {
         const wide sq = *(const wide *)(sq_distances + j);
         const wide_mask beyond = (wide_mask)(sq > limit);
-        uint32_t bits = ~wide_bits(&beyond) & (n_centers - j < WIDE_LANES ? (1u << (n_centers - j)) - 1u : 0xffu);
+        uint32_t bits = ~wide_bits(beyond) & ((1u << (n_centers - j < WIDE_LANES ? n_centers - j : WIDE_LANES)) - 1u);
         if (!bits)
             continue;
         wide across = {0.0}, sq_apart = {0.0};
@@ -85,10 +86,22 @@ static size_t near_box(const double *columns, size_t stride, size_t n_centers, s
         if (n_features >= BALL_FEATURES) /* lead > 2 |w| R, squared */
             excluded |= (wide_mask)(lead > 0.0)
                         & (wide_mask)(lead * lead - BOX_TINY > 4.0 * sq_apart * (radius * radius * BOX_ROUND_UP));
-        for (bits &= ~wide_bits(&excluded); bits; bits &= bits - 1)
+        for (bits &= ~wide_bits(excluded); bits; bits &= bits - 1)
             near[n_near++] = (int32_t)(j + (size_t)__builtin_ctz(bits));
     }
     return n_near;
+}
+
+/* Few features: the compiler keeps the box in registers. */
+static size_t near_box(const double *columns, size_t stride, size_t n_centers, size_t n_features, const double *box,
+                       double *sq_distances, int32_t *near)
+{
+    switch (n_features) {
+    case 1: return near_box_of(columns, stride, n_centers, box, sq_distances, near, 1);
+    case 2: return near_box_of(columns, stride, n_centers, box, sq_distances, near, 2);
+    case 3: return near_box_of(columns, stride, n_centers, box, sq_distances, near, 3);
+    default: return near_box_of(columns, stride, n_centers, box, sq_distances, near, n_features);
+    }
 }
 
 /* Middle, reach, radius and |reach|^2 of a box, each rounded up so that the samples are inside. */

@@ -295,27 +295,27 @@ static inline lanes_f64 even_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b
 static inline lanes_f64 odd_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, ODD_2); }
 #endif
 
-/* Eight float64 as a vector of GCC and clang, of whatever registers there are, for + - * and comparisons; a scalar
- * operand is spread. wide_bits(m): lane i of a comparison as bit i. */
+/* WIDE_LANES float64 as a native vector of GCC and clang, for + - * and comparisons; a scalar operand is spread. GCC takes
+ * comparisons of longer ones apart element by element. wide_bits(m): lane i of a comparison as bit i. */
+#if defined(__AVX512F__)
 #define WIDE_LANES 8
-typedef double wide __attribute__((vector_size(64), aligned(8), may_alias));
-typedef int64_t wide_mask __attribute__((vector_size(64)));
-static inline uint32_t wide_bits(const wide_mask *m)
+#elif defined(__AVX2__) && defined(__FMA__)
+#define WIDE_LANES 4
+#else
+#define WIDE_LANES 2
+#endif
+typedef double wide __attribute__((vector_size(8 * WIDE_LANES), aligned(8), may_alias));
+typedef int64_t wide_mask __attribute__((vector_size(8 * WIDE_LANES)));
+static inline uint32_t wide_bits(wide_mask m)
 {
 #if defined(__AVX512F__)
-    return _mm512_movepi64_mask((__m512i)*m);
+    return _mm512_movepi64_mask((__m512i)m);
 #elif defined(__AVX2__) && defined(__FMA__)
-    const __m256d *part = (const __m256d *)m;
-    return (uint32_t)_mm256_movemask_pd(part[0]) | (uint32_t)_mm256_movemask_pd(part[1]) << 4;
+    return (uint32_t)_mm256_movemask_pd((__m256d)m);
 #elif defined(__SSE4_1__)
-    const __m128d *part = (const __m128d *)m;
-    return (uint32_t)_mm_movemask_pd(part[0]) | (uint32_t)_mm_movemask_pd(part[1]) << 2
-           | (uint32_t)_mm_movemask_pd(part[2]) << 4 | (uint32_t)_mm_movemask_pd(part[3]) << 6;
+    return (uint32_t)_mm_movemask_pd((__m128d)m);
 #else
-    uint32_t bits = 0;
-    for (int i = 0; i < WIDE_LANES; i++)
-        bits |= (uint32_t)((*m)[i] & 1) << i;
-    return bits;
+    return (uint32_t)(m[0] & 1) | (uint32_t)(m[1] & 1) << 1;
 #endif
 }
 

@@ -64,7 +64,10 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     kept = np.empty(0, dtype=np.intp)
     for start in range(0, len(values), _ROWS_AT_ONCE):
         block = values[start : start + _ROWS_AT_ONCE]
-        new = np.flatnonzero(block > (values[kept[-1]] if len(kept) == count else -1.0))
+        least = values[kept[-1]] if len(kept) == count else -1.0
+        new = np.flatnonzero(block > least)
+        if len(new) > 4 * count:  # selecting is cheaper than sorting; equals of the last one stay
+            new = np.flatnonzero(block >= np.partition(block, len(block) - count)[len(block) - count])
         if len(new):
             kept = np.concatenate([kept, new + start])
             kept = kept[np.argsort(-values[kept], kind="stable")[:count]]
