@@ -146,23 +146,21 @@ static inline __attribute__((always_inline)) uint32_t close_samples(const float 
 }
 #endif
 
-/* Vectors that the compiler cuts to what the instruction set has: the order of the sums is the same on all of them. */
-typedef REAL NAME(sixteen) __attribute__((vector_size(16 * sizeof(REAL))));
-typedef REAL NAME(eight) __attribute__((vector_size(8 * sizeof(REAL))));
-typedef REAL NAME(four) __attribute__((vector_size(4 * sizeof(REAL))));
-
+/* Sixteen lanes in native vectors: the order of the sums is the same on all instruction sets. (One long vector that the
+ * compiler cuts would be the same, and lie in memory.) */
 static const REAL NAME(zeros_then_ones)[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                                1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* |a| of a vector: everything but the sign. */
-#define MAGNITUDES(a) ((NAME(sixteen))((__typeof__((a) < (a)))(a) & (int64_t)((1ull << (8 * sizeof(REAL) - 1)) - 1)))
+#define MAGNITUDES(a) ((NAME(lanes))((__typeof__((a) < (a)))(a) & (int64_t)((1ull << (8 * sizeof(REAL) - 1)) - 1)))
 
 /* Scaled squared distance by differences. The last sixteen features are read together, those among them that were
- * already added times zero. */
+ * already added times zero. Registers on AVX2: two (float64: four) sums and as many differences, and the scale. */
 static inline __attribute__((always_inline)) REAL NAME(seed_distance)(const REAL *x, const REAL *candidate,
                                                                       size_t n_features, REAL scale,
                                                                       const int manhattan)
 {
+    enum { WIDTH = VECTOR_BYTES / sizeof(REAL), PARTS = 16 / WIDTH };
     if (n_features < 16) {
         REAL sum = 0;
         for (size_t f = 0; f < n_features; f++) {
@@ -171,30 +169,51 @@ static inline __attribute__((always_inline)) REAL NAME(seed_distance)(const REAL
         }
         return sum;
     }
-    NAME(sixteen) sum = {0}, a, b, kept;
+    NAME(lanes) sum[PARTS];
+#pragma GCC unroll 8
+    for (int p = 0; p < PARTS; p++)
+        sum[p] = (NAME(lanes)){0};
     size_t f = 0;
     for (; f + 16 <= n_features; f += 16) {
-        memcpy(&a, x + f, sizeof a);
-        memcpy(&b, candidate + f, sizeof b);
-        a = (a - b) * scale;
-        sum += manhattan ? MAGNITUDES(a) : a * a;
+#pragma GCC unroll 8
+        for (int p = 0; p < PARTS; p++) {
+            const size_t at = f + (size_t)p * WIDTH;
+            const NAME(lanes) a = (*(const NAME(lanes) *)(x + at) - *(const NAME(lanes) *)(candidate + at)) * scale;
+            if (manhattan)
+                sum[p] += MAGNITUDES(a);
+            else
+                sum[p] += a * a;
+        }
     }
     if (f < n_features) {
-        memcpy(&a, x + n_features - 16, sizeof a);
-        memcpy(&b, candidate + n_features - 16, sizeof b);
-        memcpy(&kept, NAME(zeros_then_ones) + (n_features - f), sizeof kept);
-        a = (a - b) * (kept * scale);
-        sum += manhattan ? MAGNITUDES(a) : a * a;
+        const REAL *kept = NAME(zeros_then_ones) + (n_features - f);
+        x += n_features - 16;
+        candidate += n_features - 16;
+#pragma GCC unroll 8
+        for (int p = 0; p < PARTS; p++) {
+            const size_t at = (size_t)p * WIDTH;
+            const NAME(lanes) a = (*(const NAME(lanes) *)(x + at) - *(const NAME(lanes) *)(candidate + at))
+                                  * (*(const NAME(lanes) *)(kept + at) * scale);
+            if (manhattan)
+                sum[p] += MAGNITUDES(a);
+            else
+                sum[p] += a * a;
+        }
     }
-    NAME(eight) low8, high8;
-    NAME(four) low4, high4;
-    memcpy(&low8, &sum, sizeof low8);
-    memcpy(&high8, (const char *)&sum + sizeof low8, sizeof high8);
-    low8 += high8;
-    memcpy(&low4, &low8, sizeof low4);
-    memcpy(&high4, (const char *)&low8 + sizeof low4, sizeof high4);
-    low4 += high4;
-    return (low4[0] + low4[2]) + (low4[1] + low4[3]);
+    /* In halves: eight and eight lanes, four and four, two and two. */
+#pragma GCC unroll 4
+    for (int half = PARTS / 2; half > 0; half /= 2)
+#pragma GCC unroll 4
+        for (int p = 0; p < half; p++)
+            sum[p] += sum[p + half];
+    REAL rest[WIDTH];
+    memcpy(rest, sum, sizeof rest);
+#pragma GCC unroll 4
+    for (int half = WIDTH / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < half; i++)
+            rest[i] += rest[i + half];
+    return rest[0];
 }
 
 #undef MAGNITUDES
@@ -255,8 +274,6 @@ static void NAME(pack_candidates_manhattan)(const REAL *x, size_t n_features, co
 
 #ifndef FASTKMEANS_SEEDING_LIST
 #define FASTKMEANS_SEEDING_LIST
-typedef double eight_sums __attribute__((vector_size(8 * sizeof(double))));
-
 /* Samples of a block that have one of the wanted bits; returns how many. */
 static size_t list_near(const uint64_t *near, size_t n_samples, uint64_t wanted, uint16_t *found)
 {
@@ -419,26 +436,35 @@ static void NAME(accept_candidate_manhattan)(const REAL *x, size_t n_samples, si
     NAME(lower)(x, n_samples, candidate, scale, near, bit, min_distances, n_features, 1);
 }
 
+/* As many values as a vdouble has. */
+typedef REAL NAME(narrow) __attribute__((vector_size(VD_LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+
+/* Sum of weight * min_sq: sixteen partial sums, the upper eight to the lower, these in order, then what is left. */
 static double NAME(potential)(const REAL *min_sq, size_t n_samples, const double *sample_weight)
 {
-    eight_sums sums[2] = {{0.0}, {0.0}};
-    NAME(eight) values;
-    eight_sums weights;
+    enum { PARTS = 16 / VD_LANES };
+    vdouble sums[PARTS];
+#pragma GCC unroll 16
+    for (int p = 0; p < PARTS; p++)
+        sums[p] = (vdouble){0.0};
     size_t s = 0;
-    for (; s + 16 <= n_samples; s += 16)
-        for (int half = 0; half < 2; half++) {
-            memcpy(&values, min_sq + s + 8 * half, sizeof values);
-            if (sample_weight) {
-                memcpy(&weights, sample_weight + s + 8 * half, sizeof weights);
-                sums[half] += weights * __builtin_convertvector(values, eight_sums);
-            } else {
-                sums[half] += __builtin_convertvector(values, eight_sums);
-            }
+    for (; s + 16 <= n_samples; s += 16) {
+#pragma GCC unroll 16
+        for (int p = 0; p < PARTS; p++) {
+            const size_t at = s + (size_t)p * VD_LANES;
+            const vdouble values = __builtin_convertvector(*(const NAME(narrow) *)(min_sq + at), vdouble);
+            if (sample_weight)
+                sums[p] += vd_load(sample_weight + at) * values;
+            else
+                sums[p] += values;
         }
-    sums[0] += sums[1];
-    double total = 0.0;
+    }
+    double eight[8], total = 0.0;
+#pragma GCC unroll 8
+    for (int p = 0; p < PARTS / 2; p++)
+        vd_store(eight + p * VD_LANES, sums[p] + sums[p + PARTS / 2]);
     for (int i = 0; i < 8; i++)
-        total += sums[0][i];
+        total += eight[i];
     for (; s < n_samples; s++)
         total += (sample_weight ? sample_weight[s] : 1.0) * (double)min_sq[s];
     return total;
