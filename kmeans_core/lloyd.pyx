@@ -6,11 +6,11 @@ S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Informati
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport frexp, ldexp
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use, unit_samples
+from shared cimport align, aligned, follow_rows, kernels_in_use, row_follower, unit_samples
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -58,6 +58,7 @@ cdef class LloydState:
     cdef uint8_t *touched        # [n_threads], touched_size apart (no cache line has two writers): sums that changed
     cdef size_t *counts          # [n_threads][16]: labels changed, samples decided in float64; one cache line each
     cdef size_t scratch_size, labels_at, partial_size, touched_size
+    cdef row_follower follower
     cdef readonly object labels
     cdef readonly object sums
     cdef readonly Py_ssize_t n_decided
@@ -103,6 +104,16 @@ cdef class LloydState:
         self.scratch = <char *>self.counts + counts_size
         self.partial = self.scratch + n_threads * self.scratch_size
         self.touched = <uint8_t *>(self.partial + n_threads * self.partial_size)
+        self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        self.follower.row_bytes = self.n_features * (4 if self.is_float32 else 8)
+        self.follower.is_float32 = self.is_float32
+        self.follower.n_features = self.n_features
+        self.follower.weights = NULL if sample_weight is None else &self.sample_weight[0]
+        self.follower.labels = &self.label_view[0]
+        self.follower.grid.coarse, self.follower.grid.fine = &self.coarse[0], &self.fine[0]
+        self.follower.partial, self.follower.partial_size = self.partial, self.partial_size
+        self.follower.touched, self.follower.touched_size = self.touched, self.touched_size
+        self.follower.counts = self.counts
 
     def __dealloc__(self):
         free(self.memory)
@@ -156,9 +167,20 @@ cdef class LloydState:
             raise ValueError(f"new_labels must have shape ({self.n_samples},); got ({new_labels.shape[0]},).")
         with nogil:
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-                self._follow_rows(table, u * self.unit, min(self.unit, self.n_samples - u * self.unit),
-                                  &new_labels[u * self.unit], threadid())
+                follow_rows(&self.follower, table, u * self.unit, min(self.unit, self.n_samples - u * self.unit),
+                            &new_labels[u * self.unit], threadid())
             self._merge(table)
+        return self._take_count(0)
+
+    @property
+    def follower_address(self):
+        """Where the row_follower of these sums lies: another algorithm's threads let them follow what they find."""
+        return <uintptr_t>&self.follower
+
+    def take_followed(self):
+        """Bring `sums` up to date with the rows that follow_rows took; return the number of labels that changed."""
+        with nogil:
+            self._merge(in_use[0])
         return self._take_count(0)
 
     cdef size_t _take_count(self, int which) noexcept nogil:
@@ -220,24 +242,8 @@ cdef class LloydState:
             else:
                 self.counts[16 * t + 1] += table.assign_f64(&self.x64[first, 0], count, self.n_samples - first,
                                                             self.packed, scratch, labels)
-            self._follow_rows(table, first, count, labels, t)
+            follow_rows(&self.follower, table, first, count, labels, t)
             first = first + count
-
-    cdef void _follow_rows(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, const int32_t *labels,
-                           int t) noexcept nogil:
-        """Let this thread's sums follow the new labels of `count` rows."""
-        cdef double *sums = <double *>(self.partial + t * self.partial_size)
-        cdef uint8_t *touched = self.touched + t * self.touched_size
-        cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        cdef c.sum_grid grid
-        grid.coarse = &self.coarse[0]
-        grid.fine = &self.fine[0]
-        if self.is_float32:
-            self.counts[16 * t] += table.follow_f32(&self.x32[first, 0], count, self.n_features, weight, labels,
-                                                    &self.label_view[first], grid, sums, touched)
-        else:
-            self.counts[16 * t] += table.follow_f64(&self.x64[first, 0], count, self.n_features, weight, labels,
-                                                    &self.label_view[first], grid, sums, touched)
 
     cdef void _merge(self, const c.kernels *table) noexcept nogil:
         """Add what each thread saw change to the sums; exact, so the order is free."""

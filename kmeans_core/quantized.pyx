@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use, unit_samples
+from shared cimport align, aligned, follow_rows, kernels_in_use, row_follower, unit_samples
 
 from fastkmeans._core.lloyd import LloydState
 
@@ -112,6 +112,7 @@ cdef class QuantizedRows:
     offset : (n_features,) float64, any point amid the data.
     largest : see quantizer_start in kernels/kernels.h.
     bits : 8 or 16.   n_threads : int >= 1.
+    filled : whether to quantize now; else the first step does it, block by block, and reads the samples once for all.
 
     Keeps 8 bytes a sample, and one or two a feature.
     """
@@ -125,11 +126,12 @@ cdef class QuantizedRows:
     cdef char *scratch
     cdef char *tiles
     cdef size_t tile_bytes, scratch_size
-    cdef readonly int bits
+    cdef readonly int bits, n_threads
+    cdef public bint is_filled
 
-    def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads):
+    def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads, bint filled=True):
         cdef const c.kernels *table = in_use[0]
-        cdef Py_ssize_t n_tiles, u, n_units, unit
+        cdef Py_ssize_t n_tiles
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X
@@ -137,9 +139,8 @@ cdef class QuantizedRows:
             self.x64 = X
         self.n_samples, self.n_features = X.shape
         self.bits = bits
+        self.n_threads = n_threads
         n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
-        unit = unit_samples(self.n_samples, block_samples(self.n_features), n_threads)
-        n_units = (self.n_samples + unit - 1) // unit
         cdef size_t how_size = aligned(table.quantizer_bytes(self.n_features))
         self.scratch_size = aligned(table.quantized_scratch_bytes(1, self.n_features))
         self.tile_bytes = table.quantized_tile_bytes(self.n_features, bits)
@@ -150,10 +151,19 @@ cdef class QuantizedRows:
         self.how = align(self.memory)
         self.scratch = self.how + how_size
         self.tiles = self.scratch + n_threads * self.scratch_size
+        table.quantizer_start(&offset[0], largest, self.n_features, bits, self.is_float32, self.how)
+        if filled:
+            self.fill()
+
+    def fill(self):
+        """Quantize the samples."""
+        cdef const c.kernels *table = in_use[0]
+        cdef Py_ssize_t unit = unit_samples(self.n_samples, block_samples(self.n_features), self.n_threads)
+        cdef Py_ssize_t u, n_units = (self.n_samples + unit - 1) // unit
         with nogil:
-            table.quantizer_start(&offset[0], largest, self.n_features, bits, self.is_float32, self.how)
-            for u in prange(n_units, schedule="static", num_threads=n_threads):
+            for u in prange(n_units, schedule="static", num_threads=self.n_threads):
                 self._quantize(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
+        self.is_filled = True
 
     def __dealloc__(self):
         free(self.memory)
@@ -211,8 +221,11 @@ class QuantizedCopies:
         """The fewest bits that this CPU multiplies: what a filter that may leave much open reads."""
         return 8 if in_use[0].has_dot8 else 16
 
-    def rows(self, bits):
-        """QuantizedRows of X. One copy is kept: asking for other bits makes it anew."""
+    def rows(self, bits, filled=True):
+        """QuantizedRows of X. One copy is kept: asking for other bits makes it anew.
+
+        filled : False if whoever asks may fill them.
+        """
         import numpy as np
 
         if self._copy is None or self._copy.bits != bits:
@@ -220,7 +233,9 @@ class QuantizedCopies:
             self._copy = None  # its memory first
             with np.errstate(all="ignore"):
                 largest = quantum(rows, offset, bits, 1.0)[1]
-            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads)
+            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False)
+        if filled and not self._copy.is_filled:
+            self._copy.fill()
         return self._copy
 
     def _sample(self):
@@ -250,7 +265,9 @@ cdef class QuantizedState:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
-    cdef object dense, copies, rows, asked_bits
+    cdef object dense, copies, asked_bits
+    cdef QuantizedRows rows
+    cdef row_follower *follower
     cdef bint is_float32, started
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted, n_steps
     cdef int n_threads
@@ -259,16 +276,16 @@ cdef class QuantizedState:
     cdef char *how
     cdef char *tiles
     cdef char *quantized
-    cdef char *scratch           # [n_threads], scratch_size apart
+    cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then labels of a unit
     cdef size_t *counts          # [n_threads][16]: samples decided in float64; one cache line each
-    cdef size_t scratch_size, tile_bytes
-    cdef int32_t[::1] found
+    cdef size_t scratch_size, labels_at, tile_bytes
     cdef readonly Py_ssize_t n_decided
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
                   bits=None):
         self.dense = LloydState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        self.follower = <row_follower *><uintptr_t>self.dense.follower_address
         self.table = in_use[0]
         self.copies = QuantizedCopies(X, n_threads) if copies is None else copies
         self.asked_bits = bits
@@ -302,7 +319,9 @@ cdef class QuantizedState:
 
     @property
     def quantized(self):
-        """QuantizedRows of the last step; None for Lloyd's float32."""
+        """QuantizedRows of the last step, filled; None for Lloyd's float32."""
+        if self.rows is not None and not self.rows.is_filled:
+            self.rows.fill()
         return self.rows
 
     @property
@@ -335,14 +354,12 @@ cdef class QuantizedState:
             n_decided += self.counts[16 * t]
             self.counts[16 * t] = 0
         self.n_decided = n_decided
-        n_changed = self.dense.follow(self.found)
+        n_changed = self.dense.take_followed()
         self._weigh()
         return n_changed
 
     def _begin(self, centers):
-        """Quantize the samples."""
-        import numpy as np
-
+        """Choose how to quantize the samples."""
         self.started = True
         if self.n_clusters == 1:
             return
@@ -351,8 +368,7 @@ cdef class QuantizedState:
             raise MemoryError("no memory for counts.")
         bits = self.asked_bits or self.copies.choose_bits(centers)
         if bits:
-            self._take_rows(self.copies.rows(bits))
-            self.found = np.empty(self.n_samples, dtype=np.int32)
+            self._take_rows(self.copies.rows(bits, filled=False))
 
     def _take_rows(self, rows):
         """Use these rows from now on."""
@@ -361,7 +377,8 @@ cdef class QuantizedState:
         self.how, self.tiles = <char *><uintptr_t>how, <char *><uintptr_t>tiles
         cdef size_t centers_size = aligned(self.table.quantized_centers_bytes(self.n_clusters, self.n_features,
                                                                               self.rows.bits))
-        self.scratch_size = aligned(self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
+        self.labels_at = aligned(self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
+        self.scratch_size = self.labels_at + aligned(self.unit * sizeof(int32_t))
         free(self.memory)
         self.memory = calloc(1, 128 + centers_size + self.n_threads * self.scratch_size)
         if self.memory == NULL:
@@ -369,30 +386,45 @@ cdef class QuantizedState:
         self.quantized = align(self.memory)
         self.scratch = self.quantized + centers_size
 
-    cdef bint _assign(self, const double[:, ::1] centers) noexcept:
-        """Label the samples, unless the centers lie too far out."""
+    cdef bint _assign(self, const double[:, ::1] centers) except -1:
+        """Label the samples, and let the sums follow them, unless the centers lie too far out."""
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
+        cdef QuantizedRows rows = self.rows
+        if not self.table.quantize_centers(&centers[0, 0], self.n_clusters, self.how, self.quantized):
+            return False
+        if rows.n_threads < self.n_threads and not rows.is_filled:
+            rows.fill()  # it has no room for so many threads
         with nogil:
-            if not self.table.quantize_centers(&centers[0, 0], self.n_clusters, self.how, self.quantized):
-                return False
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-                self._assign_unit(u, threadid())
+                self._assign_unit(rows, u, threadid())
+        rows.is_filled = True
         return True
 
-    cdef void _assign_unit(self, Py_ssize_t u, int t) noexcept nogil:
-        cdef Py_ssize_t first = u * self.unit, end = min(first + self.unit, self.n_samples), count
+    cdef void _assign_unit(self, QuantizedRows rows, Py_ssize_t u, int t) noexcept nogil:
+        """Assign the blocks of a unit and then follow it; where rows have to be quantized first, each block while its rows
+        are in this core's cache."""
+        cdef Py_ssize_t start = u * self.unit, first = start, end = min(first + self.unit, self.n_samples), count
         cdef char *scratch = self.scratch + t * self.scratch_size
+        cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
         cdef const char *tiles
         while first < end:
             count = min(self.block, end - first)
+            if not rows.is_filled:
+                rows._quantize(self.table, first, count, t)
             tiles = self.tiles + first // self.table.tile_samples * self.tile_bytes
             if self.is_float32:
                 self.counts[16 * t] += self.table.assign_quantized_f32(&self.x32[first, 0], count, tiles,
-                                                                       self.quantized, scratch, &self.found[first])
+                                                                       self.quantized, scratch,
+                                                                       labels + (first - start))
             else:
                 self.counts[16 * t] += self.table.assign_quantized_f64(&self.x64[first, 0], count, tiles,
-                                                                       self.quantized, scratch, &self.found[first])
+                                                                       self.quantized, scratch,
+                                                                       labels + (first - start))
+            if not rows.is_filled:
+                follow_rows(self.follower, self.table, first, count, labels + (first - start), t)
             first = first + count
+        if rows.is_filled:  # few labels change: their rows are fetched ahead
+            follow_rows(self.follower, self.table, start, end - start, labels, t)
 
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two in a row that did more work. Counted, never timed."""

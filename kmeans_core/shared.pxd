@@ -1,6 +1,7 @@
-# What every compiled module needs: the kernels in use, aligned memory, and the division of rows into units.
+# What every compiled module needs: the kernels in use, aligned memory, the division of rows into units, and sums that follow
+# labels.
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport int32_t, uint8_t, uintptr_t
 
 cimport kernels as c
 
@@ -23,3 +24,33 @@ cdef inline Py_ssize_t unit_samples(Py_ssize_t n_samples, Py_ssize_t block, int 
     """Rows that a thread takes at a time: whole blocks, about 16 units a thread, so that no slow core holds up the rest."""
     cdef Py_ssize_t blocks = n_samples // (16 * n_threads) // block
     return block * (blocks if blocks > 1 else 1)
+
+
+cdef struct row_follower:
+    # What LloydState's sums need to follow new labels; any thread may do it, for rows of its own.
+    const char *x
+    size_t row_bytes
+    bint is_float32
+    Py_ssize_t n_features
+    const double *weights        # NULL for ones
+    int32_t *labels
+    c.sum_grid grid
+    char *partial                # [n_threads], partial_size apart: sums of each cluster
+    uint8_t *touched             # [n_threads], touched_size apart: sums that changed
+    size_t partial_size, touched_size
+    size_t *counts               # [n_threads][16]: labels changed
+
+
+cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
+                             const int32_t *labels, int t) noexcept nogil:
+    """Let thread t's sums follow the new labels of `count` rows."""
+    cdef double *sums = <double *>(of.partial + t * of.partial_size)
+    cdef uint8_t *touched = of.touched + t * of.touched_size
+    cdef const double *weight = NULL if of.weights == NULL else of.weights + first
+    cdef const char *x = of.x + first * of.row_bytes
+    if of.is_float32:
+        of.counts[16 * t] += table.follow_f32(<const float *>x, count, of.n_features, weight, labels, of.labels + first,
+                                              of.grid, sums, touched)
+    else:
+        of.counts[16 * t] += table.follow_f64(<const double *>x, count, of.n_features, weight, labels,
+                                              of.labels + first, of.grid, sums, touched)
