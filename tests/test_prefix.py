@@ -205,6 +205,24 @@ def test_centers_that_stand_still_win_and_lose_ties_as_ever(share, isa, real, rn
         centers[moving, 0] += rng.integers(-1, 2, size=moving.sum())
 
 
+@pytest.mark.parametrize("stride", [1e-12, 1e-6, 1e-3, 0.03, 0.3, 10.0])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_bounds_by_shifts_keep_the_labels_of_lloyd(stride, share, isa, real, rng):
+    """Centers flee from samples of theirs for many steps: what is known of a label's score is carried on and on."""
+    X = decaying(rng, 700, 80).astype(real)
+    X[:40] = (X[40:80] + X[80:120]) / 2  # halfway between two centers, at first
+    centers = X[40:120].astype(np.float64)
+    dense, filtered = states(X, 80, n_directions=80)
+    for _ in range(15):
+        assert filtered.step(centers) == dense.step(centers)
+        np.testing.assert_array_equal(filtered.labels, dense.labels)
+        for j in np.flatnonzero(rng.random(80) < share):
+            own = np.flatnonzero(dense.labels == j)
+            away = centers[j] - X[rng.choice(own)] if len(own) else rng.normal(size=80)
+            centers[j] += stride * rng.choice([0.1, 1.0]) * away
+        centers = centers.astype(real).astype(np.float64)
+
+
 # ---------------------------------------------------------------- work
 
 

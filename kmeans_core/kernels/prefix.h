@@ -23,6 +23,7 @@
 #define FAR_CENTER 1e15      /* |c'| beyond which float32 is not trusted: left to float64 */
 #define STILL_SHARE 8        /* one center in so many stands still before samples are sorted by whether theirs does */
 #define SORTED_SAMPLES 512   /* samples of a unit that are sorted at a time */
+#define LOOSE_WIDTH 0.1      /* bounds of the own score may be so wide, beside its squared distance, before the row is read */
 
 /* Lengths of a row beside its codes: a tile is [ROW_TERMS][TILE_SAMPLES] float32, then [n_codes][TILE_SAMPLES]. */
 enum { ROW_INVERSE_STEP, ROW_N, ROW_B, ROW_R, ROW_NORM, ROW_TERMS };
@@ -46,6 +47,7 @@ typedef struct {
     float *rows;           /* [n_clusters][n_features]: c' */
     double *half_sq_norms; /* [n_clusters]: |c'|^2 / 2; NaN for a far center */
     double *norms;         /* [n_clusters]: |c'|, rounded up */
+    double *shifts;        /* [n_clusters]: how far c' moved since the step before, rounded up; NaN at first */
     uint8_t *has_moved;    /* [n_clusters]: whether the last prefix_pack_centers found another center than `known` */
     center_panels all, moved;
     int is_partial;        /* whether `moved` is worth the trouble */
@@ -73,7 +75,7 @@ static size_t prefix_bytes(size_t n_clusters, size_t n_features, size_t n_direct
            + 2 * aligned((n_features + LANES) * sizeof(float))
            + aligned((panels_of(n_directions) * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
            + aligned(n_clusters * n_features * sizeof(double)) + aligned(n_clusters * n_features * sizeof(float))
-           + 2 * aligned(n_clusters * sizeof(double)) + aligned(n_clusters)
+           + 3 * aligned(n_clusters * sizeof(double)) + aligned(n_clusters)
            + 2 * center_panels_bytes(n_panels, n_codes);
 }
 
@@ -178,6 +180,8 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
     p->half_sq_norms = (double *)place;
     place += aligned(n_clusters * sizeof(double));
     p->norms = (double *)place;
+    place += aligned(n_clusters * sizeof(double));
+    p->shifts = (double *)place;
     place += aligned(n_clusters * sizeof(double));
     p->has_moved = (uint8_t *)place;
     place += aligned(n_clusters);
@@ -305,14 +309,16 @@ static void pack_row_of_center(prefix *p, const double *centers, size_t j)
     const double *center = centers + j * n_features, *offset = p->frame.offset64;
     double *known = p->known + j * n_features;
     float *row = p->rows + j * n_features;
-    double sq_norm = 0.0;
+    double sq_norm = 0.0, sq_shift = 0.0;
     for (size_t f = 0; f < n_features; f++) {
-        const double moved = (center[f] - offset[f]) * p->frame.scale;
+        const double moved = (center[f] - offset[f]) * p->frame.scale, away = (center[f] - known[f]) * p->frame.scale;
         known[f] = center[f];
         row[f] = (float)moved;
         sq_norm += moved * moved;
+        sq_shift += away * away;
     }
     p->norms[j] = sqrt(sq_norm) * PAD;
+    p->shifts[j] = sqrt(sq_shift) * PAD + 0x1p-48 * p->norms[j] + p->floor;
     p->half_sq_norms[j] = p->norms[j] < FAR_CENTER ? 0.5 * sq_norm : NAN;
 }
 
@@ -372,8 +378,10 @@ static void prefix_pack_centers(const double *centers, size_t first, size_t coun
         for (size_t f = 0; f < n_features; f++)
             same &= centers[j * n_features + f] == p->known[j * n_features + f];
         p->has_moved[j] = !same;
-        if (same)
+        if (same) {
+            p->shifts[j] = 0.0;
             continue;
+        }
         pack_row_of_center(p, centers, j);
         memcpy(gathered + n_chosen * n_features, p->rows + j * n_features, n_features * sizeof(float));
         chosen[n_chosen++] = j;
@@ -531,6 +539,21 @@ static double score_margin(const prefix *p, double norm, size_t j)
            + (double)p->frame.decision * reach * reach + (double)p->frame.tiny;
 }
 
+/* Bounds of the score of a sample and its own center, which has moved since they held: by the triangle inequality, with
+ * d = |x' - c'| before, the score changes by at most d * shift + shift^2 / 2. 2 score + |x'|^2 is d^2.
+ * Returns whether they are narrow enough to be worth a try. */
+static int loosen(const prefix *p, double norm, size_t j, double *lower, double *upper)
+{
+    const double shift = p->shifts[j], reach = norm + p->norms[j], sq = 2.0 * *upper + norm * norm;
+    if (!(sq > 0.0))
+        return 0;
+    const double change = (sqrt(sq) + 0.5 * shift) * shift * PAD + (double)p->frame.decision * reach * reach
+                          + (double)p->frame.tiny;
+    *lower -= change;
+    *upper += change;
+    return *upper - *lower < LOOSE_WIDTH * sq;
+}
+
 /* The largest b and n of all centers: these hardly differ, so that a pair need not ask for its own. */
 typedef struct {
     double b, n;
@@ -570,8 +593,25 @@ typedef struct {
     size_t left;                     /* samples of the tile */
     const uint16_t *ids;             /* [left] */
     const float *row;                /* lengths and codes, as encode_tile wrote them */
+    uint32_t loose;                  /* which have bounds of their label by shifts alone: nobody has read their rows */
     prefix_best best[TILE_SAMPLES];
 } prefix_tile;
+
+/* Samples of a tile that have a pair left with a center which is not their label.
+ *   index  IN [TILE_CENTERS]   any, kept  IN of prune_panel */
+static uint32_t other_pairs(const prefix_tile *tile, const int32_t *index, uint32_t any, const uint32_t *kept)
+{
+    uint32_t found = 0;
+    for (; any; any &= any - 1) {
+        const size_t e = (size_t)__builtin_ctz(any);
+        for (uint32_t bits = kept[e] & ~found; bits; bits &= bits - 1) {
+            const size_t s = (size_t)__builtin_ctz(bits);
+            if (s < tile->left && tile->best[s].label != index[e])
+                found |= 1u << s;
+        }
+    }
+    return found;
+}
 
 /* The tile of some samples: where it lies if they are a tile, else gathered, lane by lane.
  *   codes   IN of the samples that ids count from      gathered   OUT a tile */

@@ -41,6 +41,13 @@ static double NAME(prefix_score)(const prefix *p, const REAL *x, size_t j)
     return p->half_sq_norms[j] + (double)score;
 }
 
+/* Bounds of the score of a stored row and center j, as narrow as float32 tells. */
+static prefix_best NAME(scored)(const prefix *p, const REAL *x, double norm, size_t j)
+{
+    const double score = NAME(prefix_score)(p, x, j), margin = score_margin(p, norm, j);
+    return (prefix_best){score - margin, score + margin, -1.0, (int32_t)j};
+}
+
 /* Compare center j, which the codes could not exclude, with the best so far.   Returns whether float64 was asked. */
 static int NAME(prefix_compare)(const prefix *p, const double *centers, const REAL *x, double norm, size_t j,
                                 prefix_best *best)
@@ -98,7 +105,18 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
         if (!known_sums)
             dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), panels->codes + q * (1 + p->n_codes) * TILE_CENTERS,
                       p->n_codes, sums);
-        uint32_t any = prune_panel(panel_sums, panels->terms + q * CENTER_TERMS * TILE_CENTERS, row, limits, kept);
+        const float *terms = panels->terms + q * CENTER_TERMS * TILE_CENTERS;
+        uint32_t any = prune_panel(panel_sums, terms, row, limits, kept);
+        const uint32_t loose = any ? other_pairs(tile, panels->index + q * TILE_CENTERS, any, kept) & tile->loose : 0;
+        if (loose) {
+            for (uint32_t bits = loose; bits; bits &= bits - 1) {
+                const size_t s = (size_t)__builtin_ctz(bits);
+                best[s] = NAME(scored)(p, x + tile->ids[s] * n_features, norms[s], (size_t)best[s].label);
+                limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
+            }
+            tile->loose &= ~loose;
+            any = prune_panel(panel_sums, terms, row, limits, kept);
+        }
         for (; any; any &= any - 1) {
             const size_t e = (size_t)__builtin_ctz(any);
             const int32_t j = panels->index[q * TILE_CENTERS + e];
@@ -140,18 +158,20 @@ static void NAME(filter_samples)(const prefix *p, int own_is_still, const double
         else
             for (size_t s = 0; s < tile.left; s++)
                 start[s] = labels[tile.ids[s]];
+        tile.loose = 0;
         for (size_t s = 0; s < tile.left; s++) {
-            const size_t i = tile.ids[s];
-            double lower = bounds[2 * i], upper = bounds[2 * i + 1];
-            if (!own_is_still) {
-                const size_t j = (size_t)start[s];
-                const double score = NAME(prefix_score)(p, x + i * n_features, j), margin = score_margin(p, norms[s], j);
-                lower = score - margin;
-                upper = score + margin;
+            const size_t i = tile.ids[s], j = (size_t)start[s];
+            prefix_best known = {bounds[2 * i], bounds[2 * i + 1], -1.0, start[s]};
+            if (!is_first && (own_is_still || loosen(p, norms[s], j, &known.lower, &known.upper))) {
+                tile.best[s] = known;
+                tile.loose |= (uint32_t)(known.upper - known.lower > 3.0 * score_margin(p, norms[s], j)) << s;
+            } else {
+                tile.best[s] = NAME(scored)(p, x + i * n_features, norms[s], j);
             }
-            tile.best[s] = (prefix_best){lower, upper, -1.0, start[s]};
         }
-        const size_t n_next = own_is_still ? 0 : behind - tile.left < TILE_SAMPLES ? behind - tile.left : TILE_SAMPLES;
+        /* The next tile will be much like this one: are its rows read? */
+        const int is_read = 2 * (size_t)__builtin_popcount(tile.loose) < tile.left && !own_is_still;
+        const size_t n_next = !is_read ? 0 : behind - tile.left < TILE_SAMPLES ? behind - tile.left : TILE_SAMPLES;
         NAME(filter_tile)(p, panels, centers, x, &tile, largest, n_next, is_first ? scratch.sums : NULL, counts);
         for (size_t s = 0; s < tile.left; s++) {
             const size_t i = tile.ids[s];
