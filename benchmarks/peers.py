@@ -263,6 +263,25 @@ def _superkmeans_predict(X, centers, n_threads):
     return functools.partial(model.assign, rows, targets)
 
 
+# --- mlpack ---------------------------------------------------------------------------------------
+
+
+def _mlpack_fit(X, centers, n_iter, n_threads, algorithm):
+    import mlpack
+
+    rows, start = np.ascontiguousarray(X, np.float64), np.ascontiguousarray(centers, np.float64)
+    _limit_pools(n_threads)
+
+    def fit() -> Fit:
+        found = mlpack.kmeans(
+            input_=rows, clusters=len(start), initial_centroids=start, max_iterations=n_iter, algorithm=algorithm,
+            allow_empty_clusters=True, labels_only=True,
+        )  # fmt: skip
+        return Fit(found["centroid"], None, n_iter)
+
+    return fit
+
+
 # --- NumPy ----------------------------------------------------------------------------------------
 
 _SCORES_PER_CHUNK = 2**20
@@ -375,6 +394,23 @@ PEERS: dict[str, Peer] = {
         "from 128 features on",
         same_start=False,
         predict=_superkmeans_predict,
+    ),
+    "mlpack": Peer(
+        "mlpack",
+        functools.partial(_mlpack_fit, algorithm="naive"),
+        note="float64 only, cast outside the time; tells no number of iterations; its labels, before the last move, are not compared",
+    ),
+    "mlpack-hamerly": Peer(
+        "mlpack",
+        functools.partial(_mlpack_fit, algorithm="hamerly"),
+        note="as mlpack",
+        default=False,
+    ),
+    "mlpack-dualtree": Peer(
+        "mlpack",
+        functools.partial(_mlpack_fit, algorithm="dualtree"),
+        note="as mlpack; builds a tree of the rows in each fit",
+        default=False,
     ),
     "numpy": Peer(
         "numpy",
