@@ -200,10 +200,10 @@ cdef extern from "kernels/kernels.h" nogil:
         # Silhouettes
         void (*gather_eights_f32)(const float *, size_t, const int64_t *, size_t, double *) noexcept nogil
         void (*gather_eights_f64)(const double *, size_t, const int64_t *, size_t, double *) noexcept nogil
-        void (*judge_f32)(const float *, size_t, size_t, const int32_t *, const double *, const double *,
-                          const double *, size_t, double *, double *) noexcept nogil
-        void (*judge_f64)(const double *, size_t, size_t, const int32_t *, const double *, const double *,
-                          const double *, size_t, double *, double *) noexcept nogil
+        void (*judge_f32)(const float *, const double *, size_t, size_t, const int32_t *, const double *,
+                          const double *, const double *, size_t, double *) noexcept nogil
+        void (*judge_f64)(const double *, const double *, size_t, size_t, const int32_t *, const double *,
+                          const double *, const double *, size_t, double *) noexcept nogil
         add_distances add_euclidean
         add_distances add_manhattan
         add_distances add_cosine

@@ -107,10 +107,32 @@ cdef void unit_distances(const c.kernels *table, c.add_distances add, const real
         done += count
 
 
-def judge_blocks(const real[:, ::1] X, const int32_t[::1] labels, sample_weight, const double[:, ::1] centers,
-                 const double[:, ::1] means, Py_ssize_t block, double[:, ::1] sums, int n_threads):
+def lay_eights(const real[:, ::1] X, const int64_t[::1] rows, double[::1] eights, int n_threads):
+    """Lay listed rows out side by side, as float64.
+
+    rows : (n_rows,).   eights : OUT, of n_rows rounded up to a multiple of 8, times n_features.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t n_features = X.shape[1], n_rows = rows.shape[0], block = 512
+    cdef Py_ssize_t b, n_blocks = (n_rows + block - 1) // block
+    if eights.shape[0] < (n_rows + 7) // 8 * 8 * n_features:
+        raise ValueError("lay_eights got too little room for its rows.")
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if real is float:
+                table.gather_eights_f32(&X[0, 0], n_features, &rows[b * block], min(block, n_rows - b * block),
+                                        &eights[b * block * n_features])
+            else:
+                table.gather_eights_f64(&X[0, 0], n_features, &rows[b * block], min(block, n_rows - b * block),
+                                        &eights[b * block * n_features])
+
+
+def judge_blocks(const real[:, ::1] X, const double[::1] eights, const int32_t[::1] labels, sample_weight,
+                 const double[:, ::1] centers, const double[:, ::1] means, Py_ssize_t block, double[:, ::1] sums,
+                 int n_threads):
     """How well samples sit beside their centers, by blocks of them.
 
+    eights : the samples, see lay_eights.   block : a multiple of 8.
     labels : (n_samples,), rows of centers.   sample_weight : (n_samples,) float64 or None for ones.
     centers, means : (n_clusters >= 2, n_features).
     sums : OUT (n_blocks, 1 + n_clusters): of weight times simplified silhouette, then for each cluster of weight times
@@ -121,32 +143,29 @@ def judge_blocks(const real[:, ::1] X, const int32_t[::1] labels, sample_weight,
     cdef Py_ssize_t b, n_blocks = (n_samples + block - 1) // block
     cdef const double[::1] weights = sample_weight
     if labels.shape[0] != n_samples or centers.shape[1] != n_features or sums.shape[0] != n_blocks or n_clusters < 2 \
-            or sums.shape[1] != 1 + n_clusters or means.shape[0] != n_clusters or means.shape[1] != n_features:
+            or sums.shape[1] != 1 + n_clusters or means.shape[0] != n_clusters or means.shape[1] != n_features \
+            or eights.shape[0] < (n_samples + 7) // 8 * 8 * n_features or block % 8:
         raise ValueError("judge_blocks got shapes that do not fit together.")
     cdef const double *weight = NULL if sample_weight is None else &weights[0]
-    cdef size_t size = aligned(8 * n_features * sizeof(double))
-    cdef void *memory = calloc(1, 128 + n_threads * size)
-    if memory == NULL:
-        raise MemoryError("no memory for the samples of each thread; use fewer threads (n_threads).")
-    cdef char *scratch = align(memory)
     with nogil:
         for b in prange(n_blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
-            judge_block(table, X, b * block, min(block, n_samples - b * block), labels, weight, centers, means,
-                        <double *>(scratch + threadid() * size), sums, b)
-    free(memory)
+            judge_block(table, X, eights, b * block, min(block, n_samples - b * block), labels, weight, centers, means,
+                        sums, b)
 
 
-cdef void judge_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t count,
-                      const int32_t[::1] labels, const double *weight, const double[:, ::1] centers,
-                      const double[:, ::1] means, double *scratch, double[:, ::1] sums, Py_ssize_t b) noexcept nogil:
+cdef void judge_block(const c.kernels *table, const real[:, ::1] X, const double[::1] eights, Py_ssize_t first,
+                      Py_ssize_t count, const int32_t[::1] labels, const double *weight,
+                      const double[:, ::1] centers, const double[:, ::1] means, double[:, ::1] sums,
+                      Py_ssize_t b) noexcept nogil:
+    cdef const double *own_eights = &eights[first * X.shape[1]]
     if weight != NULL:
         weight += first
     if real is float:
-        table.judge_f32(&X[first, 0], count, X.shape[1], &labels[first], weight, &centers[0, 0], &means[0, 0],
-                        centers.shape[0], scratch, &sums[b, 0])
+        table.judge_f32(&X[first, 0], own_eights, count, X.shape[1], &labels[first], weight, &centers[0, 0],
+                        &means[0, 0], centers.shape[0], &sums[b, 0])
     else:
-        table.judge_f64(&X[first, 0], count, X.shape[1], &labels[first], weight, &centers[0, 0], &means[0, 0],
-                        centers.shape[0], scratch, &sums[b, 0])
+        table.judge_f64(&X[first, 0], own_eights, count, X.shape[1], &labels[first], weight, &centers[0, 0],
+                        &means[0, 0], centers.shape[0], &sums[b, 0])
 
 
 def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const int32_t[::1] runs,

@@ -34,12 +34,12 @@ static inline void eight_squares(const double *samples, const double *centers, s
 
 /* Sums over samples of weight times simplified silhouette, and for each cluster of weight times distance to its mean.
  *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
+ *   eights          IN  the samples as gather_eights lays them out
  *   centers, means  IN [n_clusters][n_features]
- *   scratch         [n_features][EIGHT]
  *   sums            OUT [1 + n_clusters] */
-static void NAME(judge)(const REAL *x, size_t n_samples, size_t n_features, const int32_t *labels,
+static void NAME(judge)(const REAL *x, const double *eights, size_t n_samples, size_t n_features, const int32_t *labels,
                         const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
-                        double *scratch, double *sums)
+                        double *sums)
 {
     memset(sums, 0, (1 + n_clusters) * sizeof(double));
     for (size_t first = 0; first < n_samples; first += EIGHT) {
@@ -51,8 +51,6 @@ static void NAME(judge)(const REAL *x, size_t n_samples, size_t n_features, cons
             const REAL *row = x + i * n_features;
             own_label[lane] = labels[i];
             distances[lane] = sqrt(NAME(sq_distance)(row, means + (size_t)labels[i] * n_features, n_features));
-            for (size_t f = 0; f < n_features; f++)
-                scratch[f * EIGHT + lane] = row[f];
         }
         vdouble own[EIGHT_VECS], nearest[EIGHT_VECS], squares[JUDGE_CENTERS][EIGHT_VECS];
 #pragma GCC unroll 8
@@ -62,7 +60,7 @@ static void NAME(judge)(const REAL *x, size_t n_samples, size_t n_features, cons
         }
         for (size_t j = 0; j < n_clusters; j += JUDGE_CENTERS) {
             const size_t count = n_clusters - j < JUDGE_CENTERS ? n_clusters - j : JUDGE_CENTERS;
-            eight_squares(scratch, centers + j * n_features, count, n_features, squares);
+            eight_squares(eights + first * n_features, centers + j * n_features, count, n_features, squares);
             for (size_t c = 0; c < count; c++)
 #pragma GCC unroll 8
                 for (int v = 0; v < EIGHT_VECS; v++) {

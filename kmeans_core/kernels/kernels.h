@@ -471,14 +471,14 @@ typedef struct {
     /* Sums over samples of weight times simplified silhouette, then for each cluster of weight times distance to its mean.
      *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
      *   centers, means  IN [n_clusters][n_features]
-     *   scratch         8 float64 a feature, 64-byte alignment
+     *   eights          IN the samples as gather_eights lays them out
      *   sums            OUT [1 + n_clusters] */
-    void (*judge_f32)(const float *x, size_t n_samples, size_t n_features, const int32_t *labels,
+    void (*judge_f32)(const float *x, const double *eights, size_t n_samples, size_t n_features, const int32_t *labels,
                       const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
-                      double *scratch, double *sums);
-    void (*judge_f64)(const double *x, size_t n_samples, size_t n_features, const int32_t *labels,
+                      double *sums);
+    void (*judge_f64)(const double *x, const double *eights, size_t n_samples, size_t n_features, const int32_t *labels,
                       const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
-                      double *scratch, double *sums);
+                      double *sums);
 
     add_distances add_euclidean, add_manhattan, add_cosine;
     add_pairs add_euclidean_pairs, add_manhattan_pairs;

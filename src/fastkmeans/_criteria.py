@@ -139,14 +139,18 @@ class Criteria:
         sums = [np.empty((-(-len(self._values) // ROWS_OF_A_SUM), 1 + len(fit.weights))) for fit in fits]
         centers = [fit.run.centers.astype(np.float64) for fit in fits]
         judged = [i for i, fit in enumerate(fits) if np.count_nonzero(fit.weights) > 1]
-        for start in range(0, len(self._values), ROWS_OF_A_PART):
+        n_samples, n_features = self._values.shape
+        n_threads = effective_n_threads(self._n_threads, float(self._values.size))
+        rows = np.arange(min(ROWS_OF_A_PART, n_samples))
+        eights = np.empty((len(rows) + 7) // 8 * 8 * n_features)
+        for start in range(0, n_samples, ROWS_OF_A_PART):
             part = slice(start, start + ROWS_OF_A_PART)
-            part_sums = slice(start // ROWS_OF_A_SUM, -(-min(part.stop, len(self._values)) // ROWS_OF_A_SUM))
+            part_sums = slice(start // ROWS_OF_A_SUM, -(-min(part.stop, n_samples) // ROWS_OF_A_SUM))
             values, weights = self._values[part], None if self._weights is None else self._weights[part]
+            silhouette.lay_eights(values, rows[: len(values)], eights, n_threads)
             for i in judged:
-                n_threads = effective_n_threads(self._n_threads, float(values.size) * len(centers[i]))
                 silhouette.judge_blocks(
-                    values, fits[i].run.labels[part].astype(np.int32, copy=False), weights, centers[i], fits[i].means,
+                    values, eights, fits[i].run.labels[part].astype(np.int32, copy=False), weights, centers[i], fits[i].means,
                     ROWS_OF_A_SUM, sums[i][part_sums], n_threads,
                 )  # fmt: skip
         return [self._of_sums(fit, sums[i].sum(axis=0)) if i in judged else {} for i, fit in enumerate(fits)]

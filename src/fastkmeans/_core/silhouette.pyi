@@ -17,8 +17,10 @@ def mean_distances(
     nearest: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+def lay_eights(X: Samples, rows: NDArray[np.int64], eights: NDArray[np.float64], n_threads: int) -> None: ...
 def judge_blocks(
     X: Samples,
+    eights: NDArray[np.float64],
     labels: NDArray[np.int32],
     sample_weight: NDArray[np.float64] | None,
     centers: NDArray[np.float64],
