@@ -272,9 +272,9 @@ def _mlpack_fit(X, centers, n_iter, n_threads, algorithm):
     rows, start = np.ascontiguousarray(X, np.float64), np.ascontiguousarray(centers, np.float64)
     _limit_pools(n_threads)
 
-    def fit() -> Fit:
+    def fit() -> Fit:  # which moves the given centers where they lie
         found = mlpack.kmeans(
-            input_=rows, clusters=len(start), initial_centroids=start, max_iterations=n_iter, algorithm=algorithm,
+            input_=rows, clusters=len(start), initial_centroids=start.copy(), max_iterations=n_iter, algorithm=algorithm,
             allow_empty_clusters=True, labels_only=True,
         )  # fmt: skip
         return Fit(found["centroid"], None, n_iter)

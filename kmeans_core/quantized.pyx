@@ -35,6 +35,8 @@ SHARE_OF_16 = 0.025
 # A word of two products where one instruction multiplies and another adds, in multiply-adds of float32 (Zen 3, AVX2: 12 to 64
 # features).
 TWO_STEP_WORD = 1.45
+# Values of which the largest is smaller have squares that float64 rounds to few digits: only float64 knows which are equal.
+LEAST_SIZE = 1e-140
 # Values beyond this share of all are cut; with 16 bits there is room for some that are larger.
 LARGEST_SHARE = 0.9995
 ROOM_16 = 16.0
@@ -212,6 +214,8 @@ class QuantizedCopies:
 
         cdef const c.kernels *table = in_use[0]
         rows, offset = self._sample()
+        if np.abs(rows - offset).max() < LEAST_SIZE:
+            return 0
         n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
         trial = rows[:: len(rows) // n_trial][:n_trial]
         with np.errstate(all="ignore"):

@@ -155,3 +155,42 @@ def test_taken_rows_are_rounded_once(n_features, n_threads, real, rng):
     assert np.array_equal(_coreset.take(X, rows, origin, n_threads), expected)
     taken = _coreset.take(X, rows, None, n_threads)
     assert taken.dtype == real and np.array_equal(taken, X[rows])
+
+
+# ---------------------------------------------------------------- what misled a search once
+
+
+def test_more_clusters_than_distinct_rows_end_at_once(real, rng, seed, few):
+    """The mean of equal rows may be an ulp off: that is no distance that a refill should look for."""
+    X = rng.normal(size=(16, 20)).astype(real)[rng.integers(16, size=5000)]
+    for init in ["auto", "random"]:
+        with pytest.warns(UserWarning, match="distinct clusters"):
+            model = KMeans(20, init=init, n_init=1, random_state=seed).fit(X)
+        assert model.n_iter_ < 20
+        assert model.inertia_ == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e-320, 1e-300, 1e140])
+def test_equal_weights_of_any_size_search_as_none(weight, blobs, seed, few):
+    X, _ = blobs(2000, 4, 6, np.float64, std=2.0)
+    plain = KMeans(6, random_state=seed).fit(X)
+    weighted = KMeans(6, random_state=seed).fit(X, sample_weight=np.full(2000, weight))
+    assert np.array_equal(weighted.labels_, plain.labels_)
+
+
+def test_one_sample_may_outweigh_all_others(blobs, seed, few):
+    X, _ = blobs(2000, 4, 6, np.float64, std=0.1)
+    weights = np.r_[1e30, np.ones(1999)]
+    assert not _coarse.is_large(*X.shape, 6, weights)
+    weights[:1000] = 0.0
+    assert _coarse.is_large(*X.shape, 6, weights)
+
+
+@pytest.mark.parametrize("scale", [1e-158, 1e-161, 1e-162, 1e-163])
+@pytest.mark.parametrize("algorithm", ["auto", "quantized", "yinyang"])
+def test_squares_of_few_digits_are_compared_in_float64(scale, algorithm, blobs, seed):
+    X, _ = blobs(3000, 20, 16, np.float64)
+    X *= scale
+    model = KMeans(16, algorithm=algorithm, random_state=seed).fit(X)
+    assert np.array_equal(model.labels_, model.predict(X))
+    assert model.inertia_ == -model.score(X)

@@ -142,6 +142,8 @@ class Chain:
                 promising = _lowest([self._run(rows, each.centers, max_iter=n_trial)[0] for each in promising])[:1]
             promising = [self._run(rows, promising[0].centers)[0]]
         centers = promising[0].centers if self._levels[0] is self._all else self._among_all(promising[0].centers)
+        if self._n_starts is not None:  # the only fit: what it was searched on is not needed any more
+            self._levels, self._drawn = [], []
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
         if self._last is not None and found.inertia > self._last.inertia:
             found, engine, algorithm = self._run_on(n_clusters)
@@ -190,6 +192,8 @@ class Chain:
             return [self._all]
         # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
+        if weights is not None:
+            weights = weights / weights.max()  # products of the smallest weights vanish
         few = self._taken(coreset.draw(n_samples, weights, count, self._random), None)
         n_rough = min(most_clusters, ROUGH_CLUSTERS)
         rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
@@ -238,7 +242,7 @@ class Chain:
         model = self._model
         algorithm = "lloyd"
         if len(self._metric.algorithms) > 1:
-            n_runs = RUNS_OF_ALL if rows is self._all else RUNS_OF_A_LEVEL
+            n_runs = RUNS_OF_A_LEVEL if rows is not self._all else 1 if self._n_starts is not None else RUNS_OF_ALL
             algorithm = choose_algorithm(
                 model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter, n_runs
             )

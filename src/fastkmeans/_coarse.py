@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ._chain import SEARCH_SAMPLES, Chain, Fit
 from .engines.local import Description
 
@@ -24,11 +26,20 @@ MOST_STARTS, ROWS_A_START = 5, 3
 """Starts: one for each three times the rows that the search reads, two to five of them."""
 
 
-def is_large(n_samples: int, n_features: int, n_clusters: int) -> bool:
+LEAST_WEIGHT = 1e-9
+"""Beside the largest: a search does not see lighter samples, and is left alone where most are."""
+
+
+def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: np.ndarray | None = None) -> bool:
     """Is a fit of so many samples better started on a few of them?"""
-    return n_samples >= LEAST_SHARE * _count_rows(n_clusters) and (
-        float(n_samples) * n_features * n_clusters >= LEAST_WORK
-    )
+    if n_samples < LEAST_SHARE * _count_rows(n_clusters) or (
+        float(n_samples) * n_features * n_clusters < LEAST_WORK
+    ):
+        return False
+    if sample_weight is None:
+        return True
+    seen = np.count_nonzero(sample_weight > LEAST_WEIGHT * sample_weight.max())
+    return 2 * seen >= np.count_nonzero(sample_weight)
 
 
 def fit_coarsely(

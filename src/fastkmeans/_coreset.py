@@ -9,9 +9,14 @@ import numpy as np
 from ._core import distances, samples
 from ._threads import effective_n_threads
 
+ROWS_AT_ONCE = 65_536
+"""So that no temporary is as long as the data."""
+
 
 def importance(values: np.ndarray, weights: np.ndarray | None, centers: np.ndarray, n_threads: int | None) -> np.ndarray:
     """Return the probability, not scaled, with which each row is drawn into the coreset.
+
+    weights : (n_samples,), the largest 1, or None.
 
     A third each by weight, by squared distance to the nearest of the given centers, and evenly by cluster: so neither
     far samples nor small clusters are missed (O. Bachem, M. Lucic and A. Krause, "Practical coreset constructions for
@@ -22,18 +27,23 @@ def importance(values: np.ndarray, weights: np.ndarray | None, centers: np.ndarr
     labels, sq_distances = np.empty(len(values), dtype=np.int32), np.empty(len(values))
     distances.nearest(values, wide, labels, n_threads)
     distances.own_sq_distances(values, wide, labels, sq_distances, n_threads)
-    sizes = np.bincount(labels, weights=weights, minlength=len(centers))
-    if weights is not None:
-        sq_distances *= weights
+    parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(values), ROWS_AT_ONCE)]
+    sizes = np.zeros(len(centers))
+    for part in parts:
+        weight = None if weights is None else weights[part]
+        sizes += np.bincount(labels[part], weights=weight, minlength=len(centers))
+        if weights is not None:
+            sq_distances[part] *= weight
     of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
-    mass = of_cluster[labels]
-    if weights is not None:
-        mass *= weights
     total = sq_distances.sum()
-    if total > 0:
-        sq_distances /= total
-        mass += sq_distances
-    return mass
+    for part in parts:
+        mass = of_cluster[labels[part]]
+        if weights is not None:
+            mass *= weights[part]
+        if total > 0:
+            mass += sq_distances[part] / total
+        sq_distances[part] = mass
+    return sq_distances
 
 
 def draw(n_samples: int, mass: np.ndarray | None, count: int, random_state: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ def refill(engine: Any, centers: np.ndarray, moved: np.ndarray) -> int:
     """Move the centers of empty clusters onto the samples farthest from their own centers; return how many.
 
     Lowest empty cluster first, farthest sample first, lowest index of equals. Passed over are samples without
-    weight, samples that sit on their center, and the last sample of a cluster. The sample leaves its old
+    weight, samples that sit on their center up to rounding, and the last sample of a cluster. The sample leaves its old
     cluster's center, but its label stays until the next step. moved and the engine's sq_shifts are
     updated in place.
     """
@@ -21,9 +21,9 @@ def refill(engine: Any, centers: np.ndarray, moved: np.ndarray) -> int:
     rows_left = _rows_of(labels, sample_weight, engine.least_weight, len(centers))
     empty = np.flatnonzero(engine.weights <= 0.0)
     taken: dict[int, list[int]] = {}
-    chosen = _farthest(
-        engine.own_distances(centers), sample_weight, engine.least_weight, len(empty), rows_left, labels
-    )
+    distances = engine.own_distances(centers)
+    distances[distances <= engine.rounding] = 0.0
+    chosen = _farthest(distances, sample_weight, engine.least_weight, len(empty), rows_left, labels)
     for i, taker in zip(chosen, empty):
         taken.setdefault(int(labels[i]), []).append(i)
         moved[taker] = engine.X[i]

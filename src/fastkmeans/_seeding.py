@@ -130,7 +130,7 @@ def plusplus_rows(
     if n_clusters == 1:
         return rows
     scale = _power_of_two_below(float(max_abs.max()), X.dtype)
-    random = int(random_state.tomaxint())
+    random = int(random_state.random_sample() * 2.0**53)
     quantized = None
     large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
     if large and not manhattan:

@@ -248,12 +248,14 @@ class KMeans(Estimator):
     def _best_of(
         self, values, weights, description: Description, algorithm: str, random_state
     ) -> tuple[Run, str]:
-        if isinstance(self.init, str) and self.init == "auto" and is_large(*values.shape, self.n_clusters):
-            fits = [
-                fit_coarsely(self, values, weights, description, self.n_clusters, random_state)
-                for _ in range(self._count_starts())
-            ]
-            best = min(fits, key=lambda fit: fit.run.inertia)
+        if isinstance(self.init, str) and self.init == "auto" and is_large(
+            *values.shape, self.n_clusters, weights
+        ):
+            best = None
+            for _ in range(self._count_starts()):
+                fit = fit_coarsely(self, values, weights, description, self.n_clusters, random_state)
+                if best is None or fit.run.inertia < best.run.inertia:
+                    best = fit
             return best.run, best.algorithm
         metric = METRICS[self.metric]
         tol = float(self.tol * add_up(description.variance) / len(description.variance))

@@ -109,8 +109,8 @@ class ElbowResult:
     1     2406      0.000
     2      606      0.748  20.792  0.356       0.671        0.99
     3        6      0.998    1200  0.067       0.932        6.20  <- best_k
-    4      4.5      0.998  889.44  0.196       0.676        0.39
-    5        3      0.999     801  0.278       0.421        0.00
+    4      4.5      0.998  889.44  0.200       0.676        0.39
+    5        3      0.999     801  0.279       0.421        0.00
     All clusters are apart at k = 3, which 7 of 8 criteria name.
     >>> result.model(3).labels_.tolist() == result.model(3).predict(X).tolist()
     True

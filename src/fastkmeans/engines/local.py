@@ -105,6 +105,11 @@ class LocalEngine:
         self._terms = np.empty((n_clusters, 3))
 
     @property
+    def rounding(self) -> float:
+        """Squared distance that a sample may have from the mean of copies of it, by rounding."""
+        return float(((2.0**-50 * self.description.max_abs) ** 2).sum())
+
+    @property
     def labels(self) -> np.ndarray:
         """(n_samples,) int32: the labels of the last step; overwritten by the next."""
         return self._state.labels

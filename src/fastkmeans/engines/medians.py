@@ -25,6 +25,7 @@ class MediansEngine:
     """Samples in this process's memory, and the state of one run of k-medians over them; see LocalEngine."""
 
     kind = distances.MANHATTAN
+    rounding = 0.0  # a median is the value of a sample
 
     def __init__(
         self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None,
