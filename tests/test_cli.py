@@ -504,7 +504,11 @@ def test_ctrl_c_is_one_line_and_130(table, folder, capsys, monkeypatch):
         raise AssertionError("the signal was lost")
 
     monkeypatch.setattr(KMeans, "fit", interrupted)
-    assert main(["fit", table, "-k", "3", "--columns", "x,y", "--output", "out.csv"]) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        assert main(["fit", table, "-k", "3", "--columns", "x,y", "--output", "out.csv"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr() == ("", "fastkmeans: interrupted\n")
     assert [path.name for path in folder.iterdir()] == [table]
 
