@@ -272,12 +272,13 @@ def _mlpack_fit(X, centers, n_iter, n_threads, algorithm):
     rows, start = np.ascontiguousarray(X, np.float64), np.ascontiguousarray(centers, np.float64)
     _limit_pools(n_threads)
 
-    def fit() -> Fit:  # which moves the given centers where they lie
+    def fit() -> Fit:
+        given = start.copy()  # where mlpack moves them, and what its answer may point into
         found = mlpack.kmeans(
-            input_=rows, clusters=len(start), initial_centroids=start.copy(), max_iterations=n_iter, algorithm=algorithm,
+            input_=rows, clusters=len(start), initial_centroids=given, max_iterations=n_iter, algorithm=algorithm,
             allow_empty_clusters=True, labels_only=True,
         )  # fmt: skip
-        return Fit(found["centroid"], None, n_iter)
+        return Fit(found["centroid"].copy(), None, n_iter)
 
     return fit
 
