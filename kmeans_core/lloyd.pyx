@@ -54,10 +54,7 @@ cdef class LloydState:
     cdef void *memory
     cdef char *packed
     cdef char *scratch           # [n_threads], scratch_size apart: kernel's scratch, then labels of a block
-    cdef char *partial           # [n_threads], partial_size apart: sums of each cluster
-    cdef uint8_t *touched        # [n_threads], touched_size apart (no cache line has two writers): sums that changed
-    cdef size_t *counts          # [n_threads][16]: labels changed, samples decided in float64; one cache line each
-    cdef size_t scratch_size, labels_at, partial_size, touched_size
+    cdef size_t scratch_size, labels_at
     cdef row_follower follower
     cdef readonly object labels
     cdef readonly object sums
@@ -89,21 +86,21 @@ cdef class LloydState:
         self.offset = np.empty(self.n_features)
         self._choose_grid(max_abs, max_weight)
 
-        self.touched_size = aligned(n_clusters)
-        self.partial_size = aligned(n_clusters * 2 * (self.n_features + 1) * sizeof(double))
+        self.follower.touched_size = aligned(n_clusters)
+        self.follower.partial_size = aligned(n_clusters * 2 * (self.n_features + 1) * sizeof(double))
         self.labels_at = aligned(table.scratch_bytes(n_clusters, self.n_features))
         self.scratch_size = self.labels_at + aligned(self.block * sizeof(int32_t))
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
         self.memory = calloc(1, 128 + packed_size + counts_size
-                             + n_threads * (self.partial_size + self.scratch_size + self.touched_size))
+                             + n_threads * (self.follower.partial_size + self.scratch_size + self.follower.touched_size))
         if self.memory == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)
-        self.counts = <size_t *>(self.packed + packed_size)
-        self.scratch = <char *>self.counts + counts_size
-        self.partial = self.scratch + n_threads * self.scratch_size
-        self.touched = <uint8_t *>(self.partial + n_threads * self.partial_size)
+        self.follower.counts = <size_t *>(self.packed + packed_size)
+        self.scratch = <char *>self.follower.counts + counts_size
+        self.follower.partial = self.scratch + n_threads * self.scratch_size
+        self.follower.touched = <uint8_t *>(self.follower.partial + n_threads * self.follower.partial_size)
         self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.follower.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.follower.is_float32 = self.is_float32
@@ -111,9 +108,6 @@ cdef class LloydState:
         self.follower.weights = NULL if sample_weight is None else &self.sample_weight[0]
         self.follower.labels = &self.label_view[0]
         self.follower.grid.coarse, self.follower.grid.fine = &self.coarse[0], &self.fine[0]
-        self.follower.partial, self.follower.partial_size = self.partial, self.partial_size
-        self.follower.touched, self.follower.touched_size = self.touched, self.touched_size
-        self.follower.counts = self.counts
 
     def __dealloc__(self):
         free(self.memory)
@@ -188,8 +182,8 @@ cdef class LloydState:
         cdef size_t total = 0
         cdef int t
         for t in range(self.n_threads):
-            total += self.counts[16 * t + which]
-            self.counts[16 * t + which] = 0
+            total += self.follower.counts[16 * t + which]
+            self.follower.counts[16 * t + which] = 0
         return total
 
     def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
@@ -237,10 +231,10 @@ cdef class LloydState:
         while first < end:
             count = min(self.block, end - first)
             if self.is_float32:
-                self.counts[16 * t + 1] += table.assign_f32(&self.x32[first, 0], count, self.n_samples - first,
+                self.follower.counts[16 * t + 1] += table.assign_f32(&self.x32[first, 0], count, self.n_samples - first,
                                                             self.packed, scratch, labels)
             else:
-                self.counts[16 * t + 1] += table.assign_f64(&self.x64[first, 0], count, self.n_samples - first,
+                self.follower.counts[16 * t + 1] += table.assign_f64(&self.x64[first, 0], count, self.n_samples - first,
                                                             self.packed, scratch, labels)
             follow_rows(&self.follower, table, first, count, labels, t)
             first = first + count
@@ -259,7 +253,7 @@ cdef class LloydState:
         cdef Py_ssize_t length = 2 * (self.n_features + 1)
         cdef int t
         for t in range(self.n_threads):
-            if self.touched[t * self.touched_size + j]:
-                table.merge_sums(<double *>(self.partial + t * self.partial_size) + j * length, self.n_features,
+            if self.follower.touched[t * self.follower.touched_size + j]:
+                table.merge_sums(<double *>(self.follower.partial + t * self.follower.partial_size) + j * length, self.n_features,
                                  &self.total[j, 0, 0])
-                self.touched[t * self.touched_size + j] = 0
+                self.follower.touched[t * self.follower.touched_size + j] = 0

@@ -36,9 +36,9 @@ cdef struct row_follower:
     int32_t *labels
     c.sum_grid grid
     char *partial                # [n_threads], partial_size apart: sums of each cluster
-    uint8_t *touched             # [n_threads], touched_size apart: sums that changed
+    uint8_t *touched             # [n_threads], touched_size apart (no cache line has two writers): sums that changed
     size_t partial_size, touched_size
-    size_t *counts               # [n_threads][16]: labels changed
+    size_t *counts               # [n_threads][16]: labels changed, samples decided in float64; one cache line each
 
 
 cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,

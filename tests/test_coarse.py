@@ -13,8 +13,8 @@ from fastkmeans._metrics import METRICS
 @pytest.fixture
 def few(monkeypatch):
     """Searches on 64 rows, so that a thousand samples are many."""
+    monkeypatch.setattr(_chain, "SEARCH_SAMPLES", 64)
     for module in (_chain, _coarse):
-        monkeypatch.setattr(module, "SEARCH_SAMPLES", 64)
         monkeypatch.setattr(module, "ROWS_A_CLUSTER", 2)
     monkeypatch.setattr(_coarse, "LEAST_WORK", 0)
 

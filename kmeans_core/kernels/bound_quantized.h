@@ -14,18 +14,24 @@ typedef struct {
     float center_rest, two_units, ratio;
 } whole_distances;
 
-static inline float low_of_whole(whole_distances d, int s, int32_t score)
+/* |i - u l|, taken too large by what its terms may round, or too small.   side  1 or -1 */
+static inline float root_of_whole(whole_distances d, int s, int32_t score, float side)
 {
     const float part = d.two_units * (float)score, doubt = 0x1p-20f * (d.sq_norms[s] + fabsf(part)) + d.two_units;
-    const float sq = (d.sq_norms[s] + part) - doubt, root = sqrtf(sq > 0.0f ? sq : 0.0f);
+    const float sq = (d.sq_norms[s] + part) + side * doubt;
+    return sqrtf(sq > 0.0f ? sq : 0.0f);
+}
+
+static inline float low_of_whole(whole_distances d, int s, int32_t score)
+{
+    const float root = root_of_whole(d, s, score, -1.0f);
     const float low = (root - (d.rests[s] + d.center_rest)) * d.ratio * (1.0f - 0x1p-20f);
     return low > 0.0f ? low : 0.0f;
 }
 
 static inline float high_of_whole(whole_distances d, int s, int32_t score)
 {
-    const float part = d.two_units * (float)score, doubt = 0x1p-20f * (d.sq_norms[s] + fabsf(part)) + d.two_units;
-    const float sq = (d.sq_norms[s] + part) + doubt, root = sqrtf(sq > 0.0f ? sq : 0.0f);
+    const float root = root_of_whole(d, s, score, 1.0f);
     const float high = (root + (d.rests[s] + d.center_rest)) * d.ratio * (1.0f + 0x1p-19f) + 0x1p-100f;
     return high < HUGE_VALF ? high : HUGE_VALF;
 }

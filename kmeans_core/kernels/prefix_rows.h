@@ -53,23 +53,20 @@ static int NAME(prefix_compare)(const prefix *p, const double *centers, const RE
                                 prefix_best *best)
 {
     const size_t n_features = p->frame.n_features;
-    const double score = NAME(prefix_score)(p, x, j), margin = score_margin(p, norm, j);
-    if (score - margin > best->upper)
+    const prefix_best other = NAME(scored)(p, x, norm, j);
+    if (other.lower > best->upper)
         return 0;
-    if (score + margin < best->lower) {
-        best->lower = score - margin;
-        best->upper = score + margin;
-        best->sq_distance = -1.0;
-        best->label = (int32_t)j;
+    if (other.upper < best->lower) {
+        *best = other;
         return 0;
     }
     if (best->sq_distance < 0.0)
         best->sq_distance = NAME(sq_distance)(x, centers + (size_t)best->label * n_features, n_features);
     const double sq_distance = NAME(sq_distance)(x, centers + j * n_features, n_features);
     /* Whoever wins is at most as far as either upper bound says. */
-    best->upper = fmin(best->upper, score + margin);
+    best->upper = fmin(best->upper, other.upper);
     if (sq_distance < best->sq_distance || (sq_distance == best->sq_distance && (int32_t)j < best->label)) {
-        best->lower = score - margin;
+        best->lower = other.lower;
         best->sq_distance = sq_distance;
         best->label = (int32_t)j;
     }

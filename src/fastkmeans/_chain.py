@@ -186,7 +186,7 @@ class Chain:
     def _choose_levels(self, most_clusters: int) -> list[Rows]:
         """Return the sets to search and to run on before all samples; all samples alone if they are few."""
         n_samples = len(self._all.values)
-        count = max(SEARCH_SAMPLES, self._rows_a_cluster * most_clusters)
+        count = count_rows(most_clusters, self._rows_a_cluster)
         # An init of the user's own is to see the user's own samples.
         if n_samples <= count or callable(self._model.init):
             return [self._all]
@@ -331,6 +331,11 @@ class Chain:
         means, summed = found.centers.astype(np.float64), sums[:, -1] > 0
         means[summed] = sums[summed, :-1] / sums[summed, -1:]
         return means, weights
+
+
+def count_rows(n_clusters: int, rows_a_cluster: int) -> int:
+    """Rows of the set that is searched."""
+    return max(SEARCH_SAMPLES, rows_a_cluster * n_clusters)
 
 
 def _lowest(runs: list[Run]) -> list[Run]:

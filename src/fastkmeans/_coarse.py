@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._chain import SEARCH_SAMPLES, Chain, Fit
+from ._chain import Chain, Fit, count_rows
 from .engines.local import Description
 
 ROWS_A_CLUSTER = 128
@@ -25,14 +25,13 @@ LEAST_WORK = 2e7
 MOST_STARTS, ROWS_A_START = 5, 3
 """Starts: one for each three times the rows that the search reads, two to five of them."""
 
-
 LEAST_WEIGHT = 1e-9
 """Beside the largest: a search does not see lighter samples, and is left alone where most are."""
 
 
 def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: np.ndarray | None = None) -> bool:
     """Is a fit of so many samples better started on a few of them?"""
-    if n_samples < LEAST_SHARE * _count_rows(n_clusters) or (
+    if n_samples < LEAST_SHARE * count_rows(n_clusters, ROWS_A_CLUSTER) or (
         float(n_samples) * n_features * n_clusters < LEAST_WORK
     ):
         return False
@@ -50,13 +49,9 @@ def fit_coarsely(
     model : KMeans with checked parameters; read only.   values, sample_weight, description : see Chain.
     random_state : RandomState to draw from.
     """
-    n_starts = len(values) // (ROWS_A_START * _count_rows(n_clusters))
+    n_starts = len(values) // (ROWS_A_START * count_rows(n_clusters, ROWS_A_CLUSTER))
     chain = Chain(
         model, values, sample_weight, description, n_clusters, random_state,
         n_starts=min(max(n_starts, 2), MOST_STARTS), rows_a_cluster=ROWS_A_CLUSTER,
     )  # fmt: skip
     return chain.fit(n_clusters)
-
-
-def _count_rows(n_clusters: int) -> int:
-    return max(SEARCH_SAMPLES, ROWS_A_CLUSTER * n_clusters)

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from ._core import distances, samples
+from ._parts import parts_of
 from ._threads import effective_n_threads
-
-ROWS_AT_ONCE = 65_536
-"""So that no temporary is as long as the data."""
 
 
 def importance(values: np.ndarray, weights: np.ndarray | None, centers: np.ndarray, n_threads: int | None) -> np.ndarray:
@@ -27,16 +25,15 @@ def importance(values: np.ndarray, weights: np.ndarray | None, centers: np.ndarr
     labels, sq_distances = np.empty(len(values), dtype=np.int32), np.empty(len(values))
     distances.nearest(values, wide, labels, n_threads)
     distances.own_sq_distances(values, wide, labels, sq_distances, n_threads)
-    parts = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(values), ROWS_AT_ONCE)]
     sizes = np.zeros(len(centers))
-    for part in parts:
+    for part in parts_of(len(values)):
         weight = None if weights is None else weights[part]
         sizes += np.bincount(labels[part], weights=weight, minlength=len(centers))
         if weights is not None:
             sq_distances[part] *= weight
     of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
     total = sq_distances.sum()
-    for part in parts:
+    for part in parts_of(len(values)):
         mass = of_cluster[labels[part]]
         if weights is not None:
             mass *= weights[part]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-_ROWS_AT_ONCE = 65_536  # so that no temporary is as long as the data
+from ._parts import parts_of
 
 
 def refill(engine: Any, centers: np.ndarray, moved: np.ndarray) -> int:
@@ -62,14 +62,14 @@ def _farthest(distances, sample_weight, least_weight, n_wanted: int, rows_left, 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
     """Indices of the `count` largest values, largest first, lowest index of equals."""
     kept = np.empty(0, dtype=np.intp)
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        block = values[start : start + _ROWS_AT_ONCE]
+    for part in parts_of(len(values)):
+        block = values[part]
         least = values[kept[-1]] if len(kept) == count else -1.0
         new = np.flatnonzero(block > least)
         if len(new) > 4 * count:  # selecting is cheaper than sorting; equals of the last one stay
             new = np.flatnonzero(block >= np.partition(block, len(block) - count)[len(block) - count])
         if len(new):
-            kept = np.concatenate([kept, new + start])
+            kept = np.concatenate([kept, new + part.start])
             kept = kept[np.argsort(-values[kept], kind="stable")[:count]]
     return kept
 
@@ -77,8 +77,7 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
 def _rows_of(labels, sample_weight, least_weight, n_clusters: int) -> np.ndarray:
     """Number of rows of each cluster, those that weigh next to nothing left out."""
     counts = np.zeros(n_clusters, dtype=np.intp)
-    for start in range(0, len(labels), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
+    for part in parts_of(len(labels)):
         weighing = labels[part] if sample_weight is None else labels[part][sample_weight[part] >= least_weight]
         counts += np.bincount(weighing, minlength=n_clusters)
     return counts

@@ -10,10 +10,9 @@ import numpy as np
 from ._core.quantized import QuantizedCopies
 from ._core.seeding import PlusPlus
 from ._params import check_init
+from ._parts import ROWS_AT_ONCE, parts_of
 from ._threads import effective_n_threads
 
-
-_ROWS_AT_ONCE = 65_536
 
 # From here on a quantized copy of the samples, made once, pays for the passes that it makes cheaper. On one core of a Zen 4,
 # without / with: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
@@ -55,14 +54,13 @@ def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) ->
     97(5), 2006). Equal weights draw as no weights do.
     """
     waits, rows = np.empty(0), np.empty(0, dtype=np.intp)  # of the first ones so far, in order
-    for start in range(0, n_samples, _ROWS_AT_ONCE):
-        part = slice(start, min(start + _ROWS_AT_ONCE, n_samples))
-        new = random_state.standard_exponential(part.stop - start)
+    for part in parts_of(n_samples):
+        new = random_state.standard_exponential(part.stop - part.start)
         if sample_weight is not None:
             with np.errstate(divide="ignore", over="ignore"):
                 new = np.where(sample_weight[part] > 0, new / sample_weight[part], np.inf)
         new_rows = np.flatnonzero(new < (waits[-1] if len(waits) == n_clusters else np.inf))
-        waits, rows = np.append(waits, new[new_rows]), np.append(rows, new_rows + start)
+        waits, rows = np.append(waits, new[new_rows]), np.append(rows, new_rows + part.start)
         first = np.argsort(waits, kind="stable")[:n_clusters]
         waits, rows = waits[first], rows[first]
     n_drawn = len(rows)
@@ -75,12 +73,12 @@ def first_row(n_samples: int, sample_weight, random_state) -> int:
     uniform = random_state.random_sample()
     if sample_weight is None:
         return int(uniform * n_samples)
-    starts = np.arange(0, n_samples, _ROWS_AT_ONCE)
+    starts = np.arange(0, n_samples, ROWS_AT_ONCE)
     masses = np.add.reduceat(sample_weight, starts)
     running = masses.cumsum()
     target = uniform * running[-1]
     b = min(int(running.searchsorted(target, side="right")), int(np.flatnonzero(masses)[-1]))
-    part = sample_weight[starts[b] : starts[b] + _ROWS_AT_ONCE]
+    part = sample_weight[starts[b] : starts[b] + ROWS_AT_ONCE]
     inside = int(part.cumsum().searchsorted(target - (running[b] - masses[b]), side="right"))
     return int(starts[b]) + min(inside, int(np.flatnonzero(part)[-1]))
 
@@ -88,10 +86,10 @@ def first_row(n_samples: int, sample_weight, random_state) -> int:
 def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndarray:
     """Put each row into a random cluster and return the means: step 1 of the textbooks (Forgy 1965; Jain 2010)."""
     weights, sums = np.zeros(n_clusters), np.zeros((n_clusters, X.shape[1]))
-    for start in range(0, len(X), _ROWS_AT_ONCE):
-        rows = X[start : start + _ROWS_AT_ONCE]
+    for part in parts_of(len(X)):
+        rows = X[part]
         labels = random_state.randint(n_clusters, size=len(rows))
-        weight = None if sample_weight is None else sample_weight[start : start + _ROWS_AT_ONCE]
+        weight = None if sample_weight is None else sample_weight[part]
         weights += np.bincount(labels, weights=weight, minlength=n_clusters)
         for f in range(X.shape[1]):
             column = rows[:, f].astype(np.float64) if weight is None else rows[:, f] * weight
