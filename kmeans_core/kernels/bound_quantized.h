@@ -41,13 +41,12 @@ static void fold_group(const quantized_centers *q, const int32_t *words, const b
                        whole_state *state)
 {
     const size_t from = (size_t)step->first_panel[g], to = (size_t)step->first_panel[g + 1];
-    if (q->how->n_words <= NARROW_WORDS) {
+    if (IS_NARROW(q->how->n_words)) {
         fold_narrow(words, q, from, to, state);
         return;
     }
     reset_whole(state);
-    for (size_t p = from; p < to; p++)
-        fold_panel(q, words, p, state);
+    fold_panels(q, words, from, to, state);
 }
 
 /* Take the best two of a group into those of all groups.
@@ -87,10 +86,8 @@ static size_t NAME(bound_quantized_block)(const REAL *x, size_t n_samples, const
     for (size_t g = 0; g < step->n_groups; g++)
         for (size_t t = 0; t < n_tiles; t++) {
             whole_state group;
-            float lengths[WORD_HEAD][TILE_SAMPLES];
-            memcpy(lengths, tiles + t * tile_words, sizeof lengths);
-            d.sq_norms = lengths[0];
-            d.rests = lengths[1];
+            d.sq_norms = lengths_of(tiles + t * tile_words);
+            d.rests = d.sq_norms + TILE_SAMPLES;
             fold_group(grouped, tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES, step, g, &group);
             take_group(&group, d, step->group_drift[g], scratch.states + t, rival + t * TILE_SAMPLES,
                        lower + g * stride + t * TILE_SAMPLES);
@@ -100,10 +97,8 @@ static size_t NAME(bound_quantized_block)(const REAL *x, size_t n_samples, const
         const int32_t *tile = tiles + t * tile_words;
         const size_t first = t * TILE_SAMPLES, left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const uint32_t undecided = undecided_samples(tile, plain, state, scratch.gaps + first);
-        float lengths[WORD_HEAD][TILE_SAMPLES];
-        memcpy(lengths, tile, sizeof lengths);
-        d.sq_norms = lengths[0];
-        d.rests = lengths[1];
+        d.sq_norms = lengths_of(tile);
+        d.rests = d.sq_norms + TILE_SAMPLES;
         for (size_t s = 0; s < left; s++) {
             const size_t i = first + s;
             float high = high_of_whole(d, (int)s, state->best[s]), low;

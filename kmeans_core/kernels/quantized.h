@@ -25,6 +25,15 @@ typedef struct {
     float limit;          /* of a whole number; n_features * limit^2 <= 2^29, and differences of scores fit 32 bits */
 } quantizer;
 
+/* What score_gaps multiplies with, each taken too large. */
+typedef struct {
+    float rest;           /* p */
+    float reach;          /* max |c'| */
+    float two_units;      /* 2 u */
+    float per_unit;       /* 2 / u */
+    float per_square;     /* factor of |x'|^2 + max |c'|^2 for what the float64 decision may round, in scores */
+} whole_gap;
+
 typedef struct {
     const quantizer *how;
     const double *centers;
@@ -32,13 +41,16 @@ typedef struct {
     int32_t *panels;      /* [n_panels][1 + n_words][TILE_CENTERS]: H, then -l; padded by FAR_SCORE, 0; LANES words more */
     int32_t *numbers;     /* [n_panels * TILE_CENTERS]: 0, 1, ..., which a broadcast reads faster than it converts */
     double rest;          /* p */
-    double reach;         /* max |c'| */
     double unit;          /* u */
-    double per_reach;     /* factor of (|x'| + max |c'|)^2 for what the float64 decision may round, in scores */
+    whole_gap gap;
 } quantized_centers;
 
 #define FAR_SCORE (1 << 29)
+/* With so few words the samples of a vector stay in registers, where there are 32 of these. With 16 it took 4.4 ns a sample in
+ * place of 3.5 (one core of a Zen 3, 10 words, 10 centers). */
 #define NARROW_WORDS 10
+#define IS_NARROW(n_words) (TILE_CENTERS >= 12 && (n_words) <= NARROW_WORDS)
+#define FOLDED_PANELS 4
 #define ALL_SAMPLES ((uint32_t)((1ull << TILE_SAMPLES) - 1))
 
 typedef struct {
@@ -134,6 +146,9 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
         frame->offset64[f] = samples_are_float32 ? (double)frame->offset32[f] : moved;
     }
 }
+
+/* |i|^2 and r of the samples of a tile: [WORD_HEAD][TILE_SAMPLES]. Copied there as float32, so they may be read as such. */
+static inline const float *lengths_of(const int32_t *tile) { return (const float *)tile; }
 
 static double quantizer_scale(const void *memory) { return ((const quantizer *)memory)->frame.scale; }
 
@@ -233,9 +248,12 @@ static int quantize_centers(const double *centers, size_t n_clusters, const void
         max_sq_rest = sq_rest > max_sq_rest ? sq_rest : max_sq_rest;
     }
     q->rest = (sqrt(max_sq_rest) + 1e-6) * unit * PAD;
-    q->reach = sqrt(max_sq_norm) * unit * PAD;
-    q->per_reach = 2.0 * (double)how->frame.decision / unit * PAD;
     q->unit = unit;
+    q->gap.rest = (float)(q->rest * PAD);
+    q->gap.reach = (float)(sqrt(max_sq_norm) * unit * PAD * PAD);
+    q->gap.two_units = (float)(2.0 * unit);
+    q->gap.per_unit = (float)(2.0 * PAD / unit);
+    q->gap.per_square = (float)(4.0 * (double)how->frame.decision / unit * PAD * PAD);
     return 1;
 }
 
@@ -329,22 +347,35 @@ static void whole_panel(const quantized_centers *q, const int32_t *words, size_t
     (q->how->bits == 8 ? dot_panel_8 : dot_panel_16)(words, panel, n_words, left, sums);
 }
 
-/* Score a tile against panel p and fold. The sums pass through memory: compilers would spill them in the loop to make room. */
-static void fold_panel(const quantized_centers *q, const int32_t *words, size_t p, whole_state *state)
+/* Fold the panels `from` to `to` into the best two. The sums pass through memory: compilers would spill them in the loop to
+ * make room for the state, which stays in registers from the first center of a run to the last.
+ *   state  INOUT; the caller resets it */
+static void fold_panels(const quantized_centers *q, const int32_t *words, size_t from, size_t to, whole_state *state)
 {
-    const size_t first = p * TILE_CENTERS, left = q->n_clusters - first;
-    const int count = left < TILE_CENTERS ? (int)left : TILE_CENTERS;
-    int32_t sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
-    whole_panel(q, words, p, sums);
+    int32_t sums[FOLDED_PANELS * TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    for (size_t run = from; run < to; run += FOLDED_PANELS) {
+        const size_t stop = run + FOLDED_PANELS < to ? run + FOLDED_PANELS : to, first = run * TILE_CENTERS;
+        const size_t end = stop * TILE_CENTERS < q->n_clusters ? stop * TILE_CENTERS : q->n_clusters;
+        for (size_t p = run; p < stop; p++)
+            whole_panel(q, words, p, sums + (p - run) * TILE_CENTERS * TILE_SAMPLES);
+        vint best[TILE_VECS], second[TILE_VECS], label[TILE_VECS];
 #pragma GCC unroll 2
-    for (int v = 0; v < TILE_VECS; v++) {
-        vint best = vi_load(state->best + v * LANES), second = vi_load(state->second + v * LANES);
-        vint label = vi_load(state->label + v * LANES);
-        for (int j = 0; j < count; j++)
-            fold_score(vi_load(sums + j * TILE_SAMPLES + v * LANES), vi_splat((int32_t)first + j), &best, &second, &label);
-        vi_store(state->best + v * LANES, best);
-        vi_store(state->second + v * LANES, second);
-        vi_store(state->label + v * LANES, label);
+        for (int v = 0; v < TILE_VECS; v++) {
+            best[v] = vi_load(state->best + v * LANES);
+            second[v] = vi_load(state->second + v * LANES);
+            label[v] = vi_load(state->label + v * LANES);
+        }
+        for (size_t j = first; j < end; j++)
+#pragma GCC unroll 2
+            for (int v = 0; v < TILE_VECS; v++)
+                fold_score(vi_load(sums + (j - first) * TILE_SAMPLES + v * LANES), vi_splat(q->numbers[j]), best + v,
+                           second + v, label + v);
+#pragma GCC unroll 2
+        for (int v = 0; v < TILE_VECS; v++) {
+            vi_store(state->best + v * LANES, best[v]);
+            vi_store(state->second + v * LANES, second[v]);
+            vi_store(state->label + v * LANES, label[v]);
+        }
     }
 }
 
@@ -418,33 +449,33 @@ static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_ce
 {
     const size_t n_words = q->how->n_words, tile_words = (WORD_HEAD + n_words) * TILE_SAMPLES;
     const int32_t *words = tiles + WORD_HEAD * TILE_SAMPLES;
-    if (n_words <= NARROW_WORDS) {
+    if (IS_NARROW(n_words)) {
         for (size_t t = 0; t < n_tiles; t++)
             fold_narrow(words + t * tile_words, q, 0, q->n_panels, states + t);
         return;
     }
     for (size_t t = 0; t < n_tiles; t++)
         reset_whole(states + t);
-    for (size_t p = 0; p < q->n_panels; p++)
+    for (size_t p = 0; p < q->n_panels; p += FOLDED_PANELS)
         for (size_t t = 0; t < n_tiles; t++)
-            fold_panel(q, words + t * tile_words, p, states + t);
+            fold_panels(q, words + t * tile_words, p, p + FOLDED_PANELS < q->n_panels ? p + FOLDED_PANELS : q->n_panels,
+                        states + t);
 }
 
 /* By how much a whole score must exceed the best one of its sample to tell that its center is farther.
  *   best  IN [TILE_SAMPLES]      gaps  OUT [TILE_SAMPLES]
  * D^2 is a difference of large numbers where the cluster is small and far from the offset: it is taken too large by what
- * its terms may round. */
-static void score_gaps(const int32_t *tile, const quantized_centers *q, const int32_t *best, int32_t *gaps)
+ * its terms may round. For (|i| + r + max |c'|)^2 stands twice the sum of squares, which is never less and asks for no root. */
+static void score_gaps(const int32_t *tile, const quantized_centers *q, const int32_t *restrict best,
+                       int32_t *restrict gaps)
 {
-    float lengths[WORD_HEAD][TILE_SAMPLES];
-    memcpy(lengths, tile, sizeof lengths);
-    const float center_rest = (float)(q->rest * PAD), per_reach = (float)(q->per_reach * PAD);
-    const float reach = (float)(q->reach * PAD), two_units = (float)(2.0 * q->unit), per_unit = (float)(2.0 * PAD / q->unit);
+    const float *sq_norms = lengths_of(tile), *rests = sq_norms + TILE_SAMPLES;
+    const whole_gap gap = q->gap;
     for (int s = 0; s < TILE_SAMPLES; s++) {
-        const float sq_norm = lengths[0][s], rest = lengths[1][s] + center_rest, score = two_units * (float)best[s];
-        const float sq_own = (sq_norm + score) + 0x1p-20f * (sq_norm + fabsf(score)) + two_units;
-        const float own = sqrtf(sq_own > 0.0f ? sq_own : 0.0f), far = sqrtf(sq_norm) + rest + reach;
-        const float error = per_unit * rest * (own + rest) + per_reach * far * far + 1.5f;
+        const float sq_norm = sq_norms[s], rest = rests[s] + gap.rest, score = gap.two_units * (float)best[s];
+        const float sq_own = (sq_norm + score) + 0x1p-20f * (sq_norm + fabsf(score)) + gap.two_units;
+        const float own = sqrtf(sq_own > 0.0f ? sq_own : 0.0f), reach = rest + gap.reach;
+        const float error = gap.per_unit * rest * (own + rest) + gap.per_square * (sq_norm + reach * reach) + 1.5f;
         gaps[s] = error < 0x1p29f ? (int32_t)(error * (1.0f + 0x1p-18f)) + 1 : INT32_MAX;
     }
 }

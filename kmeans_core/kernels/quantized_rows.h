@@ -89,12 +89,11 @@ static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, c
     for (size_t first = 0; first < n_samples; first += TILE_SAMPLES, tile += tile_words) {
         const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const uint32_t present = (uint32_t)((1ull << left) - 1);
-        float lengths[WORD_HEAD][TILE_SAMPLES];
-        memcpy(lengths, tile, sizeof lengths);
+        const float *sq_norms = lengths_of(tile), *rests = sq_norms + TILE_SAMPLES;
         for (int s = 0; s < TILE_SAMPLES; s++) {
             /* min_sq is readable to whole tiles. */
-            const float reach = sqrtf((float)min_sq[first + s] * per_sq) + lengths[1][s] + center_rest;
-            const float sq = reach * reach * half_unit, sq_norm = lengths[0][s] * half_unit;
+            const float reach = sqrtf((float)min_sq[first + s] * per_sq) + rests[s] + center_rest;
+            const float sq = reach * reach * half_unit, sq_norm = sq_norms[s] * half_unit;
             const float most = (sq - sq_norm) + (6.0f * gamma + 0x1p-18f) * (sq + sq_norm) + 2.0f;
             bound[s] = most < 0x1p29f ? most > -0x1p30f ? (int32_t)most : -2 * FAR_SCORE : INT32_MAX;
         }
