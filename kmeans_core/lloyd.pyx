@@ -7,13 +7,17 @@ S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Informati
 from cython.parallel cimport prange, threadid
 from libc.math cimport frexp, ldexp
 from libc.stdint cimport int32_t, uint8_t, uintptr_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free
 
 cimport kernels as c
 from shared cimport align, aligned, follow_rows, kernels_in_use, row_follower, unit_samples
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
+
+cdef extern from "memory.h" nogil:
+    void *take_zeros(size_t size)
+    void touch_pages(void *zeros, size_t size)
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -92,8 +96,8 @@ cdef class LloydState:
         self.scratch_size = self.labels_at + aligned(self.block * sizeof(int32_t))
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
-        self.memory = calloc(1, 128 + packed_size + counts_size
-                             + n_threads * (self.follower.partial_size + self.scratch_size + self.follower.touched_size))
+        self.memory = take_zeros(128 + packed_size + counts_size
+                                 + n_threads * (self.follower.partial_size + self.scratch_size + self.follower.touched_size))
         if self.memory == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)
@@ -108,9 +112,20 @@ cdef class LloydState:
         self.follower.weights = NULL if sample_weight is None else &self.sample_weight[0]
         self.follower.labels = &self.label_view[0]
         self.follower.grid.coarse, self.follower.grid.fine = &self.coarse[0], &self.fine[0]
+        self._touch_sums()
 
     def __dealloc__(self):
         free(self.memory)
+
+    cdef void _touch_sums(self) noexcept nogil:
+        """Let each thread own the pages of the sums that it merges, and of its own sums."""
+        cdef Py_ssize_t j, size = 2 * (self.n_features + 1) * sizeof(double)
+        cdef int t
+        if self.n_cluster_threads > 1:
+            for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+                touch_pages(&self.total[j, 0, 0], size)
+            for t in prange(self.n_threads, schedule="static", num_threads=self.n_threads):
+                touch_pages(self.follower.partial + t * self.follower.partial_size, self.follower.partial_size)
 
     cdef int _choose_grid(self, const double[::1] max_abs, double max_weight) except -1:
         """Grids on which n_samples values of a feature add up, and are taken out again, without rounding.
