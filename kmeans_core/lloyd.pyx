@@ -97,14 +97,16 @@ cdef class LloydState:
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
         self.memory = take_zeros(128 + packed_size + counts_size
-                                 + n_threads * (self.follower.partial_size + self.scratch_size + self.follower.touched_size))
+                                 + n_threads * (self.scratch_size + self.follower.touched_size)
+                                 + (n_threads - 1) * self.follower.partial_size)
         if self.memory == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)
         self.follower.counts = <size_t *>(self.packed + packed_size)
         self.scratch = <char *>self.follower.counts + counts_size
         self.follower.partial = self.scratch + n_threads * self.scratch_size
-        self.follower.touched = <uint8_t *>(self.follower.partial + n_threads * self.follower.partial_size)
+        self.follower.touched = <uint8_t *>(self.follower.partial + (n_threads - 1) * self.follower.partial_size)
+        self.follower.total = &self.total[0, 0, 0]
         self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.follower.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.follower.is_float32 = self.is_float32
@@ -124,7 +126,7 @@ cdef class LloydState:
         if self.n_cluster_threads > 1:
             for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
                 touch_pages(&self.total[j, 0, 0], size)
-            for t in prange(self.n_threads, schedule="static", num_threads=self.n_threads):
+            for t in prange(self.n_threads - 1, schedule="static", num_threads=self.n_threads):
                 touch_pages(self.follower.partial + t * self.follower.partial_size, self.follower.partial_size)
 
     cdef int _choose_grid(self, const double[::1] max_abs, double max_weight) except -1:
@@ -255,7 +257,7 @@ cdef class LloydState:
             first = first + count
 
     cdef void _merge(self, const c.kernels *table) noexcept nogil:
-        """Add what each thread saw change to the sums; exact, so the order is free."""
+        """Add what the other threads saw change to the sums of the first; exact, so the order is free."""
         cdef Py_ssize_t j
         if self.n_cluster_threads == 1:
             for j in range(self.n_clusters):
@@ -267,8 +269,8 @@ cdef class LloydState:
     cdef void _merge_cluster(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t length = 2 * (self.n_features + 1)
         cdef int t
-        for t in range(self.n_threads):
+        for t in range(1, self.n_threads):
             if self.follower.touched[t * self.follower.touched_size + j]:
-                table.merge_sums(<double *>(self.follower.partial + t * self.follower.partial_size) + j * length, self.n_features,
-                                 &self.total[j, 0, 0])
+                table.merge_sums(<double *>(self.follower.partial + (t - 1) * self.follower.partial_size) + j * length,
+                                 self.n_features, &self.total[j, 0, 0])
                 self.follower.touched[t * self.follower.touched_size + j] = 0

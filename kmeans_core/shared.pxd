@@ -35,7 +35,8 @@ cdef struct row_follower:
     const double *weights        # NULL for ones
     int32_t *labels
     c.sum_grid grid
-    char *partial                # [n_threads], partial_size apart: sums of each cluster
+    double *total                # sums of each cluster; thread 0 adds to them
+    char *partial                # [n_threads - 1], partial_size apart: what the other threads add
     uint8_t *touched             # [n_threads], touched_size apart (no cache line has two writers): sums that changed
     size_t partial_size, touched_size
     size_t *counts               # [n_threads][16]: labels changed, samples decided in float64; one cache line each
@@ -44,7 +45,7 @@ cdef struct row_follower:
 cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
                              const int32_t *labels, int t) noexcept nogil:
     """Let thread t's sums follow the new labels of `count` rows."""
-    cdef double *sums = <double *>(of.partial + t * of.partial_size)
+    cdef double *sums = of.total if t == 0 else <double *>(of.partial + (t - 1) * of.partial_size)
     cdef uint8_t *touched = of.touched + t * of.touched_size
     cdef const double *weight = NULL if of.weights == NULL else of.weights + first
     cdef const char *x = of.x + first * of.row_bytes
