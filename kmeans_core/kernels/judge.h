@@ -32,6 +32,21 @@ static inline void eight_squares(const double *samples, const double *centers, s
 }
 #endif
 
+/* Squared distance of a sample to the mean of its cluster; the order of the sum is free. */
+static inline double NAME(square_from)(const REAL *x, const double *mean, size_t n_features)
+{
+    vdouble squares = {0.0};
+    double rest = 0.0;
+    size_t f = 0;
+    for (; f + VD_LANES <= n_features; f += VD_LANES) {
+        const vdouble away = NAME(vd_load)(x + f) - vd_load(mean + f);
+        squares = vd_fmadd(squares, away, away);
+    }
+    for (; f < n_features; f++)
+        rest += ((double)x[f] - mean[f]) * ((double)x[f] - mean[f]);
+    return vd_sum(squares) + rest;
+}
+
 /* Sums over samples of weight times simplified silhouette, and for each cluster of weight times distance to its mean.
  *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
  *   eights          IN  the samples as gather_eights lays them out
@@ -41,16 +56,18 @@ static void NAME(judge)(const REAL *x, const double *eights, size_t n_samples, s
                         const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
                         double *sums)
 {
+    vdouble silhouette_sums[EIGHT_VECS] = {{0.0}};
     memset(sums, 0, (1 + n_clusters) * sizeof(double));
     for (size_t first = 0; first < n_samples; first += EIGHT) {
         const size_t left = n_samples - first < EIGHT ? n_samples - first : EIGHT;
         int64_t own_label[EIGHT];
-        double distances[EIGHT];
+        double distances[EIGHT], weights[EIGHT];
         for (size_t lane = 0; lane < EIGHT; lane++) {
             const size_t i = first + (lane < left ? lane : left - 1);
             const REAL *row = x + i * n_features;
             own_label[lane] = labels[i];
-            distances[lane] = sqrt(NAME(sq_distance)(row, means + (size_t)labels[i] * n_features, n_features));
+            distances[lane] = NAME(square_from)(row, means + (size_t)labels[i] * n_features, n_features);
+            weights[lane] = lane >= left ? 0.0 : sample_weight ? sample_weight[i] : 1.0;
         }
         vdouble own[EIGHT_VECS], nearest[EIGHT_VECS], squares[JUDGE_CENTERS][EIGHT_VECS];
 #pragma GCC unroll 8
@@ -69,17 +86,19 @@ static void NAME(judge)(const REAL *x, const double *eights, size_t n_samples, s
                     nearest[v] = vd_pick(~is_own & (squares[c][v] < nearest[v]), squares[c][v], nearest[v]);
                 }
         }
-        double silhouettes[EIGHT];
+#pragma GCC unroll 8
         for (int v = 0; v < EIGHT_VECS; v++) {
             const vdouble a = vd_sqrt(own[v]), b = vd_sqrt(nearest[v]), larger = vd_pick(a < b, b, a);
-            const vdouble none = {0.0};
-            vd_store(silhouettes + v * VD_LANES, vd_pick(larger > none, (b - a) / vd_pick(larger > none, larger, none + 1.0),
-                                                         none));
+            const vdouble none = {0.0}, weight = vd_load(weights + v * VD_LANES);
+            const vdouble silhouette = vd_pick(larger > none, (b - a) / vd_pick(larger > none, larger, none + 1.0), none);
+            silhouette_sums[v] += weight * silhouette;
+            vd_store(distances + v * VD_LANES, weight * vd_sqrt(vd_load(distances + v * VD_LANES)));
         }
-        for (size_t lane = 0; lane < left; lane++) {
-            const double weight = sample_weight ? sample_weight[first + lane] : 1.0;
-            sums[0] += weight * silhouettes[lane];
-            sums[1 + own_label[lane]] += weight * distances[lane];
-        }
+        for (size_t lane = 0; lane < left; lane++)
+            sums[1 + own_label[lane]] += distances[lane];
     }
+    double parts[EIGHT];
+    memcpy(parts, silhouette_sums, sizeof parts);
+    for (size_t lane = 0; lane < EIGHT; lane++)
+        sums[0] += parts[lane];
 }

@@ -324,6 +324,8 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_fmadd(s, a, b)    s + a * b, fused where the instruction set can
  *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
  *   vd_pick(m, a, b)     m ? a : b
+ *   vd_load_f32 vd_load_f64      float32, or float64, as float64
+ *   vd_sum(a)            of its lanes
  *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider where a seed and two steps are as quick: the two
  *                        side by side take half the time of either */
 #define VD_LANES (LANES > 1 ? LANES / 2 : 1)
@@ -331,6 +333,16 @@ typedef double vdouble __attribute__((vector_size(8 * VD_LANES), aligned(8), may
 typedef int64_t vd_mask __attribute__((vector_size(8 * VD_LANES), aligned(8), may_alias));
 static inline vdouble vd_load(const double *p) { return *(const vdouble *)p; }
 static inline vd_mask vd_load_labels(const int64_t *p) { return *(const vd_mask *)p; }
+typedef float vd_floats __attribute__((vector_size(4 * VD_LANES), aligned(4), may_alias));
+static inline vdouble vd_load_f32(const float *p) { return __builtin_convertvector(*(const vd_floats *)p, vdouble); }
+static inline vdouble vd_load_f64(const double *p) { return vd_load(p); }
+static inline double vd_sum(vdouble a)
+{
+    double sum = a[0];
+    for (int i = 1; i < VD_LANES; i++)
+        sum += a[i];
+    return sum;
+}
 static inline void vd_store(double *p, vdouble a) { *(vdouble *)p = a; }
 static inline vdouble vd_abs(vdouble a) { return (vdouble)((vd_mask)a & INT64_MAX); }
 static inline vdouble vd_pick(vd_mask m, vdouble a, vdouble b)
