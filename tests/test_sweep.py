@@ -343,9 +343,10 @@ def test_the_unit_of_the_samples_does_not_matter(scale, rng):
     """Beyond the range of float32 too, in which the search runs otherwise."""
     X = (20 * rng.normal(size=(5, 3)))[rng.integers(5, size=20_000)] + rng.normal(size=(20_000, 3))
     plain, scaled = elbow(X, 7, random_state=3), elbow(X * scale, 7, random_state=3)
-    np.testing.assert_allclose(scaled.inertia / scale**2, plain.inertia, rtol=1e-3)
+    # Past the five clusters there are many optima, close to each other, and equal inertias have other splits.
+    np.testing.assert_allclose(scaled.inertia[:5] / scale**2, plain.inertia[:5], rtol=1e-3)
+    np.testing.assert_allclose(scaled.inertia[5:] / scale**2, plain.inertia[5:], rtol=1e-2)
     assert (scaled.best_k, scaled.agreement) == (plain.best_k, plain.agreement)
-    # Past the five clusters equal inertias have other splits.
     np.testing.assert_allclose(scaled.davies_bouldin[:5], plain.davies_bouldin[:5], rtol=1e-3)
 
 
