@@ -30,6 +30,9 @@ cdef extern from "kernels/kernels.h" nogil:
     ctypedef void (*add_distances)(const double *, size_t, const double *, size_t, size_t, const cluster_runs *,
                                    const int64_t *, double *, double *, double *) noexcept nogil
 
+    ctypedef void (*add_labelled)(const double *, const double *, size_t, size_t, const int32_t *, size_t, size_t,
+                                  double *, double *) noexcept nogil
+
     ctypedef void (*add_pairs)(const double *, size_t, const int32_t *, double *, const double *, size_t,
                                const int32_t *, double *, size_t, size_t) noexcept nogil
 
@@ -209,6 +212,8 @@ cdef extern from "kernels/kernels.h" nogil:
         add_distances add_cosine
         add_pairs add_euclidean_pairs
         add_pairs add_manhattan_pairs
+        add_labelled add_euclidean_labelled
+        add_labelled add_manhattan_labelled
 
         # Manhattan distances, k-medians and unit rows
         void (*pack_centers_manhattan)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil

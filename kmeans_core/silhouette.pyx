@@ -107,6 +107,55 @@ cdef void unit_distances(const c.kernels *table, c.add_distances add, const real
         done += count
 
 
+def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[::1] others,
+                  const int32_t[:, ::1] labels, str metric, double[:, :, ::1] sums, int n_threads):
+    """Sums of the distances of listed rows of X to other listed rows, by each of several labelings of the others.
+
+    rows : (n_rows,).   others : (n_others,).   metric : "euclidean" or "manhattan".
+    labels : (n_labelings, n_others), places in sums, those of one labeling behind those of the one before.
+    sums : OUT (n_rows / 8 rounded up, places, 8); behind the last row stand its sums again.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef c.add_labelled add = table.add_euclidean_labelled if metric == "euclidean" else table.add_manhattan_labelled
+    cdef Py_ssize_t n_rows = rows.shape[0], n_others = others.shape[0], n_features = X.shape[1]
+    cdef Py_ssize_t n_eights = (n_rows + 7) // 8, padded = (n_others + 7) // 8 * 8, u
+    if labels.shape[1] != n_others or sums.shape[0] != n_eights or sums.shape[2] != 8 or n_rows < 1 or n_others < 1:
+        raise ValueError("labelled_sums got shapes that do not fit together.")
+    # Distances to so many others, 32 KiB, stay in the first-level cache, or just beside it, for all labelings.
+    cdef Py_ssize_t block = 512
+    cdef size_t sample_size = aligned(8 * n_features * sizeof(double)), distance_size = aligned(block * 8 * sizeof(double))
+    cdef size_t other_size = aligned(padded * n_features * sizeof(double)), size = sample_size + distance_size
+    cdef void *memory = take_zeros(128 + other_size + n_threads * size)
+    if memory == NULL:
+        raise MemoryError("no memory for a float64 copy of the rows that are compared with; pass fewer samples.")
+    cdef double *eights = <double *>align(memory)
+    cdef char *scratch = <char *>eights + other_size
+    lay_eights(X, others, <double[:padded * n_features]>eights, n_threads)
+    with nogil:
+        for u in prange(n_eights, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            eight_sums(table, add, X, &rows[u * 8], min(<Py_ssize_t>8, n_rows - u * 8), eights, n_others, labels, block,
+                       scratch + threadid() * size, sample_size, &sums[u, 0, 0], sums.shape[1])
+    free(memory)
+
+
+cdef void eight_sums(const c.kernels *table, c.add_labelled add, const real[:, ::1] X, const int64_t *rows,
+                     Py_ssize_t n_rows, const double *others, Py_ssize_t n_others, const int32_t[:, ::1] labels,
+                     Py_ssize_t block, char *scratch, size_t sample_size, double *sums, Py_ssize_t n_places) noexcept nogil:
+    """Up to eight rows, against all others."""
+    cdef double *samples = <double *>scratch
+    cdef double *distances = <double *>(scratch + sample_size)
+    cdef Py_ssize_t n_features = X.shape[1], first = 0
+    memset(sums, 0, n_places * 8 * sizeof(double))
+    if real is float:
+        table.gather_eights_f32(&X[0, 0], n_features, rows, n_rows, samples)
+    else:
+        table.gather_eights_f64(&X[0, 0], n_features, rows, n_rows, samples)
+    while first < n_others:
+        add(samples, others + first * n_features, min(block, n_others - first), n_features, &labels[0, first],
+            labels.shape[0], labels.shape[1], distances, sums)
+        first = first + block
+
+
 def lay_eights(const real[:, ::1] X, const int64_t[::1] rows, double[::1] eights, int n_threads):
     """Lay listed rows out side by side, as float64.
 

@@ -157,6 +157,37 @@ def test_every_isa_measures_each_pair_once_as_it_does_twice(metric, real, isa, c
         monkeypatch.undo()
 
 
+@pytest.mark.parametrize("n_rows", [1, 8, 77])
+@pytest.mark.parametrize("n_samples", [20, 513, 1030])
+def test_every_isa_measures_distances_once_for_several_labelings(n_rows, n_samples, metric, real, isa, clustered, rng):
+    X, labels = clustered(n_samples, 6, 5, real)
+    rows = rng.permutation(n_samples)[:n_rows]
+    finer = np.unique(labels * 9 + rng.integers(9, size=n_samples), return_inverse=True)[1]
+    labelings = [labels.astype(np.int32), finer.astype(np.int32), (np.arange(n_samples) % 2).astype(np.int32)]
+    found = quality.silhouettes_of_labelings(X, labelings, rows, metric, None)
+    assert len(found) == 3
+    for codes, silhouettes in zip(labelings, found, strict=True):
+        alone = quality.silhouettes_of_rows(X, codes, rows, metric, None)
+        np.testing.assert_allclose(silhouettes, alone, rtol=0, atol=ATOL)
+
+
+def test_labelings_in_several_calls_change_no_bit(metric, clustered, rng, monkeypatch):
+    X, _ = clustered(2500, 4, 6, np.float64)
+    labelings = [(np.arange(2500) % n).astype(np.int32) for n in (2, 9, 3, 40)]
+    rows = rng.permutation(2500)[:1100]
+    together = quality.silhouettes_of_labelings(X, labelings, rows, metric, 1)
+    for clusters in (1, 11, 12):  # each alone, or two in one call
+        monkeypatch.setattr(quality, "_CLUSTERS_OF_A_CALL", clusters)
+        monkeypatch.setattr(quality, "_WORK_OF_A_CALL", 1)
+        apart = quality.silhouettes_of_labelings(X, labelings, rows, metric, 2)
+        np.testing.assert_array_equal(apart, together)
+
+
+def test_no_labelings_have_no_silhouettes(metric, clustered):
+    X, _ = clustered(20, 2, 2, np.float64)
+    assert quality.silhouettes_of_labelings(X, [], np.arange(5), metric, None) == []
+
+
 def test_work_in_several_calls_changes_no_bit(metric, clustered, monkeypatch):
     X, labels = clustered(3001, 3, 50, np.float32)
     at_once = silhouette_samples(X, labels, metric=metric)

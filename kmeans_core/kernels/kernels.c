@@ -157,6 +157,8 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .add_cosine = add_cosine,
     .add_euclidean_pairs = add_euclidean_pairs,
     .add_manhattan_pairs = add_manhattan_pairs,
+    .add_euclidean_labelled = add_euclidean_labelled,
+    .add_manhattan_labelled = add_manhattan_labelled,
     .pack_centers_manhattan = pack_centers_manhattan,
     .packed_scale = packed_scale,
     BOTH_REALS(assign_manhattan),

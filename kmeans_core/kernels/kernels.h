@@ -83,6 +83,14 @@ typedef void (*add_pairs)(const double *samples, size_t n_samples, const int32_t
                           const double *others, size_t n_others, const int32_t *other_labels, double *other_sums,
                           size_t n_features, size_t n_clusters);
 
+/* The distances of eight samples to others, added up by each of several labelings of these.
+ *   samples, others   IN by gather_eights: one eight, and whole eights that hold n_others
+ *   labels            IN [n_labelings], stride apart: places in sums, of one labeling behind those of another
+ *   distances         scratch [n_others rounded up to 8][8]
+ *   sums              INOUT [places][8] */
+typedef void (*add_labelled)(const double *samples, const double *others, size_t n_others, size_t n_features,
+                             const int32_t *labels, size_t n_labelings, size_t stride, double *distances, double *sums);
+
 /* What a step did: pairs of sample and center scored, and all its work, in centers scored. */
 typedef struct {
     size_t n_scored, cost;
@@ -482,6 +490,7 @@ typedef struct {
 
     add_distances add_euclidean, add_manhattan, add_cosine;
     add_pairs add_euclidean_pairs, add_manhattan_pairs;
+    add_labelled add_euclidean_labelled, add_manhattan_labelled;
 
     /* ---- Manhattan distances (manhattan.h), the same calls as for Euclidean ones. Distances are not squared.
      *   gaps   OUT [n_samples] or NULL: by how much the own score is proven to be the lowest; not above 0, or NaN, where

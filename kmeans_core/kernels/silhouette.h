@@ -29,6 +29,7 @@ static double vd_total(vdouble a)
 #define METRIC_FINISH(c, sum) ((c) % 2 ? vd_sqrt_by_steps(sum) : vd_sqrt(sum))
 #include "silhouette_metric.h"
 #include "silhouette_pairs.h"
+#include "silhouette_labelled.h"
 #undef METRIC_VERB
 #undef METRIC_ADD
 #undef METRIC_FINISH
@@ -39,6 +40,7 @@ static double vd_total(vdouble a)
 #define METRIC_FINISH(c, sum) (sum)
 #include "silhouette_metric.h"
 #include "silhouette_pairs.h"
+#include "silhouette_labelled.h"
 #undef METRIC_VERB
 #undef METRIC_ADD
 #undef METRIC_FINISH

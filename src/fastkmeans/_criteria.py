@@ -11,7 +11,7 @@ from ._core import silhouette
 from ._seeding import random_rows
 from ._threads import effective_n_threads
 from .engines.local import Description, scatter_of
-from .quality import davies_bouldin_of, silhouettes_of_rows, simplified_silhouette_samples, unit_rows
+from .quality import davies_bouldin_of, silhouettes_of_labelings, simplified_silhouette_samples, unit_rows
 
 COMPARED_ROWS = 20_000
 """So many rows stand for all samples in silhouette and separation."""
@@ -79,7 +79,7 @@ class Criteria:
         self._unseen = 1.0 - n_shown / n_weighing
 
     def of(self, fit: Fit) -> dict[str, float]:
-        """Return the criteria of a fit by name, NaN where one has no meaning; those of about_centers are left NaN."""
+        """Return the criteria of a fit by name, NaN where one has no meaning; those of of_all are left NaN."""
         found = dict.fromkeys(
             ("explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette", "silhouette",
              "silhouette_se", "separation", "bic"), np.nan,
@@ -88,10 +88,13 @@ class Criteria:
             found |= self._sums_of_squares(fit)
         n_used = np.count_nonzero(fit.weights)
         if n_used > 1:
-            labels = fit.run.labels[self._rows]
-            found |= self._silhouette(labels, len(fit.weights))
-            found["separation"] = self._separation(fit, labels)
+            found["separation"] = self._separation(fit, fit.run.labels[self._rows])
         return found
+
+    def of_all(self, fits: list[Fit]) -> list[dict[str, float]]:
+        """Return the criteria that cost less for all fits at once: silhouettes, and what is measured about centers."""
+        pairs = zip(self._silhouettes(fits), self._about_centers(fits), strict=True)
+        return [silhouettes | about_centers for silhouettes, about_centers in pairs]
 
     def _separation(self, fit: Fit, labels: np.ndarray) -> float:
         """Separation from the compared rows, and from more of the clusters that these have few of."""
@@ -129,7 +132,7 @@ class Criteria:
             )
         return found
 
-    def about_centers(self, fits: list[Fit]) -> list[dict[str, float]]:
+    def _about_centers(self, fits: list[Fit]) -> list[dict[str, float]]:
         """Simplified silhouette about the centers, and Davies-Bouldin about the means, of each fit.
 
         From one reading of the samples: a part of them is held against the centers of all fits while it is in a cache.
@@ -172,16 +175,25 @@ class Criteria:
             found["davies_bouldin"] = davies_bouldin_of(spread / unit, fit.means[used] / unit)
         return found
 
-    def _silhouette(self, labels: np.ndarray, n_clusters: int) -> dict[str, float]:
+    def _silhouettes(self, fits: list[Fit]) -> list[dict[str, float]]:
         """Mean and standard error of the silhouettes of some rows, each against some of the compared rows."""
-        places = np.sort(self._order[: max(SILHOUETTE_OTHERS, OTHERS_A_CLUSTER * n_clusters)])
-        shown = np.searchsorted(places, np.sort(self._order[: self._n_shown]))
-        codes = np.unique(labels[places], return_inverse=True)[1].astype(np.int32)
-        if not 1 <= codes.max() < len(codes) - 1:  # as in scikit-learn: from 2 clusters to one less than samples
-            return {}
-        samples = silhouettes_of_rows(self._compared[places], codes, shown, self._metric, self._n_threads)
-        error = samples.std(ddof=1) * np.sqrt(self._unseen / len(samples))
-        return {"silhouette": float(samples.mean()), "silhouette_se": float(error)}
+        found: list[dict[str, float]] = [{} for _ in fits]
+        counts = [max(SILHOUETTE_OTHERS, OTHERS_A_CLUSTER * len(fit.weights)) for fit in fits]
+        for count in sorted(set(counts)):
+            places = np.sort(self._order[:count])
+            shown = np.searchsorted(places, np.sort(self._order[: self._n_shown]))
+            rows, labelings = self._rows[places], {}
+            for i in np.flatnonzero(np.equal(counts, count)).tolist():
+                codes = np.unique(fits[i].run.labels[rows], return_inverse=True)[1].astype(np.int32)
+                if 1 <= codes.max() < len(codes) - 1:  # as in scikit-learn: from 2 clusters to one less than samples
+                    labelings[i] = codes
+            silhouettes = silhouettes_of_labelings(
+                self._compared[places], list(labelings.values()), shown, self._metric, self._n_threads
+            )
+            for i, samples in zip(labelings, silhouettes, strict=True):
+                error = samples.std(ddof=1) * np.sqrt(self._unseen / len(samples))
+                found[i] = {"silhouette": float(samples.mean()), "silhouette_se": float(error)}
+        return found
 
 
 def bayesian_information(within: float, sizes: np.ndarray, n_features: int) -> float:

@@ -25,6 +25,9 @@ _WORK_OF_A_CALL = 1 << 33
 _ROOT_WORK = 9
 _MIN_ROWS_OF_A_CALL = 1024
 
+# Labelings of more clusters are taken in turn: the sums of 1000 rows are 16 MB.
+_CLUSTERS_OF_A_CALL = 2048
+
 
 def silhouette_samples(
     X: Any, labels: Any, *, metric: str = "euclidean", n_threads: int | None = None
@@ -152,6 +155,45 @@ def silhouettes_of_rows(
             values, rows, codes[rows], values, order, codes[order], per_sum, offset, metric, n_threads
         )
     return _silhouettes_in(sizes[codes[rows]], own, nearest)
+
+
+def silhouettes_of_labelings(
+    values: np.ndarray, labelings: list[np.ndarray], rows: np.ndarray, metric: str, n_threads: int | None
+) -> list[np.ndarray]:
+    """Return what silhouettes_of_rows would for each of several labelings, up to rounding.
+
+    labelings : of (n_samples,) int32, in which every number from 0 to the largest occurs; the rest as there. The distances
+    of the rows to all are computed once for as many labelings as have _CLUSTERS_OF_A_CALL clusters together.
+    """
+    if metric == "cosine":
+        return [silhouettes_of_rows(values, codes, rows, metric, n_threads) for codes in labelings]
+    rows, others = np.ascontiguousarray(rows, dtype=np.int64), np.arange(len(values))
+    step, n_threads = _rows_of_a_call(len(rows), len(values), values.shape[1], n_threads)
+    ends = np.cumsum([int(codes.max()) + 1 for codes in labelings])
+    found, first = [], 0
+    while first < len(labelings):
+        start = ends[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, start + _CLUSTERS_OF_A_CALL, side="right")))
+        starts = np.array([start, *ends[first:last]]) - start
+        places = np.array([codes + place for codes, place in zip(labelings[first:last], starts, strict=False)], dtype=np.int32)
+        sums = np.empty((-(-len(rows) // 8), starts[-1], 8))
+        for row in range(0, len(rows), step):
+            part_sums = sums[row // 8 : (row + step) // 8]
+            silhouette.labelled_sums(values, rows[row : row + step], others, places, metric, part_sums, n_threads)
+        for codes, start_of, end_of in zip(labelings[first:last], starts, starts[1:], strict=False):
+            of_rows = sums[:, start_of:end_of].transpose(0, 2, 1).reshape(-1, end_of - start_of)[: len(rows)]
+            found.append(_silhouettes_of_sums(of_rows, codes, rows))
+        first = last
+    return found
+
+
+def _silhouettes_of_sums(sums: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Silhouettes of rows from the sums of their distances to each cluster, (n_rows, n_clusters)."""
+    sizes, labels, each = np.bincount(codes), codes[rows], np.arange(len(rows))
+    means = sums / sizes
+    own = means[each, labels]
+    means[each, labels] = np.inf
+    return _silhouettes_in(sizes[labels], own, means.min(axis=1))
 
 
 def _silhouettes_of_all(
@@ -532,9 +574,7 @@ def _means(values, rows, labels, others, order, runs, per_sum, offset, metric, n
     rows = np.ascontiguousarray(rows, dtype=np.int64)
     order = np.ascontiguousarray(order, dtype=np.int64)
     runs = np.append(runs, -1).astype(np.int32)
-    work_of_a_row = float(len(order)) * (values.shape[1] + _ROOT_WORK)
-    n_threads = effective_n_threads(n_threads, work_of_a_row * len(rows))
-    step = max(_MIN_ROWS_OF_A_CALL, int(_WORK_OF_A_CALL / work_of_a_row)) // 8 * 8
+    step, n_threads = _rows_of_a_call(len(rows), len(order), values.shape[1], n_threads)
     for first in range(0, len(rows), step):
         part = slice(first, min(first + step, padded))
         silhouette.mean_distances(
@@ -542,6 +582,13 @@ def _means(values, rows, labels, others, order, runs, per_sum, offset, metric, n
             nearest[part], n_threads,
         )  # fmt: skip
     return own[: len(rows)], nearest[: len(rows)]
+
+
+def _rows_of_a_call(n_rows: int, n_others: int, n_features: int, n_threads: int | None) -> tuple[int, int]:
+    """Return rows, in whole eights, that a call compares with all others, and the threads for all."""
+    work_of_a_row = float(n_others) * (n_features + _ROOT_WORK)
+    step = max(_MIN_ROWS_OF_A_CALL, int(_WORK_OF_A_CALL / work_of_a_row)) // 8 * 8
+    return step, effective_n_threads(n_threads, work_of_a_row * n_rows)
 
 
 def _cosine_means(values, codes, sizes, rows, n_threads):

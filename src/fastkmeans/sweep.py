@@ -355,7 +355,7 @@ def sweep(
         rows.append({"inertia": run.inertia, "n_iter": run.n_iter, "seconds": fit.seconds, **criteria.of(fit)})
         fits.append(fit._replace(run=run._replace(labels=run.labels.astype(label_type))))
         runs[n_clusters] = fits[-1].run, fit.algorithm
-    for row, found in zip(rows, criteria.about_centers(fits), strict=True):
+    for row, found in zip(rows, criteria.of_all(fits), strict=True):
         row |= found
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     columns["k"] = np.array(candidates, dtype=np.int64)
