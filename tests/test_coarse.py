@@ -186,6 +186,17 @@ def test_one_sample_may_outweigh_all_others(blobs, seed, few):
     assert _coarse.is_large(*X.shape, 6, weights)
 
 
+@pytest.mark.parametrize("algorithm", ["tiles", "prefix", "quantized", "yinyang"])
+@pytest.mark.parametrize("n_features", [1, 5, 9])
+def test_squares_of_few_digits_are_left_to_float64(n_features, algorithm, rng):
+    X = 1e-160 * rng.random((900, n_features))
+    plain, bounded = (
+        KMeans(49, init=X[:49], n_init=1, max_iter=3, tol=0, algorithm=name).fit(X) for name in ("lloyd", algorithm)
+    )
+    np.testing.assert_array_equal(bounded.labels_, plain.labels_)
+    assert bounded.inertia_ == plain.inertia_
+
+
 @pytest.mark.parametrize("scale", [1e-158, 1e-161, 1e-162, 1e-163])
 @pytest.mark.parametrize("algorithm", ["auto", "quantized", "yinyang"])
 def test_squares_of_few_digits_are_compared_in_float64(scale, algorithm, blobs, seed):

@@ -9,6 +9,7 @@ import numpy as np
 from .._algorithms import ALGORITHMS
 from .._blas import one_blas_thread
 from .._core import distances, samples
+from .._core.quantized import LEAST_SIZE
 from .._threads import effective_n_threads
 
 
@@ -93,6 +94,8 @@ class LocalEngine:
         self._weight_unit, max_weight, sample_weight = weight_unit(sample_weight)
         self.sample_weight = sample_weight
         self.scatter = scatter_of(X, sample_weight, description, self.n_threads) if scatter is None else scatter
+        if description.max_abs.max() < LEAST_SIZE:
+            algorithm = "lloyd"  # no bound is as coarse as squares of few digits
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         shared = {"copies": copies} if ALGORITHMS[algorithm].takes_copies else {}
         self._state = ALGORITHMS[algorithm].state(
