@@ -120,14 +120,15 @@ cdef class LloydState:
         free(self.memory)
 
     cdef void _touch_sums(self) noexcept nogil:
-        """Let each thread own the pages of the sums that it merges, and of its own sums."""
+        """Let each thread own the pages of the sums that it merges, and of those that it adds to alone."""
         cdef Py_ssize_t j, size = 2 * (self.n_features + 1) * sizeof(double)
         cdef int t
         if self.n_cluster_threads > 1:
             for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
                 touch_pages(&self.total[j, 0, 0], size)
-            for t in prange(self.n_threads - 1, schedule="static", num_threads=self.n_threads):
-                touch_pages(self.follower.partial + t * self.follower.partial_size, self.follower.partial_size)
+            for t in prange(self.n_threads, schedule="static", num_threads=self.n_threads):
+                if t > 0:
+                    touch_pages(self.follower.partial + (t - 1) * self.follower.partial_size, self.follower.partial_size)
 
     cdef int _choose_grid(self, const double[::1] max_abs, double max_weight) except -1:
         """Grids on which n_samples values of a feature add up, and are taken out again, without rounding.

@@ -34,4 +34,6 @@ void touch_pages(void *zeros, size_t size)
 {
     for (size_t byte = 0; byte < size; byte += PAGE)
         ((volatile char *)zeros)[byte] = 0;
+    if (size)
+        ((volatile char *)zeros)[size - 1] = 0;
 }

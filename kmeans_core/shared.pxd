@@ -37,7 +37,8 @@ cdef struct row_follower:
     c.sum_grid grid
     double *total                # sums of each cluster; thread 0 adds to them
     char *partial                # [n_threads - 1], partial_size apart: what the other threads add
-    uint8_t *touched             # [n_threads], touched_size apart (no cache line has two writers): sums that changed
+    uint8_t *touched             # [n_threads], touched_size apart (no cache line has two writers): sums that changed, the
+                                 # first thread's, which need no merge, among them
     size_t partial_size, touched_size
     size_t *counts               # [n_threads][16]: labels changed, samples decided in float64; one cache line each
 

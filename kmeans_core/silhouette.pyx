@@ -119,6 +119,8 @@ def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[:
     cdef c.add_labelled add = table.add_euclidean_labelled if metric == "euclidean" else table.add_manhattan_labelled
     cdef Py_ssize_t n_rows = rows.shape[0], n_others = others.shape[0], n_features = X.shape[1]
     cdef Py_ssize_t n_eights = (n_rows + 7) // 8, padded = (n_others + 7) // 8 * 8, u
+    if metric not in ("euclidean", "manhattan"):
+        raise ValueError(f"metric must be 'euclidean' or 'manhattan'; got {metric!r}.")
     if labels.shape[1] != n_others or sums.shape[0] != n_eights or sums.shape[2] != 8 or n_rows < 1 or n_others < 1:
         raise ValueError("labelled_sums got shapes that do not fit together.")
     # Distances to so many others, 32 KiB, stay in the first-level cache, or just beside it, for all labelings.

@@ -171,16 +171,21 @@ def test_every_isa_measures_distances_once_for_several_labelings(n_rows, n_sampl
         np.testing.assert_allclose(silhouettes, alone, rtol=0, atol=ATOL)
 
 
-def test_labelings_in_several_calls_change_no_bit(metric, clustered, rng, monkeypatch):
+def test_labelings_are_measured_alike_together_and_in_turn(metric, clustered, rng, monkeypatch):
     X, _ = clustered(2500, 4, 6, np.float64)
     labelings = [(np.arange(2500) % n).astype(np.int32) for n in (2, 9, 3, 40)]
     rows = rng.permutation(2500)[:1100]
     together = quality.silhouettes_of_labelings(X, labelings, rows, metric, 1)
-    for clusters in (1, 11, 12):  # each alone, or two in one call
+    monkeypatch.setattr(quality, "_WORK_OF_A_CALL", 1)
+    np.testing.assert_array_equal(quality.silhouettes_of_labelings(X, labelings, rows, metric, 2), together)
+    for clusters in (1, 11, 14):  # each alone, or two in one call, or three
         monkeypatch.setattr(quality, "_CLUSTERS_OF_A_CALL", clusters)
-        monkeypatch.setattr(quality, "_WORK_OF_A_CALL", 1)
         apart = quality.silhouettes_of_labelings(X, labelings, rows, metric, 2)
-        np.testing.assert_array_equal(apart, together)
+        np.testing.assert_allclose(apart, together, rtol=0, atol=ATOL)
+    monkeypatch.setattr(quality, "_COPIED_VALUES", X.size - 1)
+    np.testing.assert_allclose(
+        quality.silhouettes_of_labelings(X, labelings, rows, metric, 2), together, rtol=0, atol=ATOL
+    )
 
 
 def test_no_labelings_have_no_silhouettes(metric, clustered):

@@ -44,7 +44,7 @@ static inline double NAME(square_from)(const REAL *x, const double *mean, size_t
     }
     for (; f < n_features; f++)
         rest += ((double)x[f] - mean[f]) * ((double)x[f] - mean[f]);
-    return vd_sum(squares) + rest;
+    return vd_total(squares) + rest;
 }
 
 /* Sums over samples of weight times simplified silhouette, and for each cluster of weight times distance to its mean.

@@ -25,13 +25,13 @@ typedef struct {
     float limit;          /* of a whole number; n_features * limit^2 <= 2^29, and differences of scores fit 32 bits */
 } quantizer;
 
-/* What score_gaps multiplies with, each taken too large. */
+/* What score_gaps multiplies with, each taken too large but 2 u, whose rounding it pays for. */
 typedef struct {
     float rest;           /* p */
     float reach;          /* max |c'| */
     float two_units;      /* 2 u */
     float per_unit;       /* 2 / u */
-    float per_square;     /* factor of |x'|^2 + max |c'|^2 for what the float64 decision may round, in scores */
+    float per_square;     /* factor of |i|^2 + (r + p + max |c'|)^2 for what the float64 decision may round, in scores */
 } whole_gap;
 
 typedef struct {

@@ -325,7 +325,6 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
  *   vd_pick(m, a, b)     m ? a : b
  *   vd_load_f32 vd_load_f64      float32, or float64, as float64
- *   vd_sum(a)            of its lanes
  *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider where a seed and two steps are as quick: the two
  *                        side by side take half the time of either */
 #define VD_LANES (LANES > 1 ? LANES / 2 : 1)
@@ -336,13 +335,6 @@ static inline vd_mask vd_load_labels(const int64_t *p) { return *(const vd_mask 
 typedef float vd_floats __attribute__((vector_size(4 * VD_LANES), aligned(4), may_alias));
 static inline vdouble vd_load_f32(const float *p) { return __builtin_convertvector(*(const vd_floats *)p, vdouble); }
 static inline vdouble vd_load_f64(const double *p) { return vd_load(p); }
-static inline double vd_sum(vdouble a)
-{
-    double sum = a[0];
-    for (int i = 1; i < VD_LANES; i++)
-        sum += a[i];
-    return sum;
-}
 static inline void vd_store(double *p, vdouble a) { *(vdouble *)p = a; }
 static inline vdouble vd_abs(vdouble a) { return (vdouble)((vd_mask)a & INT64_MAX); }
 static inline vdouble vd_pick(vd_mask m, vdouble a, vdouble b)

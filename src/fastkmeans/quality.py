@@ -25,7 +25,9 @@ _WORK_OF_A_CALL = 1 << 33
 _ROOT_WORK = 9
 _MIN_ROWS_OF_A_CALL = 1024
 
-# Labelings of more clusters are taken in turn: the sums of 1000 rows are 16 MB.
+# Several labelings share their distances where the float64 copy of the rows has 32 MB at most; those of more clusters are
+# taken in turn, for the sums of 1000 rows are then 16 MB. A labeling that has a turn for itself keeps no sums.
+_COPIED_VALUES = 1 << 22
 _CLUSTERS_OF_A_CALL = 2048
 
 
@@ -165,7 +167,7 @@ def silhouettes_of_labelings(
     labelings : of (n_samples,) int32, in which every number from 0 to the largest occurs; the rest as there. The distances
     of the rows to all are computed once for as many labelings as have _CLUSTERS_OF_A_CALL clusters together.
     """
-    if metric == "cosine":
+    if metric == "cosine" or values.size > _COPIED_VALUES:
         return [silhouettes_of_rows(values, codes, rows, metric, n_threads) for codes in labelings]
     rows, others = np.ascontiguousarray(rows, dtype=np.int64), np.arange(len(values))
     step, n_threads = _rows_of_a_call(len(rows), len(values), values.shape[1], n_threads)
@@ -174,16 +176,19 @@ def silhouettes_of_labelings(
     while first < len(labelings):
         start = ends[first - 1] if first else 0
         last = max(first + 1, int(np.searchsorted(ends, start + _CLUSTERS_OF_A_CALL, side="right")))
-        starts = np.array([start, *ends[first:last]]) - start
-        places = np.array([codes + place for codes, place in zip(labelings[first:last], starts, strict=False)], dtype=np.int32)
+        these, starts = labelings[first:last], np.array([start, *ends[first:last]]) - start
+        first = last
+        if len(these) == 1:
+            found.append(silhouettes_of_rows(values, these[0], rows, metric, n_threads))
+            continue
+        places = np.array([codes + place for codes, place in zip(these, starts[:-1], strict=True)], dtype=np.int32)
         sums = np.empty((-(-len(rows) // 8), starts[-1], 8))
         for row in range(0, len(rows), step):
             part_sums = sums[row // 8 : (row + step) // 8]
             silhouette.labelled_sums(values, rows[row : row + step], others, places, metric, part_sums, n_threads)
-        for codes, start_of, end_of in zip(labelings[first:last], starts, starts[1:], strict=False):
+        for codes, start_of, end_of in zip(these, starts[:-1], starts[1:], strict=True):
             of_rows = sums[:, start_of:end_of].transpose(0, 2, 1).reshape(-1, end_of - start_of)[: len(rows)]
             found.append(_silhouettes_of_sums(of_rows, codes, rows))
-        first = last
     return found
 
 
