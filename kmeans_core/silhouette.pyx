@@ -245,14 +245,7 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
     cdef double *eights = <double *>align(memory)
     cdef double *sums = <double *>(<char *>eights + eights_size)
     try:
-        with nogil:
-            for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-                if real is float:
-                    table.gather_eights_f32(&X[0, 0], n_features, &order[b * block], min(block, n_samples - b * block),
-                                            eights + b * block * n_features)
-                else:
-                    table.gather_eights_f64(&X[0, 0], n_features, &order[b * block], min(block, n_samples - b * block),
-                                            eights + b * block * n_features)
+        lay_eights(X, order, <double[:padded * n_features]>eights, n_threads)
         # A round-robin: in each phase every block meets one other block, or itself, so no sum has two writers, and the
         # sums grow phase by phase however many threads share one.
         for phase in range(n_blocks):

@@ -443,9 +443,9 @@ static void NAME(describe_tile)(const REAL *x, size_t n_rows, size_t n_features,
         return;
     }
     /* Of equal weights the sum, which does not round, is a multiple. */
-    const double coarse_part = (1.0 + grid.coarse[n_features]) - grid.coarse[n_features], rest = 1.0 - coarse_part;
-    sums[n_features] = (double)n_rows * coarse_part;
-    sums[2 * n_features + 1] = (double)n_rows * ((rest + grid.fine[n_features]) - grid.fine[n_features]);
+    const value_parts parts = split_value(1.0, grid.coarse[n_features], grid.fine[n_features]);
+    sums[n_features] = (double)n_rows * parts.coarse;
+    sums[2 * n_features + 1] = (double)n_rows * parts.fine;
 }
 
 /* Boxes and sums of the tiles of group g, and the box of the group. */

@@ -17,6 +17,15 @@ def mean_distances(
     nearest: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+def labelled_sums(
+    X: Samples,
+    rows: NDArray[np.int64],
+    others: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    metric: str,
+    sums: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
 def lay_eights(X: Samples, rows: NDArray[np.int64], eights: NDArray[np.float64], n_threads: int) -> None: ...
 def judge_blocks(
     X: Samples,

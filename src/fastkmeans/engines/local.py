@@ -94,7 +94,7 @@ class LocalEngine:
         self._weight_unit, max_weight, sample_weight = weight_unit(sample_weight)
         self.sample_weight = sample_weight
         self.scatter = scatter_of(X, sample_weight, description, self.n_threads) if scatter is None else scatter
-        if description.max_abs.max() < LEAST_SIZE:
+        if algorithm != "lloyd" and description.max_abs.max() < LEAST_SIZE:
             algorithm = "lloyd"  # no bound is as coarse as squares of few digits
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         shared = {"copies": copies} if ALGORITHMS[algorithm].takes_copies else {}
