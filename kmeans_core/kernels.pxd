@@ -167,6 +167,7 @@ cdef extern from "kernels/kernels.h" nogil:
                                   double *, size_t *) noexcept nogil
         int code_features
         int code_limit
+        int code_length
         # quantized samples
         int has_dot8
         size_t (*quantizer_bytes)(size_t) noexcept nogil

@@ -1,6 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""The prefix filter: a few leading coordinates in 8 or 16 bits exclude most centers, the others are decided exactly.
+"""The prefix filter: a few leading coordinates in 8 bits exclude most centers, the others are decided exactly.
 
 Samples are turned once to the principal directions of a sample of them. The proof that an excluded center is not the
 nearest is in kernels/prefix.h; what remains is compared in float32 and float64 on the stored values.
@@ -24,10 +24,11 @@ cdef const c.kernels **in_use = kernels_in_use()
 # tried. Twice the rows of either took digits-100 2 of 42 ms more and saved none of it later (Zen 3).
 DIRECTION_ROWS = 2048
 TRIAL_PAIRS, TRIAL_ROWS = 1 << 16, 128
+TRIAL_CENTERS = 256  # at most; they stand for all
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
-MAX_DIRECTIONS = 512  # of whose products sums of 16-bit codes hold (vec.h, CODE_LIMIT)
-N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160)
+MAX_DIRECTIONS = 512  # more would make the codes coarse where their length is limited (vec.h, CODE_LENGTH)
+N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
 
 
 def principal_directions(rows, Py_ssize_t n_directions):
@@ -88,7 +89,7 @@ def dense_cost(n_features, n_clusters):
     return n_clusters * (n_features + 4.0)
 
 
-def choose_n_directions(rows, centers, directions, n_samples, code_features, code_limit, lanes):
+def choose_n_directions(rows, centers, directions, n_samples, code_features, code_limit, code_length, lanes):
     """Number of leading directions with the least cost, counted on rows; 0 if all centers in full cost less.
 
     rows : (n_rows, n_features) float32, centers : (n_clusters, n_features) float32, moved and scaled alike.
@@ -96,12 +97,15 @@ def choose_n_directions(rows, centers, directions, n_samples, code_features, cod
     import numpy as np
 
     n_clusters, n_features = centers.shape
-    x, y = rows @ directions, centers @ directions
-    sq_x, sq_y = (rows**2).sum(axis=1), (centers**2).sum(axis=1)
-    least = (0.5 * sq_y - rows @ centers.T).min(axis=1)
+    scores = 0.5 * np.einsum("jf,jf->j", centers, centers) - rows @ centers.T
+    some = centers[:: -(-n_clusters // TRIAL_CENTERS)]
+    x, y = rows @ directions, some @ directions
+    sq_x, sq_y = np.einsum("if,if->i", rows, rows), np.einsum("jf,jf->j", some, some)
+    # A pair is kept where what its product may reach is no less than what its score asks for.
+    wanted = 0.5 * sq_y - scores.min(axis=1)[:, None]
     best, best_cost = 0, 0.85 * dense_cost(n_features, n_clusters)
     # Of the directions so far: dot products of all pairs; squared length and largest coordinate of each side.
-    products = np.zeros((len(rows), n_clusters), dtype=np.float32)
+    products, reached = np.zeros_like(wanted), np.empty_like(wanted)
     sides = [(coordinates, sq_norms, np.zeros(len(coordinates), dtype=np.float32), np.zeros(len(coordinates), dtype=np.float32))
              for coordinates, sq_norms in ((x, sq_x), (y, sq_y))]
     first = 0
@@ -109,19 +113,23 @@ def choose_n_directions(rows, centers, directions, n_samples, code_features, cod
         if n_directions > directions.shape[1]:
             break
         # What rounding to whole numbers leaves over is even on average: a twelfth of a squared step in each direction.
-        rest = np.float32(np.sqrt(n_directions / 12) / code_limit) if code_limit else np.float32(0.0)
+        rest = np.float32(np.sqrt(n_directions / 12))
         lengths = []
         for coordinates, sq_norms, sq_kept, largest in sides:
             new = coordinates[:, first:n_directions]
             sq_kept += np.einsum("if,if->i", new, new)
             np.maximum(largest, np.abs(new).max(axis=1), out=largest)
-            b = rest * largest
+            step = largest / code_limit if code_limit else 0.0 * largest
+            if code_length:  # of half the coordinates
+                step = np.maximum(step, np.sqrt(0.5 * sq_kept) / code_length)
+            b = rest * step
             lengths.append((np.sqrt(sq_kept), b, np.sqrt(np.maximum(sq_norms - sq_kept, 0.0) + b * b)))
-        products += x[:, first:n_directions] @ y[:, first:n_directions].T
+        products += np.matmul(x[:, first:n_directions], y[:, first:n_directions].T, out=reached)
         first = n_directions
         (n_u, b_u, r_u), (n_v, b_v, r_v) = lengths
-        rests = np.column_stack((n_u, b_u, r_u)) @ np.column_stack((b_v, n_v, r_v)).T
-        kept = np.count_nonzero(0.5 * sq_y - products - rests <= least[:, None]) / len(rows) - 1.0
+        np.matmul(np.column_stack((n_u, b_u, r_u)), np.column_stack((b_v, n_v, r_v)).T, out=reached)
+        reached += products
+        kept = np.count_nonzero(reached >= wanted) / wanted.size * n_clusters - 1.0
         cost = filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes)
         if cost < best_cost:
             best, best_cost = n_directions, cost
@@ -236,7 +244,7 @@ cdef class PrefixState:
     cdef Py_ssize_t _most_directions(self):
         """Directions worth looking for: with few clusters the filter is a small part of the work."""
         # 256 clusters of sentence embeddings: with 128 directions no choice was cheaper than Lloyd's steps, with 160 half as dear.
-        return min(self.n_features, 160 if self.n_clusters > 128 else max(48, self.n_clusters // 2))
+        return min(self.n_features, 192 if self.n_clusters > 128 else max(48, self.n_clusters // 2))
 
     cdef Py_ssize_t _direction_rows(self):
         """Rows for the directions: as many as cost a quarter of a step of Lloyd's, if that is not too few."""
@@ -271,7 +279,8 @@ cdef class PrefixState:
                 n_trial = min(max(32, TRIAL_PAIRS // self.n_clusters), TRIAL_ROWS, len(rows))
                 self.n_directions = choose_n_directions(rows[::len(rows) // n_trial][:n_trial], moved, directions,
                                                         self.n_samples, self.table.code_features,
-                                                        self.table.code_limit, self.table.lanes)
+                                                        self.table.code_limit, self.table.code_length,
+                                                        self.table.lanes)
         if self.n_directions:
             directions = np.ascontiguousarray(directions[:, :self.n_directions].T)
             wide = directions.astype(np.float64)

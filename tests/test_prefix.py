@@ -82,6 +82,11 @@ def tail_decides(rng):
     return X
 
 
+def corners_of_a_cube(rng):
+    """No coordinate is short: the codes of a row, and its products with its like, are as long as codes may be."""
+    return rng.choice([-1.0, 1.0], size=(900, 40)) * np.geomspace(1.0, 0.9, 40)
+
+
 ADVERSARIES = {
     "duplicates": lambda rng: np.tile(rng.normal(size=(45, 40)), (20, 1)),
     "all equal": lambda rng: np.full((900, 40), 0.1),
@@ -94,6 +99,7 @@ ADVERSARIES = {
     "mixed magnitudes": mixed_magnitudes,
     "one far row": one_far_row,
     "tail decides": tail_decides,
+    "corners of a cube": corners_of_a_cube,
     "one direction": lambda rng: rng.normal(size=(900, 1)) * rng.normal(size=40),
 }
 

@@ -134,6 +134,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(prefix_assign),
     .code_features = CODE_FEATURES,
     .code_limit = CODE_LIMIT,
+    .code_length = CODE_LENGTH,
     .has_dot8 = HAS_DOT8,
     .quantizer_bytes = quantizer_bytes,
     .quantized_tile_bytes = quantized_tile_bytes,

@@ -383,8 +383,9 @@ typedef struct {
                               const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
     void (*prefix_assign_f64)(const double *x, size_t n_samples, const double *centers, const void *codes,
                               const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
-    int code_features; /* coordinates in a 32-bit code: 4 with integer dot products of bytes, 2 of 16 bits, 1 of float32 */
+    int code_features; /* coordinates in a 32-bit code: 4 bytes, or 1 of float32 */
     int code_limit;    /* largest whole number of a code; 0 for float32 */
+    int code_length;   /* how long half the codes of a row may be, as a vector; 0 for any length */
 
     /* ---- Quantized samples (quantized.h): whole numbers of `bits` = 16, or 8 where has_dot8.
      * Bytes of the block that quantizer_start fills, of a tile of samples, of the block that quantize_centers fills, and of

@@ -9,8 +9,8 @@
  * one so far is known to score is not the nearest. The others are scored in float32 and, where that does not tell them
  * apart, decided in float64: a label is the one that `assign` finds.
  *
- * Codes are int8 where the instruction set has integer dot products of bytes, else 16-bit numbers, else float32
- * coordinates (vec.h, CODE_FEATURES). i.l has no rounding as an integer, and as float32 one that `summing` covers.
+ * Codes are bytes where the instruction set multiplies them, else float32 coordinates (vec.h, CODE_FEATURES). i.l has no
+ * rounding as an integer, and as float32 one that `summing` covers.
  * Everything that rounds is paid for by PAD = 2^-20 of its size, sixteen float32 roundings where at most
  * twelve occur. Comparisons are written so that a NaN keeps a center.
  *
@@ -35,6 +35,7 @@ enum { CENTER_MINUS_HALF_SQ, CENTER_STEP, CENTER_B, CENTER_N, CENTER_R, CENTER_T
 typedef struct {
     size_t n_panels;
     float *terms;   /* [n_panels][CENTER_TERMS][TILE_CENTERS] */
+    float *rests;   /* [n_panels][2]: the largest b and n of a panel, which hardly differ: a pair need not ask for its own */
     code *codes;    /* [n_panels][1 + n_codes][TILE_CENTERS]: where the sum of codes starts, then the codes */
     int32_t *index; /* [n_panels][TILE_CENTERS]: which center; -1 for padding, which no bound keeps */
 } center_panels;
@@ -63,7 +64,7 @@ static size_t panels_of(size_t n) { return (n + TILE_CENTERS - 1) / TILE_CENTERS
 
 static size_t center_panels_bytes(size_t n_panels, size_t n_codes)
 {
-    return aligned(n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float))
+    return aligned(n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float)) + aligned(n_panels * 2 * sizeof(float))
            + aligned(n_panels * (1 + n_codes) * TILE_CENTERS * sizeof(code))
            + aligned(n_panels * TILE_CENTERS * sizeof(int32_t));
 }
@@ -136,6 +137,8 @@ static char *start_panels(center_panels *panels, size_t n_panels, size_t n_codes
     panels->n_panels = n_panels;
     panels->terms = (float *)place;
     place += aligned(n_panels * CENTER_TERMS * TILE_CENTERS * sizeof(float));
+    panels->rests = (float *)place;
+    place += aligned(n_panels * 2 * sizeof(float));
     panels->codes = (code *)place;
     place += aligned(n_panels * (1 + n_codes) * TILE_CENTERS * sizeof(code));
     panels->index = (int32_t *)place;
@@ -240,6 +243,41 @@ static void project_panel(const float *tile, const float *panel, size_t n_featur
     }
 }
 
+/* One over the steps of the packed tile in scratch: the finest for which codes keep their limits.
+ *   inverse_step   OUT [TILE_SAMPLES] */
+static void find_steps(const prefix *p, prefix_scratch scratch, float *inverse_step)
+{
+    const float *norms = scratch.pack.norms;
+    /* Each number is half off at most, and float32 sums of squares hardly. */
+    const float most = (float)CODE_LENGTH - 0.2f - 0.5f * sqrtf((float)(2 * p->n_codes));
+    float minus_sq_half[2][TILE_SAMPLES];
+    for (int v = 0; v < TILE_VECS; v++) {
+        const float *y = scratch.coordinates + v * LANES;
+        vec largest = v_splat(0.0f), half[2] = {v_splat(0.0f), v_splat(0.0f)};
+        for (size_t i = 0; i < p->frame.n_clusters; i++) {
+            const vec value = v_load(y + i * TILE_SAMPLES);
+            largest = v_max(largest, v_max(value, v_sub(v_splat(0.0f), value)));
+            if (CODE_LENGTH > 0)
+                half[i / 2 % 2] = v_fnmadd(half[i / 2 % 2], value, value);
+        }
+        v_store(inverse_step + v * LANES, largest);
+        v_store(minus_sq_half[0] + v * LANES, half[0]);
+        v_store(minus_sq_half[1] + v * LANES, half[1]);
+    }
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        const float largest = inverse_step[s];
+        /* Too small beside the row, or beside float32, to carry information: every code is then 0. */
+        if (!(CODE_LIMIT > 0 && largest > 0x1p-60f && largest > 0x1p-20f * norms[s])) {
+            inverse_step[s] = 1.0f;
+            continue;
+        }
+        const float length = sqrtf(fmaxf(-minus_sq_half[0][s], -minus_sq_half[1][s]));
+        inverse_step[s] = (float)CODE_LIMIT / largest;
+        if (CODE_LENGTH > 0 && length * inverse_step[s] > most)
+            inverse_step[s] = most / length;
+    }
+}
+
 /* Codes and lengths of the packed tile in scratch.   out  OUT a tile of codes */
 static void encode_tile(const prefix *p, prefix_scratch scratch, void *out)
 {
@@ -251,21 +289,7 @@ static void encode_tile(const prefix *p, prefix_scratch scratch, void *out)
     for (size_t q = 0; q < frame->n_panels; q++)
         project_panel(scratch.pack.tiles, frame->panels + q * (1 + frame->n_features) * TILE_CENTERS, frame->n_features,
                       scratch.coordinates + q * TILE_CENTERS * TILE_SAMPLES);
-    for (int v = 0; v < TILE_VECS; v++) {
-        const float *y = scratch.coordinates + v * LANES;
-        vec largest = v_splat(0.0f);
-        for (size_t i = 0; i < frame->n_clusters; i++) {
-            const vec value = v_load(y + i * TILE_SAMPLES);
-            largest = v_max(largest, v_max(value, v_sub(v_splat(0.0f), value)));
-        }
-        v_store(inverse_step + v * LANES, largest);
-    }
-    for (int s = 0; s < TILE_SAMPLES; s++) {
-        /* Too small beside the row, or beside float32, to carry information: every code is then 0. */
-        const float largest = inverse_step[s];
-        inverse_step[s] = CODE_LIMIT > 0 && largest > 0x1p-60f && largest > 0x1p-20f * scratch.pack.norms[s]
-                              ? (float)CODE_LIMIT / largest : 1.0f;
-    }
+    find_steps(p, scratch, inverse_step);
     for (int v = 0; v < TILE_VECS; v++) {
         const float *y = scratch.coordinates + v * LANES;
         const vec inverse = v_load(inverse_step + v * LANES);
@@ -350,7 +374,7 @@ static void pack_codes_of_center(prefix *p, size_t j, const char *tile, int s)
     code start = 0;
     for (size_t g = 0; g < p->n_codes; g++) {
         const code word = codes[g * TILE_SAMPLES + s];
-        start += code_start(word);
+        start = code_start(start, word);
         entry[(1 + g) * TILE_CENTERS] = code_of_center(word);
     }
     entry[0] = start;
@@ -408,7 +432,23 @@ static void copy_center(const center_panels *source, size_t from, const center_p
     target->index[to] = source->index[from];
 }
 
-/* Once all centers of a step are packed: those that moved side by side.
+static void find_rests(const center_panels *panels)
+{
+    for (size_t q = 0; q < panels->n_panels; q++) {
+        const float *terms = panels->terms + q * CENTER_TERMS * TILE_CENTERS;
+        float b = 0.0f, n = 0.0f;
+        for (int j = 0; j < TILE_CENTERS; j++) {
+            /* A center too far for float32 has NaN here, and is kept for its half_sq_norm: it must not hide the others. */
+            const float center_b = terms[CENTER_B * TILE_CENTERS + j], center_n = terms[CENTER_N * TILE_CENTERS + j];
+            b = center_b > b ? center_b : b;
+            n = center_n > n ? center_n : n;
+        }
+        panels->rests[2 * q] = b;
+        panels->rests[2 * q + 1] = n;
+    }
+}
+
+/* Once all centers of a step are packed: the rests of their panels, and those that moved side by side.
  *
  * A sample whose own center stands still need not look at others that do: its label was the nearest of them, ties
  * included, in the last step. */
@@ -416,6 +456,7 @@ static void prefix_gather_moved(void *memory)
 {
     prefix *p = memory;
     size_t count = 0;
+    find_rests(&p->all);
     for (size_t j = 0; j < p->n_clusters; j++)
         count += p->has_moved[j];
     p->is_partial = STILL_SHARE * count < (STILL_SHARE - 1) * p->n_clusters;
@@ -430,6 +471,7 @@ static void prefix_gather_moved(void *memory)
         p->moved.index[count] = -1;
         terms_at(&p->moved, count)[CENTER_MINUS_HALF_SQ * TILE_CENTERS] = -HUGE_VALF;
     }
+    find_rests(&p->moved);
 }
 
 /* Dot products of the codes of a tile with those of a panel.   sums  OUT [TILE_CENTERS][TILE_SAMPLES]
@@ -464,17 +506,18 @@ static __attribute__((noinline)) void dot_panel(const code *tile, const code *pa
 }
 
 /* Which pairs of a tile and a panel remain: bit s of kept[j] unless the bound of sample s and center j excludes them.
- *   terms   of the panel's centers      row   of the tile's samples
- *   limits  [TILE_SAMPLES]: minus the least upper bound of each sample's score, in its steps, less row_rest
+ *   terms, rests   of the panel's centers      row   of the tile's samples
+ *   limits  [TILE_SAMPLES]: minus the least upper bound of each sample's score, in its steps
  *   returns bit j for each center that has such a pair */
-static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const float *terms, const float *row,
-                                                      const float *limits, uint32_t *kept)
+static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const float *terms, const float *rests,
+                                                      const float *row, const float *limits, uint32_t *kept)
 {
     vec limit[TILE_VECS], inverse[TILE_VECS], r[TILE_VECS];
     uint32_t any = 0;
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECS; v++) {
-        limit[v] = v_load(limits + v * LANES);
+        limit[v] = v_fnmadd(v_load(limits + v * LANES), v_load(row + ROW_N * TILE_SAMPLES + v * LANES), v_splat(rests[0]));
+        limit[v] = v_fnmadd(limit[v], v_load(row + ROW_B * TILE_SAMPLES + v * LANES), v_splat(rests[1]));
         inverse[v] = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES + v * LANES);
         r[v] = v_load(row + ROW_R * TILE_SAMPLES + v * LANES);
     }
@@ -554,37 +597,11 @@ static int loosen(const prefix *p, double norm, size_t j, double *lower, double 
     return *upper - *lower < LOOSE_WIDTH * sq;
 }
 
-/* The largest b and n of all centers: these hardly differ, so that a pair need not ask for its own. */
-typedef struct {
-    double b, n;
-} center_rests;
-
-static center_rests largest_rests(const prefix *p)
-{
-    float b = 0.0f, n = 0.0f;
-    for (size_t q = 0; q < p->all.n_panels; q++) {
-        const float *terms = p->all.terms + q * CENTER_TERMS * TILE_CENTERS;
-        for (int j = 0; j < TILE_CENTERS; j++) {
-            /* A center too far for float32 has NaN here, and is kept for its half_sq_norm: it must not hide the others. */
-            const float center_b = terms[CENTER_B * TILE_CENTERS + j], center_n = terms[CENTER_N * TILE_CENTERS + j];
-            b = center_b > b ? center_b : b;
-            n = center_n > n ? center_n : n;
-        }
-    }
-    return (center_rests){(double)b * PAD, (double)n * PAD};
-}
-
-/* n_x b_c + b_x n_c of a sample and any center. */
-static inline double row_rest(const float *row, size_t s, center_rests largest)
-{
-    return (double)row[ROW_N * TILE_SAMPLES + s] * largest.b + (double)row[ROW_B * TILE_SAMPLES + s] * largest.n;
-}
-
 /* The limit of prune_panel: minus the upper bound, and what float64 may decide otherwise, rounded away from zero. */
-static inline float limit_of(const prefix *p, const prefix_best *best, double norm, double inverse_step, double rest)
+static inline float limit_of(const prefix *p, const prefix_best *best, double norm, double inverse_step)
 {
     const double upper = best->upper + 2.0 * (double)p->frame.decision * norm * norm + (double)p->frame.tiny;
-    const double limit = -(upper + 0x1p-19 * fabs(upper)) * inverse_step - rest;
+    const double limit = -(upper + 0x1p-19 * fabs(upper)) * inverse_step;
     return (float)(limit - 0x1p-22 * fabs(limit));
 }
 

@@ -78,8 +78,7 @@ static int NAME(prefix_compare)(const prefix *p, const double *centers, const RE
  *   n_next       rows of the tile whose ids follow that are worth it
  *   known_sums   IN those of guess_labels, or NULL */
 static void NAME(filter_tile)(const prefix *p, const center_panels *panels, const double *centers, const REAL *x,
-                              prefix_tile *tile, center_rests largest, size_t n_next, const code *known_sums,
-                              size_t *counts)
+                              prefix_tile *tile, size_t n_next, const code *known_sums, size_t *counts)
 {
     const size_t n_features = p->frame.n_features, row_bytes = n_features * sizeof(REAL);
     const float *row = tile->row, *inverse = row + ROW_INVERSE_STEP * TILE_SAMPLES;
@@ -89,7 +88,7 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
     uint32_t kept[TILE_CENTERS], in_float64 = 0;
     float limits[TILE_SAMPLES];
     for (size_t s = 0; s < tile->left; s++)
-        limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
+        limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
     for (size_t s = tile->left; s < TILE_SAMPLES; s++)
         limits[s] = HUGE_VALF;
     const size_t rows_a_panel = n_next / panels->n_panels + 1;
@@ -102,17 +101,17 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
         if (!known_sums)
             dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), panels->codes + q * (1 + p->n_codes) * TILE_CENTERS,
                       p->n_codes, sums);
-        const float *terms = panels->terms + q * CENTER_TERMS * TILE_CENTERS;
-        uint32_t any = prune_panel(panel_sums, terms, row, limits, kept);
+        const float *terms = panels->terms + q * CENTER_TERMS * TILE_CENTERS, *rests = panels->rests + 2 * q;
+        uint32_t any = prune_panel(panel_sums, terms, rests, row, limits, kept);
         const uint32_t loose = any ? other_pairs(tile, panels->index + q * TILE_CENTERS, any, kept) & tile->loose : 0;
         if (loose) {
             for (uint32_t bits = loose; bits; bits &= bits - 1) {
                 const size_t s = (size_t)__builtin_ctz(bits);
                 best[s] = NAME(scored)(p, x + tile->ids[s] * n_features, norms[s], (size_t)best[s].label);
-                limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
+                limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
             }
             tile->loose &= ~loose;
-            any = prune_panel(panel_sums, terms, row, limits, kept);
+            any = prune_panel(panel_sums, terms, rests, row, limits, kept);
         }
         for (; any; any &= any - 1) {
             const size_t e = (size_t)__builtin_ctz(any);
@@ -125,7 +124,7 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
                     continue;
                 if (NAME(prefix_compare)(p, centers, x + tile->ids[s] * n_features, norms[s], (size_t)j, &best[s]))
                     in_float64 |= 1u << s;
-                limits[s] = limit_of(p, &best[s], norms[s], inverse[s], row_rest(row, s, largest));
+                limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
                 counts[0]++;
             }
         }
@@ -136,8 +135,8 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
 /* Tiles of samples whose own center stood still against the centers that moved, or of others against all.
  *   ids   IN [n_samples], counted from x on */
 static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers, const REAL *x, const char *codes,
-                                 const uint16_t *ids, size_t n_samples, center_rests largest,
-                                 prefix_scratch scratch, int32_t *labels, double *bounds, size_t *counts)
+                                 const uint16_t *ids, size_t n_samples, prefix_scratch scratch, int32_t *labels,
+                                 double *bounds, size_t *counts)
 {
     const center_panels *panels = own_is_still ? &p->moved : &p->all;
     const size_t n_features = p->frame.n_features, tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
@@ -169,7 +168,7 @@ static void NAME(filter_samples)(const prefix *p, int own_is_still, const double
         /* The next tile will be much like this one: are its rows read? */
         const int is_read = 2 * (size_t)__builtin_popcount(tile.loose) < tile.left && !own_is_still;
         const size_t n_next = !is_read ? 0 : behind - tile.left < TILE_SAMPLES ? behind - tile.left : TILE_SAMPLES;
-        NAME(filter_tile)(p, panels, centers, x, &tile, largest, n_next, is_first ? scratch.sums : NULL, counts);
+        NAME(filter_tile)(p, panels, centers, x, &tile, n_next, is_first ? scratch.sums : NULL, counts);
         for (size_t s = 0; s < tile.left; s++) {
             const size_t i = tile.ids[s];
             labels[i] = tile.best[s].label;
@@ -186,7 +185,6 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
 {
     const prefix *p = memory;
     const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
-    const center_rests largest = largest_rests(p);
     const prefix_scratch scratch = divide_prefix_scratch(scratch_memory, p);
     uint16_t still[SORTED_SAMPLES], others[SORTED_SAMPLES];
     for (size_t first = 0; first < n_samples; first += SORTED_SAMPLES) {
@@ -201,9 +199,9 @@ static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *c
             n_still += (size_t)is_still;
             n_others += (size_t)!is_still;
         }
-        NAME(filter_samples)(p, 0, centers, rows, tiles, others, n_others, largest, scratch, labels + first,
+        NAME(filter_samples)(p, 0, centers, rows, tiles, others, n_others, scratch, labels + first,
                              bounds + 2 * first, counts);
-        NAME(filter_samples)(p, 1, centers, rows, tiles, still, n_still, largest, scratch, labels + first,
+        NAME(filter_samples)(p, 1, centers, rows, tiles, still, n_still, scratch, labels + first,
                              bounds + 2 * first, counts);
     }
 }

@@ -13,12 +13,14 @@
  *   v_bits(m)           lane i of the mask as bit i
  *   v_load_real         LANES values of a float32 or float64 row, (x - offset) * scale, as float32
  * Coordinates in low precision (prefix.h): CODE_FEATURES of them in a 32-bit code, whole numbers within CODE_LIMIT: four
- * where the instruction set has integer dot products of bytes, two on any x86-64; or one float32:
+ * where the instruction set multiplies bytes, or one float32. If CODE_LENGTH is not 0, the first two of all codes of a row
+ * must not be longer than it, as a vector, and the last two neither:
  *   code, vcode                         a code; LANES codes, or LANES sums of their products
  *   vc_load vc_store vc_splat           element by element
  *   v_code(a)                           what a code can hold of each value
  *   vc_pack(part)                       CODE_FEATURES vectors of such values into codes of samples
- *   code_of_center(c), code_start(c)    a sample's code as v_dot wants a center's; where the sum must then start
+ *   code_of_center(c)                   a sample's code as v_dot wants a center's
+ *   code_start(s, c)                    where the sum must then start: what the codes before ask for, and this one
  *   v_dot(s, sample, center)            s + product of codes, without rounding if they are whole numbers
  *   v_of_sum(s)                         sums as float32
  * Whole numbers of 16 or 8 bits in the lanes of a vint (quantized.h), without rounding:
@@ -404,9 +406,9 @@ static inline vcode vc_pack(const vec *part)
 static inline vcode v_dot(vcode s, vcode sample, vcode center) { return _mm512_dpbusd_epi32(s, sample, center); }
 static inline vec v_of_sum(vcode s) { return _mm512_cvtepi32_ps(s); }
 static inline code code_of_center(code sample) { return sample ^ (int32_t)0x80808080u; }
-static inline code code_start(code sample)
+static inline code code_start(code sum, code sample)
 {
-    code sum = 4 * 128 * 128;
+    sum += 4 * 128 * 128;
     for (int e = 0; e < 4; e++)
         sum -= 128 * (int32_t)((uint32_t)sample >> 8 * e & 255);
     return sum;
@@ -433,39 +435,85 @@ static inline vcode v_dot(vcode s, vcode sample, vcode center)
 }
 static inline vec v_of_sum(vcode s) { return vcvtq_f32_s32(s); }
 static inline code code_of_center(code sample) { return sample; }
-static inline code code_start(code sample) { (void)sample; return 0; }
+static inline code code_start(code sum, code sample) { (void)sample; return sum; }
 #elif defined(__SSE4_1__)
-/* Pairs of 16-bit numbers: an instruction multiplies and adds a pair, at twice the rate of a fused multiply-add. */
-#define CODE_FEATURES 2
-#define CODE_LIMIT 2047 /* sums of 512 products fit 31 bits */
+/* Without dot products of bytes: products of unsigned and signed bytes, added in pairs to 16 bits, and sums that wrap there.
+ * A pair does not saturate, 2 * 180 * 90 < 2^15. What wraps does not matter where the whole sum of a half, which is at most
+ * the product of two lengths, fits: codes of half a row are no longer than CODE_LENGTH. */
+#define CODE_FEATURES 4
+#define CODE_BIAS 90
+#define CODE_LIMIT 90
+#define CODE_LENGTH 181 /* 181 * 181 < 2^15 */
 typedef int32_t code;
 typedef vint vcode;
 #if LANES == 16
 static inline vec v_code(vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vcode v_byte(vec a, int place)
+{
+    return _mm512_sll_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(CODE_BIAS)),
+                            _mm_cvtsi32_si128(8 * place));
+}
 static inline vcode vc_pack(const vec *part)
 {
-    return _mm512_or_si512(_mm512_and_si512(_mm512_cvtps_epi32(part[0]), _mm512_set1_epi32(65535)),
-                           _mm512_slli_epi32(_mm512_cvtps_epi32(part[1]), 16));
+    return _mm512_or_si512(_mm512_or_si512(v_byte(part[0], 0), v_byte(part[1], 1)),
+                           _mm512_or_si512(v_byte(part[2], 2), v_byte(part[3], 3)));
 }
-static inline vec v_of_sum(vcode s) { return _mm512_cvtepi32_ps(s); }
+static inline vcode v_dot(vcode s, vcode sample, vcode center)
+{
+    return _mm512_add_epi16(s, _mm512_maddubs_epi16(sample, center));
+}
+static inline vec v_of_sum(vcode s) { return _mm512_cvtepi32_ps(_mm512_madd_epi16(s, _mm512_set1_epi16(1))); }
 #elif LANES == 8
 static inline vec v_code(vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vcode v_byte(vec a, int place)
+{
+    return _mm256_sll_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(CODE_BIAS)),
+                            _mm_cvtsi32_si128(8 * place));
+}
 static inline vcode vc_pack(const vec *part)
 {
-    return _mm256_blend_epi16(_mm256_cvtps_epi32(part[0]), _mm256_slli_epi32(_mm256_cvtps_epi32(part[1]), 16), 0xAA);
+    return _mm256_or_si256(_mm256_or_si256(v_byte(part[0], 0), v_byte(part[1], 1)),
+                           _mm256_or_si256(v_byte(part[2], 2), v_byte(part[3], 3)));
 }
-static inline vec v_of_sum(vcode s) { return _mm256_cvtepi32_ps(s); }
+static inline vcode v_dot(vcode s, vcode sample, vcode center)
+{
+    return _mm256_add_epi16(s, _mm256_maddubs_epi16(sample, center));
+}
+static inline vec v_of_sum(vcode s) { return _mm256_cvtepi32_ps(_mm256_madd_epi16(s, _mm256_set1_epi16(1))); }
 #else
 static inline vec v_code(vec a) { return _mm_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vcode v_byte(vec a, int place)
+{
+    return _mm_sll_epi32(_mm_add_epi32(_mm_cvtps_epi32(a), _mm_set1_epi32(CODE_BIAS)), _mm_cvtsi32_si128(8 * place));
+}
 static inline vcode vc_pack(const vec *part)
 {
-    return _mm_blend_epi16(_mm_cvtps_epi32(part[0]), _mm_slli_epi32(_mm_cvtps_epi32(part[1]), 16), 0xAA);
+    return _mm_or_si128(_mm_or_si128(v_byte(part[0], 0), v_byte(part[1], 1)),
+                        _mm_or_si128(v_byte(part[2], 2), v_byte(part[3], 3)));
 }
-static inline vec v_of_sum(vcode s) { return _mm_cvtepi32_ps(s); }
+static inline vcode v_dot(vcode s, vcode sample, vcode center)
+{
+    return _mm_add_epi16(s, _mm_maddubs_epi16(sample, center));
+}
+static inline vec v_of_sum(vcode s) { return _mm_cvtepi32_ps(_mm_madd_epi16(s, _mm_set1_epi16(1))); }
 #endif
-static inline vcode v_dot(vcode s, vcode sample, vcode center) { return v_dot16(s, sample, center); }
-static inline code code_of_center(code sample) { return sample; }
-static inline code code_start(code sample) { (void)sample; return 0; }
+static inline code code_of_center(code sample)
+{
+    uint32_t center = 0;
+    for (int e = 0; e < 4; e++)
+        center |= ((((uint32_t)sample >> 8 * e) - CODE_BIAS) & 255) << 8 * e;
+    return (code)center;
+}
+static inline code code_start(code sum, code sample)
+{
+    uint32_t halves[2];
+    for (int h = 0; h < 2; h++) {
+        halves[h] = (uint32_t)sum >> 16 * h;
+        for (int e = 2 * h; e < 2 * h + 2; e++)
+            halves[h] -= CODE_BIAS * (((uint32_t)sample >> 8 * e & 255) - CODE_BIAS);
+    }
+    return (code)((halves[0] & 65535) | halves[1] << 16);
+}
 #else
 #define CODE_FEATURES 1
 #define CODE_LIMIT 0
@@ -479,14 +527,17 @@ static inline vcode vc_splat(code a) { return v_splat(a); }
 static inline vcode v_dot(vcode s, vcode sample, vcode center) { return v_fnmadd(s, sample, center); }
 static inline vec v_of_sum(vcode s) { return s; }
 static inline code code_of_center(code sample) { return -sample; }
-static inline code code_start(code sample) { (void)sample; return 0.0f; }
+static inline code code_start(code sum, code sample) { (void)sample; return sum; }
 #endif
 #if CODE_FEATURES > 1
 static inline vcode vc_load(const code *p) { return vi_load(p); }
 static inline void vc_store(code *p, vcode a) { vi_store(p, a); }
 static inline vcode vc_splat(code a) { return vi_splat(a); }
 #endif
-#if CODE_FEATURES == 4
+#ifndef CODE_LENGTH
+#define CODE_LENGTH 0
+#endif
+#if CODE_FEATURES == 4 && CODE_LENGTH == 0
 #define HAS_DOT8 1
 #define DOT8_BIAS (CODE_BIAS)
 static inline vint v_dot8(vint s, vint a, vint b) { return v_dot(s, a, b); }

@@ -62,7 +62,7 @@ class KMeans(Estimator):
         All give the same bits; "auto" chooses by the shape of X, n_clusters and max_iter, and `algorithm_used_` tells
         which ran. "lloyd" compares every sample with every center and keeps 4 bytes a sample. The others skip pairs
         that a proven bound excludes, or read less, and keep more: "tiles" (up to 16 features) two copies of the rows,
-        "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 204 (364 on CPUs without integer dot products of bytes).
+        "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 236 (812 on CPUs that cannot multiply bytes).
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
         The distance, and with it the best center. "euclidean": squared distances, means. "manhattan": sums of absolute
         differences, and medians of each feature (the smallest value up to which at least half the weight of the cluster

@@ -28,6 +28,7 @@ def choose_n_directions(
     n_samples: int,
     code_features: int,
     code_limit: int,
+    code_length: int,
     lanes: int,
 ) -> int: ...
 
