@@ -165,6 +165,9 @@ cdef extern from "kernels/kernels.h" nogil:
                                   double *, size_t *) noexcept nogil
         void (*prefix_assign_f64)(const double *, size_t, const double *, const void *, const void *, void *, int32_t *,
                                   double *, size_t *) noexcept nogil
+        void (*prefix_take_samples)(const size_t *, size_t, const void *, void *) noexcept nogil
+        void (*find_near_coded_f32)(const void *, size_t, const void *, double, const float *, uint64_t *) noexcept nogil
+        void (*find_near_coded_f64)(const void *, size_t, const void *, double, const double *, uint64_t *) noexcept nogil
         int code_features
         int code_limit
         int code_length

@@ -20,6 +20,8 @@ from libc.stdlib cimport free, malloc
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use
 
+from fastkmeans._core.codes import CodedRows
+
 cdef extern from "kernels/kernels.h" nogil:
     enum:
         SEED_CANDIDATES
@@ -50,7 +52,8 @@ cdef class PlusPlus:
     first : row of the first seed.
     random : 64 bits to draw from.
     n_pool : candidates of a pass; 0 for what pays, dense steps included; -1 for dense steps only.
-    rows : QuantizedRows of X, or None: what passes read in place of X.
+    rows : QuantizedRows or CodedRows of X, or None: what passes read in place of X.
+    dense_share : of many features, which share of the pairs must come closer for dense steps to pay.
     manhattan : by Manhattan distances, drawn by their first power: whatever is called squared distance here is then that.
 
     Nothing is allocated after this.
@@ -60,7 +63,7 @@ cdef class PlusPlus:
     cdef const double[:, ::1] x64
     cdef const double[::1] sample_weight
     cdef bint is_float32, has_gains, is_dense, manhattan
-    cdef double scale
+    cdef double scale, dense_share
     cdef Py_ssize_t n_samples, n_features, block, n_blocks, n_trials, first, n_seeds, wanted_pool
     cdef int n_threads
     cdef uint64_t random
@@ -81,16 +84,17 @@ cdef class PlusPlus:
     cdef Py_ssize_t pending      # the seed that min_sq does not know yet, -1 for none
     cdef double pending_gain
     cdef object rows
-    cdef char *how               # of the quantized samples
+    cdef char *how               # of the quantized samples, or what codes are compared with
     cdef char *tiles
     cdef size_t tile_bytes
     cdef void *quantized         # candidates of a pass
     cdef double to_units
+    cdef bint is_coded
     cdef bint is_quantized       # whether those of this pass could be
     cdef double[:, ::1] candidates
 
     def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
-                  uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False):
+                  uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False, double dense_share=0.08):
         cdef const c.kernels *table = in_use[0]
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
@@ -106,6 +110,7 @@ cdef class PlusPlus:
         self.random = random
         self.wanted_pool = n_pool
         self.manhattan = manhattan
+        self.dense_share = dense_share
         self.block = SEED_BLOCK if self.n_samples >= few_samples else small_block
         self.n_blocks = (self.n_samples + self.block - 1) // self.block
 
@@ -147,7 +152,7 @@ cdef class PlusPlus:
         free(self.quantized)
 
     def _take_rows(self, rows):
-        """Let passes read quantized samples."""
+        """Let passes read quantized samples, or codes."""
         import numpy as np
 
         cdef const c.kernels *table = in_use[0]
@@ -155,6 +160,9 @@ cdef class PlusPlus:
         how, tiles, self.tile_bytes = rows.addresses
         self.how, self.tiles = <char *><uintptr_t>how, <char *><uintptr_t>tiles
         self.to_units = (rows.scale / self.scale) ** 2
+        self.is_coded = isinstance(rows, CodedRows)
+        if self.is_coded:
+            return
         self.candidates = np.empty((SEED_CANDIDATES, self.n_features))
         self.quantized = malloc(128 + table.quantized_centers_bytes(SEED_CANDIDATES, self.n_features, rows.bits))
         if self.quantized == NULL:
@@ -248,7 +256,7 @@ cdef class PlusPlus:
         One core of a Zen 4, over pixels, geo, flights, table, mid, sentences and digits: dense steps pay down to a
         share of 0.015 or 0.03 at 2 to 20 features, to about 0.06 at 64 to 784, where measuring is all of the work.
         """
-        return share > max(0.015, 0.08 * self.n_features / (self.n_features + 32.0))
+        return share > max(0.015, self.dense_share * self.n_features / (self.n_features + 32.0))
 
     cdef double _near_share(self, Py_ssize_t n_candidates) noexcept nogil:
         """Pairs of sample and candidate that came closer in the last step, of those counted, times n_candidates."""
@@ -471,7 +479,9 @@ cdef class PlusPlus:
     cdef void _pass(self, const c.kernels *table) noexcept nogil:
         """Find the samples near the candidates of the pool."""
         cdef Py_ssize_t b, m, f
-        if self.quantized != NULL:
+        if self.is_coded:
+            table.prefix_take_samples(self.pool, self.n_pool, self.tiles, self.how)
+        elif self.quantized != NULL:
             for m in range(self.n_pool):
                 for f in range(self.n_features):
                     self.candidates[m, f] = self.x32[self.pool[m], f] if self.is_float32 else self.x64[self.pool[m], f]
@@ -497,7 +507,9 @@ cdef class PlusPlus:
         cdef Py_ssize_t first = b * self.block, left = self.n_samples - first
         cdef size_t count = min(self.block, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
-        if self.is_quantized:
+        if self.is_coded:
+            self._find_near_coded(table, b, count)
+        elif self.is_quantized:
             self._find_near_quantized(table, b, count)
         elif self.is_float32:
             (table.find_near_manhattan_f32 if self.manhattan else table.find_near_f32)(
@@ -519,6 +531,16 @@ cdef class PlusPlus:
         else:
             table.find_near_quantized_f64(tiles, count, align(self.quantized), self.to_units,
                                           <double *>self.min_sq + first, self.near + first)
+
+    cdef void _find_near_coded(self, const c.kernels *table, Py_ssize_t b, size_t count) noexcept nogil:
+        cdef Py_ssize_t first = b * self.block
+        cdef const char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
+        if self.is_float32:
+            table.find_near_coded_f32(tiles, count, self.how, self.to_units, <float *>self.min_sq + first,
+                                      self.near + first)
+        else:
+            table.find_near_coded_f64(tiles, count, self.how, self.to_units, <double *>self.min_sq + first,
+                                      self.near + first)
 
     cdef void _gains(self, const c.kernels *table, uint64_t wanted) noexcept nogil:
         cdef Py_ssize_t b

@@ -7,7 +7,7 @@ import pytest
 import reference
 
 from fastkmeans import KMeans, kmeans_plusplus
-from fastkmeans._core import prefix
+from fastkmeans._core import codes
 from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.prefix import PrefixState
 
@@ -259,7 +259,7 @@ def test_what_the_filter_cannot_speed_up_is_left_to_lloyd(n_features, n_clusters
 
 
 def test_a_filter_that_does_not_pay_is_given_up(rng, real, monkeypatch):
-    monkeypatch.setattr(prefix, "choose_n_directions", lambda *_: 8)
+    monkeypatch.setattr(codes, "choose_n_directions", lambda *_: 8)
     X = rng.normal(size=(3000, 96)).astype(real)
     filtered, compared = walk(X, X[:96], n_steps=4)
     assert compared[0] > 0.3 * X.shape[0] * 96
@@ -269,7 +269,7 @@ def test_a_filter_that_does_not_pay_is_given_up(rng, real, monkeypatch):
 @pytest.mark.parametrize("n_features", [20, 128, 150, 600])
 def test_directions_are_orthonormal_and_hold_what_matters(n_features, rng):
     X = decaying(rng, 1000, n_features, decay=0.9).astype(np.float32)
-    directions = prefix.principal_directions(X, 16).astype(np.float64)
+    directions = codes.principal_directions(X, 16).astype(np.float64)
     np.testing.assert_allclose(directions.T @ directions, np.eye(16), atol=1e-5)
     held = ((X @ directions) ** 2).sum(axis=0)
     best = np.linalg.eigvalsh(X.T.astype(np.float64) @ X)[::-1][:16]

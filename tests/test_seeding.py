@@ -11,6 +11,7 @@ import reference
 
 from fastkmeans import KMeans, kmeans_plusplus
 from fastkmeans._core import runtime
+from fastkmeans._core.codes import Codes
 from fastkmeans._core.seeding import PlusPlus
 
 
@@ -21,6 +22,11 @@ def seeds(X, n_clusters, n_trials, seed, *, weights=None, n_threads=1, scale=1.0
     state = PlusPlus(X, weights, scale, n_trials, n_threads, rows[0], seed, n_pool)
     found = state.choose(rows[1:])
     return rows[:found + 1], state.min_sq_distances
+
+
+def coded(X, n_threads=1):
+    """What passes read in place of many features."""
+    return Codes(X, np.abs(X).max(axis=0).astype(np.float64), n_threads).for_seeding()
 
 
 def splitmix(state):
@@ -205,6 +211,25 @@ def test_threads_and_instruction_sets_change_no_choice(kind, n_pool, n_features,
     finally:
         runtime.use_isa(before)
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "corners of a cube"])
+@pytest.mark.parametrize("n_features", [5, 67, 150, 700])
+def test_codes_change_no_choice(kind, n_features, isa, real, rng, seed):
+    if kind == "corners of a cube":  # codes as long as codes may be
+        X = rng.choice([-1.0, 1.0], size=(2500, n_features)).astype(real)
+    else:
+        X = awkward(kind, n_features, rng).astype(real)
+    scale = 2.0 ** -np.ceil(np.log2(np.abs(X).max()))
+    codes = coded(X)
+    if codes is None:
+        pytest.skip("no instruction multiplies bytes")
+    found = []
+    for rows in (None, codes):
+        chosen = np.zeros(70, dtype=np.intp)
+        state = PlusPlus(X, None, scale, 5, 2, seed % len(X), seed, rows=rows)
+        found.append((state.choose(chosen), chosen.tolist(), state.min_sq_distances.tobytes()))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("scale", [1e-38, 1e-20, 1e20, 3e37])

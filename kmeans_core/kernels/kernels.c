@@ -132,6 +132,8 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .prefix_gather_moved = prefix_gather_moved,
     BOTH_REALS(prefix_encode),
     BOTH_REALS(prefix_assign),
+    .prefix_take_samples = prefix_take_samples,
+    BOTH_REALS(find_near_coded),
     .code_features = CODE_FEATURES,
     .code_limit = CODE_LIMIT,
     .code_length = CODE_LENGTH,

@@ -356,7 +356,8 @@ typedef struct {
     size_t (*prefix_scratch_bytes)(size_t n_clusters, size_t n_features, size_t n_directions);
 
     /* Once a fit: what samples and centers are measured by.
-     *   directions   IN [n_directions][n_features], nearly orthonormal: with Q their transpose, |Q'Q - 1| <= skew
+     *   directions   IN [n_directions][n_features], nearly orthonormal: with Q their transpose, |Q'Q - 1| <= skew;
+     *                NULL for the features as they are (n_directions = n_features, skew = 0)
      *   offset       IN [n_features], any point amid the data
      *   scale        power of two that brings the moved samples below 2 */
     void (*prefix_start)(const float *directions, size_t n_directions, double skew, const double *offset, double scale,
@@ -383,6 +384,18 @@ typedef struct {
                               const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
     void (*prefix_assign_f64)(const double *x, size_t n_samples, const double *centers, const void *codes,
                               const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
+
+    /* For seeding: `count` samples, of at most as many as prefix_start had clusters, as the centers that codes are compared with.
+     *   codes   IN of all samples */
+    void (*prefix_take_samples)(const size_t *samples, size_t count, const void *codes, void *prefix);
+
+    /* find_near by codes: those of `prefix` which may be closer to a sample than its seed is.
+     *   codes      IN of the samples that min_sq and near belong to, whole tiles
+     *   to_units   (scale of the codes / scale of the seeding)^2 */
+    void (*find_near_coded_f32)(const void *codes, size_t n_samples, const void *prefix, double to_units,
+                                const float *min_sq, uint64_t *near);
+    void (*find_near_coded_f64)(const void *codes, size_t n_samples, const void *prefix, double to_units,
+                                const double *min_sq, uint64_t *near);
     int code_features; /* coordinates in a 32-bit code: 4 bytes, or 1 of float32 */
     int code_limit;    /* largest whole number of a code; 0 for float32 */
     int code_length;   /* how long half the codes of a row may be, as a vector; 0 for any length */

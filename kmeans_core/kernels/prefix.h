@@ -52,6 +52,7 @@ typedef struct {
     uint8_t *has_moved;    /* [n_clusters]: whether the last prefix_pack_centers found another center than `known` */
     center_panels all, moved;
     int is_partial;        /* whether `moved` is worth the trouble */
+    int is_turned;         /* 0 where coordinates are the features: Q = 1 */
     double skew;           /* |Q'Q - 1| */
     double projection;     /* rounding of Q'x', relative to |x'| */
     double summing;        /* rounding of sums over the codes, relative */
@@ -200,7 +201,7 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
         frame->offset64[f] = samples_are_float32 ? (double)frame->offset32[f] : moved;
     }
     memset(frame->panels, 0, (frame->n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float));
-    for (size_t i = 0; i < n_directions; i++) {
+    for (size_t i = 0; directions && i < n_directions; i++) {
         float *entry = frame->panels + i / TILE_CENTERS * (1 + n_features) * TILE_CENTERS + i % TILE_CENTERS;
         for (size_t f = 0; f < n_features; f++)
             entry[(1 + f) * TILE_CENTERS] = directions[i * n_features + f];
@@ -212,7 +213,10 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
      * off by gamma |Q_i| |x'|, and all together by gamma times the root of the sum of |Q_i|^2. */
     const double roundings = PROJECT_FEATURES + 8.0 + (double)(n_features / PROJECT_FEATURES);
     p->skew = skew;
-    p->projection = gamma_of(roundings) * sqrt((double)n_directions * (1.0 + skew)) + 0x1p-22;
+    p->is_turned = directions != NULL;
+    p->projection = 0x1p-22;
+    if (p->is_turned)
+        p->projection += gamma_of(roundings) * sqrt((double)n_directions * (1.0 + skew));
     p->summing = gamma_of((double)n_directions + 8.0);
     p->floor = sqrt((double)n_features) * 0x1p-70;
 }
@@ -286,7 +290,9 @@ static void encode_tile(const prefix *p, prefix_scratch scratch, void *out)
     code *codes = (code *)(terms + ROW_TERMS * TILE_SAMPLES);
     float *inverse_step = terms + ROW_INVERSE_STEP * TILE_SAMPLES;
     float minus_sq_code[TILE_SAMPLES], minus_sq_rest[TILE_SAMPLES], minus_product[TILE_SAMPLES];
-    for (size_t q = 0; q < frame->n_panels; q++)
+    if (!p->is_turned)
+        memcpy(scratch.coordinates, scratch.pack.tiles, frame->n_features * TILE_SAMPLES * sizeof(float));
+    for (size_t q = 0; p->is_turned && q < frame->n_panels; q++)
         project_panel(scratch.pack.tiles, frame->panels + q * (1 + frame->n_features) * TILE_CENTERS, frame->n_features,
                       scratch.coordinates + q * TILE_CENTERS * TILE_SAMPLES);
     find_steps(p, scratch, inverse_step);
@@ -355,6 +361,13 @@ static float *terms_at(const center_panels *panels, size_t i)
 static code *codes_at(const center_panels *panels, size_t n_codes, size_t i)
 {
     return panels->codes + i / TILE_CENTERS * (1 + n_codes) * TILE_CENTERS + i % TILE_CENTERS;
+}
+
+/* No more than the length of a row: its ROW_NORM is rounded up by gamma twice, and some float32 roundings. */
+static double least_norm(const prefix *p, float norm)
+{
+    const double least = (double)norm * (1.0 - 2.0 * (double)p->frame.gamma - 0x1p-18) - 2.0 * p->floor;
+    return least > 0.0 ? least : 0.0;
 }
 
 /* Its codes, from lane s of an encoded tile, into its panel. */
@@ -446,6 +459,24 @@ static void find_rests(const center_panels *panels)
         panels->rests[2 * q] = b;
         panels->rests[2 * q + 1] = n;
     }
+}
+
+/* Samples as centers: their codes are at hand.   codes  IN of all samples */
+static void prefix_take_samples(const size_t *samples, size_t count, const void *codes, void *memory)
+{
+    prefix *p = memory;
+    const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
+    for (size_t j = 0; j < count; j++) {
+        const char *tile = (const char *)codes + samples[j] / TILE_SAMPLES * tile_bytes;
+        const int s = (int)(samples[j] % TILE_SAMPLES);
+        const double norm = least_norm(p, ((const float *)tile)[ROW_NORM * TILE_SAMPLES + s]);
+        p->half_sq_norms[j] = 0.5 * norm * norm;
+        pack_codes_of_center(p, j, tile, s);
+    }
+    p->all.n_panels = panels_of(count);
+    for (; count % TILE_CENTERS; count++)
+        terms_at(&p->all, count)[CENTER_MINUS_HALF_SQ * TILE_CENTERS] = -HUGE_VALF;
+    find_rests(&p->all);
 }
 
 /* Once all centers of a step are packed: the rests of their panels, and those that moved side by side.

@@ -132,6 +132,45 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
     counts[1] += (size_t)__builtin_popcount(in_float64);
 }
 
+/* Which candidates may be closer to a sample than its seed is? As find_near, for seeding.
+ *   memory     after prefix_take_samples
+ *   to_units   what brings a scaled squared distance of the seeding to those of x'
+ * |x' - c'|^2 / 2 is a score plus |x'|^2 / 2. The difference form of the seeding is off by n_features + 4 roundings of REAL. */
+static void NAME(find_near_coded)(const void *codes, size_t n_samples, const void *memory, double to_units,
+                                  const REAL *min_sq, uint64_t *near)
+{
+    const prefix *p = memory;
+    const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
+    const double per_sq = to_units * (1.0 + 2.0 * (double)p->frame.gamma) * PAD;
+    const char *tile = codes;
+    code sums[TILE_CENTERS * TILE_SAMPLES] __attribute__((aligned(64)));
+    uint32_t kept[TILE_CENTERS];
+    float limits[TILE_SAMPLES];
+    for (size_t first = 0; first < n_samples; first += TILE_SAMPLES, tile += tile_bytes) {
+        const size_t left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        const uint32_t present = (uint32_t)((1ull << left) - 1);
+        const float *row = (const float *)tile;
+        for (size_t s = 0; s < TILE_SAMPLES; s++) {
+            /* min_sq is readable to whole tiles. */
+            const double norm = least_norm(p, row[ROW_NORM * TILE_SAMPLES + s]);
+            const prefix_best seed = {.upper = 0.5 * ((double)min_sq[first + s] * per_sq - norm * norm)};
+            limits[s] = limit_of(p, &seed, norm, row[ROW_INVERSE_STEP * TILE_SAMPLES + s]);
+        }
+        memset(near + first, 0, left * sizeof(uint64_t));
+        for (size_t q = 0; q < p->all.n_panels; q++) {
+            dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), p->all.codes + q * (1 + p->n_codes) * TILE_CENTERS,
+                      p->n_codes, sums);
+            uint32_t any = prune_panel(sums, p->all.terms + q * CENTER_TERMS * TILE_CENTERS, p->all.rests + 2 * q, row,
+                                       limits, kept);
+            for (; any; any &= any - 1) {
+                const size_t e = (size_t)__builtin_ctz(any);
+                for (uint32_t bits = kept[e] & present; bits; bits &= bits - 1)
+                    near[first + (size_t)__builtin_ctz(bits)] |= 1ull << (q * TILE_CENTERS + e);
+            }
+        }
+    }
+}
+
 /* Tiles of samples whose own center stood still against the centers that moved, or of others against all.
  *   ids   IN [n_samples], counted from x on */
 static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers, const REAL *x, const char *codes,

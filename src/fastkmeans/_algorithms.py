@@ -17,7 +17,7 @@ class Algorithm(NamedTuple):
     state : class with step(centers) and move(...), see kmeans_core/lloyd.pyx.
     bytes_per_sample : what the state keeps for each sample.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
-    takes_copies : whether the state shares quantized copies with the seeding and other starts.
+    copies : which copies of the samples the state shares with the seeding and other starts, a name in Copies; "" for none.
     source : the paper.
     """
 
@@ -25,7 +25,7 @@ class Algorithm(NamedTuple):
     bytes_per_sample: int
     source: str
     starts_with_blas: bool = False
-    takes_copies: bool = False
+    copies: str = ""
 
 
 ALGORITHMS = {
@@ -35,17 +35,17 @@ ALGORITHMS = {
     # Up to 192 coordinates of one byte (four where no instruction multiplies bytes), five lengths and two bounds.
     "prefix": Algorithm(
         PrefixState, 236, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
-        starts_with_blas=True
+        starts_with_blas=True, copies="codes",
     ),
     # Labels twice, two lengths, and at most two bytes a feature.
     "quantized": Algorithm(
         QuantizedState, 16, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
-        starts_with_blas=True, takes_copies=True,
+        starts_with_blas=True, copies="quantized",
     ),
     # Labels three times, an upper bound, at most 16 lower ones, and quantized samples besides (two lengths, two bytes a feature).
     "yinyang": Algorithm(
         YinyangState, 88, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016",
-        starts_with_blas=True, takes_copies=True,
+        starts_with_blas=True, copies="quantized",
     ),
 }
 

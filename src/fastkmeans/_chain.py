@@ -14,8 +14,8 @@ import numpy as np
 
 from . import _coreset as coreset
 from ._algorithms import choose_algorithm
+from ._copies import Copies, copies_of
 from ._core import distances
-from ._core.quantized import QuantizedCopies
 from ._loop import Run, run
 from ._metrics import METRICS
 from ._params import check_random_state, drawing_from
@@ -94,7 +94,7 @@ class Rows(NamedTuple):
     values: np.ndarray
     sample_weight: np.ndarray | None
     description: Description
-    copies: QuantizedCopies
+    copies: Copies
 
 
 class Chain:
@@ -119,7 +119,7 @@ class Chain:
         self._n_threads = effective_n_threads(model.n_threads)
         self._tol = float(model.tol * description.variance.mean())
         self._random = np.random.RandomState(self._draw_seed())
-        copies = QuantizedCopies(values, effective_n_threads(model.n_threads, float(values.size)))
+        copies = copies_of(values, description.max_abs, effective_n_threads(model.n_threads, float(values.size)))
         self._all = Rows(values, sample_weight, description, copies)
         self._scatters: dict[int, float] = {}  # by the id of the values, as long as these live
         self._origin = self._choose_origin()
@@ -214,7 +214,8 @@ class Chain:
     def _taken(self, rows: np.ndarray, sample_weight: np.ndarray | None) -> Rows:
         values = coreset.take(self._all.values, rows, self._origin, self._model.n_threads)
         n_threads = effective_n_threads(self._model.n_threads, float(values.size))
-        return Rows(values, sample_weight, describe(values, n_threads), QuantizedCopies(values, n_threads))
+        description = describe(values, n_threads)
+        return Rows(values, sample_weight, description, copies_of(values, description.max_abs, n_threads))
 
     def _fresh_centers(self, rows: Rows, n_clusters: int, count: int) -> list[np.ndarray]:
         """Draw initial centers as KMeans.fit would: an int seeds each k anew."""

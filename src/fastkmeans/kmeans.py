@@ -10,8 +10,8 @@ import numpy as np
 
 from ._algorithms import choose_algorithm
 from ._coarse import fit_coarsely, is_large
+from ._copies import copies_of
 from ._core import distances, samples
-from ._core.quantized import QuantizedCopies
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
 from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
@@ -259,7 +259,7 @@ class KMeans(Estimator):
             return best.run, best.algorithm
         metric = METRICS[self.metric]
         tol = float(self.tol * add_up(description.variance) / len(description.variance))
-        copies = QuantizedCopies(values, effective_n_threads(self.n_threads, float(values.size)))
+        copies = copies_of(values, description.max_abs, effective_n_threads(self.n_threads, float(values.size)))
         best = scatter = None
         for _ in range(self._count_starts()):
             centers = initial_centers(

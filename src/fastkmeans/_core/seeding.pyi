@@ -1,6 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from .codes import CodedRows
 from .distances import Samples
 from .quantized import QuantizedRows
 
@@ -15,8 +16,9 @@ class PlusPlus:
         first: int,
         random: int,
         n_pool: int = 0,
-        rows: QuantizedRows | None = None,
+        rows: QuantizedRows | CodedRows | None = None,
         manhattan: bool = False,
+        dense_share: float = 0.08,
     ) -> None: ...
     def choose(self, rows: NDArray[np.intp]) -> int: ...
     @property

@@ -78,7 +78,7 @@ class LocalEngine:
 
     X : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
     n_threads : int or None, see _threads.
-    copies : QuantizedCopies of X that starts share, or None.
+    copies : Copies of X that starts share, or None.
     scatter : that of another engine over the same samples, which took a reading of them, or None.
     """
 
@@ -97,7 +97,9 @@ class LocalEngine:
         if algorithm != "lloyd" and description.max_abs.max() < LEAST_SIZE:
             algorithm = "lloyd"  # no bound is as coarse as squares of few digits
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
-        shared = {"copies": copies} if ALGORITHMS[algorithm].takes_copies else {}
+        shared = {}
+        if ALGORITHMS[algorithm].copies and copies is not None:
+            shared["copies"] = getattr(copies, ALGORITHMS[algorithm].copies)
         self._state = ALGORITHMS[algorithm].state(
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )
