@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastkmeans import KMeans, _chain, _coarse, _coreset
+from fastkmeans import KMeans, _chain, _coarse, _coreset, _split_merge
 from fastkmeans._core import samples
 from fastkmeans._metrics import METRICS
 
@@ -112,9 +112,14 @@ def test_other_inits_read_all_samples(blobs, seed, few, monkeypatch):
 
 
 def test_few_samples_start_by_plusplus(blobs, seed, fingerprint):
-    X, _ = blobs(3000, 4, 8, np.float32)
-    expected = fingerprint(KMeans(8, init="k-means++", random_state=seed).fit(X))
-    assert fingerprint(KMeans(8, random_state=seed).fit(X)) == expected
+    X, _ = blobs(3000, 4, 8, np.float32, std=3.0)
+    plain, auto = (KMeans(8, init=init, random_state=seed, tol=0).fit(X) for init in ["k-means++", "auto"])
+    n_shared = min(_split_merge.AFTER, plain.n_iter_)
+    for a, b in zip(plain.history_[:n_shared], auto.history_[:n_shared], strict=True):
+        assert a["inertia"] == b["inertia"]
+    few, _ = blobs(150, 4, 3, np.float32)
+    expected = fingerprint(KMeans(3, init="k-means++", random_state=seed).fit(few))
+    assert fingerprint(KMeans(3, random_state=seed).fit(few)) == expected
 
 
 # ---------------------------------------------------------------- drawing and taking rows

@@ -20,6 +20,7 @@ from ._loop import Run, run
 from ._metrics import METRICS
 from ._params import check_random_state, drawing_from
 from ._seeding import initial_centers
+from ._split_merge import merge_after
 from ._threads import effective_n_threads
 from .engines.local import Description, describe
 
@@ -239,9 +240,10 @@ class Chain:
             return draw(random_state)
 
     def _run(
-        self, rows: Rows, centers, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False
-    ) -> tuple[Run, Any, str]:
-        """Run from the centers, with `loose` times the tolerance; with is_last, tell the user."""
+        self, rows: Rows, centers, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
+        merge_after: int | None = None,
+    ) -> tuple[Run, Any, str]:  # fmt: skip
+        """Run from the centers, with `loose` times the tolerance; with is_last, tell the user. merge_after : see _loop."""
         model = self._model
         algorithm = "lloyd"
         if len(self._metric.algorithms) > 1:
@@ -255,7 +257,7 @@ class Chain:
         )  # fmt: skip
         self._scatters[id(rows.values)] = engine.scatter
         found = run(
-            engine, centers, max_iter=max_iter or model.max_iter, tol=loose * self._tol,
+            engine, centers, max_iter=max_iter or model.max_iter, tol=loose * self._tol, merge_after=merge_after,
             verbose=bool(model.verbose) and is_last, callback=model.callback if is_last else None,
         )  # fmt: skip
         return found, engine, algorithm
@@ -274,11 +276,15 @@ class Chain:
         if self._n_starts is not None:
             n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
-        # The first start is the one of a plain fit: on all samples, its end is a bound.
+        after = merge_after(self._model, *rows.values.shape, n_clusters)
+        is_only = self._n_starts is not None and after is not None
         finished = [
-            trials[i] if trials[i].converged else self._run(rows, trials[i].centers, loose=loose)[0]
-            for i in dict.fromkeys([*best, 0] if rows is self._all else best)
-        ]
+            trials[i] if trials[i].converged and not is_only
+            else self._run(rows, trials[i].centers, loose=loose, merge_after=after - n_trial if is_only else None)[0]
+            for i in best
+        ]  # fmt: skip
+        if rows is self._all:  # the first start is the one of a plain fit: its end is a bound
+            finished.append(self._run(rows, starts[0], merge_after=after)[0])
         lowest = _lowest(finished)
         self._searched = lowest[0]
         return lowest

@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._refill import refill
+from ._split_merge import split_and_merge
+
+
+CONVERGED = ("labels unchanged", "center shift within tol")
 
 
 class Run(NamedTuple):
@@ -34,6 +38,7 @@ def run(
     *,
     max_iter: int,
     tol: float,
+    merge_after: int | None = None,
     verbose: bool = False,
     callback: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Run:
@@ -41,6 +46,7 @@ def run(
 
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.
+    merge_after : iterations after which centers may change places, once, or sooner if the run would stop; see _split_merge.
     """
     dtype = centers.dtype
     centers = centers.astype(np.float64)
@@ -74,7 +80,15 @@ def run(
             reason = "callback"
         elif len(history) >= max_iter:
             reason = "max_iter"
-    converged = reason in ("labels unchanged", "center shift within tol")
+        may_merge = merge_after is not None and len(history) < max_iter
+        if may_merge and (reason in CONVERGED or not reason and len(history) == merge_after):
+            merge_after = None
+            n_merged = split_and_merge(engine, assigned, centers)
+            entry["seconds"] = perf_counter() - start
+            if verbose and n_merged:
+                print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
+            reason = "" if n_merged else reason
+    converged = reason in CONVERGED
     if verbose and converged:
         detail = "strict convergence" if reason == "labels unchanged" else (
             f"center shift {center_shift} within tolerance {tol}"

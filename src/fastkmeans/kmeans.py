@@ -18,6 +18,7 @@ from ._loop import Run, run
 from ._metrics import METRICS, Metric, check_algorithm_for, check_metric
 from ._params import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
 from ._seeding import initial_centers
+from ._split_merge import merge_after
 from ._threads import effective_n_threads
 from .engines.local import Description, add_up, describe, inertia_of
 
@@ -39,9 +40,10 @@ class KMeans(Estimator):
         ValueError where there is none; for other numbers call :func:`elbow` and its result's ``model(k)``.
     init : {"auto", "k-means++", "random", "random-partition"}, array-like or callable, default="auto"
         The initial centers. "k-means++" draws rows far apart (greedy: the best of 2 + log(n_clusters) candidates a
-        step). "auto" is the same for few samples; from 65 536 on (or 512 n_clusters, if more) it searches coarse to fine:
-        up to five such starts on a weighted sample of about 16 000, and the best of them as the start on all, see Notes. "random" takes random rows, "random-partition" puts each row into a random cluster and takes
-        the means; an array of shape (n_clusters, n_features) is used as it is; a callable is called with
+        step). "auto" starts alike, and once merges clusters that cost little to merge and splits as many that gain more;
+        from 65 536 samples on (or 512 n_clusters, if more) it searches coarse to fine: up to five such starts on a weighted sample
+        of about 16 000, and the best of them as the start on all, see Notes. "random" takes random rows, "random-partition"
+        puts each row into a random cluster and takes the means; an array of shape (n_clusters, n_features) is used as it is; a callable is called with
         ``X, n_clusters, random_state=...`` and returns such an array.
     n_init : "auto" or int, default="auto"
         Number of starts, of which the one with the lowest inertia is kept. "auto" is 10 for "random",
@@ -116,6 +118,12 @@ class KMeans(Estimator):
     1982), started by k-means++ (D. Arthur and S. Vassilvitskii, SODA 2007). Cluster sums are free of
     rounding, so results do not depend on the order of addition. An empty cluster takes the sample farthest
     from its center.
+
+    Iterations never move a center from one group of samples to another. init="auto" does, after eight of them or before they
+    would end (Euclidean, n_clusters >= 3, samples times features times clusters >= 10 000): pairs of clusters are merged and others
+    split, as long as the splits save more than the merges cost, so that the inertia falls on. With the same random_state
+    the iterations before are those of init="k-means++" (T. Kaukoranta, P. Fränti and O. Nevalainen, Optical Engineering
+    37(10), 1998).
 
     What init="auto" searches on are rows drawn by weight, by squared distance to a rough clustering and by cluster, weighted so
     that their inertia stands for that of all (O. Bachem, M. Lucic and A. Krause, 2017). The end is a fit like any
@@ -275,8 +283,9 @@ class KMeans(Estimator):
             )
             scatter = engine.scatter
             result = run(
-                engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback
-            )
+                engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback,
+                merge_after=merge_after(self, *values.shape, self.n_clusters),
+            )  # fmt: skip
             if best is None or result.inertia < best.inertia:
                 best = result
         return best, algorithm
