@@ -141,7 +141,7 @@ def choose_n_directions(rows, centers, directions, n_samples, code_features, cod
 def most_directions(Py_ssize_t n_features, Py_ssize_t n_clusters):
     """Directions worth looking for: with few clusters the filter is a small part of the work."""
     # 256 clusters of sentence embeddings: with 128 directions no choice was cheaper than Lloyd's steps, with 160 half as dear.
-    return min(n_features, 192 if n_clusters > 128 else max(48, n_clusters // 2))
+    return min(n_features, 192 if n_clusters > 128 else 48)
 
 
 def count_direction_rows(Py_ssize_t n_samples, Py_ssize_t n_features, Py_ssize_t n_clusters):

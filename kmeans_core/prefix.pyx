@@ -156,7 +156,10 @@ cdef class PrefixState:
         return self.codes + first // self.table.tile_samples * self.tile_bytes
 
     cdef void _pack_centers(self, const double[:, ::1] centers) noexcept nogil:
-        cdef Py_ssize_t p, part = 128, n_parts = (self.n_clusters + 127) // 128
+        cdef Py_ssize_t p, part, n_parts, tile = self.table.tile_samples  # so many are coded at a time
+        n_parts = min((self.n_clusters + tile - 1) // tile, 4 * self.n_threads)
+        part = ((self.n_clusters + n_parts - 1) // n_parts + tile - 1) // tile * tile
+        n_parts = (self.n_clusters + part - 1) // part
         for p in prange(n_parts, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
             self.table.prefix_pack_centers(&centers[0, 0], p * part, min(part, self.n_clusters - p * part),
                                            self.prefix, self.scratch + threadid() * self.scratch_size)

@@ -94,7 +94,7 @@ def run(
             f"center shift {center_shift} within tolerance {tol}"
         )
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    if assigned.tobytes() != centers.tobytes():
+    if not np.array_equal(assigned, centers):
         engine.step(centers)
     return Run(
         centers.astype(dtype),
