@@ -207,6 +207,15 @@ cdef extern from "kernels/kernels.h" nogil:
         # Silhouettes
         void (*gather_eights_f32)(const float *, size_t, const int64_t *, size_t, double *) noexcept nogil
         void (*gather_eights_f64)(const double *, size_t, const int64_t *, size_t, double *) noexcept nogil
+        double (*inertia_of_cluster_f32)(const float *, size_t, const int32_t *, size_t, const double *, const double *,
+                                         int32_t *) noexcept nogil
+        double (*inertia_of_cluster_f64)(const double *, size_t, const int32_t *, size_t, const double *, const double *,
+                                         int32_t *) noexcept nogil
+        double (*split_cluster_f32)(const float *, size_t, const int32_t *, size_t, const double *, const double *, int32_t,
+                                    double, size_t, size_t, double *, double *) noexcept nogil
+        double (*split_cluster_f64)(const double *, size_t, const int32_t *, size_t, const double *, const double *, int32_t,
+                                    double, size_t, size_t, double *, double *) noexcept nogil
+        double (*cheapest_merge)(const double *, const double *, size_t, size_t, size_t, int32_t *) noexcept nogil
         void (*judge_f32)(const float *, const double *, size_t, size_t, const int32_t *, const double *,
                           const double *, const double *, size_t, double *) noexcept nogil
         void (*judge_f64)(const double *, const double *, size_t, size_t, const int32_t *, const double *,

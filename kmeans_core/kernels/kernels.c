@@ -36,6 +36,7 @@
 #include "silhouette.h"
 #include "gather.h"
 #include "judge.h"
+#include "split.h"
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
@@ -62,9 +63,11 @@
 #include "bound_quantized.h"
 #include "gather.h"
 #include "judge.h"
+#include "split.h"
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
+#include "merge.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -155,6 +158,9 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(probe_bounds),
     BOTH_REALS(gather_eights),
     BOTH_REALS(judge),
+    BOTH_REALS(inertia_of_cluster),
+    BOTH_REALS(split_cluster),
+    .cheapest_merge = cheapest_merge,
     .add_euclidean = add_euclidean,
     .add_manhattan = add_manhattan,
     .add_cosine = add_cosine,

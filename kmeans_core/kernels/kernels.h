@@ -502,6 +502,35 @@ typedef struct {
                       const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
                       double *sums);
 
+    /* Merging and splitting clusters (split.h, merge.h): sums in an order that is the same on all instruction sets.
+     *   rows      IN [n_rows], the samples of a cluster      weights   IN of all samples, or NULL for ones
+     *   mean      IN [n_features]
+     *
+     * Sum over a cluster of weight times squared distance to its mean.
+     *   far       OUT the row farthest from it, of those that weigh; the first of equals, -1 for none */
+    double (*inertia_of_cluster_f32)(const float *x, size_t n_features, const int32_t *rows, size_t n_rows,
+                                     const double *weights, const double *mean, int32_t *far);
+    double (*inertia_of_cluster_f64)(const double *x, size_t n_features, const int32_t *rows, size_t n_rows,
+                                     const double *weights, const double *mean, int32_t *far);
+
+    /* What the inertia falls by when a cluster is split by iterations of two means, the first along the line to row `far`; 0
+     * where one side has no weight, or where it is clear early that it would be less than `least`.
+     *   most_rows   on how many rows, evenly spread, all iterations but the last are done
+     *   direction   scratch [n_features]
+     *   halves      OUT [2][n_features]: the means of both sides, less `mean` */
+    double (*split_cluster_f32)(const float *x, size_t n_features, const int32_t *rows, size_t n_rows,
+                                const double *weights, const double *mean, int32_t far, double least,
+                                size_t n_iterations, size_t most_rows, double *direction, double *halves);
+    double (*split_cluster_f64)(const double *x, size_t n_features, const int32_t *rows, size_t n_rows,
+                                const double *weights, const double *mean, int32_t far, double least,
+                                size_t n_iterations, size_t most_rows, double *direction, double *halves);
+
+    /* What the inertia rises by in the cheapest merge of cluster j with one that weighs more, or as much and comes later;
+     * infinite where there is none.
+     *   partner   OUT that other cluster, -1 for none */
+    double (*cheapest_merge)(const double *means, const double *weights, size_t n_clusters, size_t n_features, size_t j,
+                             int32_t *partner);
+
     add_distances add_euclidean, add_manhattan, add_cosine;
     add_pairs add_euclidean_pairs, add_manhattan_pairs;
     add_labelled add_euclidean_labelled, add_manhattan_labelled;

@@ -276,7 +276,7 @@ class Chain:
         if self._n_starts is not None:
             n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
-        after = merge_after(self._model, *rows.values.shape, n_clusters)
+        after = merge_after(self._model, n_clusters)
         is_only = self._n_starts is not None and after is not None
         finished = [
             trials[i] if trials[i].converged and not is_only

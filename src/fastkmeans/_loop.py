@@ -83,7 +83,7 @@ def run(
         may_merge = merge_after is not None and len(history) < max_iter
         if may_merge and (reason in CONVERGED or not reason and len(history) == merge_after):
             merge_after = None
-            n_merged = split_and_merge(engine, assigned, centers)
+            n_merged = split_and_merge(engine, centers)
             entry["seconds"] = perf_counter() - start
             if verbose and n_merged:
                 print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
@@ -94,7 +94,7 @@ def run(
             f"center shift {center_shift} within tolerance {tol}"
         )
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    if not np.array_equal(assigned, centers):
+    if center_shift > 0 or (assigned != centers).any():  # squares of tiny shifts vanish
         engine.step(centers)
     return Run(
         centers.astype(dtype),

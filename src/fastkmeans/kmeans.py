@@ -17,7 +17,7 @@ from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
 from ._loop import Run, run
 from ._metrics import METRICS, Metric, check_algorithm_for, check_metric
 from ._params import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
-from ._seeding import initial_centers
+from ._seeding import QUANTIZED_SIZE, initial_centers
 from ._split_merge import merge_after
 from ._threads import effective_n_threads
 from .engines.local import Description, add_up, describe, inertia_of
@@ -120,8 +120,8 @@ class KMeans(Estimator):
     from its center.
 
     Iterations never move a center from one group of samples to another. init="auto" does, after eight of them or before they
-    would end (Euclidean, n_clusters >= 3, samples times features times clusters >= 10 000): pairs of clusters are merged and others
-    split, as long as the splits save more than the merges cost, so that the inertia falls on. With the same random_state
+    would end (Euclidean, n_clusters >= 3): pairs of clusters are merged and others split, as long as the splits save more than
+    the merges cost, so that the inertia falls on. With the same random_state
     the iterations before are those of init="k-means++" (T. Kaukoranta, P. Fränti and O. Nevalainen, Optical Engineering
     37(10), 1998).
 
@@ -267,7 +267,9 @@ class KMeans(Estimator):
             return best.run, best.algorithm
         metric = METRICS[self.metric]
         tol = float(self.tol * add_up(description.variance) / len(description.variance))
-        copies = copies_of(values, description.max_abs, effective_n_threads(self.n_threads, float(values.size)))
+        copies = None
+        if algorithm != "lloyd" or values.size >= QUANTIZED_SIZE:  # nobody asks for those of few samples
+            copies = copies_of(values, description.max_abs, effective_n_threads(self.n_threads, float(values.size)))
         best = scatter = None
         for _ in range(self._count_starts()):
             centers = initial_centers(
@@ -284,7 +286,7 @@ class KMeans(Estimator):
             scatter = engine.scatter
             result = run(
                 engine, centers, max_iter=self.max_iter, tol=tol, verbose=bool(self.verbose), callback=self.callback,
-                merge_after=merge_after(self, *values.shape, self.n_clusters),
+                merge_after=merge_after(self, self.n_clusters),
             )  # fmt: skip
             if best is None or result.inertia < best.inertia:
                 best = result
