@@ -28,7 +28,7 @@ SPLIT_ITERATIONS, SPLIT_ROWS = 3, 1024
 
 SURPLUS = 1.0 + 1e-6
 """All splits together must save so many times what all merges cost. The last ones alone need not: samples of a merged cluster go
-where they are closest, and cost less. Where each split had to save as much as its merge costs, half of the gain was lost."""
+where they are closest, and cost less. Where each split had to save as much as its merge costs, a third of the gain was lost."""
 
 
 def merge_after(model: Any, n_clusters: int) -> int | None:
