@@ -29,6 +29,7 @@ TRIAL_CENTERS = 256  # at most; they stand for all
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
 SIZE_ROWS = 512  # rows whose mean is the offset where there are no directions to find
+MAX_FEATURES = 16_384  # of codes of all features: the length of a row is limited (vec.h, CODE_LENGTH), and rounding takes a part
 MAX_DIRECTIONS = 512  # more would make the codes coarse where their length is limited (vec.h, CODE_LENGTH)
 N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
 
@@ -206,7 +207,8 @@ cdef class CodedRows:
             self.skew = 1.01 * float(np.linalg.norm(wide @ wide.T - np.eye(self.n_directions))) + 1e-12
 
         n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
-        cdef size_t prefix_size = aligned(table.prefix_bytes(SEED_CANDIDATES, n_features, self.n_directions))
+        cdef size_t prefix_size = aligned(table.prefix_bytes(SEED_CANDIDATES, n_features, self.n_directions,
+                                                               directions is not None))
         self.tile_bytes = table.prefix_tile_bytes(self.n_directions)
         self.scratch_size = aligned(table.prefix_scratch_bytes(1, n_features, self.n_directions))
         self.memory = take_zeros(128 + prefix_size + n_threads * self.scratch_size + n_tiles * self.tile_bytes)
@@ -252,14 +254,14 @@ class Codes:
         self._whole = self._turned = None
 
     def for_seeding(self):
-        """CodedRows of X by its own features; None where float32 is too narrow or no instruction multiplies bytes.
+        """CodedRows of X by its own features; None where float32 is too narrow, rows are too wide, or no instruction multiplies bytes.
 
         Seeds are samples, and fewer directions than features would leave too much of their distances open: of 12 000 x 384
         sentence embeddings 8 % of the pairs with 192 directions at 64 seeds, 1.8 % with all features.
         """
         import numpy as np
 
-        if self._whole is None and in_use[0].code_features > 1:
+        if self._whole is None and in_use[0].code_features > 1 and self.X.shape[1] <= MAX_FEATURES:
             n_rows = min(SIZE_ROWS, len(self.X))
             rows, offset, scale = self._some_rows(n_rows)
             if np.isfinite(rows).all():

@@ -2,7 +2,7 @@
 # cython: initializedcheck=False
 """Merge pairs of clusters and split others, as long as the splits save more than the merges cost."""
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
@@ -11,6 +11,9 @@ cimport kernels as c
 from shared cimport kernels_in_use
 
 cdef const c.kernels **in_use = kernels_in_use()
+
+# Root mean square of a distance, a feature: with 330 roundings a fuzzed fit rose by 0.7 %, with one or two by 19 %.
+cdef double DISTANCE_IN_ROUNDINGS = 1000.0
 
 cdef struct ranked:
     double value
@@ -184,6 +187,8 @@ cdef class Exchange:
         """
         cdef Py_ssize_t m, i, j, s, split, n_merged = 0
         cdef double saved = 0.0, spent = 0.0
+        if self._is_too_fine():
+            return 0
         memset(self.taken, 0, self.n_clusters)
         for m in range(self.n_clusters):
             i = self.merges[m].index
@@ -204,6 +209,18 @@ cdef class Exchange:
             self._place(split, split, self.halves + (2 * self.splits[s].index + 1) * self.n_features)
             n_merged += 1
         return n_merged
+
+    cdef bint _is_too_fine(self) noexcept:
+        """Are samples so close to their centers, beside what rounding moves these by, that savings may be rounding?"""
+        cdef double inertia = 0.0, weight = 0.0, largest = 0.0, reach
+        cdef Py_ssize_t j, f
+        for j in range(self.n_clusters):
+            inertia -= self.tried[j].value
+            weight += self.weights[j]
+            for f in range(self.n_features):
+                largest = max(largest, fabs(self.means[j, f]))
+        reach = DISTANCE_IN_ROUNDINGS * largest * (2.0**-24 if self.is_float32 else 2.0**-53)
+        return inertia < reach * reach * weight * self.n_features
 
     cdef Py_ssize_t _best_split(self, Py_ssize_t i, Py_ssize_t j) noexcept:
         """The split that saves most, of clusters that are not taken and neither i nor j; -1 for none."""

@@ -152,7 +152,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*step_group_f64)(const tiling *, size_t, const double *, const double *, size_t, const double *,
                                sum_grid, void *, double *, uint8_t *, size_t *) noexcept nogil
         # the prefix filter
-        size_t (*prefix_bytes)(size_t, size_t, size_t) noexcept nogil
+        size_t (*prefix_bytes)(size_t, size_t, size_t, int) noexcept nogil
         size_t (*prefix_tile_bytes)(size_t) noexcept nogil
         size_t (*prefix_scratch_bytes)(size_t, size_t, size_t) noexcept nogil
         void (*prefix_start)(const float *, size_t, double, const double *, double, size_t, size_t, int,

@@ -137,7 +137,8 @@ cdef class PrefixState:
 
     cdef int _take_codes(self, const float[:, ::1] directions, const double[::1] offset) except -1:
         cdef const c.kernels *table = self.table
-        cdef size_t prefix_size = aligned(table.prefix_bytes(self.n_clusters, self.n_features, self.n_directions))
+        cdef size_t prefix_size = aligned(table.prefix_bytes(self.n_clusters, self.n_features, self.n_directions,
+                                                               True))
         cdef size_t counts_size = self.n_threads * 16 * sizeof(size_t)
         _, codes, self.tile_bytes = self.rows.addresses
         self.codes = <char *><uintptr_t>codes

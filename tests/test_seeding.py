@@ -232,6 +232,15 @@ def test_codes_change_no_choice(kind, n_features, isa, real, rng, seed):
     assert found[0] == found[1]
 
 
+def test_rows_too_wide_for_codes_are_seeded_without(rng):
+    X = rng.normal(size=(40, 30_000)).astype(np.float32)
+    assert coded(X) is None
+    # 48 clusters and half a million values: what a seeding would read codes for
+    X = np.concatenate([X, X + 1.0])
+    _, rows = kmeans_plusplus(X, 48, random_state=3)
+    assert len(set(rows.tolist())) == 48
+
+
 @pytest.mark.parametrize("scale", [1e-38, 1e-20, 1e20, 3e37])
 def test_extreme_scales_seed_as_any_other(scale, real, rng, seed):
     X = np.repeat(rng.normal(size=(50, 4)), 3, axis=0)

@@ -131,6 +131,28 @@ def test_labels_belong_to_the_centers_afterwards(real, rng, seed):
         assert model.inertia_ == pytest.approx(inertia(X, model.cluster_centers_), rel=1e-6)
 
 
+@pytest.mark.parametrize("offset, spread, n_clusters", [(850607, 0.42, 20), (2.3e6, 8.8, 100), (5.0e6, 167.0, 60)])
+def test_rounded_centers_raise_no_inertia(offset, spread, n_clusters, rng, seed):
+    X = (offset + spread * rng.normal(size=(2500, 1))).astype(np.float32)
+    history = KMeans(n_clusters, random_state=seed).fit(X).history_
+    inertias = np.array([entry["inertia"] for entry in history])
+    assert (np.diff(inertias) <= 1e-5 * inertias[:-1]).all()
+
+
+def test_a_callback_that_stops_where_the_iterations_converge_is_heard(rng):
+    X = np.concatenate([rng.normal(size=(40, 2)) + 9 * rng.normal(size=2) for _ in range(12)])
+    n_on = 0
+    for seed in range(20):
+        last = KMeans(12, init="k-means++", tol=1e-2, random_state=seed).fit(X).n_iter_ - 1
+        if last >= AFTER - 1:
+            continue
+        params = {"n_clusters": 12, "tol": 1e-2, "random_state": seed}
+        n_on += KMeans(**params).fit(X).n_iter_ > last + 1
+        stopped = KMeans(**params, callback=lambda entry, last=last: entry["iteration"] == last).fit(X)
+        assert stopped.n_iter_ == last + 1
+    assert n_on > 0  # some would have gone on
+
+
 def test_only_auto_merges(real, rng, seed, fingerprint):
     X = (rng.normal(size=(3000, 6)) * rng.choice([0.1, 1.0, 4.0], size=(3000, 1))).astype(real)
     for init in ("k-means++", "random", X[:40]):

@@ -350,8 +350,9 @@ typedef struct {
 
     /* The prefix filter (prefix.h): the labels of `assign`, with most centers excluded by a few leading coordinates.
      * Bytes of the block that prefix_start fills, of the codes of a tile of samples, and of a thread's scratch, which
-     * starts as zeros; all want 64-byte alignment. */
-    size_t (*prefix_bytes)(size_t n_clusters, size_t n_features, size_t n_directions);
+     * starts as zeros; all want 64-byte alignment.
+     *   is_turned   whether prefix_start gets directions */
+    size_t (*prefix_bytes)(size_t n_clusters, size_t n_features, size_t n_directions, int is_turned);
     size_t (*prefix_tile_bytes)(size_t n_directions);
     size_t (*prefix_scratch_bytes)(size_t n_clusters, size_t n_features, size_t n_directions);
 

@@ -70,12 +70,13 @@ static size_t center_panels_bytes(size_t n_panels, size_t n_codes)
            + aligned(n_panels * TILE_CENTERS * sizeof(int32_t));
 }
 
-static size_t prefix_bytes(size_t n_clusters, size_t n_features, size_t n_directions)
+static size_t prefix_bytes(size_t n_clusters, size_t n_features, size_t n_directions, int is_turned)
 {
     const size_t n_codes = prefix_n_codes(n_directions), n_panels = panels_of(n_clusters);
+    const size_t n_turned = is_turned ? panels_of(n_directions) : 0;
     return aligned(sizeof(prefix)) + aligned((n_features + LANES) * sizeof(double))
            + 2 * aligned((n_features + LANES) * sizeof(float))
-           + aligned((panels_of(n_directions) * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
+           + aligned((n_turned * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
            + aligned(n_clusters * n_features * sizeof(double)) + aligned(n_clusters * n_features * sizeof(float))
            + 3 * aligned(n_clusters * sizeof(double)) + aligned(n_clusters)
            + 2 * center_panels_bytes(n_panels, n_codes);
@@ -162,7 +163,7 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
     p->n_codes = prefix_n_codes(n_directions);
     frame->n_clusters = n_directions;
     frame->n_features = n_features;
-    frame->n_panels = panels_of(n_directions);
+    frame->n_panels = directions ? panels_of(n_directions) : 0;
     frame->scale = scale;
     frame->gamma = (float)gamma_of((double)n_features + 8.0);
     frame->tiny = (float)n_features * 0x1p-120f;
@@ -292,7 +293,7 @@ static void encode_tile(const prefix *p, prefix_scratch scratch, void *out)
     float minus_sq_code[TILE_SAMPLES], minus_sq_rest[TILE_SAMPLES], minus_product[TILE_SAMPLES];
     if (!p->is_turned)
         memcpy(scratch.coordinates, scratch.pack.tiles, frame->n_features * TILE_SAMPLES * sizeof(float));
-    for (size_t q = 0; p->is_turned && q < frame->n_panels; q++)
+    for (size_t q = 0; q < frame->n_panels; q++)
         project_panel(scratch.pack.tiles, frame->panels + q * (1 + frame->n_features) * TILE_CENTERS, frame->n_features,
                       scratch.coordinates + q * TILE_CENTERS * TILE_SAMPLES);
     find_steps(p, scratch, inverse_step);

@@ -80,11 +80,12 @@ def run(
             reason = "callback"
         elif len(history) >= max_iter:
             reason = "max_iter"
-        may_merge = merge_after is not None and len(history) < max_iter
+        may_merge = merge_after is not None and len(history) < max_iter and not stop_asked
         if may_merge and (reason in CONVERGED or not reason and len(history) == merge_after):
             merge_after = None
+            start = perf_counter()
             n_merged = split_and_merge(engine, centers)
-            entry["seconds"] = perf_counter() - start
+            entry["seconds"] += perf_counter() - start
             if verbose and n_merged:
                 print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
             reason = "" if n_merged else reason

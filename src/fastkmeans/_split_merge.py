@@ -26,7 +26,7 @@ of them a fifth of the gain is lost, with half of them nothing is won."""
 SPLIT_ITERATIONS, SPLIT_ROWS = 3, 1024
 """Iterations of the two means of a cluster, and most rows they are found on; one iteration loses a fourth of the gain."""
 
-SURPLUS = 1.0 + 1e-6
+SURPLUS = 1.001
 """All splits together must save so many times what all merges cost. The last ones alone need not: samples of a merged cluster go
 where they are closest, and cost less. Where each split had to save as much as its merge costs, a third of the gain was lost."""
 

@@ -9,6 +9,7 @@ TRIAL_ROWS: int
 TRIAL_CENTERS: int
 EXPECTED_STEPS: int
 SIZE_ROWS: int
+MAX_FEATURES: int
 MAX_DIRECTIONS: int
 N_DIRECTIONS: tuple[int, ...]
 
