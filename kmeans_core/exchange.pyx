@@ -219,7 +219,9 @@ cdef class Exchange:
             weight += self.weights[j]
             for f in range(self.n_features):
                 largest = max(largest, fabs(self.means[j, f]))
-        reach = DISTANCE_IN_ROUNDINGS * largest * (2.0**-24 if self.is_float32 else 2.0**-53)
+        # The least float32 rounds by itself; squares of float64 below the other have few digits.
+        reach = max(largest * 2.0**-24, 2.0**-149) if self.is_float32 else max(largest * 2.0**-53, 2.0**-510)
+        reach *= DISTANCE_IN_ROUNDINGS
         return inertia < reach * reach * weight * self.n_features
 
     cdef Py_ssize_t _best_split(self, Py_ssize_t i, Py_ssize_t j) noexcept:

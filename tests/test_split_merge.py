@@ -131,7 +131,10 @@ def test_labels_belong_to_the_centers_afterwards(real, rng, seed):
         assert model.inertia_ == pytest.approx(inertia(X, model.cluster_centers_), rel=1e-6)
 
 
-@pytest.mark.parametrize("offset, spread, n_clusters", [(850607, 0.42, 20), (2.3e6, 8.8, 100), (5.0e6, 167.0, 60)])
+@pytest.mark.parametrize(
+    "offset, spread, n_clusters",
+    [(850607, 0.42, 20), (2.3e6, 8.8, 100), (5.0e6, 167.0, 60), (0.0, 1e-43, 60)],
+)
 def test_rounded_centers_raise_no_inertia(offset, spread, n_clusters, rng, seed):
     X = (offset + spread * rng.normal(size=(2500, 1))).astype(np.float32)
     history = KMeans(n_clusters, random_state=seed).fit(X).history_
