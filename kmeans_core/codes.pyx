@@ -28,7 +28,7 @@ TRIAL_PAIRS, TRIAL_ROWS = 1 << 16, 128
 TRIAL_CENTERS = 256  # at most; they stand for all
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
-SIZE_ROWS = 512  # rows whose mean is the offset where there are no directions to find
+OFFSET_ROWS = 512  # rows whose mean is the offset where there are no directions to find
 MAX_FEATURES = 16_384  # of codes of all features: the length of a row is limited (vec.h, CODE_LENGTH), and rounding takes a part
 MAX_DIRECTIONS = 512  # more would make the codes coarse where their length is limited (vec.h, CODE_LENGTH)
 N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
@@ -220,8 +220,8 @@ cdef class CodedRows:
         unit = unit_samples(self.n_samples, block_samples(n_features), n_threads)
         n_units = (self.n_samples + unit - 1) // unit
         with nogil:
-            table.prefix_start(NULL if turned is None else &turned[0, 0], self.n_directions, self.skew, &origin[0], scale, SEED_CANDIDATES,
-                               n_features, self.is_float32, self.prefix)
+            table.prefix_start(NULL if turned is None else &turned[0, 0], self.n_directions, self.skew, &origin[0], scale,
+                               SEED_CANDIDATES, n_features, self.is_float32, self.prefix)
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
                 self._encode(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
 
@@ -254,7 +254,8 @@ class Codes:
         self._whole = self._turned = None
 
     def for_seeding(self):
-        """CodedRows of X by its own features; None where float32 is too narrow, rows are too wide, or no instruction multiplies bytes.
+        """CodedRows of X by its own features; None where float32 is too narrow, rows are too wide, or no instruction
+        multiplies bytes.
 
         Seeds are samples, and fewer directions than features would leave too much of their distances open: of 12 000 x 384
         sentence embeddings 8 % of the pairs with 192 directions at 64 seeds, 1.8 % with all features.
@@ -262,7 +263,7 @@ class Codes:
         import numpy as np
 
         if self._whole is None and in_use[0].code_features > 1 and self.X.shape[1] <= MAX_FEATURES:
-            n_rows = min(SIZE_ROWS, len(self.X))
+            n_rows = min(OFFSET_ROWS, len(self.X))
             rows, offset, scale = self._some_rows(n_rows)
             if np.isfinite(rows).all():
                 self._whole = CodedRows(self.X, None, offset, scale, self.n_threads)

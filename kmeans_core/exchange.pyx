@@ -45,10 +45,8 @@ cdef class Exchange:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
-    cdef const double *sample_weight
-    cdef const double[::1] weights
+    cdef const double[::1] sample_weight, weights
     cdef double[:, ::1] means
-    cdef object kept             # the array that sample_weight is in
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_clusters, n_features, n_trial, n_iterations, most_rows
     cdef int n_threads
@@ -64,16 +62,14 @@ cdef class Exchange:
     cdef int32_t *far            # [n_clusters]
     cdef uint8_t *taken          # [n_clusters]
 
-    def __cinit__(self, X, const double[::1] sample_weight, const int32_t[::1] labels, weights, means, Py_ssize_t n_trial,
+    def __cinit__(self, X, sample_weight, const int32_t[::1] labels, weights, means, Py_ssize_t n_trial,
                   Py_ssize_t n_iterations, Py_ssize_t most_rows, int n_threads):
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X
         else:
             self.x64 = X
-        self.kept = sample_weight
-        self.sample_weight = NULL if sample_weight is None else &sample_weight[0]
-        self.weights, self.means = weights, means
+        self.sample_weight, self.weights, self.means = sample_weight, weights, means
         self.n_samples, self.n_clusters, self.n_features = len(X), self.means.shape[0], self.means.shape[1]
         self.n_trial = min(n_trial, self.n_clusters)
         self.n_iterations, self.most_rows, self.n_threads = n_iterations, most_rows, n_threads
@@ -139,15 +135,16 @@ cdef class Exchange:
         cdef const c.kernels *table = in_use[0]
         cdef size_t count = self.starts[j + 1] - self.starts[j]
         cdef const int32_t *rows = self.rows + self.starts[j]
+        cdef const double *weights = NULL if self.sample_weight is None else &self.sample_weight[0]
         self.merges[j].index = self.tried[j].index = <int32_t>j
         self.merges[j].value = table.cheapest_merge(&self.means[0, 0], &self.weights[0], self.n_clusters,
                                                     self.n_features, j, self.partners + j)
         if self.is_float32:
             self.tried[j].value = -table.inertia_of_cluster_f32(&self.x32[0, 0], self.n_features, rows, count,
-                                                                self.sample_weight, &self.means[j, 0], self.far + j)
+                                                                weights, &self.means[j, 0], self.far + j)
         else:
             self.tried[j].value = -table.inertia_of_cluster_f64(&self.x64[0, 0], self.n_features, rows, count,
-                                                                self.sample_weight, &self.means[j, 0], self.far + j)
+                                                                weights, &self.means[j, 0], self.far + j)
 
     cdef void _split(self) noexcept nogil:
         cdef Py_ssize_t t
@@ -165,16 +162,17 @@ cdef class Exchange:
         cdef Py_ssize_t j = self.tried[t].index
         cdef size_t count = self.starts[j + 1] - self.starts[j]
         cdef const int32_t *rows = self.rows + self.starts[j]
+        cdef const double *weights = NULL if self.sample_weight is None else &self.sample_weight[0]
         cdef double *direction = self.scratch + thread * self.n_features
         cdef double *halves = self.halves + 2 * t * self.n_features
         cdef double saved = 0.0
         if -self.tried[t].value > self.merges[0].value and self.far[j] >= 0:
             if self.is_float32:
-                saved = table.split_cluster_f32(&self.x32[0, 0], self.n_features, rows, count, self.sample_weight,
+                saved = table.split_cluster_f32(&self.x32[0, 0], self.n_features, rows, count, weights,
                                                 &self.means[j, 0], self.far[j], self.merges[0].value, self.n_iterations,
                                                 self.most_rows, direction, halves)
             else:
-                saved = table.split_cluster_f64(&self.x64[0, 0], self.n_features, rows, count, self.sample_weight,
+                saved = table.split_cluster_f64(&self.x64[0, 0], self.n_features, rows, count, weights,
                                                 &self.means[j, 0], self.far[j], self.merges[0].value, self.n_iterations,
                                                 self.most_rows, direction, halves)
         self.splits[t].index = <int32_t>t

@@ -35,6 +35,9 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
+# Of many features, which share of the pairs must come closer for dense steps to pay: see _dense_pays.
+DENSE_SHARE = 0.08
+
 # Samples whose potential is one entry of the table that candidates are drawn from: the search reads n / 1024 sums,
 # then one block. Few samples make smaller blocks, which threads share evenly.
 cdef Py_ssize_t few_samples = 32 * SEED_BLOCK, small_block = SEED_BLOCK // 4
@@ -94,7 +97,7 @@ cdef class PlusPlus:
     cdef double[:, ::1] candidates
 
     def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
-                  uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False, double dense_share=0.08):
+                  uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False, double dense_share=DENSE_SHARE):
         cdef const c.kernels *table = in_use[0]
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:

@@ -271,7 +271,8 @@ static void find_steps(const prefix *p, prefix_scratch scratch, float *inverse_s
     }
     for (int s = 0; s < TILE_SAMPLES; s++) {
         const float largest = inverse_step[s];
-        /* Too small beside the row, or beside float32, to carry information: every code is then 0. */
+        /* Too small beside the row, or beside float32, to carry information. Every code is then 0, but for a center so far out
+         * (|c'| > 2^26) that 2^-19 of |c'|^2 / 2 is more than any product of codes: it is excluded or kept by that. */
         if (!(CODE_LIMIT > 0 && largest > 0x1p-60f && largest > 0x1p-20f * norms[s])) {
             inverse_step[s] = 1.0f;
             continue;

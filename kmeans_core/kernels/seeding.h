@@ -459,12 +459,10 @@ static double NAME(potential)(const REAL *min_sq, size_t n_samples, const double
                 sums[p] += values;
         }
     }
-    double eight[8], total = 0.0;
 #pragma GCC unroll 8
     for (int p = 0; p < PARTS / 2; p++)
-        vd_store(eight + p * VD_LANES, sums[p] + sums[p + PARTS / 2]);
-    for (int i = 0; i < 8; i++)
-        total += eight[i];
+        sums[p] += sums[p + PARTS / 2];
+    double total = vd_total_of_eight(sums);
     for (; s < n_samples; s++)
         total += (sample_weight ? sample_weight[s] : 1.0) * (double)min_sq[s];
     return total;

@@ -21,12 +21,7 @@ static inline double NAME(along)(const REAL *x, const double *mean, const double
             const size_t at = f + (size_t)p * VD_LANES;
             sums[p] += (NAME(vd_load)(x + at) - vd_load(mean + at)) * vd_load(direction + at);
         }
-    double eight[8], total = 0.0;
-#pragma GCC unroll 8
-    for (int p = 0; p < PARTS; p++)
-        vd_store(eight + p * VD_LANES, sums[p]);
-    for (int i = 0; i < 8; i++)
-        total += eight[i];
+    double total = vd_total_of_eight(sums);
     for (; f < n_features; f++)
         total += ((double)x[f] - mean[f]) * direction[f];
     return total;

@@ -326,6 +326,7 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_fmadd(s, a, b)    s + a * b, fused where the instruction set can
  *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
  *   vd_pick(m, a, b)     m ? a : b
+ *   vd_total_of_eight(parts)     sum of eight float64 in 8 / VD_LANES vectors, in order: the same on all instruction sets
  *   vd_load_f32 vd_load_f64      float32, or float64, as float64
  *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider where a seed and two steps are as quick: the two
  *                        side by side take half the time of either */
@@ -338,6 +339,15 @@ typedef float vd_floats __attribute__((vector_size(4 * VD_LANES), aligned(4), ma
 static inline vdouble vd_load_f32(const float *p) { return __builtin_convertvector(*(const vd_floats *)p, vdouble); }
 static inline vdouble vd_load_f64(const double *p) { return vd_load(p); }
 static inline void vd_store(double *p, vdouble a) { *(vdouble *)p = a; }
+static inline double vd_total_of_eight(const vdouble *parts)
+{
+    double eight[8], total = 0.0;
+    for (int p = 0; p < 8 / VD_LANES; p++)
+        vd_store(eight + p * VD_LANES, parts[p]);
+    for (int i = 0; i < 8; i++)
+        total += eight[i];
+    return total;
+}
 static inline vdouble vd_abs(vdouble a) { return (vdouble)((vd_mask)a & INT64_MAX); }
 static inline vdouble vd_pick(vd_mask m, vdouble a, vdouble b)
 {

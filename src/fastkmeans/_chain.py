@@ -277,13 +277,14 @@ class Chain:
             n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
         after = merge_after(self._model, n_clusters)
-        is_only = self._n_starts is not None and after is not None
+        later = None if after is None or self._n_starts is None else after - n_trial  # in a sweep only a plain fit merges
         finished = [
-            trials[i] if trials[i].converged and not is_only
-            else self._run(rows, trials[i].centers, loose=loose, merge_after=after - n_trial if is_only else None)[0]
+            trials[i] if trials[i].converged and later is None
+            else self._run(rows, trials[i].centers, loose=loose, merge_after=later)[0]
             for i in best
         ]  # fmt: skip
-        if rows is self._all:  # the first start is the one of a plain fit: its end is a bound
+        # The first start is the one of a plain fit: on all samples, its end is a bound.
+        if rows is self._all and (after is not None or 0 not in best):
             finished.append(self._run(rows, starts[0], merge_after=after)[0])
         lowest = _lowest(finished)
         self._searched = lowest[0]

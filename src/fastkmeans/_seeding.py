@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ._copies import Copies, copies_of
-from ._core.seeding import PlusPlus
+from ._core.seeding import DENSE_SHARE, PlusPlus
 from ._params import check_init
 from ._parts import ROWS_AT_ONCE, parts_of
 from ._threads import effective_n_threads
@@ -19,9 +19,6 @@ from ._threads import effective_n_threads
 QUANTIZED_FEATURES = 16
 QUANTIZED_CLUSTERS = 48
 QUANTIZED_SIZE = 500_000
-
-DENSE_SHARE = 0.08
-"""See PlusPlus."""
 
 CODED_FEATURES, CODED_DENSE_SHARE = 65, 0.25
 """From so many features on the copy holds codes, of half the bytes that 16-bit numbers take, and passes pay while a quarter of

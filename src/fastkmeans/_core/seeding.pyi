@@ -5,6 +5,8 @@ from .codes import CodedRows
 from .distances import Samples
 from .quantized import QuantizedRows
 
+DENSE_SHARE: float
+
 class PlusPlus:
     def __init__(
         self,
@@ -18,7 +20,7 @@ class PlusPlus:
         n_pool: int = 0,
         rows: QuantizedRows | CodedRows | None = None,
         manhattan: bool = False,
-        dense_share: float = 0.08,
+        dense_share: float = DENSE_SHARE,
     ) -> None: ...
     def choose(self, rows: NDArray[np.intp]) -> int: ...
     @property
