@@ -4,12 +4,19 @@
 
 What the prefix filter reads in place of the samples, in seeding and in steps (kernels/prefix.h).
 """
+from functools import partial
+
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free
 
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use, unit_samples
+
+from fastkmeans._core.runtime import both
+from fastkmeans._directions import (
+    Trial, count_direction_rows, is_worth_a_trial, most_directions, principal_directions, spanning,
+)
 
 cdef extern from "kernels/kernels.h" nogil:
     enum:
@@ -21,143 +28,9 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Most rows that the directions come from; and the pairs of rows and centers, and most rows, on which numbers of directions are
-# tried. Twice the rows of either took digits-100 2 of 42 ms more and saved none of it later (Zen 3).
-DIRECTION_ROWS = 2048
-TRIAL_PAIRS, TRIAL_ROWS = 1 << 16, 128
-TRIAL_CENTERS = 256  # at most; they stand for all
-# Steps that a fit is expected to take: over so many the cost of the start is spread.
-EXPECTED_STEPS = 15
 OFFSET_ROWS = 512  # rows whose mean is the offset where there are no directions to find
 MAX_FEATURES = 16_384  # of codes of all features: the length of a row is limited (vec.h, CODE_LENGTH), and rounding takes a part
 MAX_DIRECTIONS = 512  # more would make the codes coarse where their length is limited (vec.h, CODE_LENGTH)
-N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
-
-
-def principal_directions(rows, Py_ssize_t n_directions):
-    """Orthonormal directions in which the rows vary most, in descending order, nearly.
-
-    rows : (n_rows, n_features) float32, about the origin.   Returns (n_features, n_directions) float32.
-
-    Few features: eigenvectors of the covariance. Many: one or two rounds of subspace iteration from rows drawn at random
-    (N. Halko, P. G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011).
-    Any orthonormal directions are right, good ones exclude more centers.
-    """
-    import numpy as np
-
-    n_features = rows.shape[1]
-    width = min(n_features, n_directions + 8)
-    drawn = np.random.default_rng(1).permutation(len(rows))[:width]
-    if n_features > 6 * width:
-        # The covariance would cost more than it saves. One round finds the span of the directions, but not their order.
-        basis = orthonormal(rows.T @ (rows @ rows[drawn].T))
-        held = rows @ basis.astype(np.float32)
-        order = np.linalg.eigh((held.T @ held).astype(np.float64))[1][:, ::-1]
-        return (basis @ order[:, :n_directions]).astype(np.float32)
-    covariance = rows.T @ rows
-    if n_features <= 128:
-        return np.linalg.eigh(covariance.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
-    return orthonormal(covariance @ (covariance @ rows[drawn].T))[:, :n_directions].astype(np.float32)
-
-
-def orthonormal(span):
-    """Orthonormal columns, float64, that span those of a float32 matrix: its left singular vectors, in descending order."""
-    import numpy as np
-
-    span = span.astype(np.float64)
-    squares, order = np.linalg.eigh(span.T @ span)
-    if squares[0] > 1e-10 * squares[-1]:
-        return span @ (order / np.sqrt(squares))[:, ::-1]
-    # Fewer dimensions than columns: the Gram matrix has no inverse root.
-    return np.linalg.qr(span)[0]
-
-
-def filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes):
-    """Cost of a sample and step, in vector instructions per LANES samples.
-
-    kept : centers that the codes cannot exclude, besides the own one; mean over the samples.
-
-    Each pair pays its dot product and about nine instructions of test. A float32 score reads a row without a tile: for
-    the label so far from memory, else from the cache. The start, and the coding of moved centers, pay n_directions for
-    each feature.
-    """
-    pairs = n_clusters * (n_directions / code_features + 9.0)
-    compared = 8.0 * n_features + 100.0 * lanes + kept * (3.0 * n_features + 150.0 * lanes)
-    coded = n_features * n_directions * (1.0 / EXPECTED_STEPS + n_clusters / n_samples)
-    return pairs + compared + coded
-
-
-def dense_cost(n_features, n_clusters):
-    """The same of Lloyd's algorithm."""
-    return n_clusters * (n_features + 4.0)
-
-
-def choose_n_directions(rows, centers, directions, n_samples, code_features, code_limit, code_length, lanes):
-    """Number of leading directions with the least cost, counted on rows; 0 if all centers in full cost less.
-
-    rows : (n_rows, n_features) float32, centers : (n_clusters, n_features) float32, moved and scaled alike.
-    """
-    import numpy as np
-
-    n_clusters, n_features = centers.shape
-    scores = 0.5 * np.einsum("jf,jf->j", centers, centers) - rows @ centers.T
-    some = centers[:: -(-n_clusters // TRIAL_CENTERS)]
-    x, y = rows @ directions, some @ directions
-    sq_x, sq_y = np.einsum("if,if->i", rows, rows), np.einsum("jf,jf->j", some, some)
-    # A pair is kept where what its product may reach is no less than what its score asks for.
-    wanted = 0.5 * sq_y - scores.min(axis=1)[:, None]
-    best, best_cost = 0, 0.85 * dense_cost(n_features, n_clusters)
-    # Of the directions so far: dot products of all pairs; squared length and largest coordinate of each side.
-    products, reached = np.zeros_like(wanted), np.empty_like(wanted)
-    sides = [(coordinates, sq_norms, np.zeros(len(coordinates), dtype=np.float32), np.zeros(len(coordinates), dtype=np.float32))
-             for coordinates, sq_norms in ((x, sq_x), (y, sq_y))]
-    first = 0
-    for n_directions in sorted({*N_DIRECTIONS, directions.shape[1]}):
-        if n_directions > directions.shape[1]:
-            break
-        # What rounding to whole numbers leaves over is even on average: a twelfth of a squared step in each direction.
-        rest = np.float32(np.sqrt(n_directions / 12))
-        lengths = []
-        for coordinates, sq_norms, sq_kept, largest in sides:
-            new = coordinates[:, first:n_directions]
-            sq_kept += np.einsum("if,if->i", new, new)
-            np.maximum(largest, np.abs(new).max(axis=1), out=largest)
-            step = largest / code_limit if code_limit else 0.0 * largest
-            if code_length:  # of half the coordinates
-                step = np.maximum(step, np.sqrt(0.5 * sq_kept) / code_length)
-            b = rest * step
-            lengths.append((np.sqrt(sq_kept), b, np.sqrt(np.maximum(sq_norms - sq_kept, 0.0) + b * b)))
-        products += np.matmul(x[:, first:n_directions], y[:, first:n_directions].T, out=reached)
-        first = n_directions
-        (n_u, b_u, r_u), (n_v, b_v, r_v) = lengths
-        np.matmul(np.column_stack((n_u, b_u, r_u)), np.column_stack((b_v, n_v, r_v)).T, out=reached)
-        reached += products
-        kept = np.count_nonzero(reached >= wanted) / wanted.size * n_clusters - 1.0
-        cost = filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes)
-        if cost < best_cost:
-            best, best_cost = n_directions, cost
-    return best
-
-
-def most_directions(Py_ssize_t n_features, Py_ssize_t n_clusters):
-    """Directions worth looking for: with few clusters the filter is a small part of the work."""
-    # 256 clusters of sentence embeddings: with 128 directions no choice was cheaper than Lloyd's steps, with 160 half as dear.
-    return min(n_features, 192 if n_clusters > 128 else 48)
-
-
-def count_direction_rows(Py_ssize_t n_samples, Py_ssize_t n_features, Py_ssize_t n_clusters):
-    """Rows for the directions: as many as cost a quarter of a step of Lloyd's, if that is not too few."""
-    width = min(n_features, 6 * most_directions(n_features, n_clusters))
-    return min(max(n_samples * n_clusters // (4 * width), 512), DIRECTION_ROWS, n_samples)
-
-
-def is_worth_a_trial(Py_ssize_t n_samples, Py_ssize_t n_features, Py_ssize_t n_clusters):
-    """Would looking for directions be paid back by few steps?"""
-    if n_features < 16 or n_clusters < 16:
-        return False
-    width = most_directions(n_features, n_clusters)
-    n_rows = count_direction_rows(n_samples, n_features, n_clusters)
-    return min(6.0 * width, n_features) * n_rows + 30.0 * width * width < 4.0 * n_samples * n_clusters
 
 
 cdef class CodedRows:
@@ -265,7 +138,7 @@ class Codes:
         if self._whole is None and in_use[0].code_features > 1 and self.X.shape[1] <= MAX_FEATURES:
             n_rows = min(OFFSET_ROWS, len(self.X))
             rows, offset, scale = self._some_rows(n_rows)
-            if np.isfinite(rows).all():
+            if np.isfinite(rows.sum()):
                 self._whole = CodedRows(self.X, None, offset, scale, self.n_threads)
         return self._whole
 
@@ -284,17 +157,15 @@ class Codes:
         cdef const c.kernels *table = in_use[0]
         n_samples, n_features = self.X.shape
         rows, offset, scale = self._some_rows(count_direction_rows(n_samples, n_features, len(centers)))
-        if not np.isfinite(rows).all():
+        if not np.isfinite(rows.sum()):
             return None
-        wanted = n_directions or most_directions(n_features, len(centers))
-        directions = principal_directions(rows, min(wanted, n_features, MAX_DIRECTIONS))
-        n_kept = directions.shape[1]
-        if n_directions is None:
-            n_trial = min(max(32, TRIAL_PAIRS // len(centers)), TRIAL_ROWS, len(rows))
-            with np.errstate(all="ignore"):
-                moved = ((np.asarray(centers) - offset) * scale).astype(np.float32)
-                n_kept = choose_n_directions(rows[:: len(rows) // n_trial][:n_trial], moved, directions, n_samples,
-                                             table.code_features, table.code_limit, table.code_length, table.lanes)
+        wanted = min(n_directions or most_directions(n_features, len(centers)), n_features, MAX_DIRECTIONS)
+        trial = Trial(rows, np.asarray(centers), offset, scale)
+        span = spanning(rows, wanted, self.n_threads)
+        directions, _ = both(self.n_threads, partial(principal_directions, rows, span, wanted), trial.score)
+        n_kept = n_directions or trial.choose_n_directions(
+            directions, n_samples, table.code_features, table.code_limit, table.code_length, table.lanes
+        )
         if n_kept == 0:
             return None
         return CodedRows(self.X, np.ascontiguousarray(directions[:, :n_kept].T), offset, scale, self.n_threads)
@@ -303,13 +174,23 @@ class Codes:
         """Some rows about their mean and scaled, float32 (not finite where that is too narrow), the mean, and the scale."""
         import numpy as np
 
-        X = self.X
+        X, n_threads = self.X, self.n_threads
         spread = X[:: len(X) // n_rows][:n_rows]
-        offset = spread.mean(axis=0, dtype=np.float64).astype(X.dtype)
+        parts = slice(0, n_rows // 2), slice(n_rows // 2, n_rows)
+        added = both(n_threads, *[partial(np.add.reduce, spread[part], axis=0, dtype=np.float64) for part in parts])
+        offset = ((added[0] + added[1]) / n_rows).astype(X.dtype)
         largest = float((self.max_abs + np.abs(offset)).max())
         limit = 126 if X.dtype.itemsize == 4 else 1020
         scale = 2.0 ** min(max(1 - np.frexp(largest)[1], -limit), limit) if largest > 0 else 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows = spread - offset
-            rows *= scale
-            return rows.astype(np.float32, copy=False), offset.astype(np.float64), scale
+        rows = np.empty(spread.shape, dtype=np.float32)
+        both(n_threads, *[partial(_shift_and_scale, spread[part], offset, scale, rows[part]) for part in parts])
+        return rows, offset.astype(np.float64), scale
+
+
+def _shift_and_scale(some, offset, scale, rows):
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = some - offset
+        shifted *= scale
+        rows[...] = shifted

@@ -52,9 +52,9 @@ cdef class LloydState:
     cdef int n_cluster_threads   # one where there is too little to do for each cluster
     cdef int32_t[::1] label_view
     cdef readonly object grid    # (2, n_features + 1): 1.5 * 2^52 * grid, coarse and fine
-    cdef double[::1] coarse, fine
+    cdef double[:, ::1] grid_view
     cdef double[:, :, ::1] total
-    cdef double[::1] offset
+    cdef double *offset          # [n_features]
     cdef void *memory
     cdef char *packed
     cdef char *scratch           # [n_threads], scratch_size apart: kernel's scratch, then labels of a block
@@ -84,10 +84,9 @@ cdef class LloydState:
         self.labels.fill(-1)
         self.label_view = self.labels
         self.grid = np.empty((2, self.n_features + 1))
-        self.coarse, self.fine = self.grid
+        self.grid_view = self.grid
         self.sums = np.zeros((n_clusters, 2, self.n_features + 1))
         self.total = self.sums
-        self.offset = np.empty(self.n_features)
         self._choose_grid(max_abs, max_weight)
 
         self.follower.touched_size = aligned(n_clusters)
@@ -95,15 +94,16 @@ cdef class LloydState:
         self.labels_at = aligned(table.scratch_bytes(n_clusters, self.n_features))
         self.scratch_size = self.labels_at + aligned(self.block * sizeof(int32_t))
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
-        cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
-        self.memory = take_zeros(128 + packed_size + counts_size
+        cdef size_t counts_size = n_threads * 16 * sizeof(size_t), offset_size = aligned(self.n_features * sizeof(double))
+        self.memory = take_zeros(128 + packed_size + counts_size + offset_size
                                  + n_threads * (self.scratch_size + self.follower.touched_size)
                                  + (n_threads - 1) * self.follower.partial_size)
         if self.memory == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)
         self.follower.counts = <size_t *>(self.packed + packed_size)
-        self.scratch = <char *>self.follower.counts + counts_size
+        self.offset = <double *>(<char *>self.follower.counts + counts_size)
+        self.scratch = <char *>self.offset + offset_size
         self.follower.partial = self.scratch + n_threads * self.scratch_size
         self.follower.touched = <uint8_t *>(self.follower.partial + (n_threads - 1) * self.follower.partial_size)
         self.follower.total = &self.total[0, 0, 0]
@@ -113,7 +113,7 @@ cdef class LloydState:
         self.follower.n_features = self.n_features
         self.follower.weights = NULL if sample_weight is None else &self.sample_weight[0]
         self.follower.labels = &self.label_view[0]
-        self.follower.grid.coarse, self.follower.grid.fine = &self.coarse[0], &self.fine[0]
+        self.follower.grid.coarse, self.follower.grid.fine = &self.grid_view[0, 0], &self.grid_view[1, 0]
         self._touch_sums()
 
     def __dealloc__(self):
@@ -144,8 +144,8 @@ cdef class LloydState:
             value_bits = ceil_log2(max_weight * (max_abs[f] if f < self.n_features else 1.0))
             coarse_bits = max(value_bits + count_bits + 1 - 53, -960)
             fine_bits = max(coarse_bits + count_bits - 53, -1020)
-            self.coarse[f] = ldexp(1.5, 52 + coarse_bits)
-            self.fine[f] = ldexp(1.5, 52 + fine_bits)
+            self.grid_view[0, f] = ldexp(1.5, 52 + coarse_bits)
+            self.grid_view[1, f] = ldexp(1.5, 52 + fine_bits)
         return 0
 
     def step(self, const double[:, ::1] centers):
@@ -160,8 +160,8 @@ cdef class LloydState:
             raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
         with nogil:
-            table.find_offset(&centers[0, 0], self.n_clusters, self.n_features, &self.offset[0])
-            table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, &self.offset[0], self.is_float32,
+            table.find_offset(&centers[0, 0], self.n_clusters, self.n_features, self.offset)
+            table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, self.offset, self.is_float32,
                                self.packed)
             self._assign_units(table)
             self._merge(table)

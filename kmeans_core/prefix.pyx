@@ -12,7 +12,8 @@ from libc.stdlib cimport free
 cimport kernels as c
 from shared cimport align, aligned, kernels_in_use, unit_samples
 
-from fastkmeans._core.codes import Codes, dense_cost, filter_cost
+from fastkmeans._core.codes import Codes
+from fastkmeans._directions import dense_cost, filter_cost
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)

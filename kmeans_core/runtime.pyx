@@ -4,6 +4,8 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_New
 
+from cython.parallel cimport prange
+
 cimport kernels as c
 
 cdef const c.kernels *current = NULL
@@ -59,6 +61,21 @@ def openmp_release():
     """Give OpenMP's pool of threads back, so that a forked child can make its own."""
     with nogil:
         c.openmp_release()
+
+
+def both(int n_threads, first, second):
+    """Call two functions, beside each other where there are two threads; return what they return.
+
+    For work that NumPy does without holding Python's lock. OpenMP's thread, because it would spin on the core of any other.
+    """
+    cdef int i
+    if n_threads == 1:
+        return first(), second()
+    tasks, results = (first, second), [None, None]
+    for i in prange(2, nogil=True, schedule="static", chunksize=1, num_threads=2):
+        with gil:
+            results[i] = tasks[i]()
+    return tuple(results)
 
 
 def _start():

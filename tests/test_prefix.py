@@ -7,9 +7,9 @@ import pytest
 import reference
 
 from fastkmeans import KMeans, kmeans_plusplus
-from fastkmeans._core import codes
 from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.prefix import PrefixState
+from fastkmeans._directions import Trial, principal_directions, spanning
 
 
 def states(X, n_clusters, weights=None, n_threads=1, **params):
@@ -259,17 +259,18 @@ def test_what_the_filter_cannot_speed_up_is_left_to_lloyd(n_features, n_clusters
 
 
 def test_a_filter_that_does_not_pay_is_given_up(rng, real, monkeypatch):
-    monkeypatch.setattr(codes, "choose_n_directions", lambda *_: 8)
+    monkeypatch.setattr(Trial, "choose_n_directions", lambda *_: 8)
     X = rng.normal(size=(3000, 96)).astype(real)
     filtered, compared = walk(X, X[:96], n_steps=4)
     assert compared[0] > 0.3 * X.shape[0] * 96
     assert filtered.n_directions == 0
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n_features", [20, 128, 150, 600])
-def test_directions_are_orthonormal_and_hold_what_matters(n_features, rng):
+def test_directions_are_orthonormal_and_hold_what_matters(n_features, n_threads, rng):
     X = decaying(rng, 1000, n_features, decay=0.9).astype(np.float32)
-    directions = codes.principal_directions(X, 16).astype(np.float64)
+    directions = principal_directions(X, spanning(X, 16, n_threads), 16).astype(np.float64)
     np.testing.assert_allclose(directions.T @ directions, np.eye(16), atol=1e-5)
     held = ((X @ directions) ** 2).sum(axis=0)
     best = np.linalg.eigvalsh(X.T.astype(np.float64) @ X)[::-1][:16]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from fastkmeans import KMeans, _threads, kmeans_plusplus
+from fastkmeans._core import runtime
 
 N_THREADS = [1, 2, 3, 7]
 
@@ -154,3 +156,26 @@ def test_a_number_of_threads_that_is_none_is_refused_after_fit_too(blobs):
     for method in [model.predict, model.transform, model.score]:
         with pytest.raises(ValueError, match="n_threads must be None or an integer >= 1; got 0"):
             method(X)
+
+
+@pytest.mark.parametrize("n_threads", N_THREADS)
+def test_two_functions_run_beside_each_other_and_return_in_order(n_threads):
+    assert runtime.both(n_threads, lambda: "first", lambda: "second") == ("first", "second")
+
+
+@pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
+def test_of_two_functions_each_has_a_thread_of_its_own():
+    meeting = threading.Barrier(2)
+    assert set(runtime.both(2, lambda: meeting.wait(60), lambda: meeting.wait(60))) == {0, 1}
+
+
+@pytest.mark.parametrize("n_threads", N_THREADS)
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_one_of_two_functions_raises_is_raised(n_threads, which):
+    def fail():
+        raise ValueError("no")
+
+    functions = [lambda: 1, lambda: 1]
+    functions[which] = fail
+    with pytest.raises(ValueError, match="^no$"):
+        runtime.both(n_threads, *functions)

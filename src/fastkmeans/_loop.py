@@ -95,7 +95,7 @@ def run(
             f"center shift {center_shift} within tolerance {tol}"
         )
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    if center_shift > 0 or (assigned != centers).any():  # squares of tiny shifts vanish
+    if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts vanish
         engine.step(centers)
     return Run(
         centers.astype(dtype),

@@ -123,6 +123,8 @@ def _got(value: Any) -> str:
 
 
 def check_integer(name: str, value: Any, minimum: int, alternative: str = "") -> None:
+    if type(value) is int and minimum <= value <= _INT_MAX:
+        return
     rule = f"{name} must be {alternative}an integer >= {minimum}"
     if not _is_integer(value):
         raise TypeError(f"{rule}; {_got(value)}")

@@ -133,7 +133,7 @@ def plusplus_rows(
     rows[0] = first_row(n_samples, sample_weight, random_state)
     if n_clusters == 1:
         return rows
-    scale = _power_of_two_below(float(max_abs.max()), X.dtype)
+    scale = _power_of_two_below(float(np.maximum.reduce(max_abs)), X.dtype)
     random = int(random_state.random_sample() * 2.0**53)
     compact, dense_share = None, DENSE_SHARE
     large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE

@@ -20,7 +20,7 @@ from ._params import check_n_clusters, check_n_threads, check_params, check_rand
 from ._seeding import QUANTIZED_SIZE, initial_centers
 from ._split_merge import merge_after
 from ._threads import effective_n_threads
-from .engines.local import Description, add_up, describe, inertia_of
+from .engines.local import Description, add_up, describe, inertia_of, largest_of
 
 # Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
@@ -600,7 +600,7 @@ def prepare(matrix: Matrix, metric: Metric, n_threads: int | None) -> tuple[np.n
         values = metric.prepare_rows(values, values.dtype, "X", n_threads)
     description = describe(values, n_threads)
     # A sum of means that overflows is looked at too.
-    if not (isfinite(add_up(description.mean)) and description.max_abs.max() <= MAGNITUDE_LIMIT):
+    if not (isfinite(add_up(description.mean)) and largest_of(description.max_abs) <= MAGNITUDE_LIMIT):
         check_finite(matrix.values, "X", matrix.feature_names)
     return values, description
 
