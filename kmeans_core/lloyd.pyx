@@ -63,6 +63,7 @@ cdef class LloydState:
     cdef readonly object labels
     cdef readonly object sums
     cdef readonly Py_ssize_t n_decided
+    cdef readonly str stepped_by  # the algorithm of the last step
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
         import numpy as np
@@ -77,6 +78,7 @@ cdef class LloydState:
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
+        self.stepped_by = "lloyd"
         self.n_cluster_threads = n_threads if self.n_clusters * self.n_features > 20000 else 1
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)

@@ -88,6 +88,7 @@ cdef class MediansState:
     cdef size_t scratch_size, histogram_size, weights_at, touched_size, wanted_size
     cdef readonly object labels
     cdef readonly Py_ssize_t n_decided
+    cdef readonly str stepped_by  # the algorithm of the last step
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
         import numpy as np
@@ -106,6 +107,7 @@ cdef class MediansState:
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
+        self.stepped_by = "lloyd"
         self.block = block_samples(self.n_features)
         self.n_bins = max(<Py_ssize_t>1, min(<Py_ssize_t>MOST_BINS, self.n_samples // (BIN_SAMPLES * n_clusters)))
         self.n_padded = (self.n_features + 63) // 64 * 64

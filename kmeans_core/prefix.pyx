@@ -55,6 +55,7 @@ cdef class PrefixState:
     cdef readonly Py_ssize_t n_directions  # -1 before the first step, 0 when Lloyd's steps are taken
     cdef readonly Py_ssize_t n_compared    # pairs that the codes of the last step could not exclude, own labels aside
     cdef readonly Py_ssize_t n_decided     # samples that needed float64
+    cdef readonly str stepped_by           # the algorithm of the last step
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
                   n_directions=None):
@@ -107,7 +108,9 @@ cdef class PrefixState:
         if self.n_directions == 0:
             n_changed = self.dense.step(centers)
             self.n_compared, self.n_decided = self.n_samples * self.n_clusters, self.dense.n_decided
+            self.stepped_by = "lloyd"
             return n_changed
+        self.stepped_by = "prefix"
         with nogil:
             self._pack_centers(centers)
             self.table.prefix_gather_moved(self.prefix)

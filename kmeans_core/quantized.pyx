@@ -284,6 +284,7 @@ cdef class QuantizedState:
     cdef size_t *counts          # [n_threads][16]: samples decided in float64; one cache line each
     cdef size_t scratch_size, labels_at, tile_bytes
     cdef readonly Py_ssize_t n_decided
+    cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
@@ -353,7 +354,9 @@ cdef class QuantizedState:
         if self.rows is None or not self._assign(centers):
             n_changed = self.dense.step(centers)
             self.n_decided = self.dense.n_decided
+            self.stepped_by = "lloyd"
             return n_changed
+        self.stepped_by = "quantized"
         for t in range(self.n_threads):
             n_decided += self.counts[16 * t]
             self.counts[16 * t] = 0

@@ -66,13 +66,14 @@ def openmp_release():
 def both(int n_threads, first, second):
     """Call two functions, beside each other where there are two threads; return what they return.
 
-    For work that NumPy does without holding Python's lock. OpenMP's thread, because it would spin on the core of any other.
+    For work that NumPy does without holding Python's lock. By OpenMP's threads, which would spin on the core of any other; by
+    n_threads of them, because those beyond a smaller team end.
     """
     cdef int i
     if n_threads == 1:
         return first(), second()
     tasks, results = (first, second), [None, None]
-    for i in prange(2, nogil=True, schedule="static", chunksize=1, num_threads=2):
+    for i in prange(2, nogil=True, schedule="static", chunksize=1, num_threads=n_threads):
         with gil:
             results[i] = tasks[i]()
     return tuple(results)

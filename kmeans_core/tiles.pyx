@@ -65,6 +65,7 @@ cdef class TilesState:
     cdef uint8_t *touched        # [n_threads], touched_size apart: sums that changed
     cdef size_t scratch_size, partial_size, touched_size
     cdef readonly bint is_tiled
+    cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly Py_ssize_t n_decided, n_tested, n_mixed, n_scored
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
@@ -290,7 +291,9 @@ cdef class TilesState:
         if not self.is_tiled:
             n_changed = self._dense.step(centers)
             self.n_decided = self._dense.n_decided
+            self.stepped_by = "lloyd"
             return n_changed
+        self.stepped_by = "tiles"
         if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
             raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")

@@ -70,6 +70,7 @@ cdef class YinyangState:
     cdef int n_waited, wait
     cdef readonly double probe_cost  # what the probe told last, as a share of the cost of scoring everything
     cdef readonly Py_ssize_t n_decided
+    cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly Py_ssize_t n_scored   # pairs of sample and center that the last step scored
     cdef readonly Py_ssize_t n_groups
     cdef c.bound_step now
@@ -226,6 +227,7 @@ cdef class YinyangState:
                 self.from_quantized = self._quantize_centers(centers)
             with nogil:
                 self._label_blocks(reuse)
+            self.stepped_by = "yinyang"
             self.n_decided = self._take_count(0)
             self.n_scored = self._take_count(1)
             cost = self._take_count(2)
@@ -237,6 +239,7 @@ cdef class YinyangState:
                 self.probe_cost = 1.0
         else:
             n_changed = self._dense.step(centers)
+            self.stepped_by = self._dense.stepped_by
             self.n_decided = self._dense.n_decided
             self.n_scored = self.n_samples * self.n_clusters
             self.n_waited += 1

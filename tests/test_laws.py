@@ -450,6 +450,29 @@ def test_history_reports_the_shifts_and_changes_of_every_iteration(start, algori
     assert iterations == list(range(iterations[0], iterations[0] + len(history)))
 
 
+def test_history_tells_what_each_iteration_ran(algorithm, rng, real):
+    # Where its filter pays, and where it does not.
+    shapes = {"lloyd": (3000, 5, 8), "tiles": (60000, 2, 40), "prefix": (6000, 200, 200), "quantized": (60000, 20, 60),
+              "yinyang": (20000, 20, 300)}  # fmt: skip
+    allowed = {"yinyang": {"yinyang", "quantized"}}.get(algorithm, {algorithm})
+    n_samples, n_features, n_clusters = shapes[algorithm]
+    scales = 0.9 ** np.arange(n_features)
+    X = (rng.normal(size=(40, n_features)) * 5 * scales)[rng.integers(40, size=n_samples)]
+    X = (X + rng.normal(size=X.shape) * scales).astype(real)
+    params = {"algorithm": algorithm, "tol": 0, "max_iter": 12}
+    ran = [step["algorithm"] for step in KMeans(n_clusters, init=X[:n_clusters], **params).fit(X).history_]
+    assert algorithm in ran and set(ran) <= allowed
+    hopeless = rng.normal(size=(900, 40 if algorithm == "tiles" else 3)).astype(real)
+    history = KMeans(64, init=hopeless[:64], **params).fit(hopeless).history_
+    assert {step["algorithm"] for step in history} == {"lloyd"}
+
+
+@pytest.mark.parametrize("metric", ["manhattan", "cosine"])
+def test_history_of_other_metrics_tells_of_lloyd(metric, blobs, real):
+    X, _ = blobs(400, 6, 5, real)
+    assert {step["algorithm"] for step in KMeans(5, metric=metric).fit(X).history_} == {"lloyd"}
+
+
 def test_every_reason_to_stop_has_its_own_name(algorithm, blobs, real):
     X, _ = blobs(600, 3, 6, real, std=4.0)
     params = {"n_clusters": 6, "init": X[:6], "algorithm": algorithm}

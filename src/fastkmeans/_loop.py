@@ -65,6 +65,7 @@ def run(
             "center_shift": center_shift,
             "n_changed": n_changed,
             "n_empty": n_empty,
+            "algorithm": engine.stepped_by,
             "seconds": perf_counter() - start,
         }
         history.append(entry)

@@ -91,13 +91,13 @@ class KMeans(Estimator):
         Iterations over all samples of the start that was kept.
     history_ : list of dict
         One entry an iteration of that start: iteration, inertia (of the centers it began with), center_shift
-        (sum of squared shifts), n_changed (labels), n_empty (clusters that were empty), seconds.
+        (sum of squared shifts), n_changed (labels), n_empty (clusters that were empty), algorithm, seconds.
     converged_ : bool
         Whether the start ended by itself.
     stop_reason_ : str
         "labels unchanged", "center shift within tol", "max_iter" or "callback".
     algorithm_used_ : str
-        The algorithm that ran.
+        The algorithm that ran. Where its filter did not pay, it took steps of another, see algorithm in `history_`.
     n_clusters_ : int
         Number of clusters: n_clusters, or what "auto" chose.
     sweep_ : ElbowResult

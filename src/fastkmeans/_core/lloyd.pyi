@@ -8,6 +8,7 @@ class LloydState:
     sums: NDArray[np.float64]
     grid: NDArray[np.float64]
     n_decided: int
+    stepped_by: str
     def __init__(
         self,
         X: Samples,

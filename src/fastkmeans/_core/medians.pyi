@@ -6,6 +6,7 @@ from .distances import Samples
 class MediansState:
     labels: NDArray[np.int32]
     n_decided: int
+    stepped_by: str
     def __init__(
         self,
         X: Samples,

@@ -11,6 +11,7 @@ class PrefixState:
     n_directions: int
     n_compared: int
     n_decided: int
+    stepped_by: str
     def __init__(
         self,
         X: Samples,

@@ -8,6 +8,7 @@ class TilesState:
     sums: NDArray[np.float64]
     grid: NDArray[np.float64]
     n_decided: int
+    stepped_by: str
     is_tiled: bool
     n_tested: int
     n_mixed: int

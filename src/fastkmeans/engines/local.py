@@ -119,6 +119,11 @@ class LocalEngine:
         """(n_samples,) int32: the labels of the last step; overwritten by the next."""
         return self._state.labels
 
+    @property
+    def stepped_by(self) -> str:
+        """The algorithm of the last step: filters that do not pay go over to Lloyd's."""
+        return self._state.stepped_by
+
     def step(self, centers: np.ndarray) -> int:
         """Label every sample with its nearest center; return the number of labels that changed.
 
