@@ -15,7 +15,7 @@ from shared cimport align, aligned, kernels_in_use, unit_samples
 
 from fastkmeans._core.runtime import both
 from fastkmeans._directions import (
-    Trial, count_direction_rows, is_worth_a_trial, most_directions, principal_directions, spanning,
+    Trial, count_direction_rows, is_worth_a_trial, most_directions, principal_directions, skew_of, spanning,
 )
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -40,6 +40,7 @@ cdef class CodedRows:
     ----------
     X : (n_samples, n_features) float32 or float64, C order, finite.
     directions : (n_directions, n_features) float32, orthonormal, nearly; None for the features as they are.
+    skew : how nearly, see skew_of; 0 without directions.
     offset : (n_features,) float64, any point amid the data.   scale : power of two that brings x - offset below 2.
     n_threads : int >= 1.
 
@@ -59,9 +60,7 @@ cdef class CodedRows:
     cdef readonly double scale, skew
     cdef readonly Py_ssize_t n_directions
 
-    def __cinit__(self, X, directions, offset, double scale, int n_threads):
-        import numpy as np
-
+    def __cinit__(self, X, directions, double skew, offset, double scale, int n_threads):
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t n_tiles, unit, u, n_units, n_features = X.shape[1]
         cdef const float[:, ::1] turned = directions
@@ -73,11 +72,8 @@ cdef class CodedRows:
             self.x64 = X
         self.n_samples = len(X)
         self.directions, self.offset, self.scale = directions, offset, scale
-        self.n_directions = n_features
-        if directions is not None:
-            self.n_directions = len(directions)
-            wide = directions.astype(np.float64)
-            self.skew = 1.01 * float(np.linalg.norm(wide @ wide.T - np.eye(self.n_directions))) + 1e-12
+        self.n_directions = n_features if directions is None else len(directions)
+        self.skew = skew
 
         n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
         cdef size_t prefix_size = aligned(table.prefix_bytes(SEED_CANDIDATES, n_features, self.n_directions,
@@ -139,7 +135,7 @@ class Codes:
             n_rows = min(OFFSET_ROWS, len(self.X))
             rows, offset, scale = self._some_rows(n_rows)
             if np.isfinite(rows.sum()):
-                self._whole = CodedRows(self.X, None, offset, scale, self.n_threads)
+                self._whole = CodedRows(self.X, None, 0.0, offset, scale, self.n_threads)
         return self._whole
 
     def for_steps(self, centers, n_directions=None):
@@ -163,12 +159,13 @@ class Codes:
         trial = Trial(rows, np.asarray(centers), offset, scale)
         span = spanning(rows, wanted, self.n_threads)
         directions, _ = both(self.n_threads, partial(principal_directions, rows, span, wanted), trial.score)
-        n_kept = n_directions or trial.choose_n_directions(
-            directions, n_samples, table.code_features, table.code_limit, table.code_length, table.lanes
-        )
+        choose = partial(trial.choose_n_directions, directions, n_samples, table.code_features, table.code_limit,
+                         table.code_length, table.lanes)
+        n_kept, skew = both(self.n_threads, partial(int, n_directions) if n_directions else choose,
+                            partial(skew_of, directions))
         if n_kept == 0:
             return None
-        return CodedRows(self.X, np.ascontiguousarray(directions[:, :n_kept].T), offset, scale, self.n_threads)
+        return CodedRows(self.X, np.ascontiguousarray(directions[:, :n_kept].T), skew, offset, scale, self.n_threads)
 
     def _some_rows(self, n_rows):
         """Some rows about their mean and scaled, float32 (not finite where that is too narrow), the mean, and the scale."""
@@ -191,6 +188,7 @@ def _shift_and_scale(some, offset, scale, rows):
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):
-        shifted = some - offset
+        shifted = np.subtract(some, offset, out=rows if some.dtype == rows.dtype else None)
         shifted *= scale
-        rows[...] = shifted
+        if shifted is not rows:
+            rows[...] = shifted

@@ -18,6 +18,7 @@ class CodedRows:
         self,
         X: Samples,
         directions: NDArray[np.float32] | None,
+        skew: float,
         offset: NDArray[np.float64],
         scale: float,
         n_threads: int,
