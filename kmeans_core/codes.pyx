@@ -134,7 +134,7 @@ class Codes:
         if self._whole is None and in_use[0].code_features > 1 and self.X.shape[1] <= MAX_FEATURES:
             n_rows = min(OFFSET_ROWS, len(self.X))
             rows, offset, scale = self._some_rows(n_rows)
-            if np.isfinite(rows.sum()):
+            if np.isfinite(rows).all():
                 self._whole = CodedRows(self.X, None, 0.0, offset, scale, self.n_threads)
         return self._whole
 
@@ -153,7 +153,7 @@ class Codes:
         cdef const c.kernels *table = in_use[0]
         n_samples, n_features = self.X.shape
         rows, offset, scale = self._some_rows(count_direction_rows(n_samples, n_features, len(centers)))
-        if not np.isfinite(rows.sum()):
+        if not np.isfinite(rows).all():
             return None
         wanted = min(n_directions or most_directions(n_features, len(centers)), n_features, MAX_DIRECTIONS)
         trial = Trial(rows, np.asarray(centers), offset, scale)
@@ -171,24 +171,13 @@ class Codes:
         """Some rows about their mean and scaled, float32 (not finite where that is too narrow), the mean, and the scale."""
         import numpy as np
 
-        X, n_threads = self.X, self.n_threads
+        X = self.X
         spread = X[:: len(X) // n_rows][:n_rows]
-        parts = slice(0, n_rows // 2), slice(n_rows // 2, n_rows)
-        added = both(n_threads, *[partial(np.add.reduce, spread[part], axis=0, dtype=np.float64) for part in parts])
-        offset = ((added[0] + added[1]) / n_rows).astype(X.dtype)
+        offset = spread.mean(axis=0, dtype=np.float64).astype(X.dtype)
         largest = float((self.max_abs + np.abs(offset)).max())
         limit = 126 if X.dtype.itemsize == 4 else 1020
         scale = 2.0 ** min(max(1 - np.frexp(largest)[1], -limit), limit) if largest > 0 else 1.0
-        rows = np.empty(spread.shape, dtype=np.float32)
-        both(n_threads, *[partial(_shift_and_scale, spread[part], offset, scale, rows[part]) for part in parts])
-        return rows, offset.astype(np.float64), scale
-
-
-def _shift_and_scale(some, offset, scale, rows):
-    import numpy as np
-
-    with np.errstate(over="ignore", invalid="ignore"):
-        shifted = np.subtract(some, offset, out=rows if some.dtype == rows.dtype else None)
-        shifted *= scale
-        if shifted is not rows:
-            rows[...] = shifted
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = spread - offset
+            rows *= scale
+            return rows.astype(np.float32, copy=False), offset.astype(np.float64), scale

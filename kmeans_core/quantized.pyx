@@ -302,6 +302,7 @@ cdef class QuantizedState:
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
+        self.stepped_by = ""
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
         self.share = 1.0

@@ -67,7 +67,8 @@ def both(int n_threads, first, second):
     """Call two functions, beside each other where there are two threads; return what they return.
 
     For work that NumPy does without holding Python's lock. By OpenMP's threads, which would spin on the core of any other; by
-    n_threads of them, because those beyond a smaller team end.
+    n_threads of them, because those beyond a smaller team end. The second may run in a thread where the caller's np.errstate
+    does not hold. If both raise, one exception is kept.
     """
     cdef int i
     if n_threads == 1:

@@ -74,6 +74,7 @@ cdef class TilesState:
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
+        self.stepped_by = ""
         self.is_float32 = X.dtype.itemsize == 4
         self.is_tiled = (n_clusters > 1 and self.n_features <= _max_features
                          and MIN_SAMPLES <= self.n_samples < 1 << 31)

@@ -115,6 +115,7 @@ cdef class YinyangState:
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
+        self.stepped_by = ""
         self.new_labels = np.zeros(self.n_samples, dtype=np.int32)
 
         cdef Py_ssize_t block = block_samples(self.n_features)

@@ -266,6 +266,18 @@ def test_a_filter_that_does_not_pay_is_given_up(rng, real, monkeypatch):
     assert filtered.n_directions == 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("init", ["k-means++", "given"])
+def test_values_too_large_for_differences_in_float32_are_left_to_lloyd_in_silence(init, rng):
+    X = rng.normal(size=(4000, 70)).astype(np.float32)
+    X[:, 0] = np.where(rng.random(4000) < 0.9, 2.5e38, -2.5e38)
+    X[:, 1] = np.where(rng.random(4000) < 0.1, 2.5e38, -2.5e38)
+    params = {"init": X[:100] if init == "given" else init, "max_iter": 3, "random_state": 0, "n_init": 1}
+    filtered = KMeans(100, algorithm="prefix", **params).fit(X)
+    np.testing.assert_array_equal(filtered.labels_, KMeans(100, algorithm="lloyd", **params).fit(X).labels_)
+    assert {step["algorithm"] for step in filtered.history_} == {"lloyd"}
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n_features", [20, 128, 150, 600])
 def test_directions_are_orthonormal_and_hold_what_matters(n_features, n_threads, rng):

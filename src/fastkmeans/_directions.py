@@ -13,6 +13,8 @@ TRIAL_PAIRS, TRIAL_ROWS = 1 << 16, 128
 TRIAL_CENTERS = 256  # at most; they stand for all
 # Steps that a fit is expected to take: over so many the cost of the start is spread.
 EXPECTED_STEPS = 15
+# Up to so many features all eigenvectors of the covariance cost less than a search for the leading ones.
+EIGEN_FEATURES = 128
 N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
 
 
@@ -23,7 +25,7 @@ def principal_directions(rows: np.ndarray, span: np.ndarray, n_directions: int) 
     Returns (n_features, n_directions) float32. Any orthonormal directions are right, good ones exclude more centers.
     """
     n_features = rows.shape[1]
-    if n_features <= 128:
+    if n_features <= EIGEN_FEATURES:
         return np.linalg.eigh(span.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
     basis = orthonormal(span)
     if is_wide(n_features, n_directions):
@@ -37,7 +39,7 @@ def spanning(rows: np.ndarray, n_directions: int, n_threads: int) -> np.ndarray:
     """Find columns that span, nearly, the directions in which the rows vary most: most of the work.
 
     rows : (n_rows, n_features) float32, about the origin.
-    Returns (n_features, columns) float32: the covariance of up to 128 features, else one or two rounds of
+    Returns (n_features, columns) float32: the covariance of few features, else one or two rounds of
     subspace iteration from rows drawn at random, and a few columns more than directions (N. Halko, P. G. Martinsson and J. A.
     Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011).
     """
@@ -46,17 +48,16 @@ def spanning(rows: np.ndarray, n_directions: int, n_threads: int) -> np.ndarray:
     drawn = np.random.default_rng(1).permutation(len(rows))[: min(n_features, n_directions + 8)]
     left, right = np.array_split(rows[drawn].T, 2, axis=1)
     if is_wide(n_features, n_directions):
-        # The covariance would cost more than it saves.
         return np.hstack(both(n_threads, lambda: rows.T @ (rows @ left), lambda: rows.T @ (rows @ right)))
     covariance = np.add(*both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:]))
-    if n_features <= 128:
+    if n_features <= EIGEN_FEATURES:
         return covariance
     return np.hstack(both(n_threads, lambda: covariance @ (covariance @ left), lambda: covariance @ (covariance @ right)))
 
 
 def is_wide(n_features: int, n_directions: int) -> bool:
-    """Are there so many features that their covariance is out of the question?"""
-    return n_features > max(128, 6 * (n_directions + 8))
+    """Are there so many features that their covariance would cost more than it saves?"""
+    return n_features > max(EIGEN_FEATURES, 6 * (n_directions + 8))
 
 
 def orthonormal(span: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ class MediansEngine:
 
     @property
     def stepped_by(self) -> str:
-        """The algorithm of the last step: filters that do not pay go over to Lloyd's."""
+        """The algorithm of the last step, always Lloyd's."""
         return self._state.stepped_by
 
     def step(self, centers: np.ndarray) -> int:
