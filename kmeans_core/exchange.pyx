@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 cimport kernels as c
-from shared cimport kernels_in_use
+from shared cimport kernels_in_use, sort_by_label
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -75,7 +75,7 @@ cdef class Exchange:
         self.n_iterations, self.most_rows, self.n_threads = n_iterations, most_rows, n_threads
         self._allocate()
         with nogil:
-            self._sort(&labels[0])
+            sort_by_label(&labels[0], self.n_samples, self.n_clusters, self.rows, self.starts)
             self._weigh()
             self._split()
 
@@ -101,24 +101,6 @@ cdef class Exchange:
         self.far = self.partners + self.n_clusters
         self.taken = <uint8_t *>(self.far + self.n_clusters)
         return 0
-
-    cdef void _sort(self, const int32_t *labels) noexcept nogil:
-        """Lay the samples out by cluster, in order."""
-        cdef Py_ssize_t i, j
-        cdef int32_t count, start = 0
-        memset(self.starts, 0, (self.n_clusters + 1) * sizeof(int32_t))
-        for i in range(self.n_samples):
-            self.starts[labels[i]] += 1
-        for j in range(self.n_clusters):
-            count = self.starts[j]
-            self.starts[j] = start
-            start += count
-        for i in range(self.n_samples):
-            self.rows[self.starts[labels[i]]] = <int32_t>i
-            self.starts[labels[i]] += 1
-        for j in range(self.n_clusters, 0, -1):  # each is the end of its cluster by now
-            self.starts[j] = self.starts[j - 1]
-        self.starts[0] = 0
 
     cdef void _weigh(self) noexcept nogil:
         cdef Py_ssize_t j

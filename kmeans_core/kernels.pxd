@@ -95,6 +95,10 @@ cdef extern from "kernels/kernels.h" nogil:
                              double *, uint8_t *) noexcept nogil
         size_t (*follow_f64)(const double *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
                              double *, uint8_t *) noexcept nogil
+        void (*add_rows_f32)(const float *, size_t, const int32_t *, size_t, const double *, sum_grid,
+                             double *) noexcept nogil
+        void (*add_rows_f64)(const double *, size_t, const int32_t *, size_t, const double *, sum_grid,
+                             double *) noexcept nogil
         void (*merge_sums)(double *, size_t, double *) noexcept nogil
         void (*move_center)(const double *, size_t, const double *, const double *, int, double *,
                             double *) noexcept nogil

@@ -2,6 +2,7 @@
 # labels.
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, uint8_t, uintptr_t
+from libc.string cimport memset
 
 cimport kernels as c
 
@@ -24,6 +25,26 @@ cdef inline Py_ssize_t unit_samples(Py_ssize_t n_samples, Py_ssize_t block, int 
     """Rows that a thread takes at a time: whole blocks, about 16 units a thread, so that no slow core holds up the rest."""
     cdef Py_ssize_t blocks = n_samples // (16 * n_threads) // block
     return block * (blocks if blocks > 1 else 1)
+
+
+cdef inline void sort_by_label(const int32_t *labels, Py_ssize_t n_samples, Py_ssize_t n_clusters, int32_t *rows,
+                               int32_t *starts) noexcept nogil:
+    """Lay the samples out by cluster, in order.   rows : OUT [n_samples]   starts : OUT [n_clusters + 1], of each in rows"""
+    cdef Py_ssize_t i, j
+    cdef int32_t count, start = 0
+    memset(starts, 0, (n_clusters + 1) * sizeof(int32_t))
+    for i in range(n_samples):
+        starts[labels[i]] += 1
+    for j in range(n_clusters):
+        count = starts[j]
+        starts[j] = start
+        start += count
+    for i in range(n_samples):
+        rows[starts[labels[i]]] = <int32_t>i
+        starts[labels[i]] += 1
+    for j in range(n_clusters, 0, -1):  # each is the end of its cluster by now
+        starts[j] = starts[j - 1]
+    starts[0] = 0
 
 
 cdef struct row_follower:

@@ -125,11 +125,22 @@ def test_an_unknown_instruction_set_is_refused():
         runtime.use_isa("v9")
 
 
-def test_labels_of_another_algorithm_are_followed_as_its_own(real, rng):
-    X = rng.normal(size=(3000, 4)).astype(real)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "n_samples, n_features, n_clusters",
+    [(3000, 4, 6), (700, 33, 1000), (1500, 130, 300), (900, 785, 100)],  # the last three by cluster at first
+)
+def test_labels_of_another_algorithm_are_followed_as_its_own(n_samples, n_features, n_clusters, weighted, real, rng):
+    X = (rng.normal(size=(n_samples, n_features)) * 10.0 ** rng.integers(-6, 6, size=n_features)).astype(real)
     max_abs = np.abs(X).max(axis=0).astype(np.float64)
-    own, other = (lloyd.LloydState(X, None, max_abs, 1.0, 6, n_threads) for n_threads in (1, 3))
+    weights = rng.uniform(size=n_samples) if weighted else None
+    max_weight = weights.max() if weighted else 1.0
+    own, *others = (
+        lloyd.LloydState(X, weights, max_abs, max_weight, n_clusters, n_threads) for n_threads in (1, 1, 3)
+    )
     for _ in range(3):
-        n_changed = own.step(X[rng.integers(3000, size=6)].astype(np.float64))
-        assert other.follow(own.labels.copy()) == n_changed
-        assert own.sums.tobytes() == other.sums.tobytes()
+        n_changed = own.step(X[rng.integers(n_samples, size=n_clusters)].astype(np.float64))
+        for other in others:
+            assert other.follow(own.labels.copy()) == n_changed
+            np.testing.assert_array_equal(other.labels, own.labels)
+            assert own.sums.tobytes() == other.sums.tobytes()

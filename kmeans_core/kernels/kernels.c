@@ -103,6 +103,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .pack_centers = pack_centers,
     BOTH_REALS(assign),
     BOTH_REALS(follow),
+    BOTH_REALS(add_rows),
     .merge_sums = merge_sums,
     .move_center = move_center,
     BOTH_REALS(own_sq_distances),

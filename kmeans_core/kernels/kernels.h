@@ -202,6 +202,14 @@ typedef struct {
                          const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
                          uint8_t *touched);
 
+    /* Add rows to the sums of one cluster.
+     *   x      IN [all rows][n_features]      rows            IN [count], which of them
+     *   sums   INOUT [2][n_features + 1]      sample_weight   IN [all rows], or NULL for ones */
+    void (*add_rows_f32)(const float *x, size_t n_features, const int32_t *rows, size_t count,
+                         const double *sample_weight, sum_grid grid, double *sums);
+    void (*add_rows_f64)(const double *x, size_t n_features, const int32_t *rows, size_t count,
+                         const double *sample_weight, sum_grid grid, double *sums);
+
     /* Add a thread's sums of one cluster, [2][n_features + 1], to the total, and start them anew. */
     void (*merge_sums)(double *part, size_t n_features, double *total);
 

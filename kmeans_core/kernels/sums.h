@@ -67,6 +67,52 @@ static inline __attribute__((always_inline)) void NAME(add_sample)(const REAL *x
     fine_sums[n_features] += parts.fine;
 }
 
+/* Add FOLLOW_BATCH rows to a cluster's sums, which are read and written once for all. */
+static inline __attribute__((always_inline)) void NAME(add_batch)(const REAL *const *x, size_t n_features,
+                                                                  const double *weight, sum_grid grid, double *sums)
+{
+    double *fine_sums = sums + n_features + 1;
+    DISJOINT
+    for (size_t f = 0; f < n_features; f++) {
+        double coarse = sums[f], fine = fine_sums[f];
+#pragma GCC unroll 4
+        for (int r = 0; r < FOLLOW_BATCH; r++) {
+            const value_parts parts = split_value(weight[r] * (double)x[r][f], grid.coarse[f], grid.fine[f]);
+            coarse += parts.coarse;
+            fine += parts.fine;
+        }
+        sums[f] = coarse;
+        fine_sums[f] = fine;
+    }
+    for (int r = 0; r < FOLLOW_BATCH; r++) {
+        const value_parts parts = split_value(weight[r], grid.coarse[n_features], grid.fine[n_features]);
+        sums[n_features] += parts.coarse;
+        fine_sums[n_features] += parts.fine;
+    }
+}
+
+static void NAME(add_rows)(const REAL *x, size_t n_features, const int32_t *rows, size_t count, const double *sample_weight,
+                           sum_grid grid, double *sums)
+{
+    const size_t row_bytes = n_features * sizeof(REAL), most = AHEAD_BYTES / FOLLOW_BATCH;
+    const REAL *batch[FOLLOW_BATCH];
+    double weight[FOLLOW_BATCH];
+    for (size_t first = 0; first < count; first += FOLLOW_BATCH) {
+        const size_t n = count - first < FOLLOW_BATCH ? count - first : FOLLOW_BATCH;
+        for (size_t c = first + n; c < first + n + FOLLOW_BATCH && c < count; c++)
+            prefetch_bytes((uintptr_t)(x + (size_t)rows[c] * n_features), row_bytes < most ? row_bytes : most);
+        for (size_t r = 0; r < n; r++) {
+            batch[r] = x + (size_t)rows[first + r] * n_features;
+            weight[r] = sample_weight ? sample_weight[rows[first + r]] : 1.0;
+        }
+        if (n == FOLLOW_BATCH)
+            NAME(add_batch)(batch, n_features, weight, grid, sums);
+        else
+            for (size_t r = 0; r < n; r++)
+                NAME(add_sample)(batch[r], n_features, weight[r], grid, sums);
+    }
+}
+
 /* Take weight * x out of the sums of one cluster, without a trace, and add it to those of another. */
 static inline __attribute__((always_inline)) void NAME(move_sample)(const REAL *x, size_t n_features, double weight,
                                                                     sum_grid grid, double *from, double *to)
