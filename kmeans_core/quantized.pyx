@@ -134,6 +134,8 @@ cdef class QuantizedRows:
     def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads, bint filled=True):
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t n_tiles
+        if bits == 8 and not table.has_dot8:
+            raise ValueError(f"bits must be 16 with the instruction set in use ({table.name.decode()}); got 8.")
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X

@@ -40,6 +40,11 @@ def tile():
     return current.lanes, current.tile_samples, current.tile_centers
 
 
+def has_dot8():
+    """Has the instruction set in use dot products of bytes, as quantized samples of 8 bits ask for?"""
+    return bool(current.has_dot8)
+
+
 def fma_spin(size_t n_rounds):
     """Multiply and add in registers; returns the number of floating-point operations done."""
     with nogil:

@@ -462,7 +462,7 @@ def test_history_tells_what_each_iteration_ran(algorithm, rng, real):
     params = {"algorithm": algorithm, "tol": 0, "max_iter": 12}
     ran = [step["algorithm"] for step in KMeans(n_clusters, init=X[:n_clusters], **params).fit(X).history_]
     assert algorithm in ran and set(ran) <= allowed
-    hopeless = rng.normal(size=(900, 40 if algorithm == "tiles" else 3)).astype(real)
+    hopeless = rng.normal(size=(900, 40 if algorithm == "tiles" else 1)).astype(real)
     history = KMeans(64, init=hopeless[:64], **params).fit(hopeless).history_
     assert {step["algorithm"] for step in history} == {"lloyd"}
 

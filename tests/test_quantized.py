@@ -12,7 +12,7 @@ from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.quantized import QuantizedCopies, QuantizedState, choose_bits
 from fastkmeans._core.seeding import PlusPlus
 
-HAS_DOT8 = "v4vnni" in runtime.isas()
+HAS_DOT8 = runtime.has_dot8()
 BITS = [pytest.param(8, marks=pytest.mark.skipif(not HAS_DOT8, reason="no integer dot products")), 16]
 
 
@@ -156,6 +156,13 @@ def test_seeds_do_not_depend_on_what_passes_read(data, bits, real, rng, seed):
         n_chosen = seeding.choose(chosen)
         chosen[n_chosen:] = -1
     np.testing.assert_array_equal(seeds[0], seeds[1])
+
+
+@pytest.mark.skipif(HAS_DOT8, reason="integer dot products")
+def test_eight_bits_are_refused_where_no_instruction_multiplies_them(rng, real):
+    X = rng.normal(size=(300, 20)).astype(real)
+    with pytest.raises(ValueError, match="bits must be 16"):
+        QuantizedCopies(X, 1).rows(8)
 
 
 @pytest.mark.parametrize("isa", runtime.isas())
