@@ -57,7 +57,7 @@ cdef struct row_follower:
     int32_t *labels
     c.sum_grid grid
     double *total                # sums of each cluster; thread 0 adds to them
-    char *partial                # [n_threads - 1], partial_size apart: what the other threads add
+    char *partial                # [n_threads - 1], partial_size apart: what the other threads add; nothing where not touched
     uint8_t *touched             # [n_threads], touched_size apart (no cache line has two writers): sums that changed, the
                                  # first thread's, which need no merge, among them
     size_t partial_size, touched_size

@@ -193,7 +193,7 @@ typedef struct {
      *   old_labels      INOUT [n_samples], -1 for a sample in no cluster yet; becomes new_labels
      *   sample_weight   IN [n_samples] float64, or NULL for ones
      *   sums            INOUT [n_clusters][2][n_features + 1] float64, see sum_grid
-     *   touched         INOUT [n_clusters], set to 1 where sums changed
+     *   touched         INOUT [n_clusters], set to 1 where sums changed; where it is 0 they begin anew
      *   returns the number of labels that changed */
     size_t (*follow_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
                          const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,

@@ -39,6 +39,16 @@ static size_t list_changes(const int32_t *old_labels, const int32_t *new_labels,
 #define DISJOINT
 #endif
 
+/* Sums of cluster j, cleared if nothing was added to them yet: most threads see few clusters, late in a fit. */
+static inline double *begun_sums(double *sums, size_t stride, uint8_t *touched, int32_t j)
+{
+    double *own = sums + (size_t)j * stride;
+    if (!touched[j])
+        memset(own, 0, stride * sizeof(double));
+    touched[j] = 1;
+    return own;
+}
+
 /* What a value adds to its coarse and to its fine sum. */
 typedef struct {
     double coarse, fine;
@@ -180,9 +190,8 @@ static size_t NAME(follow_rows)(const REAL *x, size_t n_samples, size_t n_featur
             prefetch_bytes((uintptr_t)(x + changed[c + ahead] * n_features), row_bytes);
         changes.row[count] = x + i * n_features;
         changes.weight[count] = sample_weight ? sample_weight[i] : 1.0;
-        changes.from[count] = from < 0 ? NULL : sums + (size_t)from * stride;
-        changes.to[count] = sums + (size_t)to * stride;
-        touched[from < 0 ? to : from] = touched[to] = 1;
+        changes.from[count] = from < 0 ? NULL : begun_sums(sums, stride, touched, from);
+        changes.to[count] = begun_sums(sums, stride, touched, to);
         old_labels[i] = to;
         if (++count == FOLLOW_BATCH || c + 1 == n_changed) {
             NAME(apply_changes)(&changes, count, n_features, grid);
