@@ -285,6 +285,3 @@ cdef extern from "kernels/kernels.h" nogil:
 
     int kernel_tables(const kernels **tables) noexcept nogil
     const kernels *kernel_table(const char *cap) noexcept nogil
-    int openmp_enabled() noexcept nogil
-    int openmp_max_threads() noexcept nogil
-    void openmp_release() noexcept nogil

@@ -1,14 +1,15 @@
 # cython: language_level=3, freethreading_compatible=True
-"""What runs here: the instruction set in use, and OpenMP. Holds the kernels; the other modules reach them through it."""
+"""What runs here: the instruction set in use, and threads. Holds kernels and pool; the other modules reach both through it."""
 import os
 
 from cpython.pycapsule cimport PyCapsule_New
 
-from cython.parallel cimport prange
-
 cimport kernels as c
+cimport threads
+from shared cimport shared_runtime
 
-cdef const c.kernels *current = NULL
+cdef shared_runtime lent
+lent.run = threads.run_threads
 
 
 def isas():
@@ -20,7 +21,7 @@ def isas():
 
 def isa():
     """Name of the instruction set in use."""
-    return current.name.decode()
+    return lent.kernels.name.decode()
 
 
 def use_isa(name):
@@ -28,68 +29,97 @@ def use_isa(name):
 
     Raises ValueError if this build or this CPU lacks it.
     """
-    global current
     cdef const c.kernels *table = c.kernel_table(name.encode())
     if table == NULL or table.name != name.encode():
         raise ValueError(f"isa must be one of {isas()} on this machine; got {name!r}.")
-    current = table
+    lent.kernels = table
 
 
 def tile():
     """Lanes of a vector, samples of a register tile, centers of a register tile: the sizes whose tails need tests."""
-    return current.lanes, current.tile_samples, current.tile_centers
+    return lent.kernels.lanes, lent.kernels.tile_samples, lent.kernels.tile_centers
 
 
 def has_dot8():
     """Has the instruction set in use dot products of bytes, as quantized samples of 8 bits ask for?"""
-    return bool(current.has_dot8)
+    return bool(lent.kernels.has_dot8)
 
 
 def fma_spin(size_t n_rounds):
     """Multiply and add in registers; returns the number of floating-point operations done."""
     with nogil:
-        operations = current.fma_spin(n_rounds)
+        operations = lent.kernels.fma_spin(n_rounds)
     return operations
 
 
 def has_openmp():
     """Was this build made with OpenMP?"""
-    return bool(c.openmp_enabled())
+    return bool(threads.openmp_enabled())
+
+
+def has_pool():
+    """Has this build a pool of threads of its own? A forked child then makes new ones by itself."""
+    return bool(threads.has_pool())
 
 
 def openmp_max_threads():
     """Threads that OpenMP would use by itself: OMP_NUM_THREADS, or what threadpoolctl has set since."""
-    return c.openmp_max_threads()
+    return threads.openmp_max_threads()
+
+
+def n_cpus():
+    """CPUs that this process may use by its affinity; 0 if unknown.
+
+    Where OpenMP's settings (OMP_PROC_BIND, OMP_PLACES) bind threads, the main thread may have one CPU: those before that count.
+    """
+    return threads.count_cpus()
 
 
 def openmp_release():
     """Give OpenMP's pool of threads back, so that a forked child can make its own."""
     with nogil:
-        c.openmp_release()
+        threads.openmp_release()
+
+
+cdef class _Pair:
+    """Two functions to call, and what they return."""
+
+    cdef tuple functions
+    cdef list results, errors
+
+
+cdef void call_some(void *context, int thread, int n_threads) noexcept with gil:
+    """The thread's share of a pair: both functions, or one."""
+    cdef int i
+    pair = <_Pair>context
+    try:
+        for i in range(thread, 2, n_threads):
+            pair.results[i] = pair.functions[i]()
+    except BaseException as error:
+        pair.errors.append(error)
 
 
 def both(int n_threads, first, second):
-    """Call two functions, beside each other where there are two threads; return what they return.
+    """Call two functions, beside each other if a thread of the pool is free; return what they return.
 
-    For work that NumPy does without holding Python's lock. By OpenMP's threads, which would spin on the core of any other; by
-    n_threads of them, because those beyond a smaller team end. The second may run in a thread where the caller's np.errstate
-    does not hold. If both raise, one exception is kept.
+    For work that NumPy does without holding Python's lock. The second may run in a thread where the caller's np.errstate does not
+    hold. If both raise, one exception is kept.
     """
-    cdef int i
+    cdef _Pair pair = _Pair()
     if n_threads == 1:
         return first(), second()
-    tasks, results = (first, second), [None, None]
-    for i in prange(2, nogil=True, schedule="static", chunksize=1, num_threads=n_threads):
-        with gil:
-            results[i] = tasks[i]()
-    return tuple(results)
+    pair.functions, pair.results, pair.errors = (first, second), [None, None], []
+    with nogil:
+        threads.run_threads(<threads.region_body>call_some, <void *>pair, 2)
+    if pair.errors:
+        raise pair.errors[0]
+    return tuple(pair.results)
 
 
 def _start():
-    global current
     asked = os.environ.get("FASTKMEANS_ISA", "")
-    current = c.kernel_table(asked.encode())
-    if current == NULL:
+    lent.kernels = c.kernel_table(asked.encode())
+    if lent.kernels == NULL:
         raise ImportError(
             f"FASTKMEANS_ISA must be one of {isas()} on this machine, or unset; got {asked!r}."
             if asked else "this build of fastkmeans holds no kernels that this CPU can run; build it from source here."
@@ -97,4 +127,4 @@ def _start():
 
 
 _start()
-_current = PyCapsule_New(&current, b"fastkmeans._core.kernels", NULL)
+_lent = PyCapsule_New(&lent, b"fastkmeans._core.runtime", NULL)

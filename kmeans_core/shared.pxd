@@ -1,16 +1,25 @@
-# What every compiled module needs: the kernels in use, aligned memory, the division of rows into units, and sums that follow
+# What every compiled module needs: the kernels in use, threads, aligned memory, the division of rows into units, and sums that follow
 # labels.
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, uint8_t, uintptr_t
 from libc.string cimport memset
 
 cimport kernels as c
+from threads cimport run_region, use_threads
+
+
+cdef struct shared_runtime:
+    # What `runtime` lends to the other modules.
+    const c.kernels *kernels     # in use: read anew for each call
+    run_region run               # whoever runs a parallel region
 
 
 cdef inline const c.kernels **kernels_in_use() except NULL:
-    """Where runtime keeps its pointer to the kernels in use: read it anew for each call."""
+    """Where runtime keeps its pointer to the kernels in use. Lets this module's regions run on runtime's threads, too."""
     from fastkmeans._core import runtime
-    return <const c.kernels **>PyCapsule_GetPointer(runtime._current, b"fastkmeans._core.kernels")
+    lent = <shared_runtime *>PyCapsule_GetPointer(runtime._lent, b"fastkmeans._core.runtime")
+    use_threads(lent.run)
+    return &lent.kernels
 
 
 cdef inline size_t aligned(size_t size) noexcept nogil:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -163,10 +165,98 @@ def test_two_functions_run_beside_each_other_and_return_in_order(n_threads):
     assert runtime.both(n_threads, lambda: "first", lambda: "second") == ("first", "second")
 
 
+def run_python(code, **environment):
+    """What a new interpreter prints for some code."""
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, env=os.environ | environment
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.strip()
+
+
 @pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
-def test_of_two_functions_each_has_a_thread_of_its_own():
-    meeting = threading.Barrier(2)
-    assert set(runtime.both(2, lambda: meeting.wait(60), lambda: meeting.wait(60))) == {0, 1}
+def test_of_two_functions_each_has_a_thread_of_its_own_where_threads_are_not_held_back():
+    code = """
+import threading
+from fastkmeans._core import runtime
+meeting = threading.Barrier(2)
+print(sorted(runtime.both(2, lambda: meeting.wait(60), lambda: meeting.wait(60))))
+"""
+    assert run_python(code, OMP_DYNAMIC="false") == "[0, 1]"
+
+
+# A fit whose regions want four threads, beside threads that keep every CPU busy. Prints the bits.
+BUSY = """
+import hashlib, os, subprocess, sys
+import numpy as np
+from fastkmeans import KMeans
+X = np.random.default_rng(5519).normal(size=(6000, 20)).astype(np.float32)
+fit = lambda n_threads: KMeans(40, init=X[:40], max_iter=30, tol=0, n_threads=n_threads).fit(X)
+busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * os.cpu_count())]
+try:
+    models = [fit(1), *(fit(4) for _ in range(20))]
+finally:
+    for process in busy:
+        process.kill()
+print(len({hashlib.sha256(m.labels_.tobytes() + m.cluster_centers_.tobytes()).hexdigest() for m in models}))
+"""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"OMP_DYNAMIC": "false"}, {"OMP_WAIT_POLICY": "passive"}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "100"}],
+)
+def test_a_busy_machine_changes_no_bit_whatever_the_environment_says(environment):
+    assert run_python(BUSY, **environment) == "1"
+
+
+@pytest.mark.skipif(not runtime.has_pool(), reason="a build with OpenMP's own threads")
+def test_a_region_does_not_wait_for_threads_that_have_no_cpu():
+    """Four numbers on one CPU: threads that wait for each other need a time slice per region, some 100 of them per fit."""
+    code = """
+import os, resource, time
+import numpy as np
+from fastkmeans import KMeans
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+X = np.random.default_rng(1204).normal(size=(20000, 16)).astype(np.float32)
+fit = lambda: KMeans(16, init=X[:16], max_iter=200, tol=0, n_threads=4).fit(X)
+fit()
+before = resource.getrusage(resource.RUSAGE_SELF)
+n_iter = fit().n_iter_
+after = resource.getrusage(resource.RUSAGE_SELF)
+print(n_iter, after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_nivcsw)
+"""
+    n_iter, n_switches = map(int, run_python(code).split())
+    assert n_iter > 50 and n_switches < n_iter
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity here")
+@pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
+@pytest.mark.parametrize("environment", [{"OMP_PROC_BIND": "true"}, {"OMP_PLACES": "threads"}, {"OMP_PROC_BIND": "spread"}])
+def test_threads_that_openmp_binds_do_not_hide_the_other_cpus(environment):
+    code = "from fastkmeans._threads import effective_n_threads; print(effective_n_threads(None))"
+    n_cpus = len(os.sched_getaffinity(0))
+    environment = environment | {"OMP_NUM_THREADS": ""}
+    assert int(run_python(code, **environment)) == int(run_python(code, OMP_NUM_THREADS="")) <= n_cpus
+
+
+@pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
+def test_openmp_places_bound_the_number_of_threads():
+    code = "from fastkmeans._threads import effective_n_threads; print(effective_n_threads(None))"
+    first = min(os.sched_getaffinity(0))
+    assert run_python(code, OMP_PLACES=f"{{{first}}}", OMP_NUM_THREADS="") == "1"
+
+
+def test_a_quota_is_read_once_in_a_while(monkeypatch):
+    readings = []
+    monkeypatch.setattr(_threads, "cgroup_quota", lambda: readings.append(1))
+    monkeypatch.setattr(_threads, "_read_quota", (-_threads.QUOTA_SECONDS, None))
+    for _ in range(5):
+        _threads.available_cpus()
+    assert len(readings) == 1
+    monkeypatch.setattr(_threads, "QUOTA_SECONDS", 0.0)
+    _threads.available_cpus()
+    assert len(readings) == 2
 
 
 @pytest.mark.parametrize("n_threads", N_THREADS)

@@ -655,9 +655,4 @@ const kernels *kernel_table(const char *cap);
 #define BLOCK_SAMPLES 1024
 size_t block_samples(size_t n_features);
 
-/* OpenMP: 1 when this build threads; the pool's default width; and give the pool back before a fork. */
-int openmp_enabled(void);
-int openmp_max_threads(void);
-void openmp_release(void);
-
 #endif

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import time
 
 from ._core import runtime
 
 # Multiply-adds below which a second thread does not pay for being woken (20 us, against about 50 GFLOP/s a core).
 MIN_PARALLEL_WORK = 1 << 19
 
-# More only cost memory; libgomp ends the process when it cannot start them. The results are the same bits.
+# More only cost memory, and OpenMP's own library ends the process when it cannot start them. The results are the same bits.
 MAX_THREADS = max(64, 4 * (os.cpu_count() or 1))
+
+# How old a reading of the quota may be. A reading takes 75 us, and 1.5 ms after a rest: longer than many a fit.
+QUOTA_SECONDS = 10.0
 
 _CGROUP_ROOT = "/sys/fs/cgroup"
 
@@ -34,10 +38,21 @@ def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> in
 
 def available_cpus() -> int:
     """Return the CPUs that this process may use: its affinity, cut by the quota of its control group (v1 or v2)."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
-    quota = cgroup_quota()
+    cpus = runtime.n_cpus() or os.cpu_count() or 1
+    quota = _quota_of_late()
     return cpus if quota is None else max(1, min(cpus, -int(-quota // 1)))
+
+
+_read_quota: tuple[float, float | None] = (-QUOTA_SECONDS, None)
+
+
+def _quota_of_late() -> float | None:
+    """Return the quota of the control groups, read anew if the last reading is old."""
+    global _read_quota
+    now = time.monotonic()
+    if now - _read_quota[0] >= QUOTA_SECONDS:
+        _read_quota = now, cgroup_quota()
+    return _read_quota[1]
 
 
 def cgroup_quota(read=None) -> float | None:
@@ -93,8 +108,8 @@ def _remember_pid() -> None:
 
 
 def _forked_behind_our_back() -> bool:
-    """Was this process forked by C code, which runs no Python hooks? Then OpenMP's pool would wait for lost threads."""
-    return os.getpid() != _pid
+    """Was this process forked by C code, which runs no Python hooks? Then OpenMP's own pool would wait for lost threads."""
+    return os.getpid() != _pid and not runtime.has_pool()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,0 +1,44 @@
+/* What the environment says of threads: OpenMP's variables mean here what they mean there. */
+#define _GNU_SOURCE
+#include "threads.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define DEFAULT_SPIN ((uint64_t)1000000)
+
+static bool is(const char *variable, const char *value)
+{
+    const char *given = getenv(variable);
+    return given != NULL && strcasecmp(given, value) == 0;
+}
+
+thread_settings read_settings(void)
+{
+    thread_settings settings = {.spin = DEFAULT_SPIN, .holds_back = !is("OMP_DYNAMIC", "false")};
+    if (is("OMP_WAIT_POLICY", "passive"))
+        settings.spin = 0;
+    if (is("OMP_WAIT_POLICY", "active"))
+        settings.spin = UINT64_MAX;
+    const char *count = getenv("GOMP_SPINCOUNT");
+    if (count != NULL && *count >= '0' && *count <= '9')
+        settings.spin = strtoull(count, NULL, 10) * 10; /* counted in pauses, of some 10 ns or more */
+    return settings;
+}
+
+void bind_helper(pthread_t thread, int helper)
+{
+    cpu_set_t set;
+    int n_places = openmp_n_places();
+    if (n_places == 0)
+        return;
+    int place = (helper + 1) % n_places, size = openmp_place_size(place), cpus[CPU_SETSIZE];
+    if (size < 1 || size > CPU_SETSIZE)
+        return;
+    openmp_place(place, cpus);
+    CPU_ZERO(&set);
+    for (int i = 0; i < size; i++)
+        CPU_SET(cpus[i], &set);
+    pthread_setaffinity_np(thread, sizeof set, &set);
+}
