@@ -11,7 +11,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 cimport kernels as c
-from shared cimport align, aligned, follow_rows, kernels_in_use, row_follower, sort_by_label, unit_samples
+from shared cimport LOCK_SIZE, align, aligned, follow_rows, kernels_in_use, row_follower, sort_by_label, unit_samples
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -32,6 +32,17 @@ cdef int ceil_log2(double value) noexcept nogil:
     cdef int exponent
     cdef double mantissa = frexp(value, &exponent)
     return exponent - 1 if mantissa == 0.5 else exponent
+
+
+# Bytes that all sets of sums but the first may take. Sums outgrow them where clusters or features are so many that comparing takes
+# far longer than adding, so that threads which share a set seldom meet.
+cdef size_t MOST_PARTIAL = 64 << 20
+
+
+cdef Py_ssize_t small_block(Py_ssize_t n_samples, int n_threads) noexcept nogil:
+    """Rows of a block with which each thread gets four or more of few samples."""
+    cdef Py_ssize_t rows = n_samples // (4 * n_threads) // 32 * 32
+    return n_samples if n_threads == 1 else max(rows, 128)
 
 
 cdef class LloydState:
@@ -86,7 +97,7 @@ cdef class LloydState:
         self.n_threads = n_threads
         self.stepped_by = "lloyd"
         self.n_cluster_threads = n_threads if self.n_clusters * self.n_features > 20000 else 1
-        self.block = block_samples(self.n_features)
+        self.block = min(<Py_ssize_t>block_samples(self.n_features), small_block(self.n_samples, n_threads))
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
         self.labels = np.empty(self.n_samples, dtype=np.int32)
         self.labels.fill(-1)
@@ -103,9 +114,12 @@ cdef class LloydState:
         self.scratch_size = self.labels_at + aligned(self.block * sizeof(int32_t))
         cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
         cdef size_t counts_size = n_threads * 16 * sizeof(size_t), offset_size = aligned(self.n_features * sizeof(double))
-        self.memory = take_zeros(128 + packed_size + counts_size + offset_size
-                                 + n_threads * (self.scratch_size + self.follower.touched_size))
-        self.partial = take_memory(128 + (n_threads - 1) * self.follower.partial_size)
+        cdef int n_sums = 1 + min(n_threads - 1, <int>(MOST_PARTIAL // self.follower.partial_size))
+        cdef size_t locks_size = aligned(n_sums * LOCK_SIZE)
+        self.follower.n_sums = n_sums
+        self.memory = take_zeros(128 + packed_size + counts_size + offset_size + n_threads * self.scratch_size
+                                 + n_sums * self.follower.touched_size + locks_size)
+        self.partial = take_memory(128 + (n_sums - 1) * self.follower.partial_size)
         if self.memory == NULL or self.partial == NULL:
             raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
         self.packed = align(self.memory)
@@ -113,7 +127,9 @@ cdef class LloydState:
         self.offset = <double *>(<char *>self.follower.counts + counts_size)
         self.scratch = <char *>self.offset + offset_size
         self.follower.touched = <uint8_t *>(self.scratch + n_threads * self.scratch_size)
-        memset(self.follower.touched, 1, n_clusters)  # the first thread's, whose sums are the total
+        memset(self.follower.touched, 1, n_clusters)  # the first set's, which are the total
+        if n_sums < n_threads:
+            self.follower.locks = self.follower.touched + n_sums * self.follower.touched_size
         self.follower.partial = align(self.partial)
         self.follower.total = &self.total[0, 0, 0]
         self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
@@ -304,7 +320,7 @@ cdef class LloydState:
             first = first + count
 
     cdef void _merge(self, const c.kernels *table) noexcept nogil:
-        """Add what the other threads saw change to the sums of the first; exact, so the order is free."""
+        """Add what the other sets of sums saw change to the first; exact, so the order is free."""
         cdef Py_ssize_t j
         if self.n_cluster_threads == 1:
             for j in range(self.n_clusters):
@@ -316,7 +332,7 @@ cdef class LloydState:
     cdef void _merge_cluster(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t length = 2 * (self.n_features + 1)
         cdef int t
-        for t in range(1, self.n_threads):
+        for t in range(1, self.follower.n_sums):
             if self.follower.touched[t * self.follower.touched_size + j]:
                 table.merge_sums(<double *>(self.follower.partial + (t - 1) * self.follower.partial_size) + j * length,
                                  self.n_features, &self.total[j, 0, 0])

@@ -8,6 +8,11 @@ cimport kernels as c
 from threads cimport run_region, use_threads
 
 
+cdef extern from "threads/lock.h" nogil:
+    void take_lock(uint8_t *lock) noexcept
+    void give_lock(uint8_t *lock) noexcept
+
+
 cdef struct shared_runtime:
     # What `runtime` lends to the other modules.
     const c.kernels *kernels     # in use: read anew for each call
@@ -65,24 +70,35 @@ cdef struct row_follower:
     const double *weights        # NULL for ones
     int32_t *labels
     c.sum_grid grid
-    double *total                # sums of each cluster; thread 0 adds to them
-    char *partial                # [n_threads - 1], partial_size apart: what the other threads add; nothing where not touched
-    uint8_t *touched             # [n_threads], touched_size apart (no cache line has two writers): sums that changed, the
-                                 # first thread's, which need no merge, among them
+    int n_sums                   # sets of sums; thread t adds to set t % n_sums
+    uint8_t *locks               # [n_sums], LOCK_SIZE apart: who adds to a set that threads share; NULL where each has its own
+    double *total                # the first set: sums of each cluster
+    char *partial                # [n_sums - 1], partial_size apart: the other sets; nothing where not touched
+    uint8_t *touched             # [n_sums], touched_size apart (no cache line has two writers): sums that changed, those of the
+                                 # first set, which need no merge, among them
     size_t partial_size, touched_size
     size_t *counts               # [n_threads][16]: labels changed, samples decided in float64; one cache line each
+
+
+cdef enum:
+    LOCK_SIZE = 64
 
 
 cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
                              const int32_t *labels, int t) noexcept nogil:
     """Let thread t's sums follow the new labels of `count` rows."""
-    cdef double *sums = of.total if t == 0 else <double *>(of.partial + (t - 1) * of.partial_size)
-    cdef uint8_t *touched = of.touched + t * of.touched_size
+    cdef int own = t % of.n_sums
+    cdef double *sums = of.total if own == 0 else <double *>(of.partial + (own - 1) * of.partial_size)
+    cdef uint8_t *touched = of.touched + own * of.touched_size
     cdef const double *weight = NULL if of.weights == NULL else of.weights + first
     cdef const char *x = of.x + first * of.row_bytes
+    if of.locks != NULL:
+        take_lock(of.locks + own * LOCK_SIZE)
     if of.is_float32:
         of.counts[16 * t] += table.follow_f32(<const float *>x, count, of.n_features, weight, labels, of.labels + first,
                                               of.grid, sums, touched)
     else:
         of.counts[16 * t] += table.follow_f64(<const double *>x, count, of.n_features, weight, labels,
                                               of.labels + first, of.grid, sums, touched)
+    if of.locks != NULL:
+        give_lock(of.locks + own * LOCK_SIZE)

@@ -269,3 +269,26 @@ def test_what_one_of_two_functions_raises_is_raised(n_threads, which):
     functions[which] = fail
     with pytest.raises(ValueError, match="^no$"):
         runtime.both(n_threads, *functions)
+
+
+@pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs the peak of memory that Linux counts")
+def test_more_threads_than_sums_have_room_for_share_them():
+    """Sums of 2000 clusters with 500 features take 16 MB per set: a set for each of 16 threads would take 256 MB."""
+    code = """
+import numpy as np
+from fastkmeans import KMeans
+X = np.random.default_rng(3391).normal(size=(6000, 500)).astype(np.float32)
+def memory(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+def fit(n_threads):
+    open("/proc/self/clear_refs", "w").write("5")
+    before = memory("VmRSS")
+    model = KMeans(2000, init=X[:2000], max_iter=2, tol=0, algorithm="lloyd", n_threads=n_threads).fit(X)
+    return memory("VmHWM") - before, model.cluster_centers_.tobytes(), model.labels_.tobytes()
+fit(1)
+few, many = fit(1), fit(16)
+print((many[0] - few[0]) // 1024, few[1:] == many[1:])
+"""
+    grown, same = run_python(code, OMP_DYNAMIC="false").split()
+    assert int(grown) < 64 + 32 and same == "True"

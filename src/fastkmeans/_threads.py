@@ -10,6 +10,9 @@ from ._core import runtime
 # Multiply-adds below which a second thread does not pay for being woken (20 us, against about 50 GFLOP/s a core).
 MIN_PARALLEL_WORK = 1 << 19
 
+# Multiply-adds that take as long as what a sample and a center cost beside their features: folding a score into the best two.
+SCORE_WORK = 10
+
 # More only cost memory, and OpenMP's own library ends the process when it cannot start them. The results are the same bits.
 MAX_THREADS = max(64, 4 * (os.cpu_count() or 1))
 
@@ -34,6 +37,14 @@ def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> in
     if from_environment.isdecimal() and int(from_environment) > 0:
         return min(int(from_environment), MAX_THREADS)
     return max(1, min(available_cpus(), runtime.openmp_max_threads()))
+
+
+def assignment_work(n_samples: int, n_features: int, n_clusters: int) -> float:
+    """Return the work of comparing all samples with all centers, for effective_n_threads.
+
+    Cores multiply and add twice as fast here as in work that is one pass over the samples.
+    """
+    return 0.5 * n_samples * n_clusters * (n_features + SCORE_WORK)
 
 
 def available_cpus() -> int:

@@ -19,7 +19,7 @@ from ._metrics import METRICS, Metric, check_algorithm_for, check_metric
 from ._params import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
 from ._seeding import QUANTIZED_SIZE, initial_centers
 from ._split_merge import merge_after
-from ._threads import effective_n_threads
+from ._threads import assignment_work, effective_n_threads
 from .engines.local import Description, add_up, describe, inertia_of, largest_of
 
 # Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
@@ -409,7 +409,7 @@ class KMeans(Estimator):
         matrix, values, kind = self._checked_samples(X, "transform")
         centers = self._wide_centers()
         result = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
-        n_threads = effective_n_threads(self.n_threads, float(values.size) * len(centers))
+        n_threads = effective_n_threads(self.n_threads, assignment_work(*values.shape, len(centers)))
         if distances.pairwise(values, centers, result, n_threads, kind):
             raise ValueError(
                 f"X is {result.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
@@ -578,7 +578,7 @@ class KMeans(Estimator):
     def _nearest(self, values: np.ndarray, kind: int) -> np.ndarray:
         centers = self._wide_centers()
         labels = np.empty(len(values), dtype=np.int32)
-        n_threads = effective_n_threads(self.n_threads, float(values.size) * len(centers))
+        n_threads = effective_n_threads(self.n_threads, assignment_work(*values.shape, len(centers)))
         distances.nearest(values, centers, labels, n_threads, kind)
         return labels
 

@@ -10,7 +10,7 @@ from .._algorithms import ALGORITHMS
 from .._blas import one_blas_thread
 from .._core import distances, samples
 from .._core.quantized import LEAST_SIZE
-from .._threads import effective_n_threads
+from .._threads import assignment_work, effective_n_threads
 
 
 class Description(NamedTuple):
@@ -90,7 +90,7 @@ class LocalEngine:
     ):  # fmt: skip
         self.X = X
         self.description = description
-        self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
+        self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
         self._weight_unit, max_weight, sample_weight = weight_unit(sample_weight)
         self.sample_weight = sample_weight
         self.scatter = scatter_of(X, sample_weight, description, self.n_threads) if scatter is None else scatter

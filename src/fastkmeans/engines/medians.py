@@ -6,7 +6,7 @@ import numpy as np
 
 from .._core import distances
 from .._core.medians import MediansState
-from .._threads import effective_n_threads
+from .._threads import assignment_work, effective_n_threads
 from .local import Description, inertia_of, weight_unit
 
 
@@ -33,7 +33,7 @@ class MediansEngine:
     ):  # fmt: skip
         self.scatter = scatter  # of squares: no use here
         self.X = X
-        self.n_threads = effective_n_threads(n_threads, float(X.shape[0]) * X.shape[1] * n_clusters)
+        self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
         self._weight_unit, max_weight, self.sample_weight = weight_unit(sample_weight)
         self._state = MediansState(
             X, self.sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
