@@ -9,6 +9,7 @@
 #include "threads.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,20 +24,25 @@
 #define WATCH_EVERY (200 * MICROSECONDS)    /* between two looks at a helper's use of its CPU, 0.4 us each */
 #define LOST (150 * MICROSECONDS)           /* more than interrupts and the kernel's own threads take */
 #define LOOK_EVERY (5 * MILLISECONDS)       /* between two counts of the running threads, 2 us each */
-#define LOOK_AGAIN (MILLISECONDS / 2)           /* the same while there are too many */
-#define LEAST_ALONE (1 * MILLISECONDS)      /* after a helper lost its CPU; twice as long each time, up to the most: */
+#define LOOK_AGAIN (MILLISECONDS / 2)       /* the same while there are too many */
+#define SOON (20 * MILLISECONDS)            /* between two losses that tell of a crowd: some time slices of the kernel */
+#define LEAST_ALONE (2 * MILLISECONDS)      /* in a crowd; twice as long each time, up to the most: */
 #define MOST_ALONE (128 * MILLISECONDS)
+#define MOST_CROWDED 4
+#define CROWDED 3                           /* counts: a machine at rest is caught with a thread too many in one of six */
 #define DOUBT_AFTER (100 * MILLISECONDS)    /* of too many running threads: then helpers are tried all the same */
 #define TRUST (1000 * MILLISECONDS)         /* in helpers, if none of them loses its CPU */
 
 static struct {
     _Atomic bool lost;
-    uint64_t alone_until, alone;
+    uint64_t lost_at;            /* when a helper last lost its CPU */
+    uint64_t alone_until, alone; /* regions have one number until then, for so long; 0 for losses that are no crowd */
     uint64_t look_at;            /* when to count again */
-    uint64_t crowded_since;      /* by the last counts; 0 for not */
+    int n_crowded;               /* counts that found too many, less those that did not */
+    uint64_t held_since;         /* when n_crowded became large; 0 if it is not */
     uint64_t trusted_until;      /* till when counts are not believed */
-    int n_free;
-} crowd;
+    int n_free;                  /* CPUs by the last counts, INT_MAX for enough */
+} crowd = {.n_free = INT_MAX};
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -57,17 +63,18 @@ static long count_preempted(void)
 
 cpu_use cpu_use_now(void) { return (cpu_use){clock_now(), read_clock(CLOCK_THREAD_CPUTIME_ID), count_preempted()}; }
 
-void watch_cpu_use(cpu_use *since)
+bool watch_cpu_use(cpu_use *since)
 {
     if (clock_now() - since->wall < WATCH_EVERY)
-        return;
+        return false;
     cpu_use now = {clock_now(), read_clock(CLOCK_THREAD_CPUTIME_ID), since->n_preempted};
-    if (now.wall - since->wall > now.used - since->used + LOST) {
+    if (now.wall - since->wall > now.used - since->used + LOST)
         now.n_preempted = count_preempted(); /* or it waited for memory, or for Python's lock */
-        if (now.n_preempted > since->n_preempted)
-            atomic_store(&crowd.lost, true);
-    }
+    bool lost = now.n_preempted > since->n_preempted;
+    if (lost)
+        atomic_store(&crowd.lost, true);
     *since = now;
+    return lost;
 }
 
 /* The threads that run or would run, on the whole machine; 0 if that can't be read. */
@@ -100,30 +107,43 @@ static int count_free(int n_own)
     return (int)n_cpus - (n_others > 0 ? n_others : 0);
 }
 
+/* One loss may be a moment of another program; a second one soon after tells of a crowd. */
 static void hear_of_loss(uint64_t now)
 {
-    bool soon = now - crowd.alone_until < 8 * crowd.alone;
-    crowd.alone = soon ? 2 * crowd.alone : LEAST_ALONE;
-    if (crowd.alone > MOST_ALONE)
-        crowd.alone = MOST_ALONE;
+    uint64_t since = now - crowd.lost_at;
+    crowd.lost_at = now;
+    if (crowd.alone > 0 && now - crowd.alone_until < 8 * crowd.alone)
+        crowd.alone = 2 * crowd.alone < MOST_ALONE ? 2 * crowd.alone : MOST_ALONE;
+    else
+        crowd.alone = since < SOON ? LEAST_ALONE : 0;
     crowd.alone_until = now + crowd.alone;
-    crowd.trusted_until = 0;
-    if (crowd.crowded_since != 0)
-        crowd.crowded_since = now;
+    if (crowd.alone > 0)
+        crowd.trusted_until = 0;
+    if (crowd.held_since > 0)
+        crowd.held_since = now;
 }
 
 static void look(int n_threads, int n_own, uint64_t now)
 {
     int n_free = count_free(n_own);
-    bool crowded = n_free < n_threads, confirmed = crowded && crowd.crowded_since != 0;
-    crowd.n_free = confirmed ? n_free : n_threads; /* what one count sees alone may be over by now */
-    crowd.look_at = now + (crowded ? LOOK_AGAIN : LOOK_EVERY);
-    if (!crowded)
-        crowd.crowded_since = 0;
-    else if (!confirmed)
-        crowd.crowded_since = now;
-    else if (now - crowd.crowded_since > DOUBT_AFTER) {
-        crowd.crowded_since = now;
+    bool crowded = n_free < n_threads;
+    if (crowded)
+        crowd.n_crowded += crowd.n_crowded < MOST_CROWDED;
+    else
+        crowd.n_crowded -= crowd.n_crowded > 0;
+    bool held = crowd.n_crowded >= (crowd.held_since > 0 ? CROWDED - 1 : CROWDED);
+    crowd.look_at = now + (crowded || held ? LOOK_AGAIN : LOOK_EVERY);
+    if (!held) {
+        crowd.n_free = INT_MAX;
+        crowd.held_since = 0;
+        return;
+    }
+    if (crowded)
+        crowd.n_free = n_free;
+    if (crowd.held_since == 0)
+        crowd.held_since = now;
+    else if (now - crowd.held_since > DOUBT_AFTER) {
+        crowd.held_since = now;
         crowd.trusted_until = now + TRUST;
     }
 }
@@ -146,4 +166,8 @@ int threads_for_region(int n_threads, int n_own)
     return crowd.n_free > 1 ? crowd.n_free : 1;
 }
 
-void forget_crowd(void) { memset(&crowd, 0, sizeof crowd); }
+void forget_crowd(void)
+{
+    memset(&crowd, 0, sizeof crowd);
+    crowd.n_free = INT_MAX;
+}

@@ -22,6 +22,7 @@ enum {
     WAKE_AT_ONCE = 4,          /* helpers that one thread wakes: those wake others */
     PAUSES = 32                /* between two looks at the clock, which takes as long as one or two */
 };
+#define CALLER_SPIN ((uint64_t)1000000) /* nanoseconds that a caller waits awake */
 #define STACK_BYTES ((size_t)8 << 20) /* of address space: NumPy runs on helpers too, see `both` of runtime.pyx */
 
 typedef struct {
@@ -116,8 +117,8 @@ static void wake_helpers(void)
     }
 }
 
-/* Wait for a region with numbers left, at most as long as the settings say. */
-static bool wait_for_numbers(void)
+/* Wait for a region with numbers left, as long as the settings say, or until another program wants the CPU. */
+static bool wait_for_numbers(cpu_use *use)
 {
     uint64_t begin = clock_now();
     do {
@@ -126,7 +127,7 @@ static bool wait_for_numbers(void)
                 return true;
             pause_cpu();
         }
-    } while (clock_now() - begin < pool.settings.spin);
+    } while (!watch_cpu_use(use) && clock_now() - begin < pool.settings.spin);
     return false;
 }
 
@@ -160,9 +161,7 @@ static void *help(void *argument)
             pool.body(pool.context, number, n_threads);
             finish_call();
             watch_cpu_use(&use);
-        } else if (wait_for_numbers()) {
-            watch_cpu_use(&use);
-        } else {
+        } else if (!wait_for_numbers(&use)) {
             sleep_until_woken(self);
             wake_helpers();
             use = cpu_use_now();
@@ -217,18 +216,18 @@ static void make_helpers(int n)
     pthread_attr_destroy(&attributes);
 }
 
-/* Wait until all calls of the region are done, awake for as long as the settings say: whoever has to be waited for may have lost
- * its CPU, and runs the sooner if this one is free. */
+/* Wait until all calls of the region are done, awake for a while only: who has to be waited for may have lost its CPU, and runs the
+ * sooner if this one is free. */
 static void wait_for_helpers(void)
 {
-    uint64_t begin = clock_now();
+    uint64_t begin = clock_now(), limit = pool.settings.spin < CALLER_SPIN ? pool.settings.spin : CALLER_SPIN;
     do {
         for (int i = 0; i < PAUSES; i++) {
             if (atomic_load(&pool.n_left) == 0)
                 return;
             pause_cpu();
         }
-    } while (clock_now() - begin < pool.settings.spin);
+    } while (clock_now() - begin < limit);
     atomic_store(&pool.caller_sleeps, 1);
     for (int n_left; (n_left = atomic_load(&pool.n_left)) > 0;)
         sleep_on(&pool.n_left, n_left);

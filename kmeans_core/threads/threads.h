@@ -43,7 +43,7 @@ bool has_pool(void);
 
 /* For the pool alone. */
 typedef struct {
-    uint64_t spin;           /* nanoseconds that a thread with nothing to do waits before it sleeps */
+    uint64_t spin;           /* nanoseconds that a helper with nothing to do waits before it sleeps */
     bool holds_back;         /* whether regions have fewer numbers while other programs use the CPUs */
 } thread_settings;
 
@@ -58,8 +58,8 @@ typedef struct {
 uint64_t clock_now(void);    /* nanoseconds of a clock that goes on */
 cpu_use cpu_use_now(void);
 
-/* Called by a helper now and then: takes note if it was ready to run and another had its CPU. */
-void watch_cpu_use(cpu_use *since);
+/* Called by a helper now and then: takes note, and returns true, if the helper was ready to run and another had its CPU. */
+bool watch_cpu_use(cpu_use *since);
 
 /* How many of n_threads the next region should have. One caller at a time.   n_own : threads of the pool that are awake. */
 int threads_for_region(int n_threads, int n_own);
