@@ -8,6 +8,7 @@ cdef extern from "threads/threads.h" nogil:
     void run_threads(region_body body, void *context, int n_threads) noexcept nogil
     void use_threads(run_region run) noexcept nogil
     bint has_pool() noexcept nogil
+    void openmp_start() noexcept nogil
     bint openmp_enabled() noexcept nogil
     int openmp_max_threads() noexcept nogil
     int count_cpus() noexcept nogil

@@ -233,8 +233,11 @@ print(n_iter, after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_niv
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity here")
 @pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
 @pytest.mark.parametrize("environment", [{"OMP_PROC_BIND": "true"}, {"OMP_PLACES": "threads"}, {"OMP_PROC_BIND": "spread"}])
-def test_threads_that_openmp_binds_do_not_hide_the_other_cpus(environment):
-    code = "from fastkmeans._threads import effective_n_threads; print(effective_n_threads(None))"
+@pytest.mark.parametrize("before", ["", "import sklearn.cluster; "])  # brings another copy of OpenMP's library
+def test_threads_that_openmp_binds_do_not_hide_the_other_cpus(environment, before):
+    if before:
+        pytest.importorskip("sklearn")
+    code = before + "from fastkmeans._threads import effective_n_threads; print(effective_n_threads(None))"
     n_cpus = len(os.sched_getaffinity(0))
     environment = environment | {"OMP_NUM_THREADS": ""}
     assert int(run_python(code, **environment)) == int(run_python(code, OMP_NUM_THREADS="")) <= n_cpus

@@ -3,33 +3,75 @@
 #include "threads.h"
 
 #ifdef __linux__
+#include <dlfcn.h>
+#include <link.h>
 #include <sched.h>
+#include <string.h>
 #endif
-
-int count_cpus(void)
-{
-    int n_cpus = 0;
-    for (int place = openmp_n_places() - 1; place >= 0; place--)
-        n_cpus += openmp_place_size(place);
-    if (n_cpus > 0)
-        return n_cpus < openmp_n_cpus() ? n_cpus : openmp_n_cpus();
-#ifdef __linux__
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) /* else there are more CPUs than the set has bits for */
-        return CPU_COUNT(&set);
-#endif
-    return 0;
-}
 
 #ifdef _OPENMP
 #include <omp.h>
 
 bool openmp_enabled(void) { return true; }
-int openmp_max_threads(void) { return omp_get_max_threads(); }
-int openmp_n_cpus(void) { return omp_get_num_procs(); }
-int openmp_n_places(void) { return omp_get_proc_bind() == omp_proc_bind_false ? 0 : omp_get_num_places(); }
-int openmp_place_size(int place) { return omp_get_place_num_procs(place); }
-void openmp_place(int place, int *cpus) { omp_get_place_proc_ids(place, cpus); }
+
+/* OpenMP binds the main thread when its library is loaded. A library that is loaded after another one (packages bring copies)
+ * finds the main thread bound, and takes the CPU that is left for all that there are: the first one knows better. */
+typedef struct {
+    int (*max_threads)(void);
+    int (*n_cpus)(void);
+    int (*n_places)(void);
+    int (*place_size)(int);
+    void (*place)(int, int *);
+} openmp_library;
+
+static openmp_library openmp = {omp_get_max_threads, omp_get_num_procs, omp_get_num_places, omp_get_place_num_procs,
+                                omp_get_place_proc_ids};
+static bool bound = false;
+
+#ifdef __linux__
+static int look_at_library(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size;
+    (void)unused;
+    if (info->dlpi_name == NULL || strstr(info->dlpi_name, "libgomp") == NULL)
+        return 0;
+    void *library = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
+    if (library == NULL)
+        return 0;
+    const openmp_library other = {(int (*)(void))dlsym(library, "omp_get_max_threads"),
+                                  (int (*)(void))dlsym(library, "omp_get_num_procs"),
+                                  (int (*)(void))dlsym(library, "omp_get_num_places"),
+                                  (int (*)(int))dlsym(library, "omp_get_place_num_procs"),
+                                  (void (*)(int, int *))dlsym(library, "omp_get_place_proc_ids")};
+    if (other.max_threads && other.n_cpus && other.n_places && other.place_size && other.place &&
+        other.n_cpus() > openmp.n_cpus())
+        openmp = other;
+    dlclose(library);
+    return 0;
+}
+#endif
+
+void openmp_start(void)
+{
+    bound = omp_get_proc_bind() != omp_proc_bind_false;
+#ifdef __linux__
+    if (bound)
+        dl_iterate_phdr(look_at_library, NULL);
+#endif
+}
+
+int openmp_max_threads(void) { return openmp.max_threads(); }
+int openmp_n_places(void) { return bound ? openmp.n_places() : 0; }
+int openmp_place_size(int place) { return openmp.place_size(place); }
+void openmp_place(int place, int *cpus) { openmp.place(place, cpus); }
+
+static int cpus_of_places(void)
+{
+    int n_cpus = 0, n_places = openmp_n_places();
+    for (int place = 0; place < n_places; place++)
+        n_cpus += openmp.place_size(place);
+    return n_cpus < openmp.n_cpus() ? n_cpus : openmp.n_cpus(); /* places may overlap */
+}
 
 #ifndef FASTKMEANS_POOL
 void openmp_release(void)
@@ -50,13 +92,24 @@ void run_threads(region_body body, void *context, int n_threads)
 #else
 bool openmp_enabled(void) { return false; }
 int openmp_max_threads(void) { return 1; }
-int openmp_n_cpus(void) { return 0; }
+void openmp_start(void) {}
 int openmp_n_places(void) { return 0; }
-int openmp_place_size(int place) { (void)place; return 0; }
-void openmp_place(int place, int *cpus) { (void)place; (void)cpus; }
+static int cpus_of_places(void) { return 0; }
 void openmp_release(void) {}
 void run_threads(region_body body, void *context, int n_threads) { (void)n_threads; body(context, 0, 1); }
 #endif
+
+int count_cpus(void)
+{
+    if (openmp_n_places() > 0)
+        return cpus_of_places();
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) /* else there are more CPUs than the set has bits for */
+        return CPU_COUNT(&set);
+#endif
+    return 0;
+}
 
 #ifdef FASTKMEANS_POOL
 void openmp_release(void) {}

@@ -24,9 +24,9 @@ void run_threads(region_body body, void *context, int n_threads);
 void use_threads(run_region run);
 
 /* The settings that OpenMP has read from its environment variables; serial builds answer for one thread. */
+void openmp_start(void);     /* once, before the other functions are called */
 bool openmp_enabled(void);
 int openmp_max_threads(void);
-int openmp_n_cpus(void);     /* that the process had before OpenMP bound its first thread to one of the places */
 int openmp_n_places(void);   /* OMP_PLACES or OMP_PROC_BIND: sets of CPUs that threads are bound to; 0 for no binding */
 int openmp_place_size(int place);
 void openmp_place(int place, int *cpus);
