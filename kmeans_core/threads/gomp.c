@@ -9,6 +9,7 @@
  */
 #include "threads.h"
 
+#ifdef FASTKMEANS_POOL
 #include <stdatomic.h>
 #include <stddef.h>
 
@@ -84,3 +85,7 @@ EXPORTED void GOMP_loop_end_nowait(void) {}
 /* It stands before a loop whose variable is firstprivate and lastprivate at once: so that no thread reads the variable after
  * another has written it. The loop overwrites what was read. */
 EXPORTED void GOMP_barrier(void) {}
+
+#else
+void use_threads(run_region threads) { (void)threads; }
+#endif

@@ -115,5 +115,4 @@ int count_cpus(void)
 void openmp_release(void) {}
 #else
 bool has_pool(void) { return false; }
-void use_threads(run_region run) { (void)run; }
 #endif
