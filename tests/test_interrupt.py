@@ -16,6 +16,7 @@ from fastkmeans import KMeans
 PROMPT = 5.0  # seconds; the fits below would run for minutes
 
 SCRIPT = """
+import signal
 import sys
 import numpy as np
 from fastkmeans import KMeans
@@ -23,6 +24,8 @@ from fastkmeans import KMeans
 def say(word):
     print(word, flush=True)
 
+# A child of nohup, of a shell's background job or of some CI runners is born ignoring SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 phase = sys.argv[1]
 X = np.random.default_rng(5).normal(size=(200000, 16)).astype(np.float32)
 model = KMeans(4, max_iter=2, random_state=3).fit(X)
