@@ -1,9 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
 """One thread for NumPy's OpenBLAS, as long as any block asks for it.
 
-The number of threads belongs to the whole process. So blocks are counted: the first one in saves the number and sets 1, the
-last one out restores it. Compiled, because no signal comes between the lines here: a block that is interrupted anywhere is
-counted, and counted out again. Python's lock is held throughout, so no two threads count at once.
+The number of threads belongs to the whole process. So blocks are counted: the first one in saves the number and sets 1,
+the last one out restores it. Compiled, because no signal comes between the lines here: a block that is interrupted
+anywhere is counted, and counted out again. Python's lock is held throughout, so no two threads count at once.
 """
 from libc.stdint cimport uintptr_t
 

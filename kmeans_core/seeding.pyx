@@ -438,8 +438,9 @@ cdef class PlusPlus:
                 high = middle
             else:
                 low = middle + 1
-        while low == self.n_blocks or not self.potentials[low] > 0.0:
-            low = low - 1  # rounding led past the last block that weighs
+        # Rounding led past the last block that weighs; or none does, where someone has changed the weights meanwhile.
+        while low == self.n_blocks or low > 0 and not self.potentials[low] > 0.0:
+            low = low - 1
         if low > 0:
             target = target - self.running[low - 1]
         i = low * self.block
@@ -461,8 +462,8 @@ cdef class PlusPlus:
                 if sum > target:
                     return i
             i = i + 1
-        # Rounding led past the last sample that weighs.
-        while last == end or not self._potential(table, last, 1) > 0.0:
+        # The same within the block.
+        while last == end or last > low * self.block and not self._potential(table, last, 1) > 0.0:
             last = last - 1
         return last
 

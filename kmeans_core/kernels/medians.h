@@ -276,7 +276,8 @@ static REAL NAME(select_half)(REAL *values, double *weights, size_t n, double *b
             }
             equal[0] += (double)n_equal;
         }
-        if (equal[0] + equal[1] >= half || n_equal == n)
+        /* Nothing equals a NaN, which someone may write into the samples amid a fit. */
+        if (equal[0] + equal[1] >= half || n_equal == n || n_less + n_equal == 0)
             return pivot;
         values += n_equal, n -= n_equal;
         if (weights)

@@ -10,7 +10,7 @@ from ._core import blas
 
 
 def one_blas_thread() -> blas.OneThread:
-    """Return a context that holds NumPy's OpenBLAS to one thread; it does nothing where NumPy came with another library.
+    """Return a context that holds NumPy's OpenBLAS to one thread, and does nothing where NumPy has another library.
 
     OpenBLAS's idle threads and ours spin against each other: finding directions for 12 000 x 384 samples took 50
     to 100 ms on two cores with both, 40 ms like this. Other Python threads that multiply meanwhile get one thread too.

@@ -285,6 +285,15 @@ class Estimator:
             transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
         )
 
+    def _snapshot(self) -> Self:
+        """Return an estimator with the parameters and attributes of this moment, for the length of one call.
+
+        A callback, or another thread, may set those of this estimator meanwhile.
+        """
+        snapshot = type(self).__new__(type(self))
+        vars(snapshot).update(vars(self))
+        return snapshot
+
     def _check_feature_names(self, names: np.ndarray | None, n_features: int, reset: bool) -> None:
         """Remember the features of fit (reset) or compare those of a later call with them.
 

@@ -33,7 +33,8 @@ def gap_statistic(
     R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
     Journal of the Royal Statistical Society B 63(2), 2001, sections 2 to 4.
     """
-    model = type(model)(**{**model.get_params(), "verbose": 0, "callback": None})  # these are not the user's samples
+    model = model._snapshot()
+    model.verbose, model.callback = 0, None  # these are not the user's samples
     n_samples = max(min(len(values), REFERENCE_SAMPLES), candidates[-1])
     low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     references = np.random.RandomState(0)

@@ -86,7 +86,7 @@ def as_matrix(X: Any, *, name: str = "X", dtype: Any = None) -> Matrix:
     """
     wanted = None if dtype is None else np.dtype(dtype)
     if type(X) is np.ndarray and _is_ready(X, wanted):
-        return Matrix(X, None, None)
+        return Matrix(X.view(), None, None)  # whoever holds X may give it another shape meanwhile
     if is_table(X):
         return _read_table(X, name, wanted)
     array = _to_array(X, name)
@@ -319,7 +319,7 @@ def _to_float(array: np.ndarray, name: str, wanted: np.dtype | None) -> np.ndarr
     try:
         # What overflows becomes infinite, and check_finite says so better than a warning.
         with np.errstate(over="ignore"):
-            return np.require(array, wanted, ("C_CONTIGUOUS", "ALIGNED"))
+            return np.require(array, wanted, ("C_CONTIGUOUS", "ALIGNED")).view()
     except (TypeError, ValueError, OverflowError) as error:
         kind_of_error = TypeError if isinstance(error, TypeError) else ValueError
         raise kind_of_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -16,19 +17,21 @@ def new_bar(total: int | None, description: str, unit: str) -> Any:
 
 def fit_with_bar(model: Any, X: Any, sample_weight: Any = None) -> Any:
     """Fit a KMeans with a bar that moves with each iteration and shows inertia and changed labels; return it."""
-    user = model.callback
     bar = new_bar(None, "fit", "iteration")
 
-    def moves_bar(entry: dict[str, Any]) -> Any:
-        # Only now fit has checked max_iter. Of several starts the bar forgets its end once it is passed.
-        bar.total = None if model.n_clusters == "auto" else model.max_iter
-        bar.set_postfix(inertia=f"{entry['inertia']:.6g}", changed=entry["n_changed"], refresh=False)
-        bar.update()
-        return user(entry) if user is not None else False
+    def watch(checked: Any) -> Callable[[dict[str, Any]], Any]:
+        user = checked.callback
+        # With several starts the total is unknown; tqdm drops it once it is passed.
+        bar.total = None if checked.n_clusters == "auto" else checked.max_iter
 
-    model.callback = moves_bar
+        def moves_bar(entry: dict[str, Any]) -> Any:
+            bar.set_postfix(inertia=f"{entry['inertia']:.6g}", changed=entry["n_changed"], refresh=False)
+            bar.update()
+            return user(entry) if user is not None else False
+
+        return moves_bar
+
     try:
-        return model.fit(X, sample_weight=sample_weight)
+        return model._fit(X, sample_weight, watch)
     finally:
-        model.callback = user
         bar.close()

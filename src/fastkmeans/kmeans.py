@@ -206,25 +206,37 @@ class KMeans(Estimator):
         >>> KMeans(n_clusters=2, random_state=7).fit([[1.0], [2.0], [9.0]]).inertia_
         0.5
         """
-        metric = check_metric(self.metric)
-        check_params(self, algorithms=METRICS["euclidean"].algorithms)
-        check_algorithm_for(self.metric, self.algorithm)
+        return self._fit(X, sample_weight)
+
+    def _fit(self, X: Any, sample_weight: Any, watch: Callable[[Self], Callable] | None = None) -> Self:
+        """Fit as :meth:`fit` does, by the parameters of this moment.
+
+        watch : makes the callback that this fit calls instead of the user's, from an estimator with these parameters.
+        """
+        model = self._snapshot()
+        metric = check_metric(model.metric)
+        check_params(model, algorithms=METRICS["euclidean"].algorithms)
+        check_algorithm_for(model.metric, model.algorithm)
+        params = model.get_params() if model.n_clusters == "auto" else {}
+        if watch is not None:
+            model.callback = watch(model)
         matrix = as_matrix(X)
-        if self.n_clusters == "auto":
-            return self._fit_swept(matrix, sample_weight)
-        check_n_clusters(self.n_clusters, len(matrix.values))
+        if params:
+            self._adopt_swept(model._sweep(matrix, sample_weight, params))
+            return self
+        check_n_clusters(model.n_clusters, len(matrix.values))
         weights = as_weights(sample_weight, len(matrix.values))
-        values, description = prepare(matrix, metric, self.n_threads)
+        values, description = prepare(matrix, metric, model.n_threads)
         algorithm = "lloyd"
         if len(metric.algorithms) > 1:
-            algorithm = choose_algorithm(self.algorithm, *values.shape, self.n_clusters, self.max_iter)
-        result, algorithm = self._best_run(values, weights, description, algorithm)
-        self._warn_of_missing_clusters(result, self.n_clusters)
+            algorithm = choose_algorithm(model.algorithm, *values.shape, model.n_clusters, model.max_iter)
+        result, algorithm = model._best_run(values, weights, description, algorithm)
+        self._warn_of_missing_clusters(result, model.n_clusters)
         self._adopt(result, algorithm, matrix.feature_names, values.shape[1])
         return self
 
-    def _fit_swept(self, matrix: Matrix, sample_weight: Any) -> Self:
-        """Take the fit that a sweep finds best."""
+    def _sweep(self, matrix: Matrix, sample_weight: Any, params: dict[str, Any]) -> Any:
+        """Sweep for n_clusters="auto"; raise ValueError where no number is best.   params : of the models that it makes."""
         from .sweep import AUTO_MAX_K, sweep
 
         if not (isinstance(self.init, str) or callable(self.init)):
@@ -233,16 +245,19 @@ class KMeans(Estimator):
                 "name such as 'auto', or a number for n_clusters."
             )
         last = min(AUTO_MAX_K, len(matrix.values))
-        result = sweep(self, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), False, False)
+        result = sweep(self, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), params)
         if result.best_k is None:
             raise ValueError(
                 f"n_clusters='auto' found no elbow between 1 and {last}; pass a number, or sweep over others with "
                 f"elbow(X, k=...). {result.reason}"
             )
+        return result
+
+    def _adopt_swept(self, result: Any) -> None:
+        """Take over the fit that a sweep finds best."""
         fitted = vars(result.model(result.best_k))
         vars(self).pop("feature_names_in_", None)
         vars(self).update({name: value for name, value in fitted.items() if name.endswith("_")}, sweep_=result)
-        return self
 
     def _best_run(
         self, values: np.ndarray, weights: np.ndarray | None, description: Description, algorithm: str
@@ -376,8 +391,8 @@ class KMeans(Estimator):
         >>> KMeans.from_centers([[0.0, 0.0], [9.0, 9.0]]).predict([[8.0, 8.0]])
         array([1], dtype=int32)
         """
-        _, values, kind = self._checked_samples(X, "predict")
-        return self._nearest(values, kind)
+        model, _, values, kind = self._checked_samples(X, "predict")
+        return model._nearest(values, kind)
 
     def transform(self, X: Any) -> Any:
         """Compute the distance of each sample to each center.
@@ -406,15 +421,15 @@ class KMeans(Estimator):
         >>> KMeans.from_centers([[0.0, 0.0], [3.0, 4.0]]).transform([[0.0, 0.0]])
         array([[0., 5.]])
         """
-        matrix, values, kind = self._checked_samples(X, "transform")
-        centers = self._wide_centers()
+        model, matrix, values, kind = self._checked_samples(X, "transform")
+        centers = model._wide_centers()
         result = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
-        n_threads = effective_n_threads(self.n_threads, assignment_work(*values.shape, len(centers)))
+        n_threads = effective_n_threads(model.n_threads, assignment_work(*values.shape, len(centers)))
         if distances.pairwise(values, centers, result, n_threads, kind):
             raise ValueError(
                 f"X is {result.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
             )
-        return self._as_output(result, matrix.native if matrix.native is not None else X)
+        return model._as_output(result, matrix.native if matrix.native is not None else X)
 
     def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Fit, and return the distance of each sample of X to each center.
@@ -468,10 +483,10 @@ class KMeans(Estimator):
         >>> KMeans.from_centers([[0.0], [9.0]]).score([[1.0], [9.0]])
         -1.0
         """
-        _, values, kind = self._checked_samples(X, "score")
+        model, _, values, kind = self._checked_samples(X, "score")
         weights = as_weights(sample_weight, len(values))
-        n_threads = effective_n_threads(self.n_threads, float(values.size))
-        return -inertia_of(values, self._wide_centers(), self._nearest(values, kind), weights, n_threads, kind)
+        n_threads = effective_n_threads(model.n_threads, float(values.size))
+        return -inertia_of(values, model._wide_centers(), model._nearest(values, kind), weights, n_threads, kind)
 
     @classmethod
     def from_centers(cls, centers: Any, **params: Any) -> Self:
@@ -557,19 +572,23 @@ class KMeans(Estimator):
 
         return read_model(cls, path)
 
-    def _checked_samples(self, X: Any, method: str) -> tuple[Matrix, np.ndarray, int]:
-        """Check samples that come after fit; return them, their rows as the metric measures them, and its kind."""
-        check_is_fitted(self, method)
-        check_n_threads("n_threads", self.n_threads)
-        metric = check_metric(self.metric)
+    def _checked_samples(self, X: Any, method: str) -> tuple[Self, Matrix, np.ndarray, int]:
+        """Check samples that come after fit.
+
+        Returns this estimator as it is now, the samples, their rows as the metric measures them, and its kind.
+        """
+        model = self._snapshot()
+        check_is_fitted(model, method)
+        check_n_threads("n_threads", model.n_threads)
+        metric = check_metric(model.metric)
         matrix = as_matrix(X)
-        self._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
-        _check_values(matrix, effective_n_threads(self.n_threads, float(matrix.values.size)))
+        model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
+        _check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
         values = matrix.values
         if metric.prepare_rows is not None:
             # In the type of the centers, so that rows of either type are rounded as those of fit were.
-            values = metric.prepare_rows(values, self.cluster_centers_.dtype, "X", self.n_threads)
-        return matrix, values, metric.kind
+            values = metric.prepare_rows(values, model.cluster_centers_.dtype, "X", model.n_threads)
+        return model, matrix, values, metric.kind
 
     def _wide_centers(self) -> np.ndarray:
         """The stored centers as the float64 array that the compiled layer reads."""
@@ -578,7 +597,7 @@ class KMeans(Estimator):
     def _nearest(self, values: np.ndarray, kind: int) -> np.ndarray:
         centers = self._wide_centers()
         labels = np.empty(len(values), dtype=np.int32)
-        n_threads = effective_n_threads(self.n_threads, assignment_work(*values.shape, len(centers)))
+        n_threads = effective_n_threads(model.n_threads, assignment_work(*values.shape, len(centers)))
         distances.nearest(values, centers, labels, n_threads, kind)
         return labels
 

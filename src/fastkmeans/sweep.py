@@ -326,15 +326,18 @@ def elbow(
     check_metric(model.metric)
     check_params(model, algorithms=ALGORITHMS)
     check_algorithm_for(model.metric, model.algorithm)
-    return sweep(model, as_matrix(X), sample_weight, lambda n_samples: _k_values(k, n_samples), gap, progress)
+    params = model.get_params()
+    return sweep(model, as_matrix(X), sample_weight, lambda n_samples: _k_values(k, n_samples), params, gap, progress)
 
 
 def sweep(
-    model: KMeans, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]], gap: bool, progress: bool
-) -> ElbowResult:
+    model: KMeans, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]], params: dict[str, Any],
+    gap: bool = False, progress: bool = False,
+) -> ElbowResult:  # fmt: skip
     """Sweep over the numbers of clusters that choose_k names for a number of samples.
 
-    model : with checked parameters, n_clusters excepted, which is not read.   matrix : of as_matrix, not yet checked.
+    model : with checked parameters, n_clusters excepted, which is not read; nobody else may change it.
+    matrix : of as_matrix, not yet checked.   params : of the models that the result makes, n_clusters excepted.
     """
     values, description = prepare(matrix, METRICS[model.metric], model.n_threads)
     weights = as_weights(sample_weight, len(values))
@@ -373,7 +376,7 @@ def sweep(
         **choose(columns)._asdict(),
         metric=metric,
         _runs=runs,
-        _make_model=_Maker(model.get_params(), matrix.feature_names, values.shape[1]),
+        _make_model=_Maker(params, matrix.feature_names, values.shape[1]),
         _frame=None if matrix.native is None else frame_from_columns(columns, like=matrix.native),
     )
 
