@@ -14,6 +14,7 @@ k-means++, not an approximation.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
@@ -237,7 +238,7 @@ cdef class PlusPlus:
                     (total - self.pending_gain) * self.n_samples * self.n_features):
                 self._read(table, 0)
         while n_done < self.n_trials:
-            if not self.running[self.n_blocks - 1] > 0.0:
+            if not self._can_draw():
                 return -1
             count = min(self.n_trials - n_done, <Py_ssize_t>STEP_TARGETS - 1)
             for m in range(count):
@@ -591,7 +592,11 @@ cdef class PlusPlus:
             for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
                 self._update_potential(table, b)
         self._add_potentials()
-        return self.running[self.n_blocks - 1] > 0.0
+        return self._can_draw()
+
+    cdef bint _can_draw(self) noexcept nogil:
+        """Is there anything to draw? The sum is finite unless someone has changed the samples or weights meanwhile."""
+        return 0.0 < self.running[self.n_blocks - 1] < INFINITY
 
     cdef void _add_potentials(self) noexcept nogil:
         cdef Py_ssize_t b
