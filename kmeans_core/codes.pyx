@@ -11,7 +11,10 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use, unit_samples
+from shared cimport (
+    align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit, signal_watch,
+    start_watch, unit_samples,
+)
 
 from fastkmeans._core.runtime import both
 from fastkmeans._directions import (
@@ -56,6 +59,7 @@ cdef class CodedRows:
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef char *codes
     cdef size_t scratch_size, tile_bytes
+    cdef signal_watch watch
     cdef readonly object directions, offset
     cdef readonly double scale, skew
     cdef readonly Py_ssize_t n_directions
@@ -65,6 +69,9 @@ cdef class CodedRows:
         cdef Py_ssize_t n_tiles, unit, u, n_units, n_features = X.shape[1]
         cdef const float[:, ::1] turned = directions
         cdef const double[::1] origin = offset
+        check_count("n_threads", n_threads)
+        if origin.shape[0] != n_features or turned is not None and turned.shape[1] != n_features:
+            raise ValueError(f"offset and directions must be of {n_features} features, as X is.")
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X
@@ -87,12 +94,15 @@ cdef class CodedRows:
         self.scratch = self.prefix + prefix_size
         self.codes = self.scratch + n_threads * self.scratch_size
         unit = unit_samples(self.n_samples, block_samples(n_features), n_threads)
+        unit = short_unit(unit, block_samples(n_features), <double>n_features * self.n_directions)
         n_units = (self.n_samples + unit - 1) // unit
+        start_watch(&self.watch)
         with nogil:
             table.prefix_start(NULL if turned is None else &turned[0, 0], self.n_directions, self.skew, &origin[0], scale,
                                SEED_CANDIDATES, n_features, self.is_float32, self.prefix)
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
                 self._encode(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
+        raise_interrupt(&self.watch)
 
     def __dealloc__(self):
         free(self.memory)
@@ -105,6 +115,8 @@ cdef class CodedRows:
     cdef void _encode(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef char *codes = self.codes + first // table.tile_samples * self.tile_bytes
+        if interrupted(&self.watch):
+            return
         if self.is_float32:
             table.prefix_encode_f32(&self.x32[first, 0], count, self.n_samples - first, self.prefix, scratch, codes)
         else:

@@ -12,7 +12,10 @@ from libc.stdlib cimport calloc, free
 cimport cython
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use, unit_samples
+from shared cimport (
+    align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit,
+    signal_watch, start_watch, unit_samples,
+)
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -41,6 +44,12 @@ cdef int check_shapes(Py_ssize_t n_features, const double[:, ::1] centers) excep
     return 0
 
 
+cdef int check_length(str name, Py_ssize_t length, Py_ssize_t wanted) except -1:
+    if length != wanted:
+        raise ValueError(f"{name} must have length {wanted}; got {length}.")
+    return 0
+
+
 def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] labels, int n_threads,
             int kind=_EUCLIDEAN):
     """Label each sample with its float64 nearest center; a tie goes to the lowest index.
@@ -51,7 +60,10 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1], n_clusters = centers.shape[0]
+    check_count("n_threads", n_threads)
+    check_length("labels", labels.shape[0], n_samples)
     cdef Py_ssize_t block = block_samples(n_features), unit = unit_samples(n_samples, block, n_threads)
+    unit = short_unit(unit, block, <double>n_clusters * n_features)
     cdef Py_ssize_t u, n_units = (n_samples + unit - 1) // unit
     cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, n_features))
     cdef size_t offset_size = aligned(n_features * sizeof(double))
@@ -63,6 +75,8 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     cdef double *offset = <double *>(packed + packed_size)
     cdef char *scratch = <char *>offset + offset_size
     cdef size_t n_decided = 0
+    cdef signal_watch watch
+    start_watch(&watch)
     with nogil:
         table.find_offset(&centers[0, 0], n_clusters, n_features, offset)
         if kind == _MANHATTAN:
@@ -70,9 +84,11 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
         else:
             table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
-            n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,
-                                      scratch + threadid() * scratch_size, &labels[u * unit], kind)
+            if not interrupted(&watch):
+                n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,
+                                          scratch + threadid() * scratch_size, &labels[u * unit], kind)
     free(memory)
+    raise_interrupt(&watch)
     return n_decided
 
 
@@ -107,13 +123,20 @@ def own_sq_distances(const real[:, ::1] X, const double[:, ::1] centers, const i
     sq_distances : (n_samples,) float64, written.
     """
     check_shapes(X.shape[1], centers)
+    check_count("n_threads", n_threads)
+    check_length("labels", labels.shape[0], X.shape[0])
+    check_length("sq_distances", sq_distances.shape[0], X.shape[0])
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1]
     cdef Py_ssize_t block = block_samples(n_features), b, n_blocks = (n_samples + block - 1) // block
+    cdef signal_watch watch
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            own_block(table, X, centers, &labels[0], b * block, min(block, n_samples - b * block),
-                      &sq_distances[b * block], kind)
+            if not interrupted(&watch):
+                own_block(table, X, centers, &labels[0], b * block, min(block, n_samples - b * block),
+                          &sq_distances[b * block], kind)
+    raise_interrupt(&watch)
 
 
 cdef void own_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers, const int32_t *labels,
@@ -143,15 +166,24 @@ def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const 
     same bits for any number of threads.
     """
     check_shapes(X.shape[1], centers)
+    check_count("n_threads", n_threads)
+    check_length("labels", labels.shape[0], X.shape[0])
+    check_length("inertias", inertias.shape[0], (X.shape[0] + 1023) // 1024)
+    if sample_weight is not None:
+        check_length("sample_weight", sample_weight.shape[0], X.shape[0])
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = inertias.shape[0]
+    cdef signal_watch watch
     if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
         inertias[0] = inertia_of_block(table, X, centers, &labels[0], sample_weight, 0, n_samples, kind)
         return
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            inertias[b] = inertia_of_block(table, X, centers, &labels[0], sample_weight, b * 1024,
-                                           min(<Py_ssize_t>1024, n_samples - b * 1024), kind)
+            if not interrupted(&watch):
+                inertias[b] = inertia_of_block(table, X, centers, &labels[0], sample_weight, b * 1024,
+                                               min(<Py_ssize_t>1024, n_samples - b * 1024), kind)
+    raise_interrupt(&watch)
 
 
 cdef double inertia_of_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers,
@@ -174,19 +206,39 @@ def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1
     Returns the number of samples with a distance that overflows the type of distances.
     """
     check_shapes(X.shape[1], centers)
+    check_count("n_threads", n_threads)
+    check_length("distances", distances.shape[0], X.shape[0])
+    check_length("a row of distances", distances.shape[1], centers.shape[0])
     cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t i, n_samples = X.shape[0], n_clusters = centers.shape[0]
+    cdef Py_ssize_t n_samples = X.shape[0], n_clusters = centers.shape[0]
+    # Rows of 16 384 multiply-adds and more are asked for one by one.
+    cdef Py_ssize_t unit = max(<Py_ssize_t>1, <Py_ssize_t>16384 // (n_clusters * X.shape[1]))
+    cdef Py_ssize_t u, n_units = (n_samples + unit - 1) // unit
     cdef size_t row_size = aligned(n_clusters * sizeof(double))
     cdef void *memory = calloc(1, 128 + n_threads * row_size)
     if memory == NULL:
         raise MemoryError("no memory for a row of distances of each thread; use fewer threads (n_threads).")
     cdef char *rows = align(memory)
     cdef Py_ssize_t n_overflowed = 0
+    cdef signal_watch watch
+    start_watch(&watch)
     with nogil:
-        for i in prange(n_samples, schedule="static", num_threads=n_threads):
-            n_overflowed += pairwise_row(table, X, i, centers, <double *>(rows + threadid() * row_size),
-                                         &distances[i, 0], kind)
+        for u in prange(n_units, schedule="static", num_threads=n_threads):
+            if not interrupted(&watch):
+                n_overflowed += pairwise_rows(table, X, u * unit, min((u + 1) * unit, n_samples), centers,
+                                              <double *>(rows + threadid() * row_size), distances, kind)
     free(memory)
+    raise_interrupt(&watch)
+    return n_overflowed
+
+
+cdef Py_ssize_t pairwise_rows(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t end,
+                              const double[:, ::1] centers, double *sq_distances, real_out[:, ::1] distances,
+                              int kind) noexcept nogil:
+    """Number of rows with a distance that overflows."""
+    cdef Py_ssize_t i, n_overflowed = 0
+    for i in range(first, end):
+        n_overflowed += pairwise_row(table, X, i, centers, sq_distances, &distances[i, 0], kind)
     return n_overflowed
 
 

@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 cimport kernels as c
-from shared cimport kernels_in_use, sort_by_label
+from shared cimport check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, sort_by_label, start_watch
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -61,6 +61,7 @@ cdef class Exchange:
     cdef int32_t *partners       # [n_clusters]
     cdef int32_t *far            # [n_clusters]
     cdef uint8_t *taken          # [n_clusters]
+    cdef signal_watch watch
 
     def __cinit__(self, X, sample_weight, const int32_t[::1] labels, weights, means, Py_ssize_t n_trial,
                   Py_ssize_t n_iterations, Py_ssize_t most_rows, int n_threads):
@@ -73,11 +74,20 @@ cdef class Exchange:
         self.n_samples, self.n_clusters, self.n_features = len(X), self.means.shape[0], self.means.shape[1]
         self.n_trial = min(n_trial, self.n_clusters)
         self.n_iterations, self.most_rows, self.n_threads = n_iterations, most_rows, n_threads
+        check_count("n_threads", n_threads)
+        check_count("n_clusters", self.n_clusters)
+        check_count("most_rows", most_rows)
+        if X.shape[1] != self.n_features or labels.shape[0] != self.n_samples \
+                or self.weights.shape[0] != self.n_clusters \
+                or sample_weight is not None and self.sample_weight.shape[0] != self.n_samples:
+            raise ValueError("Exchange got shapes that do not fit together.")
         self._allocate()
+        start_watch(&self.watch)
         with nogil:
             sort_by_label(&labels[0], self.n_samples, self.n_clusters, self.rows, self.starts)
             self._weigh()
             self._split()
+        raise_interrupt(&self.watch)
 
     def __dealloc__(self):
         free(self.memory)
@@ -119,6 +129,9 @@ cdef class Exchange:
         cdef const int32_t *rows = self.rows + self.starts[j]
         cdef const double *weights = NULL if self.sample_weight is None else &self.sample_weight[0]
         self.merges[j].index = self.tried[j].index = <int32_t>j
+        if interrupted(&self.watch):
+            self.merges[j].value = self.tried[j].value = 0.0
+            return
         self.merges[j].value = table.cheapest_merge(&self.means[0, 0], &self.weights[0], self.n_clusters,
                                                     self.n_features, j, self.partners + j)
         if self.is_float32:
@@ -148,7 +161,7 @@ cdef class Exchange:
         cdef double *direction = self.scratch + thread * self.n_features
         cdef double *halves = self.halves + 2 * t * self.n_features
         cdef double saved = 0.0
-        if -self.tried[t].value > self.merges[0].value and self.far[j] >= 0:
+        if not interrupted(&self.watch) and -self.tried[t].value > self.merges[0].value and self.far[j] >= 0:
             if self.is_float32:
                 saved = table.split_cluster_f32(&self.x32[0, 0], self.n_features, rows, count, weights,
                                                 &self.means[j, 0], self.far[j], self.merges[0].value, self.n_iterations,

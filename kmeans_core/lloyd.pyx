@@ -11,7 +11,10 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 cimport kernels as c
-from shared cimport LOCK_SIZE, align, aligned, follow_rows, kernels_in_use, row_follower, sort_by_label, unit_samples
+from shared cimport (
+    LOCK_SIZE, align, aligned, check_count, follow_rows, interrupted, kernels_in_use, raise_interrupt, row_follower,
+    short_unit, signal_watch, sort_by_label, start_watch, unit_samples,
+)
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -45,6 +48,20 @@ cdef Py_ssize_t small_block(Py_ssize_t n_samples, int n_threads) noexcept nogil:
     return n_samples if n_threads == 1 else max(rows, 128)
 
 
+cdef int check_samples(Py_ssize_t n_samples, Py_ssize_t n_features, Py_ssize_t n_maxima, Py_ssize_t n_weights) except -1:
+    """Refuse arrays that do not fit together; n_weights is -1 without weights."""
+    if n_samples < 1 or n_features < 1 or n_maxima != n_features or n_weights not in (-1, n_samples):
+        raise ValueError(f"X ({n_samples}, {n_features}), max_abs ({n_maxima},) and sample_weight "
+                         f"{None if n_weights < 0 else (n_weights,)} do not fit together.")
+    return 0
+
+
+cdef int check_rows(str name, const double[:, ::1] rows, Py_ssize_t n_rows, Py_ssize_t n_columns) except -1:
+    if rows.shape[0] != n_rows or rows.shape[1] != n_columns:
+        raise ValueError(f"{name} must have shape ({n_rows}, {n_columns}); got ({rows.shape[0]}, {rows.shape[1]}).")
+    return 0
+
+
 cdef class LloydState:
     """What Lloyd's algorithm keeps between iterations: labels and the sums of each cluster.
 
@@ -56,7 +73,8 @@ cdef class LloydState:
     max_weight : largest weight (1 without weights).
     n_clusters, n_threads : int >= 1.
 
-    `step` allocates nothing, so that iteration 2 cannot fail where iteration 1 did not.
+    `step` allocates nothing, so that iteration 2 cannot fail where iteration 1 did not. Whatever a signal interrupts raises
+    the exception of its handler, and the state is of no use then.
     """
 
     cdef const float[:, ::1] x32
@@ -77,6 +95,7 @@ cdef class LloydState:
     cdef char *scratch           # [n_threads], scratch_size apart: kernel's scratch, then labels of a block
     cdef size_t scratch_size, labels_at
     cdef row_follower follower
+    cdef signal_watch watch
     cdef readonly object labels
     cdef readonly object sums
     cdef readonly Py_ssize_t n_decided
@@ -86,6 +105,8 @@ cdef class LloydState:
         import numpy as np
 
         cdef const c.kernels *table = in_use[0]
+        check_count("n_clusters", n_clusters)
+        check_count("n_threads", n_threads)
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X
@@ -93,12 +114,14 @@ cdef class LloydState:
             self.x64 = X
         self.sample_weight = sample_weight
         self.n_samples, self.n_features = X.shape
+        check_samples(self.n_samples, self.n_features, len(max_abs), -1 if sample_weight is None else len(sample_weight))
         self.n_clusters = n_clusters
         self.n_threads = n_threads
         self.stepped_by = "lloyd"
         self.n_cluster_threads = n_threads if self.n_clusters * self.n_features > 20000 else 1
         self.block = min(<Py_ssize_t>block_samples(self.n_features), small_block(self.n_samples, n_threads))
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
+        self.unit = short_unit(self.unit, self.block, <double>n_clusters * self.n_features)
         self.labels = np.empty(self.n_samples, dtype=np.int32)
         self.labels.fill(-1)
         self.label_view = self.labels
@@ -185,15 +208,15 @@ cdef class LloydState:
         j, its last column the weight; n_decided counts the samples that needed float64.
         """
         cdef const c.kernels *table = in_use[0]
-        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
-            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
-                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        check_rows("centers", centers, self.n_clusters, self.n_features)
+        start_watch(&self.watch)
         with nogil:
             table.find_offset(&centers[0, 0], self.n_clusters, self.n_features, self.offset)
             table.pack_centers(&centers[0, 0], self.n_clusters, self.n_features, self.offset, self.is_float32,
                                self.packed)
             self._assign_units(table)
             self._merge(table)
+        raise_interrupt(&self.watch)
         self.n_decided = self._take_count(1)
         return self._take_count(0)
 
@@ -206,13 +229,17 @@ cdef class LloydState:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
         if new_labels.shape[0] != self.n_samples:
             raise ValueError(f"new_labels must have shape ({self.n_samples},); got ({new_labels.shape[0]},).")
+        start_watch(&self.watch)
         if self.label_view[0] < 0 and self._follow_by_cluster(table, &new_labels[0]):
+            raise_interrupt(&self.watch)
             return self.n_samples
         with nogil:
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-                follow_rows(&self.follower, table, u * self.unit, min(self.unit, self.n_samples - u * self.unit),
-                            &new_labels[u * self.unit], threadid())
+                if not interrupted(&self.watch):
+                    follow_rows(&self.follower, table, u * self.unit, min(self.unit, self.n_samples - u * self.unit),
+                                &new_labels[u * self.unit], threadid())
             self._merge(table)
+        raise_interrupt(&self.watch)
         return self._take_count(0)
 
     cdef bint _follow_by_cluster(self, const c.kernels *table, const int32_t *new_labels) noexcept:
@@ -239,6 +266,8 @@ cdef class LloydState:
         return True
 
     cdef void _add_rows(self, const c.kernels *table, const int32_t *rows, size_t count, Py_ssize_t j) noexcept nogil:
+        if interrupted(&self.watch):
+            return
         if self.is_float32:
             table.add_rows_f32(<const float *>self.follower.x, self.n_features, rows, count, self.follower.weights,
                                self.follower.grid, &self.total[j, 0, 0])
@@ -253,8 +282,10 @@ cdef class LloydState:
 
     def take_followed(self):
         """Bring `sums` up to date with the rows that follow_rows took; return the number of labels that changed."""
+        start_watch(&self.watch)
         with nogil:
             self._merge(in_use[0])
+        raise_interrupt(&self.watch)
         return self._take_count(0)
 
     cdef size_t _take_count(self, int which) noexcept nogil:
@@ -279,6 +310,11 @@ cdef class LloydState:
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t j, n_empty = 0
         cdef double center_shift = 0.0, explained = 0.0
+        check_rows("centers", centers, self.n_clusters, self.n_features)
+        check_rows("moved", moved, self.n_clusters, self.n_features)
+        check_rows("terms", terms, self.n_clusters, 3)
+        if origin.shape[0] != self.n_features:
+            raise ValueError(f"origin must have shape ({self.n_features},); got ({origin.shape[0]},).")
         with nogil:
             if self.n_cluster_threads == 1:  # OpenMP takes a microsecond even for one thread
                 for j in range(self.n_clusters):
@@ -308,6 +344,8 @@ cdef class LloydState:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
         cdef Py_ssize_t first = u * self.unit, end = min(first + self.unit, self.n_samples), count
+        if interrupted(&self.watch):
+            return
         while first < end:
             count = min(self.block, end - first)
             if self.is_float32:
@@ -332,6 +370,8 @@ cdef class LloydState:
     cdef void _merge_cluster(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t length = 2 * (self.n_features + 1)
         cdef int t
+        if interrupted(&self.watch):
+            return
         for t in range(1, self.follower.n_sums):
             if self.follower.touched[t * self.follower.touched_size + j]:
                 table.merge_sums(<double *>(self.follower.partial + (t - 1) * self.follower.partial_size) + j * length,

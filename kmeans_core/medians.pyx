@@ -12,7 +12,10 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use
+from shared cimport (
+    align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch,
+    start_watch,
+)
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -86,6 +89,7 @@ cdef class MediansState:
     cdef double *value_weights
     cdef char *wanted            # [n_threads], wanted_size apart: low and width, as one turn wants them
     cdef size_t scratch_size, histogram_size, weights_at, touched_size, wanted_size
+    cdef signal_watch watch
     cdef readonly object labels
     cdef readonly Py_ssize_t n_decided
     cdef readonly str stepped_by  # the algorithm of the last step
@@ -98,6 +102,10 @@ cdef class MediansState:
         cdef size_t length
         cdef int weight_bits, count_bits
         cdef double largest
+        check_count("n_clusters", n_clusters)
+        check_count("n_threads", n_threads)
+        if len(max_abs) != X.shape[1] or len(X) < 1 or sample_weight is not None and len(sample_weight) != len(X):
+            raise ValueError("MediansState got shapes that do not fit together.")
         self.is_float32 = real_size == 4
         if self.is_float32:
             self.x32 = X
@@ -161,8 +169,10 @@ cdef class MediansState:
         self.histograms = self.scratch + n_threads * self.scratch_size
         self.touched = self.histograms + n_threads * self.histogram_size
         self.wanted = self.touched + n_threads * self.touched_size
+        start_watch(&self.watch)
         with nogil:
             self._encode(table)
+        raise_interrupt(&self.watch)
 
     def __dealloc__(self):
         free(self.memory)
@@ -188,6 +198,8 @@ cdef class MediansState:
 
     cdef void _encode_rows(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
         cdef uint8_t *codes = self.codes + first * self.n_features
+        if interrupted(&self.watch):
+            return
         if self.is_float32:
             table.encode_f32(&self.x32[first, 0], count, self.n_features, &self.lowest[0], &self.per_unit[0],
                              self.n_bins, codes)
@@ -251,6 +263,7 @@ cdef class MediansState:
         if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
             raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
                              f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        start_watch(&self.watch)
         with nogil:
             self._take_centers(centers)
             facts = self._step_facts()
@@ -272,6 +285,7 @@ cdef class MediansState:
                 n_changed = n_changed + self.counts[16 * t]
                 self.n_decided += self.counts[16 * t + 1]
                 self.counts[16 * t] = self.counts[16 * t + 1] = 0
+        raise_interrupt(&self.watch)
         self.cost_is_known = True
         return n_changed
 
@@ -309,6 +323,8 @@ cdef class MediansState:
         for b in range(self._first_block(t), self._first_block(t + 1)):
             first = b * self.block
             count = min(self.block, self.n_samples - first)
+            if interrupted(&self.watch):
+                return
             if self.is_float32:
                 self.counts[16 * t] += table.step_medians_f32(
                     &self.x32[0, 0], first, count, facts, scratch, self._counted(t), &self.block_costs[b],
@@ -327,6 +343,9 @@ cdef class MediansState:
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t j, f, first, last
         cdef size_t total
+        if moved.shape[0] != self.n_clusters or moved.shape[1] != self.n_features or weights.shape[0] != self.n_clusters:
+            raise ValueError(f"moved must have shape ({self.n_clusters}, {self.n_features}), and weights a row for each.")
+        start_watch(&self.watch)
         with nogil:
             for j in prange(self.n_clusters, schedule="static", num_threads=self.n_threads):
                 self._find_bins(table, j)
@@ -358,6 +377,7 @@ cdef class MediansState:
                 self.is_found[j] = True
             if self.total_cost < 1e-4 * self.whole_cost:
                 self.cost_is_known = False  # what is left of it is rounding
+        raise_interrupt(&self.watch)
 
     cdef void _find_bins(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
         """In which bin is each median, and in which the center? Gather from one to the other."""
@@ -481,7 +501,8 @@ cdef class MediansState:
         cdef Py_ssize_t start = min(self._first_block(t) * self.block, self.n_samples)
         cdef Py_ssize_t end = min(self._first_block(t + 1) * self.block, self.n_samples)
         cdef c.median_step facts = self._step_facts()
-        cdef Py_ssize_t n_wanted = self.n_clusters * self.n_padded, j, f
+        cdef Py_ssize_t n_wanted = self.n_clusters * self.n_padded, j, f, count
+        cdef Py_ssize_t piece = 1 + (<Py_ssize_t>1 << 23) // self.n_features  # a few milliseconds
         # This thread's own tables: which codes are wanted in this turn.
         cdef uint8_t *low = <uint8_t *>(self.wanted + t * self.wanted_size)
         cdef uint8_t *width = low + n_wanted
@@ -492,12 +513,15 @@ cdef class MediansState:
                 for f in range(first, last):
                     low[j * self.n_padded + f] = self.low[j, f]
                     width[j * self.n_padded + f] = self.width[j, f]
-        if self.is_float32:
-            table.gather_medians_f32(&self.x32[0, 0], start, end - start, &facts, low, width, self.n_padded,
-                                     &self.places[t, 0], self.values, self.value_weights)
-        else:
-            table.gather_medians_f64(&self.x64[0, 0], start, end - start, &facts, low, width, self.n_padded,
-                                     &self.places[t, 0], self.values, self.value_weights)
+        while start < end and not interrupted(&self.watch):
+            count = min(piece, end - start)
+            if self.is_float32:
+                table.gather_medians_f32(&self.x32[0, 0], start, count, &facts, low, width, self.n_padded,
+                                         &self.places[t, 0], self.values, self.value_weights)
+            else:
+                table.gather_medians_f64(&self.x64[0, 0], start, count, &facts, low, width, self.n_padded,
+                                         &self.places[t, 0], self.values, self.value_weights)
+            start = start + count
 
     cdef void _select(self, const c.kernels *table, Py_ssize_t j, Py_ssize_t f) noexcept nogil:
         """Find one median among its gathered values, and what moving there costs."""
@@ -505,7 +529,7 @@ cdef class MediansState:
         cdef size_t start = self.starts[place], count
         cdef double coarse = 0.0, fine = 0.0, below, inside, old = self.centers[j, f], new
         cdef double *weights = NULL if self.sample_weight is None else self.value_weights + start
-        if self.is_found[j] or not self.cluster_weights[j] > 0.0:
+        if self.is_found[j] or not self.cluster_weights[j] > 0.0 or interrupted(&self.watch):
             return
         count = self._n_within(j, f, -1)
         below = self.below[place, 0] + self.below[place, 1]

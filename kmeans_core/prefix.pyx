@@ -10,7 +10,10 @@ from libc.stdint cimport int32_t, uintptr_t
 from libc.stdlib cimport free
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use, unit_samples
+from shared cimport (
+    PIECE_WORK, align, aligned, interrupted, kernels_in_use, raise_interrupt, short_unit, signal_watch,
+    start_watch, unit_samples,
+)
 
 from fastkmeans._core.codes import Codes
 from fastkmeans._directions import dense_cost, filter_cost
@@ -49,6 +52,7 @@ cdef class PrefixState:
     cdef size_t *counts          # [n_threads][16]: pairs compared, samples decided in float64; one cache line each
     cdef char *codes
     cdef size_t scratch_size, tile_bytes
+    cdef signal_watch watch
     cdef object found
     cdef int32_t[::1] found_view
     cdef double[:, ::1] bounds   # [n_samples][2]: of the score of the label
@@ -75,6 +79,8 @@ cdef class PrefixState:
         self.stepped_by = ""
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
+        # The kernel sorts 512 samples at a time.
+        self.unit = short_unit(self.unit, self.block, <double>n_clusters * self.n_features, least=512)
         self.n_wanted = n_directions
         self.n_directions = 0 if n_directions == 0 else -1
 
@@ -112,10 +118,12 @@ cdef class PrefixState:
             self.stepped_by = "lloyd"
             return n_changed
         self.stepped_by = "prefix"
+        start_watch(&self.watch)
         with nogil:
             self._pack_centers(centers)
             self.table.prefix_gather_moved(self.prefix)
             self._assign_units(centers)
+        raise_interrupt(&self.watch)
         for t in range(self.n_threads):
             n_compared += self.counts[16 * t]
             n_decided += self.counts[16 * t + 1]
@@ -163,12 +171,14 @@ cdef class PrefixState:
 
     cdef void _pack_centers(self, const double[:, ::1] centers) noexcept nogil:
         cdef Py_ssize_t p, part, n_parts, tile = self.table.tile_samples  # so many are coded at a time
-        n_parts = min((self.n_clusters + tile - 1) // tile, 4 * self.n_threads)
+        n_parts = self.n_clusters * self.n_features * self.n_directions // PIECE_WORK
+        n_parts = min((self.n_clusters + tile - 1) // tile, max(n_parts, <Py_ssize_t>4 * self.n_threads))
         part = ((self.n_clusters + n_parts - 1) // n_parts + tile - 1) // tile * tile
         n_parts = (self.n_clusters + part - 1) // part
         for p in prange(n_parts, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-            self.table.prefix_pack_centers(&centers[0, 0], p * part, min(part, self.n_clusters - p * part),
-                                           self.prefix, self.scratch + threadid() * self.scratch_size)
+            if not interrupted(&self.watch):
+                self.table.prefix_pack_centers(&centers[0, 0], p * part, min(part, self.n_clusters - p * part),
+                                               self.prefix, self.scratch + threadid() * self.scratch_size)
 
     cdef void _assign_units(self, const double[:, ::1] centers) noexcept nogil:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
@@ -178,6 +188,8 @@ cdef class PrefixState:
     cdef void _assign_unit(self, const double[:, ::1] centers, Py_ssize_t u, int t) noexcept nogil:
         cdef Py_ssize_t first = u * self.unit, count = min(self.unit, self.n_samples - u * self.unit)
         cdef char *scratch = self.scratch + t * self.scratch_size
+        if interrupted(&self.watch):
+            return
         if self.is_float32:
             self.table.prefix_assign_f32(&self.x32[first, 0], count, &centers[0, 0], self._codes_of(first), self.prefix,
                                          scratch, &self.found_view[first], &self.bounds[first, 0], self.counts + 16 * t)

@@ -10,7 +10,10 @@ from libc.stdint cimport int32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
-from shared cimport align, aligned, follow_rows, kernels_in_use, row_follower, unit_samples
+from shared cimport (
+    align, aligned, check_count, follow_rows, interrupted, kernels_in_use, raise_interrupt, row_follower,
+    short_unit, signal_watch, start_watch, unit_samples,
+)
 
 from fastkmeans._core.lloyd import LloydState
 
@@ -134,6 +137,9 @@ cdef class QuantizedRows:
     def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads, bint filled=True):
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t n_tiles
+        check_count("n_threads", n_threads)
+        if bits not in (8, 16):
+            raise ValueError(f"bits must be 8 or 16; got {bits}.")
         if bits == 8 and not table.has_dot8:
             raise ValueError(f"bits must be 16 with the instruction set in use ({table.name.decode()}); got 8.")
         self.is_float32 = X.dtype.itemsize == 4
@@ -142,6 +148,8 @@ cdef class QuantizedRows:
         else:
             self.x64 = X
         self.n_samples, self.n_features = X.shape
+        if offset.shape[0] != self.n_features:
+            raise ValueError(f"offset must have shape ({self.n_features},); got ({offset.shape[0]},).")
         self.bits = bits
         self.n_threads = n_threads
         n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
@@ -164,9 +172,13 @@ cdef class QuantizedRows:
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t unit = unit_samples(self.n_samples, block_samples(self.n_features), self.n_threads)
         cdef Py_ssize_t u, n_units = (self.n_samples + unit - 1) // unit
+        cdef signal_watch watch
+        start_watch(&watch)
         with nogil:
             for u in prange(n_units, schedule="static", num_threads=self.n_threads):
-                self._quantize(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
+                if not interrupted(&watch):
+                    self._quantize(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
+        raise_interrupt(&watch)
         self.is_filled = True
 
     def __dealloc__(self):
@@ -285,6 +297,7 @@ cdef class QuantizedState:
     cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then labels of a unit
     cdef size_t *counts          # [n_threads][16]: samples decided in float64; one cache line each
     cdef size_t scratch_size, labels_at, tile_bytes
+    cdef signal_watch watch
     cdef readonly Py_ssize_t n_decided
     cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
@@ -307,6 +320,7 @@ cdef class QuantizedState:
         self.stepped_by = ""
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
+        self.unit = short_unit(self.unit, self.block, <double>n_clusters * self.n_features)
         self.share = 1.0
 
     def __dealloc__(self):
@@ -404,9 +418,11 @@ cdef class QuantizedState:
             return False
         if rows.n_threads < self.n_threads and not rows.is_filled:
             rows.fill()  # it has no room for so many threads
+        start_watch(&self.watch)
         with nogil:
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 self._assign_unit(rows, u, threadid())
+        raise_interrupt(&self.watch)
         rows.is_filled = True
         return True
 
@@ -417,6 +433,8 @@ cdef class QuantizedState:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
         cdef const char *tiles
+        if interrupted(&self.watch):
+            return
         while first < end:
             count = min(self.block, end - first)
             if not rows.is_filled:

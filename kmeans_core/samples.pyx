@@ -4,7 +4,7 @@
 from cython.parallel cimport prange
 
 cimport kernels as c
-from shared cimport kernels_in_use
+from shared cimport check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
 
 cdef extern from * nogil:
     void __builtin_prefetch(const void *place)
@@ -28,15 +28,21 @@ def has_unusable(const real[:, ::1] X, real limit, int n_threads):
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, size = X.shape[0] * X.shape[1], block = 65536, n_blocks = (size + block - 1) // block
     cdef int found = 0
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
     if size == 0:
         return False
     cdef const real *values = &X[0, 0]
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            if real is float:
+            if interrupted(&watch):
+                pass
+            elif real is float:
                 found += table.has_unusable_f32(values + b * block, min(block, size - b * block), limit)
             else:
                 found += table.has_unusable_f64(values + b * block, min(block, size - b * block), limit)
+    raise_interrupt(&watch)
     return found > 0
 
 
@@ -47,12 +53,20 @@ def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] de
     """
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = described.shape[0]
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
+    check_count("block", block)
+    if n_blocks != (n_samples + block - 1) // block or described.shape[1] != 3 or described.shape[2] != X.shape[1]:
+        raise ValueError(f"described must have shape ({(n_samples + block - 1) // block}, 3, {X.shape[1]}).")
     if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
         describe_block(table, X, 0, n_samples, &described[0, 0, 0])
         return
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            describe_block(table, X, b * block, min(block, n_samples - b * block), &described[b, 0, 0])
+            if not interrupted(&watch):
+                describe_block(table, X, b * block, min(block, n_samples - b * block), &described[b, 0, 0])
+    raise_interrupt(&watch)
 
 
 cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t count,
@@ -74,9 +88,15 @@ def normalize(const real[:, ::1] X, real_out[:, ::1] rows, int n_threads):
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], block = 1024, n_blocks = (n_samples + block - 1) // block
     cdef Py_ssize_t n_with_zeros = 0
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
+    if rows.shape[0] != n_samples or rows.shape[1] != X.shape[1]:
+        raise ValueError(f"rows must have shape ({n_samples}, {X.shape[1]}); got ({rows.shape[0]}, {rows.shape[1]}).")
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            n_with_zeros += normalize_block(table, X, rows, b * block, min(block, n_samples - b * block)) >= 0
+            if not interrupted(&watch):
+                n_with_zeros += normalize_block(table, X, rows, b * block, min(block, n_samples - b * block)) >= 0
         if n_with_zeros:
             for b in range(n_blocks):
                 n_with_zeros = normalize_block(table, X, rows, b * block, min(block, n_samples - b * block))
@@ -84,6 +104,7 @@ def normalize(const real[:, ::1] X, real_out[:, ::1] rows, int n_threads):
                     break
         else:
             n_with_zeros = n_samples
+    raise_interrupt(&watch)
     return n_with_zeros
 
 
@@ -106,8 +127,14 @@ def rows_at(const double[::1] mass, const double[::1] places, Py_ssize_t[::1] ro
     """
     cdef Py_ssize_t i, p = 0, last = 0, count = places.shape[0]
     cdef double running = 0.0
+    cdef signal_watch watch
+    if rows.shape[0] != count:
+        raise ValueError(f"rows must have length {count}; got {rows.shape[0]}.")
+    start_watch(&watch)
     with nogil:
         for i in range(mass.shape[0]):
+            if i % 65536 == 0 and interrupted(&watch):
+                break
             if mass[i] > 0.0:
                 running += mass[i]
                 last = i
@@ -116,15 +143,23 @@ def rows_at(const double[::1] mass, const double[::1] places, Py_ssize_t[::1] ro
                     p += 1
         for p in range(p, count):
             rows[p] = last
+    raise_interrupt(&watch)
 
 
 def take(const real[:, ::1] X, const Py_ssize_t[::1] rows, const double[::1] origin, real_out[:, ::1] taken,
          int n_threads):
     """Copy some rows, less an origin.   taken : (len(rows), n_features), written, rounded once to its type."""
     cdef Py_ssize_t b, n_rows = rows.shape[0], block = 256, n_blocks = (n_rows + block - 1) // block
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
+    if taken.shape[0] != n_rows or taken.shape[1] != X.shape[1] or origin.shape[0] != X.shape[1]:
+        raise ValueError(f"taken must have shape ({n_rows}, {X.shape[1]}), and origin {X.shape[1]} features.")
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            take_block(X, rows, origin, taken, b * block, min((b + 1) * block, n_rows))
+            if not interrupted(&watch):
+                take_block(X, rows, origin, taken, b * block, min((b + 1) * block, n_rows))
+    raise_interrupt(&watch)
 
 
 cdef void take_block(const real[:, ::1] X, const Py_ssize_t[::1] rows, const double[::1] origin,

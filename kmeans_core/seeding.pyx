@@ -12,14 +12,13 @@ distances that have fallen since; taking one with probability (distance now) / (
 draw by the distances now (rejection sampling: J. von Neumann, 1951). The choice of seeds is that of greedy
 k-means++, not an approximation.
 """
-from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use
+from shared cimport align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
 
 from fastkmeans._core.codes import CodedRows
 
@@ -96,10 +95,17 @@ cdef class PlusPlus:
     cdef bint is_coded
     cdef bint is_quantized       # whether those of this pass could be
     cdef double[:, ::1] candidates
+    cdef signal_watch watch
 
     def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
                   uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False, double dense_share=DENSE_SHARE):
         cdef const c.kernels *table = in_use[0]
+        check_count("n_trials", n_trials)
+        check_count("n_threads", n_threads)
+        if not 0 <= first < len(X):
+            raise ValueError(f"first must be a row of X; got {first} of {len(X)}.")
+        if sample_weight is not None and len(sample_weight) != len(X):
+            raise ValueError(f"sample_weight must have length {len(X)}; got {len(sample_weight)}.")
         self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X
@@ -144,12 +150,14 @@ cdef class PlusPlus:
         self.is_dense = n_pool <= 0 and not manhattan
         if rows is not None:
             self._take_rows(rows)
+        start_watch(&self.watch)
         with nogil:
             if manhattan:
                 self._take_first(table)
             else:
                 self._take(table, first, 0.0)
                 self._read(table, 0)
+        raise_interrupt(&self.watch)
 
     def __dealloc__(self):
         free(self.memory)
@@ -180,13 +188,14 @@ cdef class PlusPlus:
         """
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t i, row, n_wanted = rows.shape[0]
+        start_watch(&self.watch)
         for i in range(n_wanted):
             with nogil:
                 row = self._choose(table, n_wanted - i)
+            raise_interrupt(&self.watch)
             if row < 0:
                 return i
             rows[i] = row
-            PyErr_CheckSignals()
         return n_wanted
 
     @property
@@ -195,7 +204,9 @@ cdef class PlusPlus:
         import numpy as np
 
         if self.pending >= 0:
+            start_watch(&self.watch)
             self._read(in_use[0], 0)
+            raise_interrupt(&self.watch)
         copy = np.empty(self.n_samples)
         cdef double[::1] view = copy
         cdef Py_ssize_t i
@@ -221,11 +232,12 @@ cdef class PlusPlus:
         return <double>((z ^ (z >> 31)) >> 11) * (1.0 / 9007199254740992.0)
 
     cdef Py_ssize_t _choose(self, const c.kernels *table, Py_ssize_t n_left) noexcept nogil:
+        """The next seed; -1 for none, or where a signal stopped a pass: nothing may be drawn after half of one."""
         if self.is_dense:
             return self._choose_dense(table)
         if self.pending >= 0:
             self._read(table, 0)
-        return self._choose_near(table, n_left)
+        return -1 if self.watch.is_stopped else self._choose_near(table, n_left)
 
     cdef Py_ssize_t _choose_dense(self, const c.kernels *table) noexcept nogil:
         """`_choose_near`, one reading of the samples for all candidates and for the seed chosen before them."""
@@ -238,7 +250,7 @@ cdef class PlusPlus:
                     (total - self.pending_gain) * self.n_samples * self.n_features):
                 self._read(table, 0)
         while n_done < self.n_trials:
-            if not self._can_draw():
+            if self.watch.is_stopped or not self._can_draw():
                 return -1
             count = min(self.n_trials - n_done, <Py_ssize_t>STEP_TARGETS - 1)
             for m in range(count):
@@ -250,6 +262,8 @@ cdef class PlusPlus:
                 if gain > best_gain:
                     best_row, best_gain = self.pool[m], gain
             n_done += count
+        if self.watch.is_stopped or best_row < 0:
+            return -1
         self._take(table, best_row, best_gain)
         self.is_dense = self.wanted_pool < 0 or self._dense_pays(share / self.n_trials)
         return best_row
@@ -290,7 +304,7 @@ cdef class PlusPlus:
         cdef double then, now
         while True:
             row = self._draw(table, self._uniform())
-            if self.pending < 0:
+            if self.pending < 0 or interrupted(&self.watch):
                 return row
             then = self._min_sq(row)
             now = self._pending_min_sq(table, row)
@@ -354,6 +368,8 @@ cdef class PlusPlus:
 
     cdef void _read_block(self, const c.kernels *table, Py_ssize_t b, int t, size_t n_seeds, size_t n_candidates,
                           bint fresh) noexcept nogil:
+        if interrupted(&self.watch):
+            return
         cdef Py_ssize_t first = b * self.block, left = self.n_samples - first
         cdef size_t count = min(self.block, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
@@ -379,10 +395,12 @@ cdef class PlusPlus:
             count = 0
             while count < min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES):
                 if self.next == self.n_pool:
-                    if not self._has_potential(table):
+                    if not self._has_potential(table) or self.watch.is_stopped:
                         return -1
                     self._refill(table, wanted, count, min(self.n_trials - n_done, <Py_ssize_t>SEED_CANDIDATES), n_left)
                     wanted = (<uint64_t>1 << count) - 1
+                if interrupted(&self.watch):
+                    return -1
                 m = self.next
                 self.next += 1
                 now = self._min_sq(self.pool[m])
@@ -397,6 +415,8 @@ cdef class PlusPlus:
                 if gain > best_gain:
                     best_row, best_gain, best_bit, best_pass = self.pool[m], gain, m, self.n_passes
             n_done += count
+        if self.watch.is_stopped or best_row < 0:
+            return -1
         if best_pass != self.n_passes:
             # More trials than a pool holds: a later one has overwritten what is near the best.
             self.pool[0] = best_row
@@ -509,6 +529,8 @@ cdef class PlusPlus:
         self.n_passes += 1
 
     cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, int t) noexcept nogil:
+        if interrupted(&self.watch):
+            return
         cdef Py_ssize_t first = b * self.block, left = self.n_samples - first
         cdef size_t count = min(self.block, left)
         cdef char *scratch = self.scratch + t * self.scratch_size
@@ -557,6 +579,8 @@ cdef class PlusPlus:
                 self._block_gains(table, b, wanted)
 
     cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, uint64_t wanted) noexcept nogil:
+        if interrupted(&self.watch):
+            return
         cdef Py_ssize_t first = b * self.block
         cdef size_t count = min(self.block, self.n_samples - first)
         cdef double *gains = self.gains + b * SEED_CANDIDATES
@@ -608,7 +632,7 @@ cdef class PlusPlus:
     cdef void _update_potential(self, const c.kernels *table, Py_ssize_t b) noexcept nogil:
         cdef Py_ssize_t first = b * self.block
         cdef size_t count = min(self.block, self.n_samples - first)
-        if self.potentials[b] < 0.0:
+        if self.potentials[b] < 0.0 and not interrupted(&self.watch):
             self.potentials[b] = self._potential(table, first, count)
 
     cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:
@@ -618,6 +642,8 @@ cdef class PlusPlus:
         cdef uint64_t mask = <uint64_t>1 << bit
         if not self.gains[b * SEED_CANDIDATES + bit] > 0.0:
             return  # no sample that weighs is closer
+        if interrupted(&self.watch):
+            return
         self.potentials[b] = -1.0
         if self.is_float32:
             (table.accept_candidate_manhattan_f32 if self.manhattan else table.accept_candidate_f32)(

@@ -1,7 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
 """Mean distances of samples to each cluster: own and nearest other."""
-from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
@@ -9,7 +8,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use
+from shared cimport align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
 
 cdef extern from "memory.h" nogil:
     void *take_zeros(size_t size)
@@ -57,6 +56,7 @@ def mean_distances(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[
     cdef Py_ssize_t padded = (n_rows + 7) // 8 * 8
     if others.shape[1] != n_features or n_rows < 1 or n_others < 1 or runs.shape[0] != n_others + 1:
         raise ValueError("mean_distances got shapes that do not fit together.")
+    check_count("n_threads", n_threads)
     if labels.shape[0] != padded or own.shape[0] != padded or nearest.shape[0] != padded:
         raise ValueError("mean_distances got shapes that do not fit together.")
     # Others of 16 KiB stay in the first-level cache while samples of 256 KiB, in the second, pass by.
@@ -70,15 +70,19 @@ def mean_distances(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[
     if memory == NULL:
         raise MemoryError("no memory for the samples of each thread; use fewer threads (n_threads).")
     cdef char *scratch = align(memory)
+    cdef signal_watch watch
+    start_watch(&watch)
     with nogil:
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
-            unit_distances(table, add, X, rows, u * unit, min(unit, n_rows - u * unit), labels, others, order, runs,
-                           per_sum, offset, block, scratch + threadid() * size, sample_size, sum_size, own, nearest)
+            unit_distances(&watch, table, add, X, rows, u * unit, min(unit, n_rows - u * unit), labels, others, order,
+                           runs, per_sum, offset, block, scratch + threadid() * size, sample_size, sum_size, own,
+                           nearest)
     free(memory)
+    raise_interrupt(&watch)
 
 
-cdef void unit_distances(const c.kernels *table, c.add_distances add, const real[:, ::1] X, const int64_t[::1] rows,
-                         Py_ssize_t first, Py_ssize_t n_unit, const int64_t[::1] labels,
+cdef void unit_distances(signal_watch *watch, const c.kernels *table, c.add_distances add, const real[:, ::1] X,
+                         const int64_t[::1] rows, Py_ssize_t first, Py_ssize_t n_unit, const int64_t[::1] labels,
                          const other_real[:, ::1] others, const int64_t[::1] order, const int32_t[::1] runs,
                          const double[::1] per_sum, const double[::1] offset, Py_ssize_t block, char *scratch,
                          size_t sample_size, size_t sum_size, double[::1] own, double[::1] nearest) noexcept nogil:
@@ -95,7 +99,7 @@ cdef void unit_distances(const c.kernels *table, c.add_distances add, const real
     else:
         table.gather_eights_f64(&X[0, 0], n_features, &rows[first], n_unit, samples)
     memset(sums, 0, sum_size)
-    while done < n_others:
+    while done < n_others and not interrupted(watch):
         count = min(block, n_others - done)
         if other_real is float:
             table.gather_eights_f32(&others[0, 0], n_features, &order[done], count, eights)
@@ -121,6 +125,7 @@ def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[:
     cdef Py_ssize_t n_eights = (n_rows + 7) // 8, padded = (n_others + 7) // 8 * 8, u
     if metric not in ("euclidean", "manhattan"):
         raise ValueError(f"metric must be 'euclidean' or 'manhattan'; got {metric!r}.")
+    check_count("n_threads", n_threads)
     if labels.shape[1] != n_others or sums.shape[0] != n_eights or sums.shape[2] != 8 or n_rows < 1 or n_others < 1:
         raise ValueError("labelled_sums got shapes that do not fit together.")
     # Distances to so many others, 32 KiB, stay in the first-level cache, or just beside it, for all labelings.
@@ -132,12 +137,18 @@ def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[:
         raise MemoryError("no memory for a float64 copy of the rows that are compared with; pass fewer samples.")
     cdef double *eights = <double *>align(memory)
     cdef char *scratch = <char *>eights + other_size
-    lay_eights(X, others, <double[:padded * n_features]>eights, n_threads)
-    with nogil:
-        for u in prange(n_eights, schedule="dynamic", chunksize=1, num_threads=n_threads):
-            eight_sums(table, add, X, &rows[u * 8], min(<Py_ssize_t>8, n_rows - u * 8), eights, n_others, labels, block,
-                       scratch + threadid() * size, sample_size, &sums[u, 0, 0], sums.shape[1])
-    free(memory)
+    cdef signal_watch watch
+    try:
+        lay_eights(X, others, <double[:padded * n_features]>eights, n_threads)
+        start_watch(&watch)
+        with nogil:
+            for u in prange(n_eights, schedule="dynamic", chunksize=1, num_threads=n_threads):
+                if not interrupted(&watch):
+                    eight_sums(table, add, X, &rows[u * 8], min(<Py_ssize_t>8, n_rows - u * 8), eights, n_others,
+                               labels, block, scratch + threadid() * size, sample_size, &sums[u, 0, 0], sums.shape[1])
+        raise_interrupt(&watch)
+    finally:
+        free(memory)
 
 
 cdef void eight_sums(const c.kernels *table, c.add_labelled add, const real[:, ::1] X, const int64_t *rows,
@@ -168,14 +179,20 @@ def lay_eights(const real[:, ::1] X, const int64_t[::1] rows, double[::1] eights
     cdef Py_ssize_t b, n_blocks = (n_rows + block - 1) // block
     if eights.shape[0] < (n_rows + 7) // 8 * 8 * n_features:
         raise ValueError("lay_eights got too little room for its rows.")
+    check_count("n_threads", n_threads)
+    cdef signal_watch watch
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            if real is float:
+            if interrupted(&watch):
+                pass
+            elif real is float:
                 table.gather_eights_f32(&X[0, 0], n_features, &rows[b * block], min(block, n_rows - b * block),
                                         &eights[b * block * n_features])
             else:
                 table.gather_eights_f64(&X[0, 0], n_features, &rows[b * block], min(block, n_rows - b * block),
                                         &eights[b * block * n_features])
+    raise_interrupt(&watch)
 
 
 def judge_blocks(const real[:, ::1] X, const double[::1] eights, const int32_t[::1] labels, sample_weight,
@@ -197,11 +214,16 @@ def judge_blocks(const real[:, ::1] X, const double[::1] eights, const int32_t[:
             or sums.shape[1] != 1 + n_clusters or means.shape[0] != n_clusters or means.shape[1] != n_features \
             or eights.shape[0] < (n_samples + 7) // 8 * 8 * n_features or block % 8:
         raise ValueError("judge_blocks got shapes that do not fit together.")
+    check_count("n_threads", n_threads)
     cdef const double *weight = NULL if sample_weight is None else &weights[0]
+    cdef signal_watch watch
+    start_watch(&watch)
     with nogil:
         for b in prange(n_blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
-            judge_block(table, X, eights, b * block, min(block, n_samples - b * block), labels, weight, centers, means,
-                        sums, b)
+            if not interrupted(&watch):
+                judge_block(table, X, eights, b * block, min(block, n_samples - b * block), labels, weight, centers,
+                            means, sums, b)
+    raise_interrupt(&watch)
 
 
 cdef void judge_block(const c.kernels *table, const real[:, ::1] X, const double[::1] eights, Py_ssize_t first,
@@ -225,12 +247,13 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
 
     order : (n_samples,), rows of X by cluster.   runs : (n_samples rounded up to 8,), their clusters, ascending, then -1.
     per_sum : (n_clusters,).   own, nearest : (n_samples,), written.
-    Takes a float64 copy of X, and 8 bytes a row and cluster. Ctrl-C is heard.
+    Takes a float64 copy of X, and 8 bytes a row and cluster.
     """
     cdef const c.kernels *table = in_use[0]
     cdef c.add_pairs add = table.add_euclidean_pairs if metric == "euclidean" else table.add_manhattan_pairs
     cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1], n_clusters = per_sum.shape[0]
     cdef Py_ssize_t padded = (n_samples + 7) // 8 * 8
+    check_count("n_threads", n_threads)
     if order.shape[0] != n_samples or runs.shape[0] != padded or own.shape[0] != n_samples \
             or nearest.shape[0] != n_samples:
         raise ValueError("pair_mean_distances got shapes that do not fit together.")
@@ -244,16 +267,18 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
         raise MemoryError("no memory for a float64 copy of X and the sums of its rows; pass fewer samples.")
     cdef double *eights = <double *>align(memory)
     cdef double *sums = <double *>(<char *>eights + eights_size)
+    cdef signal_watch watch
     try:
         lay_eights(X, order, <double[:padded * n_features]>eights, n_threads)
         # A round-robin: in each phase every block meets one other block, or itself, so no sum has two writers, and the
         # sums grow phase by phase however many threads share one.
+        start_watch(&watch)
         for phase in range(n_blocks):
             with nogil:
                 for b in prange(n_blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
-                    meet(add, eights, sums, &runs[0], b, (phase - b + n_blocks) % n_blocks, block, padded, n_features,
-                         n_clusters)
-            PyErr_CheckSignals()
+                    meet(&watch, add, eights, sums, &runs[0], b, (phase - b + n_blocks) % n_blocks, block, padded,
+                         n_features, n_clusters)
+            raise_interrupt(&watch)
         with nogil:
             for b in prange(n_samples, schedule="static", num_threads=n_threads):
                 compare(sums + b // 8 * 8 * n_clusters + b % 8, runs[b], per_sum, &own[b], &nearest[b])
@@ -261,7 +286,7 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
         free(memory)
 
 
-cdef void meet(c.add_pairs add, const double *eights, double *sums, const int32_t *runs, Py_ssize_t one,
+cdef void meet(signal_watch *watch, c.add_pairs add, const double *eights, double *sums, const int32_t *runs, Py_ssize_t one,
                Py_ssize_t other, Py_ssize_t block, Py_ssize_t padded, Py_ssize_t n_features,
                Py_ssize_t n_clusters) noexcept nogil:
     """All pairs of two blocks; called with either first, it does its work once."""
@@ -269,7 +294,7 @@ cdef void meet(c.add_pairs add, const double *eights, double *sums, const int32_
         return
     cdef Py_ssize_t i = one * block, end = min(i + block, padded), j = other * block, count
     cdef Py_ssize_t within = eights_within(16384, n_features)  # samples of 128 KiB stay in the second-level cache
-    while i < end:
+    while i < end and not interrupted(watch):
         count = min(within, end - i)
         add(eights + i * n_features, count, runs + i, sums + i * n_clusters,
             eights + j * n_features, min(block, padded - j), runs + j, NULL if one == other else sums + j * n_clusters,

@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use
+from shared cimport align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -29,6 +29,7 @@ SPLIT_FROM_CLUSTERS = 24
 DENSE_SAMPLE_WORK, MIXED_SAMPLE_WORK, SCORE_WORK, TEST_WORK = 10.0, 14.0, 1.5, 16.0
 WORTH = 0.8
 SPREAD_SAMPLES = 4096
+cdef Py_ssize_t ROWS_OF_A_PIECE = 1 << 18  # that are put in order between two looks for signals: milliseconds
 _max_features = c.MAX_TILED_FEATURES
 
 
@@ -64,6 +65,7 @@ cdef class TilesState:
     cdef char *partial           # [n_threads], partial_size apart: sums of each cluster
     cdef uint8_t *touched        # [n_threads], touched_size apart: sums that changed
     cdef size_t scratch_size, partial_size, touched_size
+    cdef signal_watch watch
     cdef readonly bint is_tiled
     cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly Py_ssize_t n_decided, n_tested, n_mixed, n_scored
@@ -71,7 +73,11 @@ cdef class TilesState:
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
         from fastkmeans._core.lloyd import LloydState
 
+        check_count("n_clusters", n_clusters)
+        check_count("n_threads", n_threads)
         self.n_samples, self.n_features = X.shape
+        if sample_weight is not None and len(sample_weight) != self.n_samples:
+            raise ValueError(f"sample_weight must have length {self.n_samples}; got {len(sample_weight)}.")
         self.n_clusters = n_clusters
         self.n_threads = n_threads
         self.stepped_by = ""
@@ -164,6 +170,7 @@ cdef class TilesState:
         cdef uint32_t[:, ::1] first_place = np.empty((n_threads, n_cells), dtype=np.uint32)
         cdef uint32_t[::1] cell_starts = np.empty(n_cells + 1, dtype=np.uint32)
         cdef uint32_t place = 0
+        start_watch(&self.watch)
         with nogil:
             for t in prange(n_threads, schedule="static", chunksize=1, num_threads=n_threads):
                 self._find_cells(table, rows, t * part, min(part, self.n_samples - t * part), grid, &cells[0],
@@ -178,6 +185,7 @@ cdef class TilesState:
             for t in prange(n_threads, schedule="static", chunksize=1, num_threads=n_threads):
                 self._order_by_cell(table, rows, t * part, min(part, self.n_samples - t * part), given, &cells[0],
                                     &counts[t, 0], ordered, order, weights_out)
+        raise_interrupt(&self.watch)
 
         self.tiles.n_samples = self.n_samples
         self.tiles.n_features = self.n_features
@@ -192,27 +200,32 @@ cdef class TilesState:
 
     cdef void _find_cells(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
                           c.cell_grid grid, uint16_t *cells, uint32_t *counts) noexcept nogil:
-        if count <= 0:
-            return
-        if self.is_float32:
-            table.find_cells_f32(<const float *>rows + first * self.n_features, count, self.n_features, grid,
-                                 cells + first, counts)
-        else:
-            table.find_cells_f64(<const double *>rows + first * self.n_features, count, self.n_features, grid,
-                                 cells + first, counts)
+        cdef Py_ssize_t end = first + count
+        while first < end and not interrupted(&self.watch):
+            count = min(ROWS_OF_A_PIECE, end - first)
+            if self.is_float32:
+                table.find_cells_f32(<const float *>rows + first * self.n_features, count, self.n_features, grid,
+                                     cells + first, counts)
+            else:
+                table.find_cells_f64(<const double *>rows + first * self.n_features, count, self.n_features, grid,
+                                     cells + first, counts)
+            first = first + count
 
     cdef void _order_by_cell(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
                              const double *given, const uint16_t *cells, uint32_t *next_place, char *ordered,
                              int32_t *order, double *weights) noexcept nogil:
-        if count <= 0:
-            return
-        cdef const double *weight = NULL if given == NULL else given + first
-        if self.is_float32:
-            table.order_by_cell_f32(<const float *>rows + first * self.n_features, count, self.n_features, weight,
-                                    cells + first, first, next_place, <float *>ordered, order, weights)
-        else:
-            table.order_by_cell_f64(<const double *>rows + first * self.n_features, count, self.n_features, weight,
-                                    cells + first, first, next_place, <double *>ordered, order, weights)
+        cdef Py_ssize_t end = first + count
+        cdef const double *weight
+        while first < end and not interrupted(&self.watch):
+            count = min(ROWS_OF_A_PIECE, end - first)
+            weight = NULL if given == NULL else given + first
+            if self.is_float32:
+                table.order_by_cell_f32(<const float *>rows + first * self.n_features, count, self.n_features, weight,
+                                        cells + first, first, next_place, <float *>ordered, order, weights)
+            else:
+                table.order_by_cell_f64(<const double *>rows + first * self.n_features, count, self.n_features, weight,
+                                        cells + first, first, next_place, <double *>ordered, order, weights)
+            first = first + count
 
     cdef int _split_cells(self, const uint32_t[::1] cell_starts, Py_ssize_t n_cells, char *ordered, int32_t *order,
                           double *weights) except -1:
@@ -244,11 +257,14 @@ cdef class TilesState:
             for r in prange(n_runs, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 self._split_run(table, run_starts[r], run_starts[r + 1] - run_starts[r], ordered, order, weights,
                                 memory + threadid() * scratch_size)
+        raise_interrupt(&self.watch)
         return 0
 
     cdef void _split_run(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, char *ordered,
                          int32_t *order, double *weights, char *scratch) noexcept nogil:
         cdef double *run_weights = NULL if weights == NULL else weights + first
+        if interrupted(&self.watch):
+            return
         if self.is_float32:
             table.order_by_splits_f32(<float *>ordered + first * self.n_features, count, self.n_features,
                                       self.tile_rows, order + first, run_weights, scratch)
@@ -271,11 +287,15 @@ cdef class TilesState:
         self.tiles.sums = &tile_sums[0, 0, 0]
         self.tiles.lanes, self.tiles.in_lanes, self.tiles.n_in_lanes = &lanes[0, 0], &in_lanes[1], &in_lanes[0]
         self.tiles.owners, self.tiles.labels = &owners[0], &labels[0]
+        start_watch(&self.watch)
         with nogil:
             for g in prange(self.n_groups, schedule="static", num_threads=self.n_threads):
                 self._describe_group(table, g)
+        raise_interrupt(&self.watch)
 
     cdef void _describe_group(self, const c.kernels *table, Py_ssize_t g) noexcept nogil:
+        if interrupted(&self.watch):
+            return
         if self.is_float32:
             table.describe_group_f32(&self.tiles, g, self.weights, self.sum_grid)
         else:
@@ -301,12 +321,14 @@ cdef class TilesState:
         cdef double[:, :, ::1] total = self._dense.sums
         unit = max(1, self.n_groups // (16 * self.n_threads))
         n_units = (self.n_groups + unit - 1) // unit
+        start_watch(&self.watch)
         with nogil:
             table.center_columns(&centers[0, 0], NULL, self.n_clusters, self.n_features, self.columns)
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 self._step_groups(table, u * unit, min((u + 1) * unit, self.n_groups), &centers[0, 0], threadid())
             for u in range(self.n_clusters):
                 self._merge_cluster(u, &total[u, 0, 0])
+        raise_interrupt(&self.watch)
         n_changed = self._take_count(c.TILES_CHANGED)
         self.n_decided = self._take_count(c.TILES_DECIDED)
         self.n_tested = self._take_count(c.TILES_TESTED)
@@ -325,6 +347,8 @@ cdef class TilesState:
         cdef uint8_t *touched = self.touched + t * self.touched_size
         cdef size_t *counts = self.counts + 16 * t
         for g in range(first, end):
+            if interrupted(&self.watch):
+                return
             if self.is_float32:
                 table.step_group_f32(&self.tiles, g, centers, self.columns, self.n_clusters, self.weights,
                                      self.sum_grid, scratch, sums, touched, counts)
@@ -367,6 +391,8 @@ cdef class TilesState:
         """Bring the labels of samples in tile order to the places of the caller's."""
         cdef Py_ssize_t i
         cdef int32_t owner
+        if interrupted(&self.watch):
+            return
         for i in range(first, end):
             owner = self.tiles.owners[i // self.tile_rows]
             labels[order[i]] = owner if owner >= 0 else self.tiles.labels[i]
@@ -392,6 +418,7 @@ cdef class TilesState:
             for t in prange(n_parts, schedule="static", chunksize=1, num_threads=self.n_threads):
                 self._write_part(t * part, min((t + 1) * part, self.n_samples), &cells[0], &owners[0],
                                  &next_place[t, 0], labels)
+        raise_interrupt(&self.watch)
         return 0
 
     cdef void _write_part(self, Py_ssize_t first, Py_ssize_t end, const uint16_t *cells, const int32_t *owners,
@@ -399,6 +426,8 @@ cdef class TilesState:
         cdef Py_ssize_t i
         cdef uint32_t place
         for i in range(first, end):
+            if i % ROWS_OF_A_PIECE == 0 and interrupted(&self.watch):
+                return
             labels[i] = owners[cells[i]]
             if labels[i] < 0:
                 place = next_place[cells[i]]
@@ -422,10 +451,12 @@ cdef class TilesState:
         if not self.stale:
             return self._labels
         order, labels = self._order, self._labels
+        start_watch(&self.watch)
         if self._cells is None:
             with nogil:
                 for g in prange(self.n_groups, schedule="static", num_threads=self.n_threads):
                     self._write_labels(g * group, min((g + 1) * group, self.n_samples), &order[0], &labels[0])
+            raise_interrupt(&self.watch)
         else:
             self._write_labels_by_cell(&labels[0])
         self.stale = False

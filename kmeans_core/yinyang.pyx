@@ -13,7 +13,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 cimport kernels as c
-from shared cimport align, aligned, kernels_in_use
+from shared cimport align, aligned, interrupted, kernels_in_use, raise_interrupt, short_unit, signal_watch, start_watch
 
 from fastkmeans._core.quantized import QuantizedState
 
@@ -99,6 +99,8 @@ cdef class YinyangState:
     cdef size_t *counts          # [n_threads][16]: samples decided, pairs scored, work done
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef size_t scratch_size
+    cdef signal_watch watch
+    cdef Py_ssize_t piece        # rows of a block that are labelled between two looks for signals
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None):
         import numpy as np
@@ -123,6 +125,7 @@ cdef class YinyangState:
         self.n_rows = min(self.n_samples // 32, BLOCK_ROWS, BLOCK_BYTES // (self.n_features * real_size))
         self.n_rows = block * max(1, self.n_rows // block)
         self.n_blocks = (self.n_samples + self.n_rows - 1) // self.n_rows
+        self.piece = short_unit(self.n_rows, block, <double>n_clusters * self.n_features)
         cdef Py_ssize_t n_panels = (n_clusters + table.tile_centers - 1) // table.tile_centers
         self.n_groups = max(1, min(n_panels, n_clusters // GROUP_CENTERS, MAX_GROUPS))
         # Few rows, so that asking them each step costs little; 1024 tell a share to two percent.
@@ -207,6 +210,7 @@ cdef class YinyangState:
         cdef bint pays = False, reuse, laid_out
         cdef Py_ssize_t n_changed
         cdef double cost, dense_share = self._dense.share
+        start_watch(&self.watch)
         with nogil:
             self._follow_centers(centers)
             laid_out = self.bounded or self.probed or self.now.insist
@@ -219,6 +223,7 @@ cdef class YinyangState:
                 self.probe_cost = cost
                 if cost > ASK_LATER:
                     self.n_waited = self.wait - 2
+        raise_interrupt(&self.watch)
         reuse = self.bounded
         if reuse or pays or self.now.insist:
             if not reuse:
@@ -228,6 +233,7 @@ cdef class YinyangState:
                 self.from_quantized = self._quantize_centers(centers)
             with nogil:
                 self._label_blocks(reuse)
+            raise_interrupt(&self.watch)
             self.stepped_by = "yinyang"
             self.n_decided = self._take_count(0)
             self.n_scored = self._take_count(1)
@@ -442,6 +448,8 @@ cdef class YinyangState:
         cdef Py_ssize_t d = self.n_features, place, f
         cdef double *mean = self.direction
         cdef double *axis = self.direction + d
+        if interrupted(&self.watch):
+            return
         cdef double largest = 0.0, unit = self.now.unit
         cdef const double *center
         cdef int repeat
@@ -492,35 +500,54 @@ cdef class YinyangState:
             self._label_block(b, reuse, threadid())
 
     cdef void _label_block(self, Py_ssize_t b, bint reuse, int t) noexcept nogil:
-        cdef Py_ssize_t first = b * self.n_rows, count = min(self.n_rows, self.n_samples - first)
-        cdef Py_ssize_t n_readable = self.n_samples - first
+        """Label the rows of a block: all at once by their bounds, or piece by piece anew."""
+        cdef Py_ssize_t first = b * self.n_rows, end = min(first + self.n_rows, self.n_samples), count
+        cdef Py_ssize_t piece = self.n_rows if reuse else self.piece
+        while first < end and not interrupted(&self.watch):
+            count = min(piece, end - first)
+            if reuse:
+                self._label_by_bounds(first, count, t)
+            else:
+                self._label_anew(first, count, t)
+            first = first + count
+
+    cdef float *_lower_of(self, Py_ssize_t first) noexcept nogil:
+        """Where the lower bounds of a row lie; those of the next group are n_rows apart."""
+        return self.lower + first // self.n_rows * self.n_rows * self.n_groups + first % self.n_rows
+
+    cdef void _label_by_bounds(self, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef size_t *counts = self.counts + 16 * t
-        cdef int32_t *labels = &self.new_labels[first]
-        cdef float *upper = self.upper + first
-        cdef float *lower = self.lower + first * self.n_groups
+        cdef Py_ssize_t n_readable = self.n_samples - first
         cdef c.bound_work work
         work.n_scored = work.cost = 0
-        if not reuse:
-            work.n_scored = count * self.n_clusters
-        if not reuse and self.from_quantized:
-            counts[0] += self._bound_quantized(first, count, labels, upper, lower, t)
-        elif self.is_float32:
-            if reuse:
-                counts[0] += self.table.reassign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
-                                                             labels, upper, lower, self.n_rows, &work)
-            else:
-                counts[0] += self.table.assign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
-                                                           labels, upper, lower, self.n_rows)
+        if self.is_float32:
+            counts[0] += self.table.reassign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
+                                                         &self.new_labels[first], self.upper + first,
+                                                         self._lower_of(first), self.n_rows, &work)
         else:
-            if reuse:
-                counts[0] += self.table.reassign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
-                                                             labels, upper, lower, self.n_rows, &work)
-            else:
-                counts[0] += self.table.assign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
-                                                           labels, upper, lower, self.n_rows)
+            counts[0] += self.table.reassign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
+                                                         &self.new_labels[first], self.upper + first,
+                                                         self._lower_of(first), self.n_rows, &work)
         counts[1] += work.n_scored
         counts[2] += work.cost
+
+    cdef void _label_anew(self, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
+        cdef char *scratch = self.scratch + t * self.scratch_size
+        cdef size_t *counts = self.counts + 16 * t
+        cdef Py_ssize_t n_readable = self.n_samples - first
+        cdef int32_t *labels = &self.new_labels[first]
+        cdef float *upper = self.upper + first
+        cdef float *lower = self._lower_of(first)
+        counts[1] += count * self.n_clusters
+        if self.from_quantized:
+            counts[0] += self._bound_quantized(first, count, labels, upper, lower, t)
+        elif self.is_float32:
+            counts[0] += self.table.assign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
+                                                       labels, upper, lower, self.n_rows)
+        else:
+            counts[0] += self.table.assign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
+                                                       labels, upper, lower, self.n_rows)
 
     cdef size_t _bound_quantized(self, Py_ssize_t first, Py_ssize_t count, int32_t *labels, float *upper, float *lower,
                                  int t) noexcept nogil:
