@@ -14,6 +14,7 @@ import numpy as np
 
 from ._input import OUTPUT_KINDS, frame_for_output
 
+_AT_TIMES = ("feature_names_in_", "sweep_")  # fitted attributes that not every fit sets
 _UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is
 
 
@@ -293,6 +294,14 @@ class Estimator:
         snapshot = type(self).__new__(type(self))
         vars(snapshot).update(vars(self))
         return snapshot
+
+    def _take_over(self, fitted: dict[str, Any]) -> None:
+        """Set the fitted attributes, all in one step: whoever looks, or interrupts, finds those of one fit."""
+        attributes = vars(self)
+        stale = [name for name in _AT_TIMES if name in attributes and name not in fitted]
+        attributes.update(fitted)
+        for name in stale:
+            del attributes[name]
 
     def _check_feature_names(self, names: np.ndarray | None, n_features: int, reset: bool) -> None:
         """Remember the features of fit (reset) or compare those of a later call with them.

@@ -256,8 +256,7 @@ class KMeans(Estimator):
     def _adopt_swept(self, result: Any) -> None:
         """Take over the fit that a sweep finds best."""
         fitted = vars(result.model(result.best_k))
-        vars(self).pop("feature_names_in_", None)
-        vars(self).update({name: value for name, value in fitted.items() if name.endswith("_")}, sweep_=result)
+        self._take_over({**{name: value for name, value in fitted.items() if name.endswith("_")}, "sweep_": result})
 
     def _best_run(
         self, values: np.ndarray, weights: np.ndarray | None, description: Description, algorithm: str
@@ -332,17 +331,21 @@ class KMeans(Estimator):
 
     def _adopt(self, result: Run, algorithm: str, feature_names: np.ndarray | None, n_features: int) -> None:
         """Take over the result of a fit."""
-        self._check_feature_names(feature_names, n_features, reset=True)
-        vars(self).pop("sweep_", None)
-        self.n_clusters_ = len(result.centers)
-        self.cluster_centers_ = result.centers
-        self.labels_ = result.labels
-        self.inertia_ = result.inertia
-        self.n_iter_ = result.n_iter
-        self.history_ = result.history
-        self.converged_ = result.converged
-        self.stop_reason_ = result.stop_reason
-        self.algorithm_used_ = algorithm
+        fitted = {
+            "n_features_in_": n_features,
+            "n_clusters_": len(result.centers),
+            "cluster_centers_": result.centers,
+            "labels_": result.labels,
+            "inertia_": result.inertia,
+            "n_iter_": result.n_iter,
+            "history_": result.history,
+            "converged_": result.converged,
+            "stop_reason_": result.stop_reason,
+            "algorithm_used_": algorithm,
+        }
+        if feature_names is not None:
+            fitted["feature_names_in_"] = feature_names
+        self._take_over(fitted)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and return the labels of X.
