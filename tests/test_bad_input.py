@@ -139,6 +139,14 @@ BAD_X = {
     "pandas dates": (pd.DataFrame(columns(day=DAYS)), ValueError, DATE_COLUMN),
     "polars dates": (pl.DataFrame(columns(day=DAYS)), ValueError, DATE_COLUMN),
     "pyarrow dates": (pa.table(columns(day=DAYS)), ValueError, DATE_COLUMN),
+    "polars 128-bit integers": (
+        pl.DataFrame(columns(count=pl.Series([1] * 12).cast(pl.Int128))),
+        ValueError,
+        r"column 'count' of X \(Int128\) does not convert to a NumPy array: .*\. Cast it to Float64 first",
+    ),
+    "one column of 128-bit integers": (
+        pl.Series([1] * 12).cast(pl.Int128), TypeError, r"X \(Series\) does not convert .*\. Cast it to float64 first"
+    ),
     "pandas categories": (
         pd.DataFrame(columns(city=pd.Categorical(TEXTS))),
         ValueError,
@@ -208,6 +216,9 @@ BAD_WEIGHTS = {
     "NaN weight": ([np.nan] + [1] * 11, ValueError, "Input sample_weight contains NaN.*row 0"),
     "infinite weight": ([1] * 11 + [np.inf], ValueError, "Input sample_weight contains infinity.*row 11"),
     "weights that are text": (["heavy"] * 12, ValueError, "sample_weight holds text .*needs numbers"),
+    "128-bit weights": (
+        pl.Series([1] * 12).cast(pl.Int128), TypeError, r"sample_weight \(Series\) does not convert .*\. Cast it to"
+    ),
     "complex weights": (np.ones(12) * 1j, ValueError, "Complex data not supported: sample_weight"),
     "weights that are a dict": ({}, TypeError, "sample_weight has dtype object .*not numbers"),
 }

@@ -259,8 +259,12 @@ def _to_array(X: Any, name: str) -> np.ndarray:
     except ValueError as error:
         message = _ragged_message(X, name) or f"{name} does not convert to an array: {error}"
         raise ValueError(message) from error
-    except (RuntimeError, BufferError) as error:
-        raise TypeError(f"{name} ({type(X).__name__}) does not convert to a NumPy array: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # libraries have errors of their own
+        raise TypeError(
+            f"{name} ({type(X).__name__}) does not convert to a NumPy array: {error}. Cast it to float64 first."
+        ) from error
     return array
 
 
@@ -428,7 +432,15 @@ def _read_columns(frame: Any, name: str) -> list[np.ndarray]:
     columns = []
     for series in frame.iter_columns():
         # A null in a boolean column would make an object array.
-        array = (series.cast(nw.Float64) if series.dtype == nw.Boolean else series).to_numpy()
+        try:
+            array = (series.cast(nw.Float64) if series.dtype == nw.Boolean else series).to_numpy()
+        except MemoryError:
+            raise
+        except Exception as error:  # each library has errors of its own
+            raise ValueError(
+                f"column {series.name!r} of {name} ({series.dtype}) does not convert to a NumPy array: {error}. "
+                "Cast it to Float64 first."
+            ) from error
         if array.dtype.kind not in "fiu":
             array = _to_float(array, f"column {series.name!r} of {name}", None)
         columns.append(array)
