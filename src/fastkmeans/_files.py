@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -11,6 +13,7 @@ import numpy as np
 
 from . import _csv
 from ._input import as_matrix, check_finite, frame_with_labels
+from ._npy import map_array
 
 TABLE_SUFFIXES = (".csv", ".parquet", ".npy")
 ROWS_AT_ONCE = 65_536
@@ -48,6 +51,7 @@ def read_table(path: str, columns: Sequence[str] | None = None, header: bool | N
 
 def _read(path: str, columns: Sequence[str] | None, header: bool | None) -> TableFile:
     suffix = _suffix("TABLE", path, TABLE_SUFFIXES)
+    check_plain_file(path)
     if suffix == ".csv":
         layout = _csv.read_layout(path, header)
         names = _choose(columns, layout.names, path)
@@ -63,7 +67,7 @@ def write_labelled(path: str, table: TableFile, labels: np.ndarray, name: str) -
         if target == ".npy":
             np.save(temporary, labels)
         elif source == ".npy":
-            columns = dict(zip(table.all_names, np.load(table.path, mmap_mode="r").T, strict=True))
+            columns = dict(zip(table.all_names, map_array(table.path).T, strict=True))
             _write_columns(temporary, {**columns, name: labels})
         elif source == target == ".csv":
             _csv.append_labels(table.layout, temporary, labels, name)
@@ -91,6 +95,20 @@ def whole_file(path: str) -> Iterator[str]:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def check_plain_file(path: Any) -> None:
+    """Raise before a file is opened that may keep its reader waiting, or never end.
+
+    Raises ValueError for a pipe, a socket or a device, IsADirectoryError for a folder, OSError if there is nothing.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"{path} is a pipe, a socket or a device, not a plain file; write its contents to a file first."
+        )
 
 
 def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
@@ -127,8 +145,9 @@ def _suffix(option: str, path: str, suffixes: Sequence[str]) -> str:
 
 
 def _choose(columns: Sequence[str] | None, known: list[str], path: str) -> list[str]:
+    known_names = set(known)
     for column in columns or ():
-        if column not in known:
+        if column not in known_names:
             listed = ", ".join(known[: _csv.LISTED]) + (", ..." if len(known) > _csv.LISTED else "")
             raise ValueError(f"there is no column {column!r} in {path}; it has {listed}.")
     return known if columns is None else list(dict.fromkeys(columns))
@@ -136,14 +155,15 @@ def _choose(columns: Sequence[str] | None, known: list[str], path: str) -> list[
 
 def _read_npy(path: str, columns: Sequence[str] | None) -> TableFile:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is not a plain .npy array: {error}") from error
+        array = map_array(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a plain .npy array: {error}; write it with numpy.save.") from error
     values = as_matrix(array, name=path).values
     all_names = [f"feature{f}" for f in range(values.shape[1])]
     names = _choose(columns, all_names, path)
     if names != all_names:
-        values = np.ascontiguousarray(values[:, [all_names.index(name) for name in names]])
+        places = {name: f for f, name in enumerate(all_names)}
+        values = np.ascontiguousarray(values[:, [places[name] for name in names]])
     return TableFile(path, values, names, all_names, False, None)
 
 
@@ -151,20 +171,32 @@ def _read_parquet(path: str, columns: Sequence[str] | None) -> TableFile:
     pyarrow = _import_pyarrow()
     import pyarrow.parquet
 
-    try:
+    with open(path, "rb"):  # from here on an OSError says that the contents are wrong
+        pass
+    with _said_of(path):
         all_names = pyarrow.parquet.read_schema(path).names
-        names = _choose(columns, all_names, path)
+    names = _choose(columns, all_names, path)
+    with _said_of(path):
         table = pyarrow.parquet.read_table(path, columns=names)
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"{path} is not a Parquet file: {error}") from error
     numeric = [field.name for field in table.schema if _holds_numbers(field.type)]
     if len(numeric) < len(names):
-        others = ", ".join(repr(name) for name in names if name not in numeric)
+        others = ", ".join(repr(field.name) for field in table.schema if not _holds_numbers(field.type))
         example = ",".join(numeric[: _csv.LISTED]) or "A,B"
         raise ValueError(
             f"{path} holds no numbers in {others}; choose numeric columns, for example --columns {example}."
         )
     return TableFile(path, as_matrix(table, name=path).values, names, all_names, True, None)
+
+
+@contextmanager
+def _said_of(path: str) -> Iterator[None]:
+    """Raise ValueError, naming the Parquet file, for each of the many errors that pyarrow has for a damaged one."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} is not a Parquet file, or is damaged: {error}; write it again.") from error
 
 
 def _holds_numbers(arrow_type: Any) -> bool:

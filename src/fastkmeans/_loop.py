@@ -13,6 +13,7 @@ from ._split_merge import split_and_merge
 
 
 CONVERGED = ("labels unchanged", "center shift within tol")
+STOP_REASONS = (*CONVERGED, "callback", "max_iter")
 
 
 class Run(NamedTuple):

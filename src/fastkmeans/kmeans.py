@@ -542,6 +542,8 @@ class KMeans(Estimator):
         ------
         NotFittedError
             If the estimator is not fitted.
+        ValueError
+            If a parameter that was set after fit is not valid, so that :meth:`load` would refuse the file.
         OSError
             If the file cannot be written.
         """
@@ -567,9 +569,9 @@ class KMeans(Estimator):
         Raises
         ------
         ValueError
-            If the file is not such a model.
+            If the file is not such a model, is damaged, or is no plain file.
         OSError
-            If the file cannot be read.
+            If the file cannot be opened.
         """
         from ._model_file import read_model
 

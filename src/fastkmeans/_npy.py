@@ -1,0 +1,75 @@
+"""Arrays in NumPy's .npy layout, alone in a file or as a member of a .npz.
+
+A header is held against the bytes that follow it before memory is taken: no file makes more of itself than it is.
+"""
+
+from __future__ import annotations
+
+import os
+from math import prod
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+# Later versions differ in names of fields only, and an array of numbers has none.
+_HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+_BYTES_AT_ONCE = 1 << 20
+"""Values are read in blocks, because zipfile puts what it reads into a bytes object of that size first."""
+
+
+class Header(NamedTuple):
+    """What a .npy header says. `order` is "C" or "F", `n_bytes` the size of the values that must follow."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    order: Any
+    n_bytes: int
+
+
+def map_array(path: str) -> np.ndarray:
+    """Return the array of a .npy file as a read-only map of the file.
+
+    Raises ValueError, without the path, for whatever is wrong with the contents; OSError if the file cannot be opened.
+    """
+    with open(path, "rb") as file:
+        header = _read_header(file)
+        offset = file.tell()
+        available = os.fstat(file.fileno()).st_size - offset
+        if header.n_bytes > available:
+            raise ValueError(f"its header announces {header.n_bytes} bytes of values, but {available} follow")
+        return np.memmap(file, header.dtype, "r", offset, header.shape, header.order)
+
+
+def read_array(file: BinaryIO, n_bytes: int) -> np.ndarray:
+    """Return the array of a member of a .npz.
+
+    file : the opened member. n_bytes : its size, of which the caller knows that the .npz is not smaller.
+    Raises ValueError if the header does not fit that size, and what zipfile raises for a damaged member.
+    """
+    header = _read_header(file)
+    available = n_bytes - file.tell()
+    if header.n_bytes != available:
+        raise ValueError(f"a header announces {header.n_bytes} bytes of values, but {available} follow")
+    content = np.empty(header.n_bytes, dtype=np.uint8)
+    for start in range(0, len(content), _BYTES_AT_ONCE):
+        block = content[start : start + _BYTES_AT_ONCE]
+        if file.readinto(block) != len(block):
+            raise ValueError("an array ends early")
+    return content.view(header.dtype).reshape(header.shape, order=header.order)
+
+
+def _read_header(file: BinaryIO) -> Header:
+    """Read a header, and leave the file at the first value; raise ValueError for whatever is wrong with it."""
+    try:
+        shape, fortran_order, dtype = _HEADER_READERS[npy.read_magic(file)](file)
+    except Exception as error:  # a header is a Python literal, and fails in all the ways of Python's parser
+        raise ValueError(f"it has no .npy header that can be read ({type(error).__name__})") from error
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    n_bytes = prod(shape) * dtype.itemsize
+    # Any length beside a length of 0 agrees with 0 bytes, even one that NumPy cannot count.
+    if n_bytes <= 0 or min(shape, default=1) < 0:
+        raise ValueError(f"it holds no values (shape {shape}, dtype {dtype})")
+    return Header(dtype, shape, "F" if fortran_order else "C", n_bytes)
