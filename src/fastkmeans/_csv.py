@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple, NoReturn
@@ -60,9 +62,9 @@ def read_layout(path: str, header: bool | None = None) -> Layout:
         first.text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(f"{path}, line {first.line}: not UTF-8 text; save the file as UTF-8.") from error
-    repeated = [name for f, name in enumerate(names) if name in names[:f]]
-    if repeated:
-        raise ValueError(f"{path}, line {first.line}: column name {repeated[0]!r} appears twice; rename one.")
+    repeated = next((name for name, times in Counter(names).items() if times > 1), None)
+    if repeated is not None:
+        raise ValueError(f"{path}, line {first.line}: column name {repeated!r} appears twice; rename one.")
     return Layout(path, delimiter, names, True, first.line)
 
 
@@ -76,7 +78,9 @@ def read_values(layout: Layout, columns: Sequence[str]) -> np.ndarray:
         values = _read_with_pyarrow(layout, columns)
         with np.errstate(over="ignore", invalid="ignore"):
             trusted = np.isfinite(values.sum())
-    except (ImportError, ValueError):
+    except MemoryError:
+        raise
+    except Exception:  # the records will tell what is wrong, if anything is
         trusted = False
     if not trusted:
         numbers = chain.from_iterable(_rows(layout, columns))
@@ -136,9 +140,19 @@ def _looks_like_header(first: list[str], second: Sequence[str] = ()) -> bool:
     return not all(numbers) and not any(also_below)
 
 
+def _as_number(field: str) -> float:
+    """Return the number that a field holds; raise ValueError if it holds none.
+
+    Python's own float() also takes 1_0, and the digits of every script.
+    """
+    if "_" in field or not (field.isascii() or field.strip().isascii()):
+        raise ValueError("not a number")
+    return float(field)
+
+
 def _is_number(field: str) -> bool:
     try:
-        return math.isfinite(float(field))
+        return math.isfinite(_as_number(field))
     except ValueError:
         return False
 
@@ -147,7 +161,7 @@ def _read_with_pyarrow(layout: Layout, columns: Sequence[str]) -> np.ndarray:
     import pyarrow
     import pyarrow.csv
 
-    quotes = _has_quotes(layout.path)
+    quotes = _has_quotes(layout)
     table = pyarrow.csv.read_csv(
         layout.path,
         read_options=pyarrow.csv.ReadOptions(column_names=layout.names, skip_rows=layout.header_lines),
@@ -156,20 +170,32 @@ def _read_with_pyarrow(layout: Layout, columns: Sequence[str]) -> np.ndarray:
             include_columns=columns, column_types=dict.fromkeys(columns, pyarrow.float64()), null_values=[]
         ),
     )
-    return np.column_stack([table[name].to_numpy() for name in columns])
+    return np.column_stack([column.to_numpy() for column in table.columns])
 
 
-def _has_quotes(path: str) -> bool:
-    """Say whether a field may hold a line break: pyarrow must be told, and reads such a file slower."""
+def _has_quotes(layout: Layout) -> bool:
+    """Say whether a field may hold a line break: pyarrow must be told, and reads such a file slower.
+
+    Raises ValueError if something follows the quote that closes a field: csv refuses that, and pyarrow does not.
+    """
     import mmap
 
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return text.find(b'"') >= 0
+    end = rb"\r\n" + re.escape(layout.delimiter.encode())
+    # A quote opens a field at its start only, where the three bytes of a byte order mark may stand before it.
+    whole_field = rb'(?:\A|(?<=[%b])|(?<=\xef\xbb\xbf))"[^"]*+(?:""[^"]*+)*+"(?=[%b]|\Z)' % (end, end)
+    mere_letter = rb'(?<=[^%b])"' % end
+    with open(layout.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        if text.find(b'"') < 0:
+            return False
+        if re.fullmatch(rb'[^"]*+(?:(?:%b|%b)[^"]*+)*+' % (whole_field, mere_letter), text):
+            return True
+    raise ValueError("something follows a closing quote")
 
 
 def _rows(layout: Layout, columns: Sequence[str]) -> Iterator[list[float]]:
     """Yield the numbers of each record; raise ValueError for the first record that is wrong."""
-    used = [layout.names.index(name) for name in columns]
+    places = {name: f for f, name in enumerate(layout.names)}
+    used = [places[name] for name in columns]
     records = _records(layout.path, layout.delimiter)
     if layout.has_header:
         next(records)
@@ -177,7 +203,7 @@ def _rows(layout: Layout, columns: Sequence[str]) -> Iterator[list[float]]:
     for record in records:
         first_line = first_line or record.line
         try:
-            row = [float(record.fields[f]) for f in used]
+            row = [_as_number(record.fields[f]) for f in used]
         except (ValueError, IndexError):
             row = [math.nan]
         if len(record.fields) != len(layout.names) or not all(map(math.isfinite, row)):
@@ -199,7 +225,7 @@ def _refuse(record: Record, layout: Layout, columns: Sequence[str], is_first: bo
         raise ValueError(f"{place} column {name!r} holds {value!r}, which is not a finite number.")
     # Text from the first sample on: most likely a column of names, so all such columns are listed at once.
     listed = ", ".join(f"{name!r} ({fields[name]!r})" for name in wrong[:LISTED])
-    numeric = ",".join([name for name in columns if name not in wrong][:LISTED]) or "A,B"
+    numeric = ",".join([name for name in columns if _is_number(fields[name])][:LISTED]) or "A,B"
     hint = "" if layout.has_header else ", or say --header if the first line holds names"
     raise ValueError(
         f"{place} not a number in {listed}; choose numeric columns, for example --columns {numeric}{hint}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Callable
 from sys import float_info
 from typing import Any
 
@@ -109,8 +110,8 @@ def _check_values(fitted: dict[str, Any], n_clusters: int, n_features: int) -> N
     """Check the attributes that are no arrays. Only n_features_in_ is always there: from_centers sets few others."""
     _part(fitted, "n_features_in_")
     rules = {
-        "n_features_in_": (lambda value: _is_count(value) and value == n_features, f"{n_features}, as the centers have"),
-        "n_clusters_": (lambda value: _is_count(value) and value == n_clusters, f"{n_clusters}, as there are centers"),
+        "n_features_in_": (_is_exactly(n_features), f"{n_features}, the number of features of the centers"),
+        "n_clusters_": (_is_exactly(n_clusters), f"{n_clusters}, the number of centers"),
         "inertia_": (_is_inertia, "a finite number >= 0"),
         "n_iter_": (_is_count, "an integer >= 0"),
         "history_": (_is_history, "a list of iterations with their numbers"),
@@ -125,6 +126,10 @@ def _check_values(fitted: dict[str, Any], n_clusters: int, n_features: int) -> N
         n_iter = _part(fitted, "n_iter_")
         n_steps = len(fitted["history_"])
         _require(n_steps == n_iter, "the length of history_", f"{n_iter}, which is n_iter_", n_steps)
+
+
+def _is_exactly(number: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value == number  # 3.0 and True equal integers, too
 
 
 def _is_count(value: Any) -> bool:

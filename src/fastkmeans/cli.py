@@ -87,11 +87,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, ImportError) as error:
         _say_on_stderr(f"fastkmeans: error: {error}")
         return FAILED
+    except Exception as error:
+        _say_on_stderr(f"fastkmeans: error: {error!r}, which is a fault of fastkmeans: please report it.")
+        return FAILED
     return 0
 
 
 def _say_on_stderr(message: str) -> None:
-    print(" ".join(message.split()), file=sys.stderr)
+    """Print one line. What a file holds gets into messages, and may hold codes that terminals obey."""
+    line = " ".join(message.split())
+    print("".join(letter if letter.isprintable() else "?" for letter in line), file=sys.stderr)
 
 
 def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
