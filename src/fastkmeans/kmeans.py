@@ -602,7 +602,7 @@ class KMeans(Estimator):
     def _nearest(self, values: np.ndarray, kind: int) -> np.ndarray:
         centers = self._wide_centers()
         labels = np.empty(len(values), dtype=np.int32)
-        n_threads = effective_n_threads(model.n_threads, assignment_work(*values.shape, len(centers)))
+        n_threads = effective_n_threads(self.n_threads, assignment_work(*values.shape, len(centers)))
         distances.nearest(values, centers, labels, n_threads, kind)
         return labels
 
