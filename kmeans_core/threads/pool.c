@@ -42,8 +42,9 @@ static struct {
     void *context;
     bool started;
     thread_settings settings;
+    int most_helpers;
     atomic_int n_helpers;
-} pool;
+} pool = {.taken = ATOMIC_FLAG_INIT, .most_helpers = MAX_HELPERS};
 
 static helper helpers[MAX_HELPERS];
 
@@ -179,6 +180,7 @@ static void forget_helpers(void)
     atomic_store(&pool.n_asleep, 0);
     atomic_store(&pool.n_helpers, 0);
     atomic_store(&pool.caller_sleeps, 0);
+    pool.most_helpers = MAX_HELPERS;
     atomic_flag_clear(&pool.taken);
 }
 
@@ -189,13 +191,15 @@ static void start_pool(void)
     pool.started = true;
 }
 
-/* Make helpers until there are n. Those that cannot be made are done without. */
+/* Make helpers until there are n. Those that cannot be made are done without, and not asked for again. */
 static void make_helpers(int n)
 {
     sigset_t all, before;
     pthread_attr_t attributes;
     pthread_t thread;
     int n_helpers = atomic_load(&pool.n_helpers);
+    if (n > pool.most_helpers)
+        n = pool.most_helpers;
     if (n_helpers >= n)
         return;
     pthread_attr_init(&attributes);
@@ -207,8 +211,10 @@ static void make_helpers(int n)
         helpers[n_helpers].asleep = 0;
         helpers[n_helpers].id = 0;
         helpers[n_helpers].avoided = -1;
-        if (pthread_create(&thread, &attributes, help, &helpers[n_helpers]) != 0)
+        if (pthread_create(&thread, &attributes, help, &helpers[n_helpers]) != 0) {
+            pool.most_helpers = n_helpers;
             break;
+        }
         bind_helper(thread, n_helpers);
         atomic_store(&pool.n_helpers, ++n_helpers);
     }
@@ -259,11 +265,9 @@ void run_threads(region_body body, void *context, int n_threads)
     if (n_threads > 1 && !atomic_flag_test_and_set(&pool.taken)) {
         if (!pool.started)
             start_pool();
-        if (n_threads > MAX_HELPERS + 1)
-            n_threads = MAX_HELPERS + 1;
-        n_used = n_threads;
+        n_used = n_threads < MAX_HELPERS + 1 ? n_threads : MAX_HELPERS + 1;
         if (pool.settings.holds_back)
-            n_used = threads_for_region(n_threads, 1 + atomic_load(&pool.n_helpers) - atomic_load(&pool.n_asleep));
+            n_used = threads_for_region(n_used, 1 + atomic_load(&pool.n_helpers) - atomic_load(&pool.n_asleep));
         if (n_used > 1)
             run_together(body, context, n_used);
         atomic_flag_clear(&pool.taken);
