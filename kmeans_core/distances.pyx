@@ -189,13 +189,19 @@ def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const 
 cdef double inertia_of_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers,
                              const int32_t *labels, const double[::1] sample_weight, Py_ssize_t first,
                              Py_ssize_t count, int kind) noexcept nogil:
-    cdef double[1024] sq_distances
-    cdef double total = 0.0
-    cdef Py_ssize_t i
-    own_block(table, X, centers, labels, first, count, sq_distances, kind)
-    for i in range(count):
-        total += sq_distances[i] * (1.0 if sample_weight is None else sample_weight[first + i])
-    return total
+    """Folded in halves: ten additions in a row at most, and each of eight at a time."""
+    cdef double[1024] terms
+    cdef Py_ssize_t i, half
+    own_block(table, X, centers, labels, first, count, terms, kind)
+    if sample_weight is not None:
+        for i in range(count):
+            terms[i] *= sample_weight[first + i]
+    while count > 1:
+        half = count // 2
+        for i in range(half):
+            terms[i] += terms[count - half + i]
+        count -= half
+    return terms[0]
 
 
 def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1] distances, int n_threads,

@@ -5,7 +5,7 @@
 S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2), 1982.
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport frexp, ldexp
+from libc.math cimport fabs, frexp, ldexp
 from libc.stdint cimport int32_t, uint8_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -60,6 +60,20 @@ cdef int check_rows(str name, const double[:, ::1] rows, Py_ssize_t n_rows, Py_s
     if rows.shape[0] != n_rows or rows.shape[1] != n_columns:
         raise ValueError(f"{name} must have shape ({n_rows}, {n_columns}); got ({rows.shape[0]}, {rows.shape[1]}).")
     return 0
+
+
+cdef void choose_grid(double largest, Py_ssize_t n_values, double *coarse, double *fine) noexcept nogil:
+    """Grids on which so many values of at most that size add up, and are taken out again, without rounding.
+
+    A sum of n values below 2**e stays below 2**(e + ceil(log2 n)), also while labels move; with one bit to
+    spare, multiples of 2**(e + ceil(log2 n) + 1 - 53) within it are float64 numbers. What the coarse grid leaves
+    over is below half of it, and gets a grid of its own by the same rule. No float64 has digits below 2**-1074.
+    """
+    cdef int count_bits = ceil_log2(<double>n_values if n_values > 4 else 4.0)
+    cdef int coarse_bits = max(ceil_log2(largest) + count_bits + 1 - 53, -1074)
+    cdef int fine_bits = max(coarse_bits + count_bits - 53, -1074)
+    coarse[0] = ldexp(1.5, 52 + coarse_bits)
+    fine[0] = ldexp(1.5, 52 + fine_bits)
 
 
 cdef class LloydState:
@@ -183,21 +197,10 @@ cdef class LloydState:
                 memset(&self.total[j, 0, 0], 0, size)
 
     cdef int _choose_grid(self, const double[::1] max_abs, double max_weight) except -1:
-        """Grids on which n_samples values of a feature add up, and are taken out again, without rounding.
-
-        A sum of n values below 2**e stays below 2**(e + ceil(log2 n)), also while labels move; with one bit to
-        spare, multiples of 2**(e + ceil(log2 n) + 1 - 53) within it are float64 numbers. What the coarse grid leaves
-        over is below half of it, and gets a grid of its own by the same rule.
-        """
-        cdef int count_bits = ceil_log2(<double>self.n_samples if self.n_samples > 4 else 4.0)
-        cdef int value_bits, coarse_bits, fine_bits
         cdef Py_ssize_t f
         for f in range(self.n_features + 1):
-            value_bits = ceil_log2(max_weight * (max_abs[f] if f < self.n_features else 1.0))
-            coarse_bits = max(value_bits + count_bits + 1 - 53, -960)
-            fine_bits = max(coarse_bits + count_bits - 53, -1020)
-            self.grid_view[0, f] = ldexp(1.5, 52 + coarse_bits)
-            self.grid_view[1, f] = ldexp(1.5, 52 + fine_bits)
+            choose_grid(max_weight * (max_abs[f] if f < self.n_features else 1.0), self.n_samples, &self.grid_view[0, f],
+                        &self.grid_view[1, f])
         return 0
 
     def step(self, const double[:, ::1] centers):
@@ -303,13 +306,13 @@ cdef class LloydState:
         centers : (n_clusters, n_features), those of the last step.   origin : (n_features,), any point amid the data.
         moved : OUT (n_clusters, n_features); a cluster without weight keeps its center.
         terms : OUT (n_clusters, 3): weight; squared distance from center to moved; and what the cluster takes off
-        the scatter about the origin, weight * (|mean - origin|^2 - |mean - center|^2), so that
+        the scatter about the origin, the sum of weight * (|x - origin|^2 - |x - center|^2), so that
         inertia = sum of weight * |x - origin|^2 - sum of these.
-        Returns the sum of the squared distances, the sum of what is taken off, and the number of clusters without weight.
+        Returns what totals_of makes of the terms.
         """
         cdef const c.kernels *table = in_use[0]
-        cdef Py_ssize_t j, n_empty = 0
-        cdef double center_shift = 0.0, explained = 0.0
+        cdef bint weighted = self.sample_weight is not None
+        cdef Py_ssize_t j
         check_rows("centers", centers, self.n_clusters, self.n_features)
         check_rows("moved", moved, self.n_clusters, self.n_features)
         check_rows("terms", terms, self.n_clusters, 3)
@@ -319,16 +322,12 @@ cdef class LloydState:
             if self.n_cluster_threads == 1:  # OpenMP takes a microsecond even for one thread
                 for j in range(self.n_clusters):
                     table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0],
-                                      self.is_float32, &moved[j, 0], &terms[j, 0])
+                                      self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
             else:
                 for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
                     table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0],
-                                      self.is_float32, &moved[j, 0], &terms[j, 0])
-            for j in range(self.n_clusters):
-                n_empty += not terms[j, 0] > 0.0
-                center_shift += terms[j, 1]
-                explained += terms[j, 2]
-        return center_shift, explained, n_empty
+                                      self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
+        return totals_of(terms)
 
     cdef void _assign_units(self, const c.kernels *table) noexcept nogil:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
@@ -377,3 +376,180 @@ cdef class LloydState:
                 table.merge_sums(<double *>(self.follower.partial + (t - 1) * self.follower.partial_size) + j * length,
                                  self.n_features, &self.total[j, 0, 0])
                 self.follower.touched[t * self.follower.touched_size + j] = 0
+
+
+cpdef tuple totals_of(const double[:, ::1] terms):
+    """Sum of the squared shifts, sum of what is taken off the scatter, and number of clusters without weight: see move."""
+    cdef Py_ssize_t j, n_empty = 0
+    cdef double center_shift = 0.0, explained = 0.0, lacking = 0.0, term, total
+    with nogil:
+        for j in range(terms.shape[0]):
+            n_empty += not terms[j, 0] > 0.0
+            center_shift += terms[j, 1]
+            # A. Neumaier's sum: what one addition rounds off is added in the end.
+            term = terms[j, 2]
+            total = explained + term
+            lacking += (explained - total) + term if fabs(explained) >= fabs(term) else (term - total) + explained
+            explained = total
+    return center_shift, explained + lacking, n_empty
+
+
+def explained_of(const double[:, :, ::1] sums, const double[:, ::1] centers, const double[::1] origin):
+    """What the clusters take off the scatter about the origin, as move tells it, as a sum of two float64, the larger first."""
+    cdef const c.kernels *table = in_use[0]
+    cdef double[2] explained
+    cdef double high = 0.0, low = 0.0, total, part
+    cdef Py_ssize_t j
+    with nogil:
+        for j in range(sums.shape[0]):
+            table.explain_center(&sums[j, 0, 0], centers.shape[1], &centers[j, 0], &origin[0], explained)
+            total = high + explained[0]
+            part = total - high
+            low += ((high - (total - part)) + (explained[0] - part)) + explained[1]
+            high = total
+        total = high + low
+        low = low - (total - high)
+    return total, low
+
+
+def trust_some(X, const double[::1] sample_weight, const int32_t[::1] labels, const double[:, :, ::1] sums,
+               const double[:, ::1] grid, const double[::1] losses, uint8_t[::1] doubtful):
+    """Leave out of the doubtful clusters those whose values are large enough that the grids have lost none of their digits.
+
+    sums, grid : of a LloydState.   doubtful : (n_clusters,) of 0 and 1, INOUT.
+    losses : (n_features + 1,) what a value must come to on average, so that the sums have enough digits; 0 for any.
+    Values are added up on the coarse grid, where nothing rounds: the order of the rows does not matter.
+    """
+    import numpy as np
+
+    cdef Py_ssize_t i, p, f, j, n_doubtful = 0, n_clusters = sums.shape[0], n_features = sums.shape[2] - 1
+    cdef bint is_float32 = X.dtype.itemsize == 4
+    cdef const float[:, ::1] x32
+    cdef const double[:, ::1] x64
+    cdef Py_ssize_t[::1] lossy = np.flatnonzero(losses)
+    cdef double[:, ::1] needed = np.zeros((n_clusters, len(lossy)))
+    cdef Py_ssize_t[::1] n_needed = np.zeros(n_clusters, dtype=np.intp)
+    cdef double value, n_rows
+    if is_float32:
+        x32 = X
+    else:
+        x64 = X
+    with nogil:
+        for j in range(n_clusters):
+            if not doubtful[j]:
+                continue
+            n_doubtful += 1
+            n_rows = sums[j, 0, n_features] if sample_weight is None else <double>labels.shape[0]
+            for p in range(lossy.shape[0]):
+                f = lossy[p]
+                needed[j, p] = losses[f] * n_rows
+                if fabs(sums[j, 0, f] + sums[j, 1, f]) >= needed[j, p]:
+                    needed[j, p] = 0.0
+                n_needed[j] += needed[j, p] > 0.0
+        for i in range(labels.shape[0]):
+            j = labels[i]
+            if n_needed[j] == 0:
+                continue
+            for p in range(lossy.shape[0]):
+                f = lossy[p]
+                if f == n_features or not needed[j, p] > 0.0:  # the sum of weights itself was not enough
+                    continue
+                value = fabs(<double>x32[i, f] if is_float32 else x64[i, f])
+                if sample_weight is not None:
+                    value = value * sample_weight[i]
+                needed[j, p] -= (value + grid[0, f]) - grid[0, f]
+                n_needed[j] -= not needed[j, p] > 0.0
+            if n_needed[j] == 0:
+                doubtful[j] = 0
+                n_doubtful -= 1
+                if n_doubtful == 0:
+                    break
+
+
+def sum_anew(X, const double[::1] sample_weight, const int32_t[::1] labels, const uint8_t[::1] wanted,
+             double[:, :, ::1] sums, double[::1] units, int n_threads):
+    """Add up some clusters, each on grids of its own, chosen from its own samples.
+
+    labels : (n_samples,); those beyond the clusters are passed over.   wanted : (n_clusters,) of 0 and 1.
+    sums : (n_clusters, 2, n_features + 1), written where wanted, as those of a LloydState, with the weights in
+    units : (n_clusters,), written where wanted: a power of two that brings the largest weight of a cluster near 1.
+    """
+    import numpy as np
+
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t j, n_samples = labels.shape[0], n_clusters = wanted.shape[0], n_features = X.shape[1]
+    cdef int32_t[::1] rows = np.empty(n_samples, dtype=np.int32)
+    cdef int32_t[::1] starts = np.empty(n_clusters + 2, dtype=np.int32)
+    cdef double[::1] scaled = None if sample_weight is None else np.empty(n_samples)
+    cdef double[:, :, ::1] scratch = np.empty((n_threads, 3, n_features + 1))
+    cdef own_sums of
+    of.is_float32 = X.dtype.itemsize == 4
+    of.x = <const char *><uintptr_t>X.ctypes.data
+    of.n_features = n_features
+    of.weights = NULL if sample_weight is None else &sample_weight[0]
+    of.scaled = NULL if sample_weight is None else &scaled[0]
+    with nogil:
+        sort_by_label(&labels[0], n_samples, n_clusters + 1, &rows[0], &starts[0])
+        for j in prange(n_clusters, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            if wanted[j]:
+                sum_cluster(table, &of, &rows[starts[j]], starts[j + 1] - starts[j], &scratch[threadid(), 0, 0],
+                            &sums[j, 0, 0], &units[j])
+
+
+cdef struct own_sums:
+    const char *x
+    bint is_float32
+    Py_ssize_t n_features
+    const double *weights        # NULL for ones
+    double *scaled               # [n_samples], the weights in units of their clusters
+
+
+cdef void sum_cluster(const c.kernels *table, const own_sums *of, const int32_t *rows, Py_ssize_t count, double *scratch,
+                      double *sums, double *unit) noexcept nogil:
+    """Sums of the rows of one cluster.   scratch : [3][n_features + 1]"""
+    cdef Py_ssize_t i, f, n_features = of.n_features
+    cdef double *largest = scratch
+    cdef double *coarse = scratch + n_features + 1
+    cdef double *fine = coarse + n_features + 1
+    cdef double heaviest = 0.0, weight = 1.0, value
+    cdef int exponent = 1
+    cdef c.sum_grid grid
+    memset(sums, 0, 2 * (n_features + 1) * sizeof(double))
+    memset(largest, 0, (n_features + 1) * sizeof(double))
+    if of.weights != NULL:
+        for i in range(count):
+            heaviest = max(heaviest, of.weights[rows[i]])
+        frexp(heaviest, &exponent)
+    unit[0] = ldexp(1.0, exponent - 1)
+    for i in range(count):
+        if of.weights != NULL:
+            weight = of.scaled[rows[i]] = ldexp(of.weights[rows[i]], 1 - exponent)
+        largest[n_features] = max(largest[n_features], weight)
+        for f in range(n_features):
+            if of.is_float32:
+                value = weight * fabs(<double>(<const float *>of.x)[rows[i] * n_features + f])
+            else:
+                value = weight * fabs((<const double *>of.x)[rows[i] * n_features + f])
+            largest[f] = max(largest[f], value)
+    for f in range(n_features + 1):
+        choose_grid(largest[f], count, coarse + f, fine + f)
+    grid.coarse, grid.fine = coarse, fine
+    if of.is_float32:
+        table.add_rows_f32(<const float *>of.x, n_features, rows, count, of.scaled, grid, sums)
+    else:
+        table.add_rows_f64(<const double *>of.x, n_features, rows, count, of.scaled, grid, sums)
+
+
+def move_anew(X, bint weighted, const double[:, :, ::1] sums, const double[::1] units, const uint8_t[::1] wanted,
+              const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
+    """What LloydState.move writes, for some clusters, from sums of sum_anew; returns what it returns."""
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t j
+    cdef bint is_float32 = X.dtype.itemsize == 4
+    for j in range(wanted.shape[0]):
+        if wanted[j]:
+            table.move_center(&sums[j, 0, 0], X.shape[1], &centers[j, 0], &origin[0], is_float32, weighted,
+                              &moved[j, 0], &terms[j, 0])
+            terms[j, 0] *= units[j]
+            terms[j, 2] *= units[j]
+    return totals_of(terms)

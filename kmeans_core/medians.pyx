@@ -6,7 +6,7 @@ P. S. Bradley, O. L. Mangasarian and W. N. Street, "Clustering via concave minim
 tells how labels are kept unread, and how medians are found without sorting.
 """
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, fabs, fmin, frexp, ldexp, nextafterf
+from libc.math cimport INFINITY, NAN, fabs, fmin, frexp, ldexp, nextafterf
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -30,6 +30,9 @@ cdef int BIN_SAMPLES = 64     # samples of a cluster for each bin: all histogram
 cdef int SAMPLED_ROWS = 1024  # rows that the range of each feature is taken from
 # Where more than one value in so many would be gathered to follow the cost, it is added up anew with the next step.
 cdef int GATHERED_PART = 16
+# It is also added up anew where it has fallen to this share of what was added up last: what follows it keeps the rounding of
+# that.
+cdef double WHOLE_SHARE = 1.0 / 16.0
 
 ctypedef fused real:
     float
@@ -291,8 +294,8 @@ cdef class MediansState:
 
     @property
     def cost(self):
-        """Sum of weight * distance to the own center, of the last step."""
-        return self.total_cost
+        """Sum of weight * distance to the own center, of the last step; NaN where what was followed has few digits of it."""
+        return self.total_cost if self.total_cost > WHOLE_SHARE * self.whole_cost else NAN
 
     cdef void _take_centers(self, const double[:, ::1] centers) noexcept nogil:
         """Let `drift` grow by how far each center has moved, and the farthest of the others."""
@@ -375,8 +378,8 @@ cdef class MediansState:
                         moved[j, f] = self.centers[j, f]
                     self.expected[j, f] = moved[j, f]
                 self.is_found[j] = True
-            if self.total_cost < 1e-4 * self.whole_cost:
-                self.cost_is_known = False  # what is left of it is rounding
+            if not self.total_cost > WHOLE_SHARE * self.whole_cost:
+                self.cost_is_known = False
         raise_interrupt(&self.watch)
 
     cdef void _find_bins(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:

@@ -2,6 +2,7 @@
 # cython: initializedcheck=False
 """What a fit needs to know of its samples before it starts: are they finite, how large, how scattered; and some of them."""
 from cython.parallel cimport prange
+from libc.math cimport isfinite
 
 cimport kernels as c
 from shared cimport check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
@@ -47,9 +48,9 @@ def has_unusable(const real[:, ::1] X, real limit, int n_threads):
 
 
 def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] described, int n_threads):
-    """Largest |x|, mean and sum of squared deviations of each feature over each block of samples.
+    """Largest and smallest |x| but 0, mean and sum of squared deviations of each feature over each block of samples.
 
-    described : (ceil(n_samples / block), 3, n_features) float64, written.
+    described : (ceil(n_samples / block), 4, n_features) float64, written.
     """
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = described.shape[0]
@@ -74,10 +75,27 @@ cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_
     cdef Py_ssize_t n_features = X.shape[1]
     if real is float:
         table.describe_f32(&X[first, 0], count, n_features, described, described + n_features,
-                           described + 2 * n_features)
+                           described + 2 * n_features, described + 3 * n_features)
     else:
         table.describe_f64(&X[first, 0], count, n_features, described, described + n_features,
-                           described + 2 * n_features)
+                           described + 2 * n_features, described + 3 * n_features)
+
+
+def sum_up(const double[::1] max_abs, const double[::1] min_abs, const double[::1] mean, const double[::1] variance):
+    """What numbers tell of all features: the largest |x|, the largest ratio of the largest to the smallest |x| but 0 of a
+    feature, the sum of the variances, and whether all means are finite."""
+    cdef double largest = 0.0, spread = 1.0, total = 0.0, lacking = 0.0, sum
+    cdef bint is_finite = True
+    cdef Py_ssize_t f
+    for f in range(max_abs.shape[0]):
+        largest = max(largest, max_abs[f])
+        if max_abs[f] > spread * min_abs[f]:
+            spread = max_abs[f] / min_abs[f]
+        sum = total + variance[f]
+        lacking += (total - sum) + variance[f] if total >= variance[f] else (variance[f] - sum) + total
+        total = sum
+        is_finite &= isfinite(mean[f])
+    return largest, spread, total + lacking if isfinite(total) else total, is_finite
 
 
 def normalize(const real[:, ::1] X, real_out[:, ::1] rows, int n_threads):

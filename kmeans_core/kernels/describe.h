@@ -2,54 +2,181 @@
 
 #ifndef FASTKMEANS_DESCRIBE_SHARED
 #define FASTKMEANS_DESCRIBE_SHARED
-#define DESCRIBE_WIDTH 64 /* float64 sums side by side: rows of few features are taken several at a time */
+#define DESCRIBE_WIDTH 64  /* values side by side: rows of few features are taken several at a time, */
+#define DESCRIBE_STRIP 256 /* long rows in strips */
+/* Additions in a row, then so many of these sums, then the sums of those: no sum is the end of a long chain of roundings
+ * (engines/local.py counts them). */
+#define DESCRIBE_RUN 16
+
+/* A sum of each column: of the runs that are not yet in the sums of runs, and of all those. */
+typedef struct {
+    double runs[DESCRIBE_STRIP], all[DESCRIBE_STRIP];
+} column_sums;
+
+static void begin_sums(column_sums *sums, size_t width)
+{
+    for (size_t i = 0; i < width; i++)
+        sums->runs[i] = sums->all[i] = 0.0;
+}
+
+static void close_runs(column_sums *sums, size_t width)
+{
+    for (size_t i = 0; i < width; i++) {
+        sums->all[i] += sums->runs[i];
+        sums->runs[i] = 0.0;
+    }
+}
+
+/* How many short rows lie side by side: about DESCRIBE_WIDTH values, whole vectors where few rows are. */
+static size_t rows_side_by_side(size_t n_features)
+{
+    const size_t most = DESCRIBE_WIDTH / n_features, odd_part = n_features % 8;
+    const size_t even = odd_part == 0 ? 1 : odd_part == 4 ? 2 : odd_part % 2 == 0 ? 4 : 8;
+    if (most >= even)
+        return most / even * even;
+    return even * n_features <= 2 * DESCRIBE_WIDTH ? even : most;
+}
+
+/* Fold the columns of one feature. */
+static double folded(const double *column, size_t f, size_t n_features, size_t width)
+{
+    double total = 0.0;
+    for (size_t i = f; i < width; i += n_features)
+        total += column[i];
+    return total;
+}
 #endif
 
-/* Mean and squared deviations in two passes over a block that the caller keeps cache-sized (Chan, Golub and LeVeque,
- * "Algorithms for computing the sample variance", The American Statistician 37(3), 1983: merged by the caller).
- * Few features: `group` rows are one long row, whose columns are folded at the end. */
-static void NAME(describe)(const REAL *x, size_t n_samples, size_t n_features, double *max_abs, double *mean,
-                           double *m2)
+/* Largest and smallest |x| but 0, and sum, of n_rows rows of `width` columns. */
+static inline __attribute__((always_inline)) void NAME(add_run)(const REAL *x, size_t stride, size_t n_rows, size_t width,
+                                                                double *largest, double *smallest, double *runs)
 {
-    const size_t group = n_features < DESCRIBE_WIDTH ? DESCRIBE_WIDTH / n_features : 1;
-    const size_t width = group * n_features, n_values = n_samples * n_features;
-    double wide_max[DESCRIBE_WIDTH], wide_sum[DESCRIBE_WIDTH], wide_mean[DESCRIBE_WIDTH];
-    double *largest = group > 1 ? wide_max : max_abs, *sum = group > 1 ? wide_sum : m2;
-    for (size_t i = 0; i < width; i++)
-        largest[i] = sum[i] = 0.0;
-    for (size_t first = 0; first < n_values; first += width) {
-        const size_t count = n_values - first < width ? n_values - first : width;
-        for (size_t i = 0; i < count; i++) {
-            const double value = (double)x[first + i], magnitude = fabs(value);
+    size_t i = 0;
+    for (; i + VD_LANES <= width; i += VD_LANES) {
+        vdouble most = vd_load(largest + i), least = vd_load(smallest + i), sum = {0.0};
+#pragma GCC unroll 16
+        for (size_t r = 0; r < n_rows; r++) {
+            const vdouble value = NAME(vd_load)(x + r * stride + i), magnitude = vd_abs(value);
+            most = vd_max(magnitude, most);
+            least = vd_min_above_zero(magnitude, least);
+            sum += value;
+        }
+        vd_store(largest + i, most);
+        vd_store(smallest + i, least);
+        vd_store(runs + i, vd_load(runs + i) + sum);
+    }
+    for (; i < width; i++) {
+        double sum = 0.0;
+        for (size_t r = 0; r < n_rows; r++) {
+            const double value = (double)x[r * stride + i], magnitude = fabs(value);
             largest[i] = magnitude > largest[i] ? magnitude : largest[i];
-            sum[i] += value;
+            smallest[i] = magnitude > 0.0 && magnitude < smallest[i] ? magnitude : smallest[i];
+            sum += value;
         }
+        runs[i] += sum;
     }
+}
+
+/* Sums of deviations and of their squares. */
+static inline __attribute__((always_inline)) void NAME(add_deviations)(const REAL *x, size_t stride, size_t n_rows,
+                                                                       size_t width, const double *means, double *runs,
+                                                                       double *sq_runs)
+{
+    size_t i = 0;
+    for (; i + VD_LANES <= width; i += VD_LANES) {
+        const vdouble mean = vd_load(means + i);
+        vdouble sum = {0.0}, sq_sum = {0.0};
+#pragma GCC unroll 16
+        for (size_t r = 0; r < n_rows; r++) {
+            const vdouble deviation = NAME(vd_load)(x + r * stride + i) - mean;
+            sum += deviation;
+            sq_sum += deviation * deviation;
+        }
+        vd_store(runs + i, vd_load(runs + i) + sum);
+        vd_store(sq_runs + i, vd_load(sq_runs + i) + sq_sum);
+    }
+    for (; i < width; i++) {
+        double sum = 0.0, sq_sum = 0.0;
+        for (size_t r = 0; r < n_rows; r++) {
+            const double deviation = (double)x[r * stride + i] - means[i];
+            sum += deviation;
+            sq_sum += deviation * deviation;
+        }
+        runs[i] += sum;
+        sq_runs[i] += sq_sum;
+    }
+}
+
+/* Describe `width` columns: n_features of them, or those of several short rows side by side.
+ *   stride     values from one such row to the next      n_values   from x on, a last row may be short */
+static void NAME(describe_strip)(const REAL *x, size_t stride, size_t n_values, size_t n_samples, size_t n_features,
+                                 size_t width, double *max_abs, double *min_abs, double *mean, double *m2)
+{
+    const size_t n_whole = n_values < width ? 0 : 1 + (n_values - width) / stride, n_runs = n_whole / DESCRIBE_RUN;
+    const size_t n_last = n_values > n_whole * stride ? n_values - n_whole * stride : 0; /* of a row that is not whole */
+    double largest[DESCRIBE_STRIP], smallest[DESCRIBE_STRIP], means[DESCRIBE_STRIP];
+    column_sums sum, sq;
+    begin_sums(&sum, width);
+    begin_sums(&sq, width);
+    for (size_t i = 0; i < width; i++) {
+        largest[i] = 0.0;
+        smallest[i] = HUGE_VAL;
+    }
+    for (size_t run = 0; run < n_runs; run++) {
+        NAME(add_run)(x + run * DESCRIBE_RUN * stride, stride, DESCRIBE_RUN, width, largest, smallest, sum.runs);
+        if (run % DESCRIBE_RUN == DESCRIBE_RUN - 1)
+            close_runs(&sum, width);
+    }
+    NAME(add_run)(x + n_runs * DESCRIBE_RUN * stride, stride, n_whole % DESCRIBE_RUN, width, largest, smallest, sum.runs);
+    NAME(add_run)(x + n_whole * stride, stride, 1, n_last, largest, smallest, sum.runs);
+    close_runs(&sum, width);
     for (size_t f = 0; f < n_features; f++) {
-        double total = 0.0, top = 0.0;
+        max_abs[f] = largest[f];
+        min_abs[f] = smallest[f];
         for (size_t i = f; i < width; i += n_features) {
-            total += sum[i];
-            top = largest[i] > top ? largest[i] : top;
+            max_abs[f] = largest[i] > max_abs[f] ? largest[i] : max_abs[f];
+            min_abs[f] = smallest[i] < min_abs[f] ? smallest[i] : min_abs[f];
         }
-        mean[f] = total / (double)n_samples;
-        max_abs[f] = top;
-    }
-    const double *means = group > 1 ? wide_mean : mean;
-    for (size_t i = 0; i < width && group > 1; i++)
-        wide_mean[i] = mean[i % n_features];
-    for (size_t i = 0; i < width; i++)
-        sum[i] = 0.0;
-    for (size_t first = 0; first < n_values; first += width) {
-        const size_t count = n_values - first < width ? n_values - first : width;
-        for (size_t i = 0; i < count; i++) {
-            const double deviation = (double)x[first + i] - means[i];
-            sum[i] += deviation * deviation;
-        }
-    }
-    for (size_t f = 0; f < n_features && group > 1; f++) {
-        m2[f] = 0.0;
+        mean[f] = folded(sum.all, f, n_features, width) / (double)n_samples;
         for (size_t i = f; i < width; i += n_features)
-            m2[f] += sum[i];
+            means[i] = mean[f];
+    }
+    begin_sums(&sum, width);
+    for (size_t run = 0; run < n_runs; run++) {
+        NAME(add_deviations)(x + run * DESCRIBE_RUN * stride, stride, DESCRIBE_RUN, width, means, sum.runs, sq.runs);
+        if (run % DESCRIBE_RUN == DESCRIBE_RUN - 1) {
+            close_runs(&sum, width);
+            close_runs(&sq, width);
+        }
+    }
+    NAME(add_deviations)(x + n_runs * DESCRIBE_RUN * stride, stride, n_whole % DESCRIBE_RUN, width, means, sum.runs, sq.runs);
+    NAME(add_deviations)(x + n_whole * stride, stride, 1, n_last, means, sum.runs, sq.runs);
+    close_runs(&sum, width);
+    close_runs(&sq, width);
+    for (size_t f = 0; f < n_features; f++) {
+        const double lacking = folded(sum.all, f, n_features, width);
+        m2[f] = folded(sq.all, f, n_features, width) - lacking * (lacking / (double)n_samples);
+        m2[f] = m2[f] > 0.0 || m2[f] != m2[f] ? m2[f] : 0.0;
+        mean[f] += lacking / (double)n_samples;
+    }
+}
+
+/* Mean and squared deviations in two passes over a block that the caller keeps cache-sized, the second of which mends what the
+ * first one's mean lacks (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American Statistician
+ * 37(3), 1983: corrected, and merged by the caller). */
+static void NAME(describe)(const REAL *x, size_t n_samples, size_t n_features, double *max_abs, double *min_abs,
+                           double *mean, double *m2)
+{
+    const size_t n_values = n_samples * n_features;
+    if (n_features < DESCRIBE_WIDTH) {
+        const size_t width = rows_side_by_side(n_features) * n_features;
+        NAME(describe_strip)(x, width, n_values, n_samples, n_features, width, max_abs, min_abs, mean, m2);
+        return;
+    }
+    for (size_t f = 0; f < n_features; f += DESCRIBE_STRIP) {
+        const size_t width = n_features - f < DESCRIBE_STRIP ? n_features - f : DESCRIBE_STRIP;
+        NAME(describe_strip)(x + f, n_features, n_values - f, n_samples, width, width, max_abs + f, min_abs + f, mean + f,
+                             m2 + f);
     }
 }
 

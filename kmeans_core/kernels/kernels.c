@@ -106,6 +106,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(add_rows),
     .merge_sums = merge_sums,
     .move_center = move_center,
+    .explain_center = explain_center,
     BOTH_REALS(own_sq_distances),
     BOTH_REALS(all_sq_distances),
     .candidates_bytes = candidates_bytes,

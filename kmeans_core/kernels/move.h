@@ -11,7 +11,7 @@ static void merge_sums(double *restrict part, size_t n_features, double *restric
 #define MOVE_SUMS 8 /* interleaved sums: a vector of float64 on the widest instruction set */
 
 typedef struct {
-    double shift[MOVE_SUMS], between[MOVE_SUMS], lag[MOVE_SUMS];
+    double shift[MOVE_SUMS], between[MOVE_SUMS], across[MOVE_SUMS];
 } move_sums;
 
 static double fold_sums(const double *part)
@@ -19,29 +19,179 @@ static double fold_sums(const double *part)
     return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 
+/* A number as the sum of two float64, the second of them what the first one lacks (T. J. Dekker, "A floating-point technique
+ * for extending the available precision", Numerische Mathematik 18, 1971). Multiplied without fused multiply-adds, which not
+ * every instruction set has. */
+typedef struct {
+    double high, low;
+} two_reals;
+
+#define SPREAD 0x1.0000002p27 /* 2^27 + 1 */
+
+static inline two_reals two_sum(double a, double b)
+{
+    const double sum = a + b, b_in_it = sum - a;
+    return (two_reals){sum, (a - (sum - b_in_it)) + (b - b_in_it)};
+}
+
+static inline two_reals two_product(double a, double b)
+{
+    const double a_spread = a * SPREAD, b_spread = b * SPREAD;
+    const double a_high = a_spread - (a_spread - a), b_high = b_spread - (b_spread - b);
+    const double a_low = a - a_high, b_low = b - b_high, product = a * b;
+    return (two_reals){product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low};
+}
+
+/* The mean is rounded once: of two float64 beside it the closer one. A center that is as good as any is then never left for
+ * a worse one, and the inertia does not rise. */
+static inline double rounded_mean(double coarse, double fine, double weight, double per_weight)
+{
+    const double mean = (coarse + fine) / weight;
+    const two_reals product = two_product(weight, mean);
+    return mean + (((coarse - product.high) - product.low) + fine) * per_weight;
+}
+
+/* Products of weights round, so that a mean of them is off by about its own rounding: a center that is closer to it than that
+ * stays, for the same reason. */
+#define MEAN_ROUNDING 0x1p-51
+
+static inline double moved_or_kept(double mean, double moved, double center)
+{
+    return fabs(mean - center) <= fabs(mean - moved) + MEAN_ROUNDING * fabs(mean) ? center : moved;
+}
+
+/* One feature: what it adds to the terms, each to its own of the interleaved sums. */
+static inline __attribute__((always_inline)) void move_feature(const double *coarse, const double *fine, double weight,
+                                                               const double *center, const double *origin,
+                                                               int samples_are_float32, int weighted, double *moved,
+                                                               move_sums *part, size_t i)
+{
+    const double away = *center - *origin, rest = (*coarse - weight * *center) + *fine;
+    const double mean = samples_are_float32 ? (*coarse + *fine) / weight
+                                            : rounded_mean(*coarse, *fine, weight, 1.0 / weight);
+    const double nearest = samples_are_float32 ? (double)(float)mean : mean;
+    *moved = weighted ? moved_or_kept(mean, nearest, *center) : nearest;
+    part->shift[i] += (*moved - *center) * (*moved - *center);
+    part->between[i] += away * away;
+    part->across[i] += away * rest;
+}
+
+static inline vdouble rounded_means(vdouble mean, vdouble coarse, vdouble fine, double weight)
+{
+    const double weight_spread = weight * SPREAD, a_high = weight_spread - (weight_spread - weight), a_low = weight - a_high;
+    const vdouble mean_spread = mean * SPREAD, b_high = mean_spread - (mean_spread - mean), b_low = mean - b_high;
+    const vdouble product = weight * mean;
+    const vdouble lacking = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    return mean + (((coarse - product) - lacking) + fine) * (1.0 / weight);
+}
+
+/* The same for as many features as a vector has. */
+static inline __attribute__((always_inline)) void move_vector(const double *coarse, const double *fine, double weight,
+                                                              const double *center, const double *origin,
+                                                              int samples_are_float32, int weighted, double *moved,
+                                                              vdouble *shift, vdouble *between, vdouble *across)
+{
+    const vdouble all = vd_load(coarse), rest_of_all = vd_load(fine), from = vd_load(center);
+    const vdouble away = from - vd_load(origin), rest = (all - weight * from) + rest_of_all;
+    vdouble mean = (all + rest_of_all) / weight, to = mean;
+    if (samples_are_float32)
+        to = __builtin_convertvector(__builtin_convertvector(mean, vd_floats), vdouble);
+    else
+        mean = to = rounded_means(mean, all, rest_of_all, weight);
+    if (weighted)
+        to = vd_pick((vd_mask)(vd_abs(mean - from) <= vd_abs(mean - to) + MEAN_ROUNDING * vd_abs(mean)), from, to);
+    vd_store(moved, to);
+    *shift += (to - from) * (to - from);
+    *between += away * away;
+    *across += away * rest;
+}
+
+static inline __attribute__((always_inline)) void move_features(const double *coarse, const double *fine, size_t n_features,
+                                                                double weight, const double *center,
+                                                                const double *origin, int samples_are_float32,
+                                                                int weighted, double *moved, move_sums *part)
+{
+    vdouble shift[MOVE_SUMS / VD_LANES], between[MOVE_SUMS / VD_LANES], across[MOVE_SUMS / VD_LANES];
+    size_t f = 0;
+#pragma GCC unroll 8
+    for (int v = 0; v < MOVE_SUMS / VD_LANES; v++)
+        shift[v] = between[v] = across[v] = (vdouble){0.0};
+    for (; f + MOVE_SUMS <= n_features; f += MOVE_SUMS)
+#pragma GCC unroll 8
+        for (int v = 0; v < MOVE_SUMS / VD_LANES; v++) {
+            const size_t i = f + (size_t)v * VD_LANES;
+            move_vector(coarse + i, fine + i, weight, center + i, origin + i, samples_are_float32, weighted, moved + i,
+                        shift + v, between + v, across + v);
+        }
+#pragma GCC unroll 8
+    for (int v = 0; v < MOVE_SUMS / VD_LANES; v++) {
+        vd_store(part->shift + v * VD_LANES, shift[v]);
+        vd_store(part->between + v * VD_LANES, between[v]);
+        vd_store(part->across + v * VD_LANES, across[v]);
+    }
+    for (size_t i = 0; f + i < n_features; i++)
+        move_feature(coarse + f + i, fine + f + i, weight, center + f + i, origin + f + i, samples_are_float32, weighted,
+                     moved + f + i, part, i);
+}
+
+/* With a = center - origin and r = sum of weight * (x - center), which is small, the sum over a cluster of
+ * weight * (|x - origin|^2 - |x - center|^2) is weight |a|^2 + 2 a.r, whatever the center. */
 static void move_center(const double *sums, size_t n_features, const double *center, const double *origin,
-                        int samples_are_float32, double *moved, double *terms)
+                        int samples_are_float32, int weighted, double *moved, double *terms)
 {
     const double *coarse = sums, *fine = sums + n_features + 1;
     const double weight = coarse[n_features] + fine[n_features];
-    move_sums part = {{0.0}, {0.0}, {0.0}};
+    move_sums part;
     terms[0] = weight;
     terms[1] = terms[2] = 0.0;
     if (!(weight > 0.0)) {
         memcpy(moved, center, n_features * sizeof(double));
         return;
     }
-    for (size_t first = 0; first < n_features; first += MOVE_SUMS) {
-        const size_t count = n_features - first < MOVE_SUMS ? n_features - first : MOVE_SUMS;
-        for (size_t i = 0; i < count; i++) {
-            const size_t f = first + i;
-            const double mean = (coarse[f] + fine[f]) / weight;
-            moved[f] = samples_are_float32 ? (double)(float)mean : mean;
-            part.shift[i] += (moved[f] - center[f]) * (moved[f] - center[f]);
-            part.between[i] += (mean - origin[f]) * (mean - origin[f]);
-            part.lag[i] += (mean - center[f]) * (mean - center[f]);
-        }
-    }
+    if (samples_are_float32 && weighted)
+        move_features(coarse, fine, n_features, weight, center, origin, 1, 1, moved, &part);
+    else if (samples_are_float32)
+        move_features(coarse, fine, n_features, weight, center, origin, 1, 0, moved, &part);
+    else if (weighted)
+        move_features(coarse, fine, n_features, weight, center, origin, 0, 1, moved, &part);
+    else
+        move_features(coarse, fine, n_features, weight, center, origin, 0, 0, moved, &part);
     terms[1] = fold_sums(part.shift);
-    terms[2] = weight * (fold_sums(part.between) - fold_sums(part.lag));
+    terms[2] = weight * fold_sums(part.between) + 2.0 * fold_sums(part.across);
+}
+
+static inline two_reals add_two(two_reals a, two_reals b)
+{
+    const two_reals sum = two_sum(a.high, b.high);
+    return two_sum(sum.high, sum.low + (a.low + b.low));
+}
+
+static inline two_reals multiply_two(two_reals a, two_reals b)
+{
+    two_reals product = two_product(a.high, b.high);
+    product.low += a.high * b.low + a.low * b.high;
+    return product;
+}
+
+/* What move_center has as terms[2], with twice the digits. */
+static void explain_center(const double *sums, size_t n_features, const double *center, const double *origin,
+                           double *explained)
+{
+    const double *coarse = sums, *fine = sums + n_features + 1;
+    const two_reals weight = two_sum(coarse[n_features], fine[n_features]);
+    two_reals between = {0.0, 0.0}, across = {0.0, 0.0};
+    explained[0] = explained[1] = 0.0;
+    if (!(weight.high > 0.0))
+        return;
+    for (size_t f = 0; f < n_features; f++) {
+        const two_reals away = two_sum(center[f], -origin[f]), product = two_product(weight.high, center[f]);
+        const two_reals begun = two_sum(coarse[f], -product.high), rest = two_sum(begun.high, fine[f]);
+        const double lacking = (rest.low + begun.low) - (product.low + weight.low * center[f]);
+        between = add_two(between, multiply_two(away, away));
+        across = add_two(across, multiply_two(away, (two_reals){rest.high, lacking}));
+    }
+    const two_reals all = multiply_two(weight, between);
+    const two_reals whole = add_two(all, (two_reals){2.0 * across.high, 2.0 * across.low});
+    explained[0] = whole.high;
+    explained[1] = whole.low;
 }

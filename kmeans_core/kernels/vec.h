@@ -326,6 +326,7 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_fmadd(s, a, b)    s + a * b, fused where the instruction set can
  *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
  *   vd_pick(m, a, b)     m ? a : b
+ *   vd_max(a, b)         b where a is a NaN        vd_min_above_zero(a, b)   the same, and where a is not above 0
  *   vd_total_of_eight(parts)     sum of eight float64 in 8 / VD_LANES vectors, in order: the same on all instruction sets
  *   vd_load_f32 vd_load_f64      float32, or float64, as float64
  *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider where a seed and two steps are as quick: the two
@@ -391,6 +392,27 @@ static inline vdouble vd_sqrt(vdouble a) { return (vdouble){sqrt(a[0])}; }
 #endif
 #if LANES != 16
 static inline vdouble vd_sqrt_by_steps(vdouble a) { return vd_sqrt(a); }
+#endif
+#if LANES == 16
+static inline vdouble vd_max(vdouble a, vdouble b) { return (vdouble)_mm512_max_pd((__m512d)a, (__m512d)b); }
+static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
+{
+    const __mmask8 above = _mm512_cmp_pd_mask((__m512d)a, _mm512_setzero_pd(), _CMP_GT_OQ);
+    return (vdouble)_mm512_mask_min_pd((__m512d)b, above, (__m512d)a, (__m512d)b);
+}
+#elif LANES == 8
+static inline vdouble vd_max(vdouble a, vdouble b) { return (vdouble)_mm256_max_pd((__m256d)a, (__m256d)b); }
+static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
+{
+    const __m256d above = _mm256_cmp_pd((__m256d)a, _mm256_setzero_pd(), _CMP_GT_OQ);
+    return (vdouble)_mm256_min_pd(_mm256_blendv_pd((__m256d)b, (__m256d)a, above), (__m256d)b);
+}
+#else
+static inline vdouble vd_max(vdouble a, vdouble b) { return vd_pick((vd_mask)(a > b), a, b); }
+static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
+{
+    return vd_pick((vd_mask)(a > 0.0) & (vd_mask)(a < b), a, b);
+}
 #endif
 
 /* Codes. Instructions that multiply unsigned by signed bytes see samples as value + 128: the sum starts at -128 times

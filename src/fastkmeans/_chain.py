@@ -256,6 +256,8 @@ class Chain:
             self._scatters.get(id(rows.values)),
         )  # fmt: skip
         self._scatters[id(rows.values)] = engine.scatter
+        if not is_last:
+            engine.forget_history()
         found = run(
             engine, centers, max_iter=max_iter or model.max_iter, tol=loose * self._tol, merge_after=merge_after,
             verbose=bool(model.verbose) and is_last, callback=model.callback if is_last else None,
@@ -333,7 +335,7 @@ class Chain:
         n_clusters, sample_weight = len(found.centers), self._all.sample_weight
         if self._model.metric != "euclidean":
             return None, np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
-        sums = np.array([engine.sums_of(j).sum(axis=0) for j in range(n_clusters)])
+        sums = engine.sums().sum(axis=1)
         # Sums of ones are exact; those of weights may lose one that is light beside the heaviest.
         weights = sums[:, -1]
         if sample_weight is not None:

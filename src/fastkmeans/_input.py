@@ -19,6 +19,7 @@ FLOAT64 = np.dtype(np.float64)
 
 # Squares of larger values leave no room in float64 for the sum over the features.
 MAGNITUDE_LIMIT = 1e150
+_LARGEST = float(np.finfo(np.float64).max)
 
 # What set_output accepts: "default" is a NumPy array, the others are libraries narwhals can build tables of.
 OUTPUT_KINDS = ("default", "pandas", "polars", "pyarrow")
@@ -181,6 +182,23 @@ def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
             "Use sample_weight=None to weigh all samples alike."
         )
     return weights
+
+
+def check_inertia(inertia: float, largest_weight: float) -> float:
+    """Return the inertia, or raise ValueError if it overflows float64.
+
+    largest_weight : the largest sample_weight, 1 without.
+    """
+    if inertia <= _LARGEST:  # no NaN either
+        return inertia
+    if largest_weight > 1.0:
+        raise ValueError(
+            f"sample_weight must be small enough that the inertia, a sum of weight times distance, does not overflow float64; "
+            f"its largest weight is {largest_weight:g}. Divide all weights by that: only their ratios matter."
+        )
+    raise ValueError(
+        "X must be small enough that the inertia, a sum over all samples, does not overflow float64. Rescale X."
+    )
 
 
 def frame_with_labels(native_table: Any, labels: np.ndarray, column: str = "labels") -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._input import check_inertia
 from ._refill import refill
 from ._split_merge import split_and_merge
 
@@ -48,6 +49,7 @@ def run(
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.
     merge_after : iterations after which centers may change places, once, or sooner if the run would stop; see _split_merge.
+    Raises ValueError if the inertia overflows float64.
     """
     dtype = centers.dtype
     centers = centers.astype(np.float64)
@@ -103,7 +105,7 @@ def run(
         centers.astype(dtype),
         engine.labels,
         engine.n_distinct(),
-        engine.inertia(centers),
+        check_inertia(engine.inertia(centers), engine.largest_weight),
         len(history),
         history,
         converged,

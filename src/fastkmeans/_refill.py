@@ -21,9 +21,7 @@ def refill(engine: Any, centers: np.ndarray, moved: np.ndarray) -> int:
     rows_left = _rows_of(labels, sample_weight, engine.least_weight, len(centers))
     empty = np.flatnonzero(engine.weights <= 0.0)
     taken: dict[int, list[int]] = {}
-    distances = engine.own_distances(centers)
-    distances[distances <= engine.rounding] = 0.0
-    chosen = _farthest(distances, sample_weight, engine.least_weight, len(empty), rows_left, labels)
+    chosen = _farthest(engine, centers, engine.own_distances(centers), len(empty), rows_left)
     for i, taker in zip(chosen, empty):
         taken.setdefault(int(labels[i]), []).append(i)
         moved[taker] = engine.X[i]
@@ -34,10 +32,11 @@ def refill(engine: Any, centers: np.ndarray, moved: np.ndarray) -> int:
     return len(chosen)
 
 
-def _farthest(distances, sample_weight, least_weight, n_wanted: int, rows_left, labels) -> list[int]:
+def _farthest(engine: Any, centers: np.ndarray, distances, n_wanted: int, rows_left: np.ndarray) -> list[int]:
     """Choose up to n_wanted samples, farthest first; rows_left counts down the weighing samples of each cluster."""
-    if sample_weight is not None:
-        distances[sample_weight < least_weight] = 0.0
+    labels, rounding = engine.labels, engine.rounding
+    if engine.sample_weight is not None:
+        distances[engine.sample_weight < engine.least_weight] = 0.0
     chosen: list[int] = []
     n_sorted = min(len(distances), 4 * n_wanted)
     order = _largest(distances, n_sorted)
@@ -45,7 +44,9 @@ def _farthest(distances, sample_weight, least_weight, n_wanted: int, rows_left, 
         for i in order:
             if len(chosen) == n_wanted or distances[i] <= 0:
                 return chosen
-            if rows_left[labels[i]] > 1:
+            if distances[i] <= rounding and engine.sits_on(i, centers[labels[i]]):
+                distances[i] = 0.0
+            elif rows_left[labels[i]] > 1:
                 rows_left[labels[i]] -= 1
                 chosen.append(int(i))
                 distances[i] = 0.0

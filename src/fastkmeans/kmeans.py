@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -13,14 +12,14 @@ from ._coarse import fit_coarsely, is_large
 from ._copies import copies_of
 from ._core import distances, samples
 from ._estimator import ConvergenceWarning, Estimator, check_is_fitted, warn
-from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite
+from ._input import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite, check_inertia
 from ._loop import Run, run
 from ._metrics import METRICS, Metric, check_algorithm_for, check_metric
 from ._params import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
 from ._seeding import QUANTIZED_SIZE, initial_centers
 from ._split_merge import merge_after
 from ._threads import assignment_work, effective_n_threads
-from .engines.local import Description, add_up, describe, inertia_of, largest_of
+from .engines.local import Description, describe, inertia_in_units
 
 # Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
@@ -198,7 +197,8 @@ class KMeans(Estimator):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X or sample_weight is not valid, or "auto" finds no number; the estimator is then unchanged.
+            If a parameter, X or sample_weight is not valid, the inertia overflows float64, or "auto" finds no number; the
+            estimator is then unchanged.
 
         Examples
         --------
@@ -280,7 +280,7 @@ class KMeans(Estimator):
                     best = fit
             return best.run, best.algorithm
         metric = METRICS[self.metric]
-        tol = float(self.tol * add_up(description.variance) / len(description.variance))
+        tol = float(self.tol * description.total_variance / len(description.variance))
         copies = None
         if algorithm != "lloyd" or values.size >= QUANTIZED_SIZE:  # nobody asks for those of few samples
             copies = copies_of(values, description.max_abs, effective_n_threads(self.n_threads, float(values.size)))
@@ -478,7 +478,7 @@ class KMeans(Estimator):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If X or sample_weight is not valid or the features are not those of fit.
+            If X or sample_weight is not valid, the inertia overflows float64, or the features are not those of fit.
 
         Examples
         --------
@@ -489,7 +489,9 @@ class KMeans(Estimator):
         model, _, values, kind = self._checked_samples(X, "score")
         weights = as_weights(sample_weight, len(values))
         n_threads = effective_n_threads(model.n_threads, float(values.size))
-        return -inertia_of(values, model._wide_centers(), model._nearest(values, kind), weights, n_threads, kind)
+        labels = model._nearest(values, kind)
+        inertia = inertia_in_units(values, model._wide_centers(), labels, weights, n_threads, kind)
+        return -check_inertia(inertia, 1.0 if weights is None else float(weights.max()))
 
     @classmethod
     def from_centers(cls, centers: Any, **params: Any) -> Self:
@@ -623,8 +625,7 @@ def prepare(matrix: Matrix, metric: Metric, n_threads: int | None) -> tuple[np.n
         _check_values(matrix, n_threads)
         values = metric.prepare_rows(values, values.dtype, "X", n_threads)
     description = describe(values, n_threads)
-    # A sum of means that overflows is looked at too.
-    if not (isfinite(add_up(description.mean)) and largest_of(description.max_abs) <= MAGNITUDE_LIMIT):
+    if not (description.is_finite and description.largest <= MAGNITUDE_LIMIT):
         check_finite(matrix.values, "X", matrix.feature_names)
     return values, description
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from ._core import distances, silhouette
-from ._core.lloyd import LloydState
+from ._core.lloyd import LloydState, sum_anew
 from ._input import as_matrix, check_finite
 from ._params import check_integer, check_n_threads, check_name, drawing_from
 from ._threads import effective_n_threads
 from .engines.local import describe
+from .engines.rounding import losses_of
 
 METRICS = ("euclidean", "manhattan", "cosine")
 
@@ -644,8 +645,12 @@ def _about_means(values, codes, n_threads):
 def _sums(values, codes, n_clusters, n_threads):
     """Return the sum of the samples of each cluster, (n_clusters, n_features) float64, rounded once."""
     n_threads = effective_n_threads(n_threads, float(values.size))
-    state = LloydState(values, None, describe(values, n_threads).max_abs, 1.0, n_clusters, n_threads)
-    state.follow(codes)
+    description = describe(values, n_threads)
+    state = LloydState(values, None, description.max_abs, 1.0, n_clusters, n_threads)
+    if losses_of(state.grid, None, 1.0, description, len(values)) is None:
+        state.follow(codes)
+    else:
+        sum_anew(values, None, codes, np.ones(n_clusters, dtype=np.uint8), state.sums, np.ones(n_clusters), n_threads)
     return (state.sums[:, 0] + state.sums[:, 1])[:, :-1]
 
 

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+from math import frexp
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._algorithms import ALGORITHMS
 from .._blas import one_blas_thread
-from .._core import distances, samples
+from .._core import distances, lloyd, samples
 from .._core.quantized import LEAST_SIZE
 from .._threads import assignment_work, effective_n_threads
+from .rounding import LEAST_BLOCK, MOST_BLOCKS, Bounds, losses_of
 
 
 class Description(NamedTuple):
     """What a fit knows of its samples before it starts.
 
     max_abs, mean, variance : (n_features,) float64, without weights. Where a value is not finite, neither is the mean.
+    min_abs : (n_features,) float64, of the values that are not 0; infinite where there are none.
+    largest : the largest of max_abs.   spread : the largest of max_abs / min_abs.
+    total_variance : sum of the variances.   is_finite : whether all means are.
     """
 
     max_abs: np.ndarray
+    min_abs: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
+    largest: float
+    spread: float
+    total_variance: float
+    is_finite: bool
 
 
-add_up, largest_of = np.add.reduce, np.maximum.reduce  # what sum and max call, without the microsecond they spend before
+add_up = np.add.reduce  # what sum calls, without the microsecond that it spends before
 
 INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
 
+
+MEAN_ROUNDING = 2.0**-50
+"""Of the mean of equal values, at most."""
+
+ANCHORED_SHARE = 2.0**-5
+"""Share of an inertia that was added up term by term below which the next one is: a difference of the two has that many
+digits less."""
 
 def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = distances.EUCLIDEAN) -> float:
     """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
@@ -39,24 +56,31 @@ def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = di
 def describe(X, n_threads: int) -> Description:
     """Describe the samples, in an order that the shape alone fixes."""
     n_samples, n_features = X.shape
-    block = max(1024, -(-n_samples // 256))
-    described = np.empty((-(-n_samples // block), 3, n_features))
+    block = max(LEAST_BLOCK, -(-n_samples // MOST_BLOCKS))
+    described = np.empty((-(-n_samples // block), 4, n_features))
     samples.describe_blocks(X, block, described, n_threads)
     if len(described) == 1:
-        max_abs, mean, deviations = described[0]
-        return Description(max_abs, mean, deviations / n_samples)
-    counts = np.full((len(described), 1), float(block))
-    counts[-1] = n_samples - block * (len(described) - 1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        mean = (counts * described[:, 1]).sum(axis=0) / n_samples
-        deviations = (described[:, 2] + counts * (described[:, 1] - mean) ** 2).sum(axis=0)
-    return Description(described[:, 0].max(axis=0), mean, deviations / n_samples)
+        max_abs, min_abs, mean, deviations = described[0]
+    else:
+        counts = np.full((len(described), 1), float(block))
+        counts[-1] = n_samples - block * (len(described) - 1)
+        max_abs, min_abs = described[:, 0].max(axis=0), described[:, 1].min(axis=0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            mean = _sum_of_rows(counts * described[:, 2]) / n_samples
+            deviations = _sum_of_rows(described[:, 3] + counts * (described[:, 2] - mean) ** 2)
+    variance = deviations / n_samples
+    return Description(max_abs, min_abs, mean, variance, *samples.sum_up(max_abs, min_abs, mean, variance))
+
+
+def _sum_of_rows(values: np.ndarray) -> np.ndarray:
+    """Add up rows, pairwise: NumPy does so along the last axis alone."""
+    return add_up(np.ascontiguousarray(values.T), axis=1)
 
 
 def scatter_of(X, sample_weight, description: Description, n_threads: int) -> float:
     """Return the sum of weight * |x - mean|^2."""
     if sample_weight is None:
-        return float(add_up(description.variance)) * len(X)
+        return description.total_variance * len(X)
     one_cluster = np.zeros(len(X), dtype=np.int32)
     return inertia_of(X, description.mean[None, :], one_cluster, sample_weight, n_threads)
 
@@ -64,13 +88,19 @@ def scatter_of(X, sample_weight, description: Description, n_threads: int) -> fl
 def weight_unit(sample_weight) -> tuple[float, float, Any]:
     """Return a unit for the weights, the largest in that unit, and the weights in it.
 
-    The grids of the sums end at 2^-1020: weights near it are brought to 1 by a power of two.
+    The grids of the sums end at 2^-1074: weights near it are brought to 1 by a power of two.
     """
     largest = 1.0 if sample_weight is None else float(sample_weight.max())
     if 1e-100 < largest < 1e100:
         return 1.0, largest, sample_weight
-    unit = 2.0 ** (np.frexp(largest)[1] - 1)
+    unit = 2.0 ** (frexp(largest)[1] - 1)
     return unit, largest / unit, sample_weight / unit
+
+
+def inertia_in_units(X, centers, labels, sample_weight, n_threads: int, kind: int) -> float:
+    """As inertia_of, of weights of any size: terms neither vanish nor overflow before they are added up."""
+    unit, _, sample_weight = weight_unit(sample_weight)
+    return unit * inertia_of(X, centers, labels, sample_weight, n_threads, kind)
 
 
 class LocalEngine:
@@ -93,8 +123,9 @@ class LocalEngine:
         self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
         self._weight_unit, max_weight, sample_weight = weight_unit(sample_weight)
         self.sample_weight = sample_weight
+        self.largest_weight = self._weight_unit * max_weight
         self.scatter = scatter_of(X, sample_weight, description, self.n_threads) if scatter is None else scatter
-        if algorithm != "lloyd" and description.max_abs.max() < LEAST_SIZE:
+        if algorithm != "lloyd" and description.largest < LEAST_SIZE:
             algorithm = "lloyd"  # no bound is as coarse as squares of few digits
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         shared = {}
@@ -103,16 +134,24 @@ class LocalEngine:
         self._state = ALGORITHMS[algorithm].state(
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )
-        # A lighter row may vanish in a sum beside the heaviest weight.
-        self.least_weight = 0.0 if sample_weight is None else max(max_weight * 2.0**-32, np.nextafter(0, 1))
-        # A lighter cluster may lose more than 2^-36 of its sums to the fine grid (1.5 * 2^52 times its spacing).
-        self._light = 0.0 if sample_weight is None else len(X) * self._state.grid[1, -1] / 1.5 * 2.0**-52 * 2.0**36
+        self.least_weight = 0.0 if sample_weight is None else np.nextafter(0, 1)
         self._terms = np.empty((n_clusters, 3))
+        self._inertia_unit = self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)
+        self._bounds = Bounds(X, sample_weight, max_weight, description, self.scatter)
+        self._needed = self._bounds.plain()
+        self._losses = losses_of(self._state.grid, sample_weight, max_weight, description, len(X))
+        self._doubtful = None
+        self._anchor = None
 
     @property
     def rounding(self) -> float:
-        """Squared distance that a sample may have from the mean of copies of it, by rounding."""
-        return float(((2.0**-50 * self.description.max_abs) ** 2).sum())
+        """Squared distance that no sample exceeds which sits on a center."""
+        return float(((MEAN_ROUNDING * self.description.max_abs) ** 2).sum())
+
+    def sits_on(self, i: int, center: np.ndarray) -> bool:
+        """Is the center that of copies of sample i, up to rounding?"""
+        row = self.X[i].astype(np.float64)
+        return bool((np.abs(row - center) <= MEAN_ROUNDING * np.abs(row)).all())
 
     @property
     def labels(self) -> np.ndarray:
@@ -140,17 +179,35 @@ class LocalEngine:
         clusters. What it is of each cluster stands in weights and sq_shifts."""
         moved = np.empty_like(centers)
         center_shift, explained, n_empty = self._state.move(centers, self.description.mean, moved, self._terms)
-        if self.sample_weight is not None and self.weights.min() < self._light:
-            self._move_light(centers, moved)
-            n_empty = int(np.count_nonzero(self.weights <= 0.0))
-            center_shift, explained = self._terms[:, 1:].sum(axis=0).tolist()
+        if self._losses is not None and self._find_doubtful():
+            center_shift, explained, n_empty = self._move_doubtful(centers, moved)
         inertia = self.scatter - explained
-        # Clusters far apart: the difference is rounding, so the terms are added one by one.
-        if not inertia > 1e-9 * self.scatter:
-            inertia = self.inertia(centers)
-        else:
-            inertia *= self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)
-        return moved, center_shift, inertia, n_empty
+        if not inertia > self._needed:
+            inertia = self._careful_inertia(centers)
+        return moved, center_shift, inertia * self._inertia_unit, n_empty
+
+    def forget_history(self) -> None:
+        """Nobody will be told the inertia of each iteration: it may have few digits."""
+        self._needed = -np.inf
+
+    def _careful_inertia(self, centers: np.ndarray) -> float:
+        """The inertia of the last step where scatter and what the clusters take off it are too close to each other.
+
+        Added up term by term; later ones differ from that by what the clusters take off more, which has twice the digits.
+        """
+        high, low = lloyd.explained_of(self._state.sums, centers, self.description.mean)
+        if self._anchor is not None:
+            summed, high_then, low_then = self._anchor
+            inertia = summed - ((high - high_then) + (low - low_then))
+            if inertia > self._bounds.careful and inertia > ANCHORED_SHARE * summed:
+                return inertia
+        inertia = self._summed_inertia(centers)
+        self._anchor = inertia, high, low
+        return inertia
+
+    def _summed_inertia(self, centers: np.ndarray) -> float:
+        """Sum of weight * squared distance to the center of its label, in the unit of the weights."""
+        return inertia_of(self.X, centers, self.labels, self.sample_weight, self.n_threads)
 
     @property
     def weights(self) -> np.ndarray:
@@ -162,29 +219,49 @@ class LocalEngine:
         """(n_clusters,) float64: how far each center moved, squared; overwritten by the next move."""
         return self._terms[:, 1]
 
-    def _move_light(self, centers: np.ndarray, moved: np.ndarray) -> None:
-        """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""
-        labels, weighing = self.labels, self.sample_weight > 0
-        for j in np.flatnonzero(self._terms[:, 0] < self._light):
-            rows = np.flatnonzero((labels == j) & weighing)
-            if len(rows):
-                weights, values = self.sample_weight[rows, None], self.X[rows].astype(np.float64)
-                top = weights.max()
-                mean = (weights / top * values).sum(axis=0) / (weights / top).sum()
-                moved[j] = mean.astype(self.X.dtype)
-                weight, origin = weights.sum(), self.description.mean
-                between = ((mean - origin) ** 2).sum() - ((mean - centers[j]) ** 2).sum()
-                self._terms[j] = weight, ((moved[j] - centers[j]) ** 2).sum(), weight * between
+    def _find_doubtful(self) -> bool:
+        """Look for clusters whose sums may have lost digits to the grids, as beside a value 1e18 times larger."""
+        sums, grid, lossy = self._state.sums, self._state.grid, self._losses > 0.0
+        n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.X))
+        totals = sums[:, 0, lossy] + sums[:, 1, lossy]
+        doubtful = (np.abs(totals) < self._losses[lossy] * n_rows).any(axis=1).view(np.uint8)
+        if doubtful.any():
+            lloyd.trust_some(self.X, self.sample_weight, self.labels, sums, grid, self._losses, doubtful)
+        self._doubtful = doubtful if doubtful.any() else None
+        return self._doubtful is not None
 
-    def sums_of(self, j: int) -> np.ndarray:
-        """(2, n_features + 1) float64: coarse and fine sums of weight * x over cluster j, and its weight."""
-        return self._state.sums[j].copy()
+    def _move_doubtful(self, centers: np.ndarray, moved: np.ndarray) -> tuple[float, float, int]:
+        """Move the centers of doubtful clusters by sums of their own; return what the state's move returns."""
+        sums, units = self._sum_anew(self.labels, self._doubtful)
+        return lloyd.move_anew(
+            self.X, self.sample_weight is not None, sums, units, self._doubtful, centers, self.description.mean, moved,
+            self._terms,
+        )  # fmt: skip
+
+    def _sum_anew(self, labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sums, units = np.empty_like(self._state.sums), np.ones(len(wanted))
+        lloyd.sum_anew(self.X, self.sample_weight, labels, wanted, sums, units, self.n_threads)
+        return sums, units
+
+    def sums(self) -> np.ndarray:
+        """(n_clusters, 2, n_features + 1) float64: coarse and fine sums of weight * x over each cluster, and its weight; in
+        a unit of its own where the grids may have lost digits."""
+        if self._losses is None or not self._find_doubtful():
+            return self._state.sums
+        sums, chosen = self._sum_anew(self.labels, self._doubtful)[0], self._doubtful.view(bool)
+        sums[~chosen] = self._state.sums[~chosen]
+        return sums
 
     def center_without(self, j: int, rows: list[int]) -> np.ndarray:
         """The center of cluster j without some of its rows, whose shares are taken out without rounding."""
-        sums = self.sums_of(j)
-        for i in rows:
-            sums -= self._share_of(i)
+        if self._losses is None:
+            sums = self._state.sums[j].copy()
+            for i in rows:
+                sums -= self._share_of(i)
+        else:
+            labels, wanted = self.labels.copy(), np.zeros(len(self._terms), dtype=np.uint8)
+            labels[rows], wanted[j] = len(wanted), 1
+            sums = self._sum_anew(labels, wanted)[0][j]
         total = sums[0] + sums[1]
         return (total[:-1] / total[-1]).astype(self.X.dtype)
 

@@ -8,6 +8,7 @@ from .._core import distances
 from .._core.medians import MediansState
 from .._threads import assignment_work, effective_n_threads
 from .local import Description, inertia_of, weight_unit
+from .rounding import VANISHING, light_of
 
 
 def lower_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -35,12 +36,13 @@ class MediansEngine:
         self.X = X
         self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
         self._weight_unit, max_weight, self.sample_weight = weight_unit(sample_weight)
+        self.largest_weight = self._weight_unit * max_weight
         self._state = MediansState(
             X, self.sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
         )
-        # A lighter row may vanish in a sum beside the heaviest weight, and a lighter cluster lose digits of its weight.
-        self.least_weight = 0.0 if sample_weight is None else max(max_weight * 2.0**-32, np.nextafter(0, 1))
-        self._light = self.least_weight
+        self.least_weight = 0.0 if sample_weight is None else np.nextafter(0, 1)
+        self._light = light_of(self.sample_weight, max_weight)
+        self._told = True
 
     @property
     def labels(self) -> np.ndarray:
@@ -61,11 +63,17 @@ class MediansEngine:
         What it is of each cluster stands in weights and sq_shifts."""
         moved, self.weights = np.empty_like(centers), np.empty(len(centers))
         inertia = self._weight_unit * self._state.cost
+        if self._told and (self._light > 0.0 or not inertia > VANISHING):
+            inertia = self.inertia(centers)
         self._state.move(moved, self.weights)
-        if self.sample_weight is not None and self.weights.min() < self._light:
+        if self._light > 0.0 and self.weights.min() < self._light:
             self._move_light(moved, self.weights)
         self.sq_shifts = ((moved - centers) ** 2).sum(axis=1)
         return moved, float(self.sq_shifts.sum()), inertia, int(np.count_nonzero(self.weights <= 0.0))
+
+    def forget_history(self) -> None:
+        """Nobody will be told the inertia of each iteration: it may have few digits."""
+        self._told = False
 
     def _move_light(self, moved: np.ndarray, weights: np.ndarray) -> None:
         """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""

@@ -16,6 +16,10 @@ from .._threads import effective_n_threads
 from .local import LocalEngine
 
 
+SAVED_ROUNDING = 2.0**-50
+"""Of what a step of length 1 saves a weight of 1: the products have three or four roundings, of numbers up to 2."""
+
+
 def unit_rows(values: np.ndarray, dtype: Any, name: str = "X", n_threads: int | None = None) -> np.ndarray:
     """Return the rows divided by their lengths, as `dtype`; raise ValueError for a row of zeros."""
     rows = np.empty(values.shape, dtype=dtype)
@@ -44,14 +48,24 @@ class SphericalEngine(LocalEngine):
     kind = distances.COSINE
 
     def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
-        """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center."""
+        """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center, and so does
+        one whose unit vector, as it is stored, is no better."""
         moved, _, inertia, n_empty = super().move(centers)
         lengths = np.sqrt((moved**2).sum(axis=1))
         off = (self.weights > 0.0) & (lengths > 0.0)
         moved[off] = (moved[off] / lengths[off, None]).astype(self.X.dtype)
-        moved[~off] = centers[~off]
+        kept = ~off | self._is_no_better(centers, moved)
+        moved[kept] = centers[kept]
         self.sq_shifts[:] = ((moved - centers) ** 2).sum(axis=1)
         return moved, float(self.sq_shifts.sum()), inertia, n_empty
+
+    def _is_no_better(self, centers: np.ndarray, moved: np.ndarray) -> np.ndarray:
+        """(n_clusters,) bool: does the inertia of a cluster fall by no more than rounding when its center moves?"""
+        sums, steps = self._state.sums.sum(axis=1), moved - centers
+        weights = sums[:, -1]
+        saved = (steps * (2.0 * sums[:, :-1] - weights[:, None] * (centers + moved))).sum(axis=1)
+        no_better = saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))
+        return no_better if self._doubtful is None else no_better & (self._doubtful == 0)
 
     def center_without(self, j: int, rows: list[int]) -> np.ndarray:
         """The unit vector along the mean of cluster j without some of its rows."""
