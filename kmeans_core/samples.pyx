@@ -57,8 +57,8 @@ def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] de
     cdef signal_watch watch
     check_count("n_threads", n_threads)
     check_count("block", block)
-    if n_blocks != (n_samples + block - 1) // block or described.shape[1] != 3 or described.shape[2] != X.shape[1]:
-        raise ValueError(f"described must have shape ({(n_samples + block - 1) // block}, 3, {X.shape[1]}).")
+    if n_blocks != (n_samples + block - 1) // block or described.shape[1] != 4 or described.shape[2] != X.shape[1]:
+        raise ValueError(f"described must have shape ({(n_samples + block - 1) // block}, 4, {X.shape[1]}).")
     if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
         describe_block(table, X, 0, n_samples, &described[0, 0, 0])
         return

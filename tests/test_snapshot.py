@@ -213,7 +213,7 @@ NONE_OF_THREADS = {
     "inertia_of_blocks": lambda n: distances.inertia_of_blocks(ROWS, CENTERS, LABELS, None, np.ones(1), n),
     "pairwise": lambda n: distances.pairwise(ROWS, CENTERS, np.ones((40, 2)), n),
     "has_unusable": lambda n: samples.has_unusable(ROWS, 1e9, n),
-    "describe_blocks": lambda n: samples.describe_blocks(ROWS, 1024, np.ones((1, 3, 3)), n),
+    "describe_blocks": lambda n: samples.describe_blocks(ROWS, 1024, np.ones((1, 4, 3)), n),
     "normalize": lambda n: samples.normalize(ROWS, ROWS.copy(), n),
     "take": lambda n: samples.take(ROWS, np.arange(3), np.zeros(3), np.ones((3, 3)), n),
     "lay_eights": lambda n: silhouette.lay_eights(ROWS, np.arange(40), np.ones(120), n),
