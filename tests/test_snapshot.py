@@ -55,7 +55,7 @@ def fit_and_change(name, value, X, **params):
 
 @pytest.mark.parametrize(("name", "value"), CHANGES, ids=lambda part: str(part))
 def test_a_callback_that_changes_a_parameter_changes_nothing_of_the_fit(name, value, blobs, real, fingerprint, capsys):
-    X, _ = blobs(700, 5, 9, real)
+    X, _ = blobs(12_000, 8, 9, real)  # enough work for a second thread
     params = {"n_clusters": 7, "init": "k-means++", "n_init": 3, "random_state": 8, "n_threads": 2}
     changed = fit_and_change(name, value, X, **params)
     assert digest_of(changed, fingerprint) == digest_of(KMeans(**params).fit(X), fingerprint)
@@ -161,14 +161,16 @@ algorithm, metric, real = sys.argv[1:]
 rng = np.random.default_rng(9)
 for value in [np.nan, np.inf, -3e38, 0.0]:
     for share in [1.0, 0.3]:
-        for init in ["k-means++", "random"]:
+        for init, is_weighted in [("k-means++", True), ("random", False)]:
             X = (rng.normal(size=(1500, 12)) + 4.0).astype(real)
-            weights = rng.random(1500)
+            weights = rng.random(1500) if is_weighted else None
 
             def spoil(entry):
                 X[rng.random(len(X)) < share] = value
-                weights[rng.random(len(X)) < share] = value
-                X.shape = X.shape[::-1]
+                if is_weighted:
+                    weights[rng.random(len(X)) < share] = value
+                if value == 0.0:
+                    X.shape = X.shape[::-1]
                 return entry["iteration"] == 6
 
             try:
