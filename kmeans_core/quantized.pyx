@@ -69,7 +69,11 @@ def quantum(rows, offset, bits, limit):
 
     sizes = np.abs(rows - offset).ravel()
     most = float(sizes.max())
-    largest = float(np.quantile(sizes, LARGEST_SHARE))
+    # As np.quantile does, which imports numpy.ma: a process that is forked meanwhile would wait for that import for ever.
+    place = LARGEST_SHARE * (len(sizes) - 1)
+    below, above = int(place), min(int(place) + 1, len(sizes) - 1)
+    ordered = np.partition(sizes, (below, above))
+    largest = float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
     largest = min(largest * (ROOM_16 if bits == 16 else 1.0), most) or most
     return largest / limit, largest
 

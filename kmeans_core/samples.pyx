@@ -81,20 +81,28 @@ cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_
                            described + 2 * n_features, described + 3 * n_features)
 
 
-def sum_up(const double[::1] max_abs, const double[::1] min_abs, const double[::1] mean, const double[::1] variance):
-    """What numbers tell of all features: the largest |x|, the largest ratio of the largest to the smallest |x| but 0 of a
-    feature, the sum of the variances, and whether all means are finite."""
-    cdef double largest = 0.0, spread = 1.0, total = 0.0, lacking = 0.0, sum
+def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
+    """Divide the sums of squared deviations by n_samples, and return what numbers tell of all features: the largest |x|, the
+    largest ratio of the largest to the smallest |x| but 0 of a feature, the sum of the variances, and whether all means are
+    finite.
+
+    described : (4, n_features), largest and smallest |x| but 0, mean, and the sum of squared deviations, OUT the variance.
+    """
+    if described.shape[0] != 4:
+        raise ValueError(f"described must have 4 rows; got {described.shape[0]}.")
+    cdef double largest = 0.0, spread = 1.0, total = 0.0, lacking = 0.0, sum, max_abs, min_abs, mean, variance
     cdef bint is_finite = True
     cdef Py_ssize_t f
-    for f in range(max_abs.shape[0]):
-        largest = max(largest, max_abs[f])
-        if max_abs[f] > spread * min_abs[f]:
-            spread = max_abs[f] / min_abs[f]
-        sum = total + variance[f]
-        lacking += (total - sum) + variance[f] if total >= variance[f] else (variance[f] - sum) + total
+    for f in range(described.shape[1]):
+        described[3, f] /= n_samples
+        max_abs, min_abs, mean, variance = described[0, f], described[1, f], described[2, f], described[3, f]
+        largest = max(largest, max_abs)
+        if max_abs > spread * min_abs:
+            spread = max_abs / min_abs
+        sum = total + variance
+        lacking += (total - sum) + variance if total >= variance else (variance - sum) + total
         total = sum
-        is_finite &= isfinite(mean[f])
+        is_finite &= isfinite(mean)
     return largest, spread, total + lacking if isfinite(total) else total, is_finite
 
 

@@ -7,6 +7,8 @@ import os
 import pickle
 import select
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -82,3 +84,28 @@ def test_a_model_crosses_to_a_spawned_process():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         labels = pool.apply_async(model.predict, (data(),)).get(timeout=PATIENCE)
     np.testing.assert_array_equal(labels, model.labels_)
+
+
+IMPORTS = """
+import sys
+import numpy as np
+from fastkmeans import KMeans
+from fastkmeans._metrics import METRICS
+rng = np.random.default_rng(7741)
+before = set(sys.modules)
+for shape, k in [((3000, 2), 8), ((3000, 12), 110), ((2000, 80), 100), ((70000, 3), 5)]:
+    X = rng.normal(size=shape)
+    for metric in METRICS:
+        for algorithm in ("auto", *METRICS[metric].algorithms):
+            model = KMeans(k, metric=metric, algorithm=algorithm, max_iter=10, random_state=1)
+            model.fit(X, sample_weight=rng.uniform(size=len(X))).predict(X)
+            KMeans(k, init=np.repeat(X[:1], k, axis=0), metric=metric, algorithm=algorithm, max_iter=3).fit(X).score(X)
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_a_fit_imports_nothing():
+    """A process that is forked while another thread imports a module would wait for that import for ever."""
+    answer = subprocess.run([sys.executable, "-W", "ignore", "-c", IMPORTS], capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() == "[]"

@@ -184,7 +184,7 @@ class Criteria:
             shown = np.searchsorted(places, np.sort(self._order[: self._n_shown]))
             rows, labelings = self._rows[places], {}
             for i in np.flatnonzero(np.equal(counts, count)).tolist():
-                codes = np.unique(fits[i].run.labels[rows], return_inverse=True)[1].astype(np.int32)
+                codes = consecutive(fits[i].run.labels[rows])
                 if 1 <= codes.max() < len(codes) - 1:  # as in scikit-learn: from 2 clusters to one less than samples
                     labelings[i] = codes
             silhouettes = silhouettes_of_labelings(
@@ -194,6 +194,12 @@ class Criteria:
                 error = samples.std(ddof=1) * np.sqrt(self._unseen / len(samples))
                 found[i] = {"silhouette": float(samples.mean()), "silhouette_se": float(error)}
         return found
+
+
+def consecutive(labels: np.ndarray) -> np.ndarray:
+    """Return int32 numbers 0, 1, ... for the labels that occur, in their order."""
+    occurs = np.bincount(labels) > 0
+    return (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[labels]
 
 
 def bayesian_information(within: float, sizes: np.ndarray, n_features: int) -> float:

@@ -292,16 +292,16 @@ class Estimator:
         A callback, or another thread, may set those of this estimator meanwhile.
         """
         snapshot = type(self).__new__(type(self))
-        vars(snapshot).update(vars(self))
+        snapshot.__dict__ = self.__dict__.copy()
         return snapshot
 
     def _take_over(self, fitted: dict[str, Any]) -> None:
         """Set the fitted attributes, all in one step: whoever looks, or interrupts, finds those of one fit."""
-        attributes = vars(self)
-        stale = [name for name in _AT_TIMES if name in attributes and name not in fitted]
+        attributes = self.__dict__
         attributes.update(fitted)
-        for name in stale:
-            del attributes[name]
+        for name in _AT_TIMES:
+            if name not in fitted:
+                attributes.pop(name, None)
 
     def _check_feature_names(self, names: np.ndarray | None, n_features: int, reset: bool) -> None:
         """Remember the features of fit (reset) or compare those of a later call with them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import frexp
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from .._blas import one_blas_thread
 from .._core import distances, lloyd, samples
 from .._core.quantized import LEAST_SIZE
 from .._threads import assignment_work, effective_n_threads
-from .rounding import LEAST_BLOCK, MOST_BLOCKS, Bounds, losses_of
+from .rounding import LEAST_BLOCK, MOST_BLOCKS, Bounds, losses_of, plain_bound
 
 
 class Description(NamedTuple):
@@ -38,13 +39,13 @@ add_up = np.add.reduce  # what sum calls, without the microsecond that it spends
 
 INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
 
-
 MEAN_ROUNDING = 2.0**-50
 """Of the mean of equal values, at most."""
 
 ANCHORED_SHARE = 2.0**-5
 """Share of an inertia that was added up term by term below which the next one is: a difference of the two has that many
 digits less."""
+
 
 def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = distances.EUCLIDEAN) -> float:
     """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
@@ -60,7 +61,7 @@ def describe(X, n_threads: int) -> Description:
     described = np.empty((-(-n_samples // block), 4, n_features))
     samples.describe_blocks(X, block, described, n_threads)
     if len(described) == 1:
-        max_abs, min_abs, mean, deviations = described[0]
+        rows = described[0]
     else:
         counts = np.full((len(described), 1), float(block))
         counts[-1] = n_samples - block * (len(described) - 1)
@@ -68,8 +69,9 @@ def describe(X, n_threads: int) -> Description:
         with np.errstate(invalid="ignore", over="ignore"):
             mean = _sum_of_rows(counts * described[:, 2]) / n_samples
             deviations = _sum_of_rows(described[:, 3] + counts * (described[:, 2] - mean) ** 2)
-    variance = deviations / n_samples
-    return Description(max_abs, min_abs, mean, variance, *samples.sum_up(max_abs, min_abs, mean, variance))
+        rows = np.stack([max_abs, min_abs, mean, deviations])
+    totals = samples.sum_up(rows, n_samples)
+    return Description(*rows, *totals)
 
 
 def _sum_of_rows(values: np.ndarray) -> np.ndarray:
@@ -137,11 +139,18 @@ class LocalEngine:
         self.least_weight = 0.0 if sample_weight is None else np.nextafter(0, 1)
         self._terms = np.empty((n_clusters, 3))
         self._inertia_unit = self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)
-        self._bounds = Bounds(X, sample_weight, max_weight, description, self.scatter)
-        self._needed = self._bounds.plain()
+        self._max_weight = max_weight
+        if sample_weight is None:
+            self._needed = plain_bound(*X.shape, description.largest, self.scatter)
+        else:
+            self._needed = self._bounds.plain
         self._losses = losses_of(self._state.grid, sample_weight, max_weight, description, len(X))
         self._doubtful = None
         self._anchor = None
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        return Bounds(self.X, self.sample_weight, self._max_weight, self.description, self.scatter)
 
     @property
     def rounding(self) -> float:

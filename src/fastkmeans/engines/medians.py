@@ -86,7 +86,9 @@ class MediansEngine:
 
     def center_without(self, j: int, rows: list[int]) -> np.ndarray:
         """The median of cluster j without some of its rows."""
-        own = np.setdiff1d(np.flatnonzero(self.labels == j), rows)
+        is_own = self.labels == j
+        is_own[rows] = False
+        own = np.flatnonzero(is_own)
         weights = np.ones(len(own)) if self.sample_weight is None else self.sample_weight[own]
         return lower_median(self.X[own], weights)
 
@@ -98,7 +100,7 @@ class MediansEngine:
 
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""
-        return len(np.unique(self.labels))
+        return int(np.count_nonzero(np.bincount(self.labels)))
 
     def inertia(self, centers: np.ndarray) -> float:
         """Sum of weight * distance to the center of its label, term by term."""
