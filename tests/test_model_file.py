@@ -64,6 +64,9 @@ TAMPERINGS = {
     "other format": lambda arrays, described: described.update(format="x"),
     "no format version": lambda arrays, described: described.pop("format_version"),
     "no parameters": lambda arrays, described: described.pop("params"),
+    "a long name": lambda arrays, described: described.update(arrays=["x" * 10_000]),
+    "many names": lambda arrays, described: described.update(arrays=["x"] * 10_000),
+    "many parts": lambda arrays, described: arrays.update({f"x{i}": arrays["labels_"] for i in range(500)}),
     "unknown parameter": lambda arrays, described: described["params"].update(colour="red"),
     "bad threads": lambda arrays, described: described["params"].update(n_threads=-1),
     "no fitted values": lambda arrays, described: described.pop("fitted"),
@@ -128,8 +131,9 @@ TAMPERINGS = {
 
 
 def assert_refused(path):
-    with pytest.raises(ValueError, match=r"model\.npz is not a model that KMeans.save wrote, or is damaged \(.+\); "):
+    with pytest.raises(ValueError, match=r"model\.npz is not a model that KMeans.save wrote, or is damaged \(.+\); ") as raised:
         KMeans.load(path)
+    assert len(str(raised.value)) < 1000 + len(str(path))
 
 
 @pytest.mark.parametrize("tampering", TAMPERINGS)

@@ -36,7 +36,7 @@ def rebuild(cls: type, described: dict[str, Any], arrays: dict[str, np.ndarray])
     unknown = {*fitted} - {*VALUES} or {*arrays} - {*ARRAYS, "init"}
     _require(not unknown, "a part", f"one of {', '.join((*VALUES, *ARRAYS, 'init'))}", *unknown)
     written = described.get("arrays", list(arrays))
-    _require(sorted(written) == sorted(arrays), "arrays", f"those that were written, {written}", *arrays)
+    _require(sorted(written) == sorted(arrays), "arrays", f"those that were written, {reprlib.repr(written)}", *arrays)
     model = _unfitted(cls, params, arrays.get("init"))
     centers = np.ascontiguousarray(_part(arrays, "cluster_centers_"))
     _check_centers(centers, model.metric)
@@ -60,7 +60,8 @@ def _part(parts: dict[str, Any], name: str) -> Any:
 
 def _require(holds: bool, name: str, rule: str, *value: Any) -> None:
     if not holds:
-        raise ValueError(f"{name} must be {rule}; got {', '.join(map(reprlib.repr, value))}.")
+        shown = ", ".join(map(reprlib.repr, value[:8])) + (", ..." if len(value) > 8 else "")
+        raise ValueError(f"{name} must be {rule}; got {shown}.")
 
 
 def _unfitted(cls: type, params: dict[str, Any], init: np.ndarray | None) -> Any:
