@@ -12,6 +12,7 @@ from .._algorithms import ALGORITHMS
 from .._blas import one_blas_thread
 from .._core import distances, lloyd, samples
 from .._core.quantized import LEAST_SIZE
+from .._parts import parts_of
 from .._threads import assignment_work, effective_n_threads
 from .rounding import LEAST_BLOCK, MOST_BLOCKS, Bounds, losses_of, plain_bound
 
@@ -52,6 +53,14 @@ def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = di
     inertias = np.empty(-(-len(X) // INERTIA_SAMPLES))
     distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
     return float(add_up(inertias)) if len(inertias) > 1 else float(inertias[0])
+
+
+def count_distinct(labels: np.ndarray, n_clusters: int) -> int:
+    """Return how many clusters occur; part by part, because NumPy counts a copy with 8 bytes per label."""
+    occurs = np.zeros(n_clusters, dtype=bool)
+    for part in parts_of(len(labels)):
+        occurs[labels[part]] = True
+    return int(np.count_nonzero(occurs))
 
 
 def describe(X, n_threads: int) -> Description:
@@ -292,7 +301,7 @@ class LocalEngine:
         """Number of clusters that have samples."""
         if self.sample_weight is None:
             return int(np.count_nonzero(self._state.sums[:, 0, -1]))
-        return int(np.count_nonzero(np.bincount(self.labels, minlength=len(self._terms))))
+        return count_distinct(self.labels, len(self._terms))
 
     def inertia(self, centers: np.ndarray) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""

@@ -7,7 +7,7 @@ import numpy as np
 from .._core import distances
 from .._core.medians import MediansState
 from .._threads import assignment_work, effective_n_threads
-from .local import Description, inertia_of, weight_unit
+from .local import Description, count_distinct, inertia_of, weight_unit
 from .rounding import VANISHING, light_of
 
 
@@ -100,7 +100,7 @@ class MediansEngine:
 
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""
-        return int(np.count_nonzero(np.bincount(self.labels)))
+        return count_distinct(self.labels, len(self.weights))
 
     def inertia(self, centers: np.ndarray) -> float:
         """Sum of weight * distance to the center of its label, term by term."""
