@@ -12,8 +12,8 @@ from libc.string cimport memcpy, memset
 
 cimport kernels as c
 from shared cimport (
-    LOCK_SIZE, align, aligned, check_count, follow_rows, interrupted, kernels_in_use, raise_interrupt, row_follower,
-    short_unit, signal_watch, sort_by_label, start_watch, unit_samples,
+    LOCK_SIZE, add_carefully, align, aligned, check_count, follow_rows, interrupted, kernels_in_use, raise_interrupt,
+    row_follower, short_unit, signal_watch, sort_by_label, start_watch, unit_samples,
 )
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -381,16 +381,12 @@ cdef class LloydState:
 cpdef tuple totals_of(const double[:, ::1] terms):
     """Sum of the squared shifts, sum of what is taken off the scatter, and number of clusters without weight: see move."""
     cdef Py_ssize_t j, n_empty = 0
-    cdef double center_shift = 0.0, explained = 0.0, lacking = 0.0, term, total
+    cdef double center_shift = 0.0, explained = 0.0, lacking = 0.0
     with nogil:
         for j in range(terms.shape[0]):
             n_empty += not terms[j, 0] > 0.0
             center_shift += terms[j, 1]
-            # A. Neumaier's sum: what one addition rounds off is added in the end.
-            term = terms[j, 2]
-            total = explained + term
-            lacking += (explained - total) + term if fabs(explained) >= fabs(term) else (term - total) + explained
-            explained = total
+            add_carefully(terms[j, 2], &explained, &lacking)
     return center_shift, explained + lacking, n_empty
 
 

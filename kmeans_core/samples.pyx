@@ -5,7 +5,9 @@ from cython.parallel cimport prange
 from libc.math cimport isfinite
 
 cimport kernels as c
-from shared cimport check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
+from shared cimport (
+    add_carefully, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch,
+)
 
 cdef extern from * nogil:
     void __builtin_prefetch(const void *place)
@@ -90,7 +92,7 @@ def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
     """
     if described.shape[0] != 4:
         raise ValueError(f"described must have 4 rows; got {described.shape[0]}.")
-    cdef double largest = 0.0, spread = 1.0, total = 0.0, lacking = 0.0, sum, max_abs, min_abs, mean, variance
+    cdef double largest = 0.0, spread = 1.0, total = 0.0, lacking = 0.0, max_abs, min_abs, mean, variance
     cdef bint is_finite = True
     cdef Py_ssize_t f
     for f in range(described.shape[1]):
@@ -99,9 +101,7 @@ def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
         largest = max(largest, max_abs)
         if max_abs > spread * min_abs:
             spread = max_abs / min_abs
-        sum = total + variance
-        lacking += (total - sum) + variance if total >= variance else (variance - sum) + total
-        total = sum
+        add_carefully(variance, &total, &lacking)
         is_finite &= isfinite(mean)
     return largest, spread, total + lacking if isfinite(total) else total, is_finite
 

@@ -1,6 +1,7 @@
 # What every compiled module needs: the kernels in use, threads, aligned memory, the division of rows into units, and sums that follow
 # labels.
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.math cimport fabs
 from libc.stdint cimport int32_t, uint8_t, uintptr_t
 from libc.string cimport memset
 
@@ -62,6 +63,14 @@ cdef inline const c.kernels **kernels_in_use() except NULL:
     lent = <shared_runtime *>PyCapsule_GetPointer(runtime._lent, b"fastkmeans._core.runtime")
     use_threads(lent.run)
     return &lent.kernels
+
+
+cdef inline void add_carefully(double term, double *total, double *lacking) noexcept nogil:
+    """Add a term to a total, and what the addition rounds off to what the total lacks (A. Neumaier, "Rundungsfehleranalyse
+    einiger Verfahren zur Summation endlicher Summen", Zeitschrift fuer Angewandte Mathematik und Mechanik 54, 1974)."""
+    cdef double sum = total[0] + term
+    lacking[0] += (total[0] - sum) + term if fabs(total[0]) >= fabs(term) else (term - sum) + total[0]
+    total[0] = sum
 
 
 cdef inline size_t aligned(size_t size) noexcept nogil:

@@ -1,6 +1,4 @@
 # Who runs a parallel region, see threads/threads.h.
-from libc.stdint cimport uint64_t
-
 cdef extern from "threads/threads.h" nogil:
     ctypedef void (*region_body)(void *context, int thread, int n_threads) noexcept nogil
     ctypedef void (*run_region)(region_body body, void *context, int n_threads) noexcept nogil

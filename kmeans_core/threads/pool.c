@@ -7,7 +7,6 @@
 #define _GNU_SOURCE
 #include "threads.h"
 
-#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>

@@ -75,8 +75,8 @@ def check_is_fitted(estimator: Estimator, method: str) -> None:
 class Estimator:
     """Base of the estimators: parameters by the constructor's signature, feature names, output, tags.
 
-    A subclass stores its constructor's arguments unchanged under their own names, sets cluster_centers_ in
-    fit, and calls _check_feature_names(..., reset=True) only when nothing can fail any more.
+    A subclass stores its constructor's arguments unchanged under their own names, works on a _snapshot of itself, and
+    calls _take_over with what fit found, cluster_centers_ among it, only when nothing can fail any more.
     """
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
