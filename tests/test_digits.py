@@ -88,6 +88,20 @@ def test_history_is_right_beside_refilled_clusters(metric, algorithm, data, real
     assert_history_is_right(X, init, None, metric=metric, algorithm=algorithm)
 
 
+@pytest.mark.parametrize(("metric", "algorithm"), METRICS_AND_ALGORITHMS)
+def test_a_center_that_gives_rows_away_stays_on_its_heavy_row(metric, algorithm, real, rng):
+    """Off by a rounding it would cost more than light rows ever do."""
+    for _ in range(40):
+        n_samples, n_features = int(rng.integers(4, 41)), int(rng.integers(1, 9))
+        X = rng.normal(size=(n_samples, n_features)) * 10.0 ** rng.uniform(-6, 3) + 10.0 ** rng.uniform(0, 8)
+        X = X[rng.integers(n_samples, size=n_samples)].astype(real)
+        weights = 10.0 ** rng.uniform(-300, 0, size=n_samples)
+        init = X[rng.integers(2, size=int(rng.integers(3, 7))).clip(max=n_samples - 1)]
+        model = KMeans(min(len(init), n_samples), init=init[:n_samples], tol=0, metric=metric, algorithm=algorithm)
+        inertia = np.array([entry["inertia"] for entry in model.fit(X, sample_weight=weights).history_] + [model.inertia_])
+        assert (np.diff(inertia) <= HISTORY_RTOL * inertia[:-1]).all(), inertia
+
+
 def test_the_inertia_falls_to_the_end_of_long_fits(algorithm, rng):
     for offset, apart, std in [(1e11, 1.0, 0.1), (0.0, 1e6, 1e-3), (1e8, 1e3, 1.0)]:
         X = groups(rng, 3000, 2, 30, apart, std) + offset

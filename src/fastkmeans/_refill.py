@@ -26,9 +26,11 @@ def refill(engine: Any, centers: np.ndarray, moved: np.ndarray) -> int:
         taken.setdefault(int(labels[i]), []).append(i)
         moved[taker] = engine.X[i]
         engine.sq_shifts[taker] = ((moved[taker] - centers[taker]) ** 2).sum()
-    for donor, rows in taken.items():
-        moved[donor] = engine.center_without(donor, rows)
-        engine.sq_shifts[donor] = ((moved[donor] - centers[donor]) ** 2).sum()
+    donors = list(taken)
+    if not donors:
+        return 0
+    moved[donors] = engine.centers_without(taken, centers)
+    engine.sq_shifts[donors] = ((moved[donors] - centers[donors]) ** 2).sum(axis=1)
     return len(chosen)
 
 

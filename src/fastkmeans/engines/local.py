@@ -154,7 +154,7 @@ class LocalEngine:
         else:
             self._needed = self._bounds.plain
         self._losses = losses_of(self._state.grid, sample_weight, max_weight, description, len(X))
-        self._doubtful = None
+        self._doubtful = self._anew = None
         self._anchor = None
 
     @cached_property
@@ -250,7 +250,7 @@ class LocalEngine:
 
     def _move_doubtful(self, centers: np.ndarray, moved: np.ndarray) -> tuple[float, float, int]:
         """Move the centers of doubtful clusters by sums of their own; return what the state's move returns."""
-        sums, units = self._sum_anew(self.labels, self._doubtful)
+        sums, units = self._anew = self._sum_anew(self.labels, self._doubtful)
         return lloyd.move_anew(
             self.X, self.sample_weight is not None, sums, units, self._doubtful, centers, self.description.mean, moved,
             self._terms,
@@ -266,22 +266,38 @@ class LocalEngine:
         a unit of its own where the grids may have lost digits."""
         if self._losses is None or not self._find_doubtful():
             return self._state.sums
-        sums, chosen = self._sum_anew(self.labels, self._doubtful)[0], self._doubtful.view(bool)
-        sums[~chosen] = self._state.sums[~chosen]
-        return sums
+        return self._mended_sums(self._sum_anew(self.labels, self._doubtful)[0])
 
-    def center_without(self, j: int, rows: list[int]) -> np.ndarray:
-        """The center of cluster j without some of its rows, whose shares are taken out without rounding."""
+    def _mended_sums(self, anew: np.ndarray) -> np.ndarray:
+        return np.where(self._doubtful.view(bool)[:, None, None], anew, self._state.sums)
+
+    def centers_without(self, taken: dict[int, list[int]], centers: np.ndarray) -> np.ndarray:
+        """Where the centers of clusters move that lose rows, whose shares are taken out without rounding.
+
+        taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
+        """
+        donors = list(taken)
         if self._losses is None:
-            sums = self._state.sums[j].copy()
-            for i in rows:
-                sums -= self._share_of(i)
+            sums, units = self._state.sums[donors], np.ones(len(donors))
+            for own, rows in zip(sums, taken.values()):
+                for i in rows:
+                    own -= self._share_of(i)
         else:
             labels, wanted = self.labels.copy(), np.zeros(len(self._terms), dtype=np.uint8)
-            labels[rows], wanted[j] = len(wanted), 1
-            sums = self._sum_anew(labels, wanted)[0][j]
-        total = sums[0] + sums[1]
-        return (total[:-1] / total[-1]).astype(self.X.dtype)
+            wanted[donors] = 1
+            for rows in taken.values():
+                labels[rows] = len(wanted)
+            sums, units = (summed[donors] for summed in self._sum_anew(labels, wanted))
+        return self._best_centers(sums, units, centers[donors])
+
+    def _best_centers(self, sums: np.ndarray, units: np.ndarray, centers: np.ndarray) -> np.ndarray:
+        """The centers that sums in some units ask for, of clusters whose centers were these."""
+        moved, every = np.empty_like(centers), np.ones(len(centers), dtype=np.uint8)
+        lloyd.move_anew(
+            self.X, self.sample_weight is not None, sums, units, every, centers, self.description.mean, moved,
+            np.empty((len(centers), 3)),
+        )  # fmt: skip
+        return moved
 
     def _share_of(self, i: int) -> np.ndarray:
         """(2, n_features + 1) float64: what sample i adds to the sums of its cluster, without rounding."""

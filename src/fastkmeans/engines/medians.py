@@ -84,8 +84,14 @@ class MediansEngine:
                 moved[j] = lower_median(self.X[rows], self.sample_weight[rows])
                 weights[j] = self.sample_weight[rows].sum()
 
-    def center_without(self, j: int, rows: list[int]) -> np.ndarray:
-        """The median of cluster j without some of its rows."""
+    def centers_without(self, taken: dict[int, list[int]], centers: np.ndarray) -> np.ndarray:
+        """The medians of clusters without some of their rows.
+
+        taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
+        """
+        return np.stack([self._median_without(j, rows) for j, rows in taken.items()])
+
+    def _median_without(self, j: int, rows: list[int]) -> np.ndarray:
         is_own = self.labels == j
         is_own[rows] = False
         own = np.flatnonzero(is_own)

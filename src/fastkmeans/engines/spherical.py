@@ -50,25 +50,32 @@ class SphericalEngine(LocalEngine):
     def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
         """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center, and so does
         one whose unit vector, as it is stored, is no better."""
-        moved, _, inertia, n_empty = super().move(centers)
-        lengths = np.sqrt((moved**2).sum(axis=1))
-        off = (self.weights > 0.0) & (lengths > 0.0)
-        moved[off] = (moved[off] / lengths[off, None]).astype(self.X.dtype)
-        kept = ~off | self._is_no_better(centers, moved)
-        moved[kept] = centers[kept]
+        means, _, inertia, n_empty = super().move(centers)
+        sums = self._state.sums if self._doubtful is None else self._mended_sums(self._anew[0])
+        moved = self._along(means, self.weights > 0.0, sums, centers)
         self.sq_shifts[:] = ((moved - centers) ** 2).sum(axis=1)
         return moved, float(self.sq_shifts.sum()), inertia, n_empty
 
-    def _is_no_better(self, centers: np.ndarray, moved: np.ndarray) -> np.ndarray:
-        """(n_clusters,) bool: does the inertia of a cluster fall by no more than rounding when its center moves?"""
-        sums, steps = self._state.sums.sum(axis=1), moved - centers
-        weights = sums[:, -1]
-        saved = (steps * (2.0 * sums[:, :-1] - weights[:, None] * (centers + moved))).sum(axis=1)
-        no_better = saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))
-        return no_better if self._doubtful is None else no_better & (self._doubtful == 0)
+    def _best_centers(self, sums: np.ndarray, units: np.ndarray, centers: np.ndarray) -> np.ndarray:
+        means = super()._best_centers(sums, units, centers)
+        return self._along(means, np.ones(len(centers), dtype=bool), sums, centers)
 
-    def center_without(self, j: int, rows: list[int]) -> np.ndarray:
-        """The unit vector along the mean of cluster j without some of its rows."""
-        mean = super().center_without(j, rows).astype(np.float64)
-        length = np.sqrt((mean**2).sum())
-        return (mean / (length if length > 0.0 else 1.0)).astype(self.X.dtype)
+    def _along(self, means: np.ndarray, weigh: np.ndarray, sums: np.ndarray, centers: np.ndarray) -> np.ndarray:
+        """The unit vectors along means, or the centers of clusters where those are no better.
+
+        weigh : (n_clusters,) bool: clusters that have weight.   sums : in any unit.
+        """
+        lengths = np.sqrt((means**2).sum(axis=1))
+        off = weigh & (lengths > 0.0)
+        moved = centers.copy()
+        moved[off] = (means[off] / lengths[off, None]).astype(self.X.dtype)
+        kept = _is_no_better(sums.sum(axis=1), centers, moved)
+        moved[kept] = centers[kept]
+        return moved
+
+
+def _is_no_better(sums: np.ndarray, centers: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """(n_clusters,) bool: does the inertia of a cluster fall by no more than rounding when its center moves?"""
+    weights, steps = sums[:, -1], moved - centers
+    saved = (steps * (2.0 * sums[:, :-1] - weights[:, None] * (centers + moved))).sum(axis=1)
+    return saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))
