@@ -102,6 +102,17 @@ def test_a_center_that_gives_rows_away_stays_on_its_heavy_row(metric, algorithm,
         assert (np.diff(inertia) <= HISTORY_RTOL * inertia[:-1]).all(), inertia
 
 
+@pytest.mark.parametrize("weighting", ["none", "uniform"])
+@pytest.mark.parametrize(("metric", "algorithm"), METRICS_AND_ALGORITHMS)
+def test_history_is_right_where_centers_lie_farther_off_than_samples_differ(metric, algorithm, weighting, real, rng):
+    for n_samples, away in [(3, 1), (10, 2), (200, 30), (40, 1000)] * 3:
+        X = np.full((n_samples, 3), 10.0 ** rng.uniform(0, 12)) * rng.uniform(0.5, 1.5, size=3)
+        X += np.spacing(X.astype(real)) * (rng.random((n_samples, 3)) < 1.0 / n_samples)
+        init = X[:2] + np.spacing(X[:2].astype(real)) * rng.integers(-away, away + 1, size=(2, 3))
+        weights = WEIGHTS[weighting](rng, n_samples)
+        assert_history_is_right(X.astype(real), init.astype(real), weights, metric=metric, algorithm=algorithm)
+
+
 def test_the_inertia_falls_to_the_end_of_long_fits(algorithm, rng):
     for offset, apart, std in [(1e11, 1.0, 0.1), (0.0, 1e6, 1e-3), (1e8, 1e3, 1.0)]:
         X = groups(rng, 3000, 2, 30, apart, std) + offset

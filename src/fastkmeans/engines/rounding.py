@@ -47,16 +47,20 @@ def rounding_of(n_samples: int, n_features: int) -> ShapeRounding:
 def plain_bound(n_samples: int, n_features: int, largest: float, scatter: float) -> float:
     """Return what Bounds(...).plain is without weights, in a third of the time: small fits notice it."""
     shape = rounding_of(n_samples, n_features)
-    offset = _offset_of(n_features, largest, n_samples, scatter)
-    return _needed(shape.n_roundings, scatter, offset, shape.lost * offset)
+    size = largest * sqrt(n_features * n_samples)
+    return _needed(scatter, UNIT_ROUNDOFF * shape.n_roundings, size * (8.0 * UNIT_ROUNDOFF + shape.lost))
 
 
-def _offset_of(n_features: int, largest: float, weight: float, scatter: float) -> float:
-    return largest * sqrt(n_features * weight * scatter) if scatter >= 0.0 else inf
+def _needed(scatter: float, a_scatter: float, a_root: float, lost: float = 0.0) -> float:
+    """The inertia from which on errors are small beside it.
 
-
-def _needed(n_roundings: float, scatter: float, offset: float, lost: float) -> float:
-    return (UNIT_ROUNDOFF * (n_roundings * scatter + 8.0 * offset) + lost) / HISTORY_ROUNDING + VANISHING
+    a_scatter, a_root : error per scatter; and per its root, or per the root of the inertia, where that is larger: first centers
+    may lie farther from all samples than those from each other.   lost : error of any scatter.
+    """
+    if not scatter >= 0.0:
+        return inf
+    of_scatter = (a_scatter * scatter + a_root * sqrt(scatter) + lost) / HISTORY_ROUNDING
+    return max(of_scatter, (a_root / HISTORY_ROUNDING) ** 2) + VANISHING
 
 
 class Bounds:
@@ -76,10 +80,11 @@ class Bounds:
         self._scatter = scatter
         self._shape = rounding_of(n_samples, n_features)
         weight = float(n_samples) if sample_weight is None else float(np.add.reduce(sample_weight))
-        self._offset = _offset_of(n_features, description.largest, weight, scatter)
+        self._size = description.largest * sqrt(n_features * weight)
         if sample_weight is None:
-            self._lost = self._shape.lost * self._offset
+            self._lost_a_root, self._lost = self._shape.lost * self._size, 0.0
         else:
+            self._lost_a_root = 0.0
             self._lost = 8.0 * self._shape.lost * max_weight * n_samples * n_features * description.largest**2
 
     @property
@@ -88,16 +93,16 @@ class Bounds:
         n_roundings = self._shape.n_roundings
         if self._sample_weight is not None:
             n_roundings = self._X.shape[1] / 4.0 + 88.0
-        return _needed(n_roundings, self._scatter, self._offset, self._lost)
+        a_root = 8.0 * UNIT_ROUNDOFF * self._size + self._lost_a_root
+        return _needed(self._scatter, UNIT_ROUNDOFF * n_roundings, a_root, self._lost)
 
     @cached_property
     def careful(self) -> float:
         """For sums of twice as many digits."""
         n_features = self._X.shape[1]
-        spoiled = 2.0**-100 * (n_features + 16.0) * (self._scatter + self._offset) + self._lost
-        if not self._has_exact_products():
-            spoiled += 4.0 * UNIT_ROUNDOFF * self._offset
-        return spoiled / HISTORY_ROUNDING + VANISHING
+        rounding = 2.0**-100 * (n_features + 16.0)
+        of_products = 0.0 if self._has_exact_products() else 4.0 * UNIT_ROUNDOFF
+        return _needed(self._scatter, rounding, (rounding + of_products) * self._size + self._lost_a_root, self._lost)
 
     def _has_exact_products(self) -> bool:
         """Is weight * x never rounded?"""
