@@ -100,8 +100,8 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*add_rows_f64)(const double *, size_t, const int32_t *, size_t, const double *, sum_grid,
                              double *) noexcept nogil
         void (*merge_sums)(double *, size_t, double *) noexcept nogil
-        void (*move_center)(const double *, size_t, const double *, const double *, int, int, double *,
-                            double *) noexcept nogil
+        void (*move_center)(const double *, size_t, const double *, const double *, const double *, double, int, int,
+                            double *, double *) noexcept nogil
         void (*explain_center)(const double *, size_t, const double *, const double *, double *) noexcept nogil
         void (*own_sq_distances_f32)(const float *, size_t, size_t, const double *, const int32_t *,
                                      double *) noexcept nogil
@@ -134,8 +134,10 @@ cdef extern from "kernels/kernels.h" nogil:
                                    const double *, void *, float *, double *, size_t *) noexcept nogil
         double (*seeding_step_f64)(const double *, size_t, size_t, size_t, double, const double *, size_t, size_t, int,
                                    const double *, void *, double *, double *, size_t *) noexcept nogil
-        void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *, double *) noexcept nogil
-        void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *, double *) noexcept nogil
+        void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *) noexcept nogil
+        void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *) noexcept nogil
+        void (*find_smallest_f32)(const float *, size_t, size_t, double *) noexcept nogil
+        void (*find_smallest_f64)(const double *, size_t, size_t, double *) noexcept nogil
         int (*has_unusable_f32)(const float *, size_t, float) noexcept nogil
         int (*has_unusable_f64)(const double *, size_t, double) noexcept nogil
         double (*fma_spin)(size_t) noexcept nogil

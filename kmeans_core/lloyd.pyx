@@ -37,6 +37,9 @@ cdef int ceil_log2(double value) noexcept nogil:
     return exponent - 1 if mantissa == 0.5 else exponent
 
 
+# A grid for its 1.5 * 2^52.
+cdef double QUANTUM = ldexp(1.0, -52) / 1.5
+
 # Bytes that all sets of sums but the first may take. Sums outgrow them where clusters or features are so many that comparing takes
 # far longer than adding, so that threads which share a set seldom meet.
 cdef size_t MOST_PARTIAL = 64 << 20
@@ -300,32 +303,36 @@ cdef class LloydState:
             self.follower.counts[16 * t + which] = 0
         return total
 
-    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
+    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms,
+             double digits=0.0):
         """Write the center that the sums of each cluster ask for: their mean, rounded to the type of X.
 
         centers : (n_clusters, n_features), those of the last step.   origin : (n_features,), any point amid the data.
         moved : OUT (n_clusters, n_features); a cluster without weight keeps its center.
-        terms : OUT (n_clusters, 3): weight; squared distance from center to moved; and what the cluster takes off
+        terms : OUT (n_clusters, 4): weight; squared distance from center to moved; what the cluster takes off
         the scatter about the origin, the sum of weight * (|x - origin|^2 - |x - center|^2), so that
-        inertia = sum of weight * |x - origin|^2 - sum of these.
+        inertia = sum of weight * |x - origin|^2 - sum of these; and 1 where a sum may have lost digits to the grids, else 0.
+        digits : quanta of the fine grid that each weight * x of a cluster must come to on average, or a sum is one of those.
         Returns what totals_of makes of the terms.
         """
         cdef const c.kernels *table = in_use[0]
         cdef bint weighted = self.sample_weight is not None
+        cdef const double *fine = &self.grid_view[1, 0]
         cdef Py_ssize_t j
         check_rows("centers", centers, self.n_clusters, self.n_features)
         check_rows("moved", moved, self.n_clusters, self.n_features)
-        check_rows("terms", terms, self.n_clusters, 3)
+        check_rows("terms", terms, self.n_clusters, 4)
         if origin.shape[0] != self.n_features:
             raise ValueError(f"origin must have shape ({self.n_features},); got ({origin.shape[0]},).")
+        digits *= QUANTUM * (self.n_samples if weighted else 1)
         with nogil:
             if self.n_cluster_threads == 1:  # OpenMP takes a microsecond even for one thread
                 for j in range(self.n_clusters):
-                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0],
+                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], fine, digits,
                                       self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
             else:
                 for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
-                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0],
+                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], fine, digits,
                                       self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
         return totals_of(terms)
 
@@ -379,33 +386,57 @@ cdef class LloydState:
 
 
 cpdef tuple totals_of(const double[:, ::1] terms):
-    """Sum of the squared shifts, sum of what is taken off the scatter, and number of clusters without weight: see move."""
-    cdef Py_ssize_t j, n_empty = 0
+    """Sum of the squared shifts, sum of what is taken off the scatter, number of clusters without weight, and of those whose
+    sums may have lost digits: see move."""
+    cdef Py_ssize_t j, n_empty = 0, n_doubtful = 0
     cdef double center_shift = 0.0, explained = 0.0, lacking = 0.0
     with nogil:
         for j in range(terms.shape[0]):
             n_empty += not terms[j, 0] > 0.0
+            n_doubtful += terms[j, 3] > 0.0
             center_shift += terms[j, 1]
             add_carefully(terms[j, 2], &explained, &lacking)
-    return center_shift, explained + lacking, n_empty
+    return center_shift, explained + lacking, n_empty, n_doubtful
 
 
-def explained_of(const double[:, :, ::1] sums, const double[:, ::1] centers, const double[::1] origin):
+def explained_of(const double[:, :, ::1] sums, const double[:, ::1] centers, const double[::1] origin, int n_threads):
     """What the clusters take off the scatter about the origin, as move tells it, as a sum of two float64, the larger first."""
+    import numpy as np
+
     cdef const c.kernels *table = in_use[0]
-    cdef double[2] explained
-    cdef double high = 0.0, low = 0.0, total, part
-    cdef Py_ssize_t j
+    cdef Py_ssize_t g, n_clusters = sums.shape[0], n_groups = (n_clusters + EXPLAINED_TOGETHER - 1) // EXPLAINED_TOGETHER
+    cdef double[:, ::1] explained = np.empty((n_groups, 2))
+    cdef double[2] total = [0.0, 0.0]
+    check_count("n_threads", n_threads)
     with nogil:
-        for j in range(sums.shape[0]):
-            table.explain_center(&sums[j, 0, 0], centers.shape[1], &centers[j, 0], &origin[0], explained)
-            total = high + explained[0]
-            part = total - high
-            low += ((high - (total - part)) + (explained[0] - part)) + explained[1]
-            high = total
-        total = high + low
-        low = low - (total - high)
-    return total, low
+        for g in prange(n_groups, schedule="static", num_threads=min(n_threads, n_groups)):
+            explain_group(table, sums, centers, &origin[0], g * EXPLAINED_TOGETHER, &explained[g, 0])
+        for g in range(n_groups):
+            add_to_two(&explained[g, 0], total)
+    return total[0], total[1]
+
+
+cdef enum:
+    EXPLAINED_TOGETHER = 128  # clusters
+
+
+cdef void explain_group(const c.kernels *table, const double[:, :, ::1] sums, const double[:, ::1] centers,
+                        const double *origin, Py_ssize_t first, double *explained) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double[2] own
+    explained[0] = explained[1] = 0.0
+    for j in range(first, min(first + EXPLAINED_TOGETHER, sums.shape[0])):
+        table.explain_center(&sums[j, 0, 0], centers.shape[1], &centers[j, 0], origin, own)
+        add_to_two(own, explained)
+
+
+cdef inline void add_to_two(const double *term, double *total) noexcept nogil:
+    """Add one sum of two float64 to another."""
+    cdef double sum = total[0] + term[0]
+    cdef double part = sum - total[0]
+    cdef double low = total[1] + (((total[0] - (sum - part)) + (term[0] - part)) + term[1])
+    total[0] = sum + low
+    total[1] = low - (total[0] - sum)
 
 
 def trust_some(X, const double[::1] sample_weight, const int32_t[::1] labels, const double[:, :, ::1] sums,
@@ -544,8 +575,8 @@ def move_anew(X, bint weighted, const double[:, :, ::1] sums, const double[::1] 
     cdef bint is_float32 = X.dtype.itemsize == 4
     for j in range(wanted.shape[0]):
         if wanted[j]:
-            table.move_center(&sums[j, 0, 0], X.shape[1], &centers[j, 0], &origin[0], is_float32, weighted,
-                              &moved[j, 0], &terms[j, 0])
+            table.move_center(&sums[j, 0, 0], X.shape[1], &centers[j, 0], &origin[0], &sums[j, 1, 0], 0.0, is_float32,
+                              weighted, &moved[j, 0], &terms[j, 0])
             terms[j, 0] *= units[j]
             terms[j, 2] *= units[j]
     return totals_of(terms)

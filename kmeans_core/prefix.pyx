@@ -99,9 +99,9 @@ cdef class PrefixState:
     def grid(self):
         return self.dense.grid
 
-    def move(self, centers, origin, moved, terms):
+    def move(self, centers, origin, moved, terms, digits=0.0):
         """Write the center that the sums of each cluster ask for, see LloydState."""
-        return self.dense.move(centers, origin, moved, terms)
+        return self.dense.move(centers, origin, moved, terms, digits)
 
     def step(self, const double[:, ::1] centers):
         """Label every sample with its nearest center and follow the labels in `sums`, see LloydState."""

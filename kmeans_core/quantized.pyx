@@ -355,9 +355,9 @@ cdef class QuantizedState:
         """Bits a feature of the last step; 0 for Lloyd's float32."""
         return self.rows.bits if self.rows is not None else 0
 
-    def move(self, centers, origin, moved, terms):
+    def move(self, centers, origin, moved, terms, digits=0.0):
         """Write the center that the sums of each cluster ask for, see LloydState."""
-        return self.dense.move(centers, origin, moved, terms)
+        return self.dense.move(centers, origin, moved, terms, digits)
 
     def follow(self, new_labels):
         """Take over labels that another algorithm found, see LloydState."""

@@ -2,7 +2,7 @@
 # cython: initializedcheck=False
 """What a fit needs to know of its samples before it starts: are they finite, how large, how scattered; and some of them."""
 from cython.parallel cimport prange
-from libc.math cimport isfinite
+from libc.math cimport HUGE_VAL, isfinite
 
 cimport kernels as c
 from shared cimport (
@@ -50,17 +50,17 @@ def has_unusable(const real[:, ::1] X, real limit, int n_threads):
 
 
 def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] described, int n_threads):
-    """Largest and smallest |x| but 0, mean and sum of squared deviations of each feature over each block of samples.
+    """Largest |x|, mean and sum of squared deviations of each feature over each block of samples.
 
-    described : (ceil(n_samples / block), 4, n_features) float64, written.
+    described : (ceil(n_samples / block), 3, n_features) float64, written.
     """
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = described.shape[0]
     cdef signal_watch watch
     check_count("n_threads", n_threads)
     check_count("block", block)
-    if n_blocks != (n_samples + block - 1) // block or described.shape[1] != 4 or described.shape[2] != X.shape[1]:
-        raise ValueError(f"described must have shape ({(n_samples + block - 1) // block}, 4, {X.shape[1]}).")
+    if n_blocks != (n_samples + block - 1) // block or described.shape[1] != 3 or described.shape[2] != X.shape[1]:
+        raise ValueError(f"described must have shape ({(n_samples + block - 1) // block}, 3, {X.shape[1]}).")
     if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
         describe_block(table, X, 0, n_samples, &described[0, 0, 0])
         return
@@ -77,33 +77,79 @@ cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_
     cdef Py_ssize_t n_features = X.shape[1]
     if real is float:
         table.describe_f32(&X[first, 0], count, n_features, described, described + n_features,
-                           described + 2 * n_features, described + 3 * n_features)
+                           described + 2 * n_features)
     else:
         table.describe_f64(&X[first, 0], count, n_features, described, described + n_features,
-                           described + 2 * n_features, described + 3 * n_features)
+                           described + 2 * n_features)
+
+
+def merge_blocks(const double[:, :, ::1] described, Py_ssize_t block, Py_ssize_t n_samples, double[:, ::1] merged):
+    """Describe all samples, from what describe_blocks writes.   merged : (3, n_features), written, as of one block.
+
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The American Statistician 37(3),
+    1983, of any number of blocks.
+    """
+    cdef Py_ssize_t b, f, n_blocks = described.shape[0]
+    cdef double total, lacking, count, away
+    if merged.shape[0] != 3 or merged.shape[1] != described.shape[2] or described.shape[1] != 3:
+        raise ValueError(f"merged must have shape (3, {described.shape[2]}).")
+    with nogil:
+        for f in range(described.shape[2]):
+            merged[0, f] = total = lacking = 0.0
+            for b in range(n_blocks):
+                count = min(block, n_samples - b * block)
+                merged[0, f] = max(merged[0, f], described[b, 0, f])
+                add_carefully(count * described[b, 1, f], &total, &lacking)
+            merged[1, f] = (total + lacking) / n_samples
+            total = lacking = 0.0
+            for b in range(n_blocks):
+                count, away = min(block, n_samples - b * block), described[b, 1, f] - merged[1, f]
+                add_carefully(described[b, 2, f] + count * (away * away), &total, &lacking)
+            merged[2, f] = total + lacking if isfinite(total) else total
 
 
 def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
     """Divide the sums of squared deviations by n_samples, and return what numbers tell of all features: the largest |x|, the
-    largest ratio of the largest to the smallest |x| but 0 of a feature, the sum of the variances, and whether all means are
-    finite.
+    sum of the variances, and whether all means are finite.
 
-    described : (4, n_features), largest and smallest |x| but 0, mean, and the sum of squared deviations, OUT the variance.
+    described : (3, n_features), largest |x|, mean, and the sum of squared deviations, OUT the variance.
     """
-    if described.shape[0] != 4:
-        raise ValueError(f"described must have 4 rows; got {described.shape[0]}.")
-    cdef double largest = 0.0, spread = 1.0, total = 0.0, lacking = 0.0, max_abs, min_abs, mean, variance
+    if described.shape[0] != 3:
+        raise ValueError(f"described must have 3 rows; got {described.shape[0]}.")
+    cdef double largest = 0.0, total = 0.0, lacking = 0.0
     cdef bint is_finite = True
     cdef Py_ssize_t f
     for f in range(described.shape[1]):
-        described[3, f] /= n_samples
-        max_abs, min_abs, mean, variance = described[0, f], described[1, f], described[2, f], described[3, f]
-        largest = max(largest, max_abs)
-        if max_abs > spread * min_abs:
-            spread = max_abs / min_abs
-        add_carefully(variance, &total, &lacking)
-        is_finite &= isfinite(mean)
-    return largest, spread, total + lacking if isfinite(total) else total, is_finite
+        described[2, f] /= n_samples
+        largest = max(largest, described[0, f])
+        add_carefully(described[2, f], &total, &lacking)
+        is_finite &= isfinite(described[1, f])
+    return largest, total + lacking if isfinite(total) else total, is_finite
+
+
+def find_smallest(const real[:, ::1] X, double[:, ::1] smallest, int n_threads):
+    """Smallest |x| but 0 of each feature over each of some blocks of samples; infinite where there is none.
+
+    smallest : (n_blocks, n_features), written.
+    """
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = smallest.shape[0], block
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
+    check_count("n_blocks", n_blocks)
+    if smallest.shape[1] != X.shape[1]:
+        raise ValueError(f"smallest must have shape ({n_blocks}, {X.shape[1]}).")
+    smallest[:] = HUGE_VAL
+    block = (n_samples + n_blocks - 1) // n_blocks
+    start_watch(&watch)
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if not interrupted(&watch) and b * block < n_samples:
+                if real is float:
+                    table.find_smallest_f32(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1], &smallest[b, 0])
+                else:
+                    table.find_smallest_f64(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1], &smallest[b, 0])
+    raise_interrupt(&watch)
 
 
 def normalize(const real[:, ::1] X, real_out[:, ::1] rows, int n_threads):

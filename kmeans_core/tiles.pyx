@@ -446,9 +446,9 @@ cdef class TilesState:
                     label = ordered_labels[place]
             labels[i] = label
 
-    def move(self, centers, origin, moved, terms):
+    def move(self, centers, origin, moved, terms, digits=0.0):
         """As LloydState.move."""
-        return self._dense.move(centers, origin, moved, terms)
+        return self._dense.move(centers, origin, moved, terms, digits)
 
     @property
     def labels(self):

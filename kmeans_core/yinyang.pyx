@@ -259,9 +259,10 @@ cdef class YinyangState:
                 self._bound_probe()
         return n_changed
 
-    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
+    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms,
+             double digits=0.0):
         """Write the center that the sums of each cluster ask for, see LloydState.move."""
-        return self._dense.move(centers, origin, moved, terms)
+        return self._dense.move(centers, origin, moved, terms, digits)
 
     def insist(self):
         """Use bounds from now on even where they do not pay, for tests."""

@@ -30,7 +30,7 @@ def walk(X, centers, n_steps=6, **params):
         np.testing.assert_array_equal(filtered.labels, dense.labels)
         assert filtered.sums.tobytes() == dense.sums.tobytes()
         compared.append(filtered.n_compared)
-        moved, terms = np.empty_like(centers), np.empty((len(centers), 3))
+        moved, terms = np.empty_like(centers), np.empty((len(centers), 4))
         filtered.move(centers, np.zeros(X.shape[1]), moved, terms)
         centers = moved.astype(X.dtype).astype(np.float64)
     return filtered, compared

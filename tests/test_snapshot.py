@@ -215,7 +215,7 @@ NONE_OF_THREADS = {
     "inertia_of_blocks": lambda n: distances.inertia_of_blocks(ROWS, CENTERS, LABELS, None, np.ones(1), n),
     "pairwise": lambda n: distances.pairwise(ROWS, CENTERS, np.ones((40, 2)), n),
     "has_unusable": lambda n: samples.has_unusable(ROWS, 1e9, n),
-    "describe_blocks": lambda n: samples.describe_blocks(ROWS, 1024, np.ones((1, 4, 3)), n),
+    "describe_blocks": lambda n: samples.describe_blocks(ROWS, 1024, np.ones((1, 3, 3)), n),
     "normalize": lambda n: samples.normalize(ROWS, ROWS.copy(), n),
     "take": lambda n: samples.take(ROWS, np.arange(3), np.zeros(3), np.ones((3, 3)), n),
     "lay_eights": lambda n: silhouette.lay_eights(ROWS, np.arange(40), np.ones(120), n),
@@ -259,6 +259,6 @@ def test_the_compiled_layer_refuses_arrays_that_do_not_fit(name):
 def test_centers_are_moved_into_arrays_that_fit():
     state = LloydState(ROWS, None, np.ones(3), 1.0, 2, 1)
     state.step(CENTERS)
-    for moved, terms, origin in [(CENTERS[:1], (2, 3), 3), (CENTERS, (2, 2), 3), (CENTERS, (2, 3), 2)]:
+    for moved, terms, origin in [(CENTERS[:1], (2, 4), 3), (CENTERS, (2, 3), 3), (CENTERS, (2, 4), 2)]:
         with pytest.raises(ValueError, match="must have shape"):
             state.move(CENTERS, np.zeros(origin), moved.copy(), np.ones(terms))

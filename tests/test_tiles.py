@@ -25,7 +25,7 @@ def new_state(State, X, n_clusters, n_threads=2, sample_weight=None):
 
 
 def moved_centers(state, centers):
-    moved, terms = np.empty_like(centers), np.empty((len(centers), 3))
+    moved, terms = np.empty_like(centers), np.empty((len(centers), 4))
     state.move(centers, centers.mean(axis=0), moved, terms)
     return moved
 

@@ -19,7 +19,7 @@ def make_state(state, X, n_clusters, weights=None, n_threads=1):
 
 def moved(state, centers):
     """The centers that the sums of a state ask for."""
-    out, terms = np.empty_like(centers), np.empty((len(centers), 3))
+    out, terms = np.empty_like(centers), np.empty((len(centers), 4))
     state.move(centers, np.zeros(centers.shape[1]), out, terms)
     return out
 

@@ -120,6 +120,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(pack_targets),
     BOTH_REALS(seeding_step),
     BOTH_REALS(describe),
+    BOTH_REALS(find_smallest),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
     BOTH_REALS(find_cells),

@@ -217,13 +217,17 @@ typedef struct {
      *   sums     IN   [2][n_features + 1]
      *   center   IN   [n_features], that of the last step;   origin   IN [n_features]
      *   weighted   whether weight * x may have been rounded
+     *   fine_grid  IN   [n_features + 1], 1.5 * 2^52 * grid
+     *   digits     multiple of it below which a sum may have lost what it needs: with weights a sum, else one per sample
      *   moved    OUT  [n_features], rounded once, to float32 if the samples are; a coordinate as close to the mean as its
      *                 rounding stays
-     *   terms    OUT  [3]: weight; |moved - center|^2; sum of weight * (|x - origin|^2 - |x - center|^2) */
+     *   terms    OUT  [4]: weight; |moved - center|^2; sum of weight * (|x - origin|^2 - |x - center|^2); whether any sum
+     *                 is below its digits, 0 or 1 */
     void (*move_center)(const double *sums, size_t n_features, const double *center, const double *origin,
-                        int samples_are_float32, int weighted, double *moved, double *terms);
+                        const double *fine_grid, double digits, int samples_are_float32, int weighted, double *moved,
+                        double *terms);
 
-    /* The last of these terms again, with twice the digits.   explained   OUT [2]: what it is the sum of, larger first */
+    /* The third of these terms again, with twice the digits.   explained   OUT [2]: what it is the sum of, larger first */
     void (*explain_center)(const double *sums, size_t n_features, const double *center, const double *origin,
                            double *explained);
 
@@ -302,14 +306,15 @@ typedef struct {
                                const double *sample_weight, void *scratch, double *min_sq, double *gains,
                                size_t *n_near);
 
-    /* Largest and smallest |x| of each feature, its mean and its sum of squared deviations.
+    /* Largest |x| of each feature, its mean and its sum of squared deviations.
      *   max_abs    OUT [n_features] float64; of the values that are not NaN
-     *   min_abs    OUT [n_features] float64; of the values that are neither NaN nor 0, infinite where there are none
      *   mean, m2   OUT [n_features] float64; mean is not finite where a value is not */
-    void (*describe_f32)(const float *x, size_t n_samples, size_t n_features, double *max_abs, double *min_abs, double *mean,
-                         double *m2);
-    void (*describe_f64)(const double *x, size_t n_samples, size_t n_features, double *max_abs, double *min_abs,
-                         double *mean, double *m2);
+    void (*describe_f32)(const float *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
+    void (*describe_f64)(const double *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
+
+    /* Smallest |x| of each feature, but 0.   min_abs   INOUT [n_features] float64, lowered; x is finite */
+    void (*find_smallest_f32)(const float *x, size_t n_samples, size_t n_features, double *min_abs);
+    void (*find_smallest_f64)(const double *x, size_t n_samples, size_t n_features, double *min_abs);
 
     /* Does the array of n values hold a NaN, or a value beyond the limit on either side? */
     int (*has_unusable_f32)(const float *values, size_t n, float limit);

@@ -11,8 +11,16 @@ static void merge_sums(double *restrict part, size_t n_features, double *restric
 #define MOVE_SUMS 8 /* interleaved sums: a vector of float64 on the widest instruction set */
 
 typedef struct {
-    double shift[MOVE_SUMS], between[MOVE_SUMS], across[MOVE_SUMS];
+    double shift[MOVE_SUMS], between[MOVE_SUMS], across[MOVE_SUMS], lacking[MOVE_SUMS];
 } move_sums;
+
+static inline int is_any_above_zero(const double *part)
+{
+    int found = 0;
+    for (int i = 0; i < MOVE_SUMS; i++)
+        found |= part[i] > 0.0;
+    return found;
+}
 
 static double fold_sums(const double *part)
 {
@@ -63,6 +71,7 @@ static inline double moved_or_kept(double mean, double moved, double center)
 /* One feature: what it adds to the terms, each to its own of the interleaved sums. */
 static inline __attribute__((always_inline)) void move_feature(const double *coarse, const double *fine, double weight,
                                                                const double *center, const double *origin,
+                                                               const double *fine_grid, double digits,
                                                                int samples_are_float32, int weighted, double *moved,
                                                                move_sums *part, size_t i)
 {
@@ -74,6 +83,7 @@ static inline __attribute__((always_inline)) void move_feature(const double *coa
     part->shift[i] += (*moved - *center) * (*moved - *center);
     part->between[i] += away * away;
     part->across[i] += away * rest;
+    part->lacking[i] = *fine_grid * digits - fabs(mean) > 0.0 ? 1.0 : part->lacking[i];
 }
 
 static inline vdouble rounded_means(vdouble mean, vdouble coarse, vdouble fine, double weight)
@@ -88,8 +98,10 @@ static inline vdouble rounded_means(vdouble mean, vdouble coarse, vdouble fine, 
 /* The same for as many features as a vector has. */
 static inline __attribute__((always_inline)) void move_vector(const double *coarse, const double *fine, double weight,
                                                               const double *center, const double *origin,
+                                                              const double *fine_grid, double digits,
                                                               int samples_are_float32, int weighted, double *moved,
-                                                              vdouble *shift, vdouble *between, vdouble *across)
+                                                              vdouble *shift, vdouble *between, vdouble *across,
+                                                              vdouble *lacking)
 {
     const vdouble all = vd_load(coarse), rest_of_all = vd_load(fine), from = vd_load(center);
     const vdouble away = from - vd_load(origin), rest = (all - weight * from) + rest_of_all;
@@ -101,6 +113,7 @@ static inline __attribute__((always_inline)) void move_vector(const double *coar
     if (weighted)
         to = vd_pick((vd_mask)(vd_abs(mean - from) <= vd_abs(mean - to) + MEAN_ROUNDING * vd_abs(mean)), from, to);
     vd_store(moved, to);
+    *lacking = vd_max(vd_load(fine_grid) * digits - vd_abs(mean), *lacking);
     *shift += (to - from) * (to - from);
     *between += away * away;
     *across += away * rest;
@@ -108,90 +121,84 @@ static inline __attribute__((always_inline)) void move_vector(const double *coar
 
 static inline __attribute__((always_inline)) void move_features(const double *coarse, const double *fine, size_t n_features,
                                                                 double weight, const double *center,
-                                                                const double *origin, int samples_are_float32,
-                                                                int weighted, double *moved, move_sums *part)
+                                                                const double *origin, const double *fine_grid,
+                                                                double digits, int samples_are_float32, int weighted,
+                                                                double *moved, move_sums *part)
 {
     vdouble shift[MOVE_SUMS / VD_LANES], between[MOVE_SUMS / VD_LANES], across[MOVE_SUMS / VD_LANES];
+    vdouble lacking[MOVE_SUMS / VD_LANES];
     size_t f = 0;
 #pragma GCC unroll 8
     for (int v = 0; v < MOVE_SUMS / VD_LANES; v++)
-        shift[v] = between[v] = across[v] = (vdouble){0.0};
+        shift[v] = between[v] = across[v] = lacking[v] = (vdouble){0.0};
     for (; f + MOVE_SUMS <= n_features; f += MOVE_SUMS)
 #pragma GCC unroll 8
         for (int v = 0; v < MOVE_SUMS / VD_LANES; v++) {
             const size_t i = f + (size_t)v * VD_LANES;
-            move_vector(coarse + i, fine + i, weight, center + i, origin + i, samples_are_float32, weighted, moved + i,
-                        shift + v, between + v, across + v);
+            move_vector(coarse + i, fine + i, weight, center + i, origin + i, fine_grid + i, digits, samples_are_float32,
+                        weighted, moved + i, shift + v, between + v, across + v, lacking + v);
         }
 #pragma GCC unroll 8
     for (int v = 0; v < MOVE_SUMS / VD_LANES; v++) {
         vd_store(part->shift + v * VD_LANES, shift[v]);
         vd_store(part->between + v * VD_LANES, between[v]);
         vd_store(part->across + v * VD_LANES, across[v]);
+        vd_store(part->lacking + v * VD_LANES, lacking[v]);
     }
     for (size_t i = 0; f + i < n_features; i++)
-        move_feature(coarse + f + i, fine + f + i, weight, center + f + i, origin + f + i, samples_are_float32, weighted,
-                     moved + f + i, part, i);
+        move_feature(coarse + f + i, fine + f + i, weight, center + f + i, origin + f + i, fine_grid + f + i, digits,
+                     samples_are_float32, weighted, moved + f + i, part, i);
 }
 
 /* With a = center - origin and r = sum of weight * (x - center), which is small, the sum over a cluster of
  * weight * (|x - origin|^2 - |x - center|^2) is weight |a|^2 + 2 a.r, whatever the center. */
 static void move_center(const double *sums, size_t n_features, const double *center, const double *origin,
-                        int samples_are_float32, int weighted, double *moved, double *terms)
+                        const double *fine_grid, double digits, int samples_are_float32, int weighted, double *moved,
+                        double *terms)
 {
     const double *coarse = sums, *fine = sums + n_features + 1;
     const double weight = coarse[n_features] + fine[n_features];
     move_sums part;
     terms[0] = weight;
     terms[1] = terms[2] = 0.0;
+    terms[3] = weighted && weight < fine_grid[n_features] * digits;
     if (!(weight > 0.0)) {
         memcpy(moved, center, n_features * sizeof(double));
         return;
     }
+    digits = weighted ? digits / weight : digits; /* from here on, that the mean must have */
     if (samples_are_float32 && weighted)
-        move_features(coarse, fine, n_features, weight, center, origin, 1, 1, moved, &part);
+        move_features(coarse, fine, n_features, weight, center, origin, fine_grid, digits, 1, 1, moved, &part);
     else if (samples_are_float32)
-        move_features(coarse, fine, n_features, weight, center, origin, 1, 0, moved, &part);
+        move_features(coarse, fine, n_features, weight, center, origin, fine_grid, digits, 1, 0, moved, &part);
     else if (weighted)
-        move_features(coarse, fine, n_features, weight, center, origin, 0, 1, moved, &part);
+        move_features(coarse, fine, n_features, weight, center, origin, fine_grid, digits, 0, 1, moved, &part);
     else
-        move_features(coarse, fine, n_features, weight, center, origin, 0, 0, moved, &part);
+        move_features(coarse, fine, n_features, weight, center, origin, fine_grid, digits, 0, 0, moved, &part);
+    if (is_any_above_zero(part.lacking))
+        terms[3] = 1.0;
     terms[1] = fold_sums(part.shift);
     terms[2] = weight * fold_sums(part.between) + 2.0 * fold_sums(part.across);
 }
 
-static inline two_reals add_two(two_reals a, two_reals b)
-{
-    const two_reals sum = two_sum(a.high, b.high);
-    return two_sum(sum.high, sum.low + (a.low + b.low));
-}
-
-static inline two_reals multiply_two(two_reals a, two_reals b)
-{
-    two_reals product = two_product(a.high, b.high);
-    product.low += a.high * b.low + a.low * b.high;
-    return product;
-}
-
-/* What move_center has as terms[2], with twice the digits. */
+/* What move_center has as terms[2], with twice the digits: with s the sum of weight * x, that is (center - origin) times
+ * 2 s - weight * (center + origin). */
 static void explain_center(const double *sums, size_t n_features, const double *center, const double *origin,
                            double *explained)
 {
     const double *coarse = sums, *fine = sums + n_features + 1;
     const two_reals weight = two_sum(coarse[n_features], fine[n_features]);
-    two_reals between = {0.0, 0.0}, across = {0.0, 0.0};
-    explained[0] = explained[1] = 0.0;
-    if (!(weight.high > 0.0))
-        return;
-    for (size_t f = 0; f < n_features; f++) {
-        const two_reals away = two_sum(center[f], -origin[f]), product = two_product(weight.high, center[f]);
-        const two_reals begun = two_sum(coarse[f], -product.high), rest = two_sum(begun.high, fine[f]);
-        const double lacking = (rest.low + begun.low) - (product.low + weight.low * center[f]);
-        between = add_two(between, multiply_two(away, away));
-        across = add_two(across, multiply_two(away, (two_reals){rest.high, lacking}));
+    two_reals total = {0.0, 0.0};
+    for (size_t f = 0; f < n_features && weight.high > 0.0; f++) {
+        const two_reals away = two_sum(center[f], -origin[f]), both = two_sum(center[f], origin[f]);
+        two_reals product = two_product(weight.high, both.high);
+        product.low += weight.high * both.low + weight.low * both.high;
+        const two_reals begun = two_sum(2.0 * coarse[f], -product.high), rest = two_sum(begun.high, 2.0 * fine[f]);
+        two_reals term = two_product(away.high, rest.high);
+        term.low += away.high * (rest.low + (begun.low - product.low)) + away.low * rest.high;
+        const two_reals sum = two_sum(total.high, term.high);
+        total = (two_reals){sum.high, total.low + (sum.low + term.low)};
     }
-    const two_reals all = multiply_two(weight, between);
-    const two_reals whole = add_two(all, (two_reals){2.0 * across.high, 2.0 * across.low});
-    explained[0] = whole.high;
-    explained[1] = whole.low;
+    explained[0] = total.high;
+    explained[1] = total.low;
 }

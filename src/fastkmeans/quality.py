@@ -647,9 +647,8 @@ def _sums(values, codes, n_clusters, n_threads):
     n_threads = effective_n_threads(n_threads, float(values.size))
     description = describe(values, n_threads)
     state = LloydState(values, None, description.max_abs, 1.0, n_clusters, n_threads)
-    if losses_of(state.grid, None, 1.0, description, len(values)) is None:
-        state.follow(codes)
-    else:
+    state.follow(codes)
+    if losses_of(state.grid, None, description.smallest.of(values, n_threads), len(values)) is not None:
         sum_anew(values, None, codes, np.ones(n_clusters, dtype=np.uint8), state.sums, np.ones(n_clusters), n_threads)
     return (state.sums[:, 0] + state.sums[:, 1])[:, :-1]
 

@@ -30,4 +30,5 @@ class PrefixState:
         origin: NDArray[np.float64],
         moved: NDArray[np.float64],
         terms: NDArray[np.float64],
-    ) -> tuple[float, float, int]: ...
+        digits: float = 0.0,
+    ) -> tuple[float, float, int, int]: ...

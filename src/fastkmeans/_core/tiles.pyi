@@ -29,4 +29,5 @@ class TilesState:
         origin: NDArray[np.float64],
         moved: NDArray[np.float64],
         terms: NDArray[np.float64],
-    ) -> tuple[float, float, int]: ...
+        digits: float = 0.0,
+    ) -> tuple[float, float, int, int]: ...

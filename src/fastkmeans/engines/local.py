@@ -14,29 +14,46 @@ from .._core import distances, lloyd, samples
 from .._core.quantized import LEAST_SIZE
 from .._parts import parts_of
 from .._threads import assignment_work, effective_n_threads
-from .rounding import LEAST_BLOCK, MOST_BLOCKS, Bounds, losses_of, plain_bound
+from .rounding import Bounds, losses_of, plain_bound, rounding_of
+
+
+class Smallest:
+    """The smallest |x| but 0 of each feature, which few fits ask for: found when it is."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: np.ndarray | None = None
+
+    def of(self, X, n_threads: int) -> np.ndarray:
+        """(n_features,) float64, infinite where all values are 0.   X : the samples that are described."""
+        if self._found is None:
+            blocks = np.empty((4 * n_threads, X.shape[1]))
+            samples.find_smallest(X, blocks, n_threads)
+            self._found = blocks.min(axis=0)
+        return self._found
 
 
 class Description(NamedTuple):
     """What a fit knows of its samples before it starts.
 
     max_abs, mean, variance : (n_features,) float64, without weights. Where a value is not finite, neither is the mean.
-    min_abs : (n_features,) float64, of the values that are not 0; infinite where there are none.
-    largest : the largest of max_abs.   spread : the largest of max_abs / min_abs.
-    total_variance : sum of the variances.   is_finite : whether all means are.
+    largest : the largest of max_abs.   total_variance : sum of the variances.   is_finite : whether all means are.
     """
 
     max_abs: np.ndarray
-    min_abs: np.ndarray
     mean: np.ndarray
     variance: np.ndarray
     largest: float
-    spread: float
     total_variance: float
     is_finite: bool
+    smallest: Smallest
 
 
 add_up = np.add.reduce  # what sum calls, without the microsecond that it spends before
+
+LEAST_BLOCK, MOST_BLOCKS = 1024, 256
+"""Samples of a block that is described by itself, and blocks."""
 
 INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
 
@@ -67,25 +84,14 @@ def describe(X, n_threads: int) -> Description:
     """Describe the samples, in an order that the shape alone fixes."""
     n_samples, n_features = X.shape
     block = max(LEAST_BLOCK, -(-n_samples // MOST_BLOCKS))
-    described = np.empty((-(-n_samples // block), 4, n_features))
+    described = np.empty((-(-n_samples // block), 3, n_features))
     samples.describe_blocks(X, block, described, n_threads)
-    if len(described) == 1:
-        rows = described[0]
-    else:
-        counts = np.full((len(described), 1), float(block))
-        counts[-1] = n_samples - block * (len(described) - 1)
-        max_abs, min_abs = described[:, 0].max(axis=0), described[:, 1].min(axis=0)
-        with np.errstate(invalid="ignore", over="ignore"):
-            mean = _sum_of_rows(counts * described[:, 2]) / n_samples
-            deviations = _sum_of_rows(described[:, 3] + counts * (described[:, 2] - mean) ** 2)
-        rows = np.stack([max_abs, min_abs, mean, deviations])
+    rows = described[0]
+    if len(described) > 1:
+        rows = np.empty_like(rows)
+        samples.merge_blocks(described, block, n_samples, rows)
     totals = samples.sum_up(rows, n_samples)
-    return Description(*rows, *totals)
-
-
-def _sum_of_rows(values: np.ndarray) -> np.ndarray:
-    """Add up rows, pairwise: NumPy does so along the last axis alone."""
-    return add_up(np.ascontiguousarray(values.T), axis=1)
+    return Description(*rows, *totals, Smallest())
 
 
 def scatter_of(X, sample_weight, description: Description, n_threads: int) -> float:
@@ -146,16 +152,23 @@ class LocalEngine:
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )
         self.least_weight = 0.0 if sample_weight is None else np.nextafter(0, 1)
-        self._terms = np.empty((n_clusters, 3))
+        self._terms = np.empty((n_clusters, 4))
+        shape = rounding_of(*X.shape)
+        self._digits = shape.digits
         self._inertia_unit = self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)
         self._max_weight = max_weight
         if sample_weight is None:
-            self._needed = plain_bound(*X.shape, description.largest, self.scatter)
+            self._needed = plain_bound(shape, description.largest, self.scatter)
         else:
             self._needed = self._bounds.plain
-        self._losses = losses_of(self._state.grid, sample_weight, max_weight, description, len(X))
         self._doubtful = self._anew = None
         self._anchor = None
+
+    @cached_property
+    def _losses(self) -> np.ndarray | None:
+        return losses_of(
+            self._state.grid, self.sample_weight, self.description.smallest.of(self.X, self.n_threads), len(self.X)
+        )
 
     @cached_property
     def _bounds(self) -> Bounds:
@@ -196,8 +209,11 @@ class LocalEngine:
         """Return moved centers, the sum of their squared shifts, the inertia of the last step, and the number of empty
         clusters. What it is of each cluster stands in weights and sq_shifts."""
         moved = np.empty_like(centers)
-        center_shift, explained, n_empty = self._state.move(centers, self.description.mean, moved, self._terms)
-        if self._losses is not None and self._find_doubtful():
+        center_shift, explained, n_empty, n_doubtful = self._state.move(
+            centers, self.description.mean, moved, self._terms, self._digits
+        )
+        self._doubtful = None
+        if n_doubtful and self._find_doubtful():
             center_shift, explained, n_empty = self._move_doubtful(centers, moved)
         inertia = self.scatter - explained
         if not inertia > self._needed:
@@ -213,7 +229,7 @@ class LocalEngine:
 
         Added up term by term; later ones differ from that by what the clusters take off more, which has twice the digits.
         """
-        high, low = lloyd.explained_of(self._state.sums, centers, self.description.mean)
+        high, low = lloyd.explained_of(self._state.sums, centers, self.description.mean, self.n_threads)
         if self._anchor is not None:
             summed, high_then, low_then = self._anchor
             inertia = summed - ((high - high_then) + (low - low_then))
@@ -239,6 +255,9 @@ class LocalEngine:
 
     def _find_doubtful(self) -> bool:
         """Look for clusters whose sums may have lost digits to the grids, as beside a value 1e18 times larger."""
+        if self._losses is None:
+            self._digits = 0.0  # no need to look again
+            return False
         sums, grid, lossy = self._state.sums, self._state.grid, self._losses > 0.0
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.X))
         totals = sums[:, 0, lossy] + sums[:, 1, lossy]
@@ -254,7 +273,7 @@ class LocalEngine:
         return lloyd.move_anew(
             self.X, self.sample_weight is not None, sums, units, self._doubtful, centers, self.description.mean, moved,
             self._terms,
-        )  # fmt: skip
+        )[:3]  # fmt: skip
 
     def _sum_anew(self, labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sums, units = np.empty_like(self._state.sums), np.ones(len(wanted))
@@ -264,9 +283,15 @@ class LocalEngine:
     def sums(self) -> np.ndarray:
         """(n_clusters, 2, n_features + 1) float64: coarse and fine sums of weight * x over each cluster, and its weight; in
         a unit of its own where the grids may have lost digits."""
-        if self._losses is None or not self._find_doubtful():
+        if not self._has_small(self._state.sums) or not self._find_doubtful():
             return self._state.sums
         return self._mended_sums(self._sum_anew(self.labels, self._doubtful)[0])
+
+    def _has_small(self, sums: np.ndarray) -> bool:
+        """Is any of these sums so small that it may have lost digits to the grids? Of the last step's sums, move tells."""
+        n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.X))
+        needed = self._digits * (self._state.grid[1] / 1.5 * 2.0**-52)
+        return bool((np.abs(sums.sum(axis=1)) < needed * n_rows).any())
 
     def _mended_sums(self, anew: np.ndarray) -> np.ndarray:
         return np.where(self._doubtful.view(bool)[:, None, None], anew, self._state.sums)
@@ -277,12 +302,11 @@ class LocalEngine:
         taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
         """
         donors = list(taken)
-        if self._losses is None:
-            sums, units = self._state.sums[donors], np.ones(len(donors))
-            for own, rows in zip(sums, taken.values()):
-                for i in rows:
-                    own -= self._share_of(i)
-        else:
+        sums, units = self._state.sums[donors], np.ones(len(donors))
+        for own, rows in zip(sums, taken.values()):
+            for i in rows:
+                own -= self._share_of(i)
+        if self._has_small(sums) and self._losses is not None:
             labels, wanted = self.labels.copy(), np.zeros(len(self._terms), dtype=np.uint8)
             wanted[donors] = 1
             for rows in taken.values():
@@ -295,7 +319,7 @@ class LocalEngine:
         moved, every = np.empty_like(centers), np.ones(len(centers), dtype=np.uint8)
         lloyd.move_anew(
             self.X, self.sample_weight is not None, sums, units, every, centers, self.description.mean, moved,
-            np.empty((len(centers), 3)),
+            np.empty((len(centers), 4)),
         )  # fmt: skip
         return moved
 

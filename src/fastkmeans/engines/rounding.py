@@ -15,52 +15,52 @@ MOST_BITS, LEAST_BITS, USUAL_SPREAD_BITS = 54, 40, 20
 """Bits of the mean of a cluster that no grid may cost: all, as long as the values of a feature differ in size by no more than
 they do in most data; of more samples than 16 000 fewer, of which the grids keep fewer."""
 
-LEAST_BLOCK, MOST_BLOCKS = 1024, 256
-"""Samples of a block that is described by itself, and blocks."""
-
 UNIT_ROUNDOFF = 2.0**-53
+
+DESCRIBED_ROUNDINGS = 4.0 + 8.0 + 16.0
+"""Roundings that a value goes through at most on its way into the scatter that `describe` tells: additions of a run and of runs
+(kernels/describe.h), and what is done to it before and to these sums after."""
+
 VANISHING = 1e-280  # sums of squares below it may have lost digits because float64 ends
 
 
 class ShapeRounding(NamedTuple):
     """What the shape of X alone tells of rounding.
 
-    lost : what a value loses to the grids, in units of the largest.   n_roundings : that a term of the inertia goes through.
-    trusted : quanta of the fine grid that the values of a cluster must come to on average.
-    spread : ratio of largest to least value of a feature from which the grids may cost digits.
+    lost : what a value loses to the grids, in units of the largest.
+    a_scatter, a_root : see _needed, without weights; a_root in units of the largest value.
+    digits : quanta of the fine grid that the values of a cluster must come to on average.
     """
 
     lost: float
-    n_roundings: float
-    trusted: float
-    spread: float
+    a_scatter: float
+    a_root: float
+    digits: float
 
 
 @lru_cache(maxsize=64)
 def rounding_of(n_samples: int, n_features: int) -> ShapeRounding:
     """Look up what a shape tells: small fits ask often, and 5 us of 130 go into its numbers."""
-    bits, trusted = _grid_bits(n_samples), _trusted_digits(n_samples)
-    n_roundings = n_features / 8.0 + 24.0 + _additions_in_a_row(n_samples, n_features)
-    return ShapeRounding(2.0 ** (-1 - bits), n_roundings, trusted, 2.0**bits / trusted)
+    lost = 2.0 ** (-1 - _grid_bits(n_samples))
+    a_scatter = UNIT_ROUNDOFF * (n_features / 8.0 + 24.0 + DESCRIBED_ROUNDINGS) / HISTORY_ROUNDING
+    a_root = sqrt(n_features * n_samples) * (8.0 * UNIT_ROUNDOFF + lost) / HISTORY_ROUNDING
+    return ShapeRounding(lost, a_scatter, a_root, _trusted_digits(n_samples))
 
 
-def plain_bound(n_samples: int, n_features: int, largest: float, scatter: float) -> float:
+def plain_bound(shape: ShapeRounding, largest: float, scatter: float) -> float:
     """Return what Bounds(...).plain is without weights, in a third of the time: small fits notice it."""
-    shape = rounding_of(n_samples, n_features)
-    size = largest * sqrt(n_features * n_samples)
-    return _needed(scatter, UNIT_ROUNDOFF * shape.n_roundings, size * (8.0 * UNIT_ROUNDOFF + shape.lost))
+    return _needed(scatter, shape.a_scatter, shape.a_root * largest)
 
 
-def _needed(scatter: float, a_scatter: float, a_root: float, lost: float = 0.0) -> float:
+def _needed(scatter: float, a_scatter: float, a_root: float, least: float = 0.0) -> float:
     """The inertia from which on errors are small beside it.
 
-    a_scatter, a_root : error per scatter; and per its root, or per the root of the inertia, where that is larger: first centers
-    may lie farther from all samples than those from each other.   lost : error of any scatter.
+    a_scatter, a_root : what it takes per scatter; and per its root, or per the root of the inertia, where that is larger: first
+    centers may lie farther from all samples than those from each other.   least : what it takes beside any scatter.
     """
     if not scatter >= 0.0:
         return inf
-    of_scatter = (a_scatter * scatter + a_root * sqrt(scatter) + lost) / HISTORY_ROUNDING
-    return max(of_scatter, (a_root / HISTORY_ROUNDING) ** 2) + VANISHING
+    return max(a_scatter * scatter + a_root * sqrt(scatter) + least, a_root * a_root) + VANISHING
 
 
 class Bounds:
@@ -80,21 +80,26 @@ class Bounds:
         self._scatter = scatter
         self._shape = rounding_of(n_samples, n_features)
         weight = float(n_samples) if sample_weight is None else float(np.add.reduce(sample_weight))
-        self._size = description.largest * sqrt(n_features * weight)
-        if sample_weight is None:
-            self._lost_a_root, self._lost = self._shape.lost * self._size, 0.0
-        else:
-            self._lost_a_root = 0.0
+        self._largest = description.largest
+        self._size = self._largest * sqrt(n_features * weight)
+        self._lost = 0.0
+        if sample_weight is not None:
             self._lost = 8.0 * self._shape.lost * max_weight * n_samples * n_features * description.largest**2
 
     @property
     def plain(self) -> float:
         """For sums of float64."""
-        n_roundings = self._shape.n_roundings
-        if self._sample_weight is not None:
-            n_roundings = self._X.shape[1] / 4.0 + 88.0
-        a_root = 8.0 * UNIT_ROUNDOFF * self._size + self._lost_a_root
-        return _needed(self._scatter, UNIT_ROUNDOFF * n_roundings, a_root, self._lost)
+        if self._sample_weight is None:
+            return plain_bound(self._shape, self._largest, self._scatter)
+        return self._bound(UNIT_ROUNDOFF * (self._X.shape[1] / 4.0 + 88.0), 8.0 * UNIT_ROUNDOFF)
+
+    def _bound(self, a_scatter: float, a_root: float) -> float:
+        """a_scatter, a_root : errors, the second in units of the size of the data."""
+        if self._sample_weight is None:
+            a_root += self._shape.lost
+        return _needed(
+            self._scatter, a_scatter / HISTORY_ROUNDING, a_root * self._size / HISTORY_ROUNDING, self._lost / HISTORY_ROUNDING
+        )
 
     @cached_property
     def careful(self) -> float:
@@ -102,7 +107,7 @@ class Bounds:
         n_features = self._X.shape[1]
         rounding = 2.0**-100 * (n_features + 16.0)
         of_products = 0.0 if self._has_exact_products() else 4.0 * UNIT_ROUNDOFF
-        return _needed(self._scatter, rounding, (rounding + of_products) * self._size + self._lost_a_root, self._lost)
+        return self._bound(rounding, rounding + of_products)
 
     def _has_exact_products(self) -> bool:
         """Is weight * x never rounded?"""
@@ -113,19 +118,14 @@ class Bounds:
             return self._X.dtype.itemsize == 4 and bool((weights == weights.astype(np.float32)).all())
 
 
-def losses_of(grid, sample_weight, max_weight: float, description: Any, n_samples: int) -> np.ndarray | None:
+def losses_of(grid, sample_weight, min_abs: np.ndarray, n_samples: int) -> np.ndarray | None:
     """What weight * x must come to on average over a cluster, so that its sum has lost no digits to the grids.
 
-    Returns (n_features + 1,) float64, with 0 for features that have no values so small; None where all are.
+    grid : of a LloydState.   min_abs : (n_features,), smallest |x| but 0.
+    Returns (n_features + 1,) float64, with 0 for features that have no values so small; None where none has.
     """
-    spread = description.spread
-    if sample_weight is not None:
-        spread *= max_weight / _least_weight(sample_weight)
-    shape = rounding_of(n_samples, len(description.max_abs))
-    if spread < shape.spread:
-        return None
-    least = np.append(description.min_abs, 1.0) * (1.0 if sample_weight is None else _least_weight(sample_weight))
-    needed = shape.trusted * (grid[1] / 1.5 * 2.0**-52)
+    least = np.append(min_abs, 1.0) * (1.0 if sample_weight is None else _least_weight(sample_weight))
+    needed = rounding_of(n_samples, len(min_abs)).digits * (grid[1] / 1.5 * 2.0**-52)
     losses = np.where(least < needed, needed, 0.0)
     return losses if losses.any() else None
 
@@ -158,11 +158,3 @@ def _grid_bits(n_samples: int) -> int:
 def _trusted_digits(n_samples: int) -> float:
     """Quanta of the fine grid that the values of a cluster must come to on average."""
     return 2.0 ** min(MOST_BITS, max(LEAST_BITS, _grid_bits(n_samples) - USUAL_SPREAD_BITS))
-
-
-def _additions_in_a_row(n_samples: int, n_features: int) -> float:
-    """Return how many roundings a value goes through at most on its way into the scatter that `describe` tells."""
-    block = n_samples if n_samples <= LEAST_BLOCK else max(LEAST_BLOCK, n_samples / MOST_BLOCKS)
-    side_by_side = max(1.0, 128.0 / n_features)  # see kernels/describe.h
-    in_a_row = 32.0 + block / 256.0 + side_by_side
-    return in_a_row if block == n_samples else 2.0 * in_a_row + 24.0
