@@ -14,6 +14,8 @@
 #include <time.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
+#endif
+#if !defined(_WIN32)
 #include <unistd.h>
 #endif
 
@@ -35,6 +37,15 @@ static inline int64_t coarse_clock(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
 #endif
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline long current_process(void)
+{
+#if defined(_WIN32)
+    return 0;
+#else
+    return (long)getpid();
+#endif
 }
 
 /* Begin to watch: by the thread that enters the region, before it. */
@@ -59,7 +70,14 @@ static __attribute__((noinline)) void ask_python(signal_watch *watch)
 {
     if (handles_signals()) {
         const PyGILState_STATE state = PyGILState_Ensure();
-        if (PyErr_CheckSignals() != 0)
+        const long process = current_process();
+        int failed = PyErr_CheckSignals() != 0;
+        if (!failed && current_process() != process) {
+            PyErr_SetString(PyExc_RuntimeError, "a signal's handler forked this process within a computation, whose threads "
+                                                "it does not have; leave such a child with os._exit or an exec function.");
+            failed = 1;
+        }
+        if (failed)
             __atomic_store_n(&watch->is_stopped, 1, __ATOMIC_RELAXED);
         PyGILState_Release(state);
     }

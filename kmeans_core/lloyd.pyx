@@ -510,17 +510,20 @@ def sum_anew(X, const double[::1] sample_weight, const int32_t[::1] labels, cons
     cdef double[::1] scaled = None if sample_weight is None else np.empty(n_samples)
     cdef double[:, :, ::1] scratch = np.empty((n_threads, 3, n_features + 1))
     cdef own_sums of
+    cdef signal_watch watch
     of.is_float32 = X.dtype.itemsize == 4
     of.x = <const char *><uintptr_t>X.ctypes.data
     of.n_features = n_features
     of.weights = NULL if sample_weight is None else &sample_weight[0]
     of.scaled = NULL if sample_weight is None else &scaled[0]
+    start_watch(&watch)
     with nogil:
         sort_by_label(&labels[0], n_samples, n_clusters + 1, &rows[0], &starts[0])
         for j in prange(n_clusters, schedule="dynamic", chunksize=1, num_threads=n_threads):
-            if wanted[j]:
+            if wanted[j] and not interrupted(&watch):
                 sum_cluster(table, &of, &rows[starts[j]], starts[j + 1] - starts[j], &scratch[threadid(), 0, 0],
                             &sums[j, 0, 0], &units[j])
+    raise_interrupt(&watch)
 
 
 cdef struct own_sums:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fastkmeans import KMeans
+from fastkmeans._core import runtime
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork"),
@@ -109,3 +110,35 @@ def test_a_fit_imports_nothing():
     answer = subprocess.run([sys.executable, "-W", "ignore", "-c", IMPORTS], capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip() == "[]"
+
+
+FORKING_HANDLER = """
+import os, signal, sys, time
+import numpy as np
+from fastkmeans import KMeans
+X = np.random.default_rng(5).normal(size=(100000, 16))
+parent, children = os.getpid(), []
+def fork(number, frame):
+    child = os.fork()
+    if child:
+        children.append(child)
+signal.signal(signal.SIGALRM, fork)
+begun = time.monotonic()
+while not children and time.monotonic() - begun < 60:  # until the signal comes within a region
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        KMeans(800, init=X[:800], max_iter=20, tol=0, algorithm="lloyd", n_threads=2).fit(X)
+    except RuntimeError as error:
+        assert os.getpid() != parent, error
+        os._exit(7 if "forked this process within a computation" in str(error) else 8)
+    if os.getpid() != parent:  # the signal came between two regions
+        os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 7
+"""
+
+
+def test_a_child_that_a_signal_handler_forks_within_a_region_does_not_wait_for_ever():
+    if not runtime.has_pool():
+        pytest.skip("a region of OpenMP's own waits for threads that a child does not have")
+    done = subprocess.run([sys.executable, "-c", FORKING_HANDLER], capture_output=True, text=True, timeout=PATIENCE * 2)
+    assert done.returncode == 0, done.stderr

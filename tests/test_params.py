@@ -68,6 +68,7 @@ BAD = [
     ("tol", -1e-9, ValueError, "finite number >= 0; got -1e-09"),
     ("tol", float("nan"), ValueError, "got nan"),
     ("tol", float("inf"), ValueError, "got inf"),
+    ("tol", 10**400, ValueError, r"finite number >= 0; got 10{56}\.\.\."),
     ("tol", "small", TypeError, "got 'small'"),
     ("tol", None, TypeError, "got None"),
     ("tol", False, TypeError, "got False"),
@@ -230,3 +231,10 @@ def test_repr_shows_what_was_changed(params, shown):
 def test_parameters_survive_pickling():
     kmeans = pickle.loads(pickle.dumps(KMeans(n_clusters=3, init="random")))
     assert kmeans.get_params() == KMeans(n_clusters=3, init="random").get_params()
+
+
+@pytest.mark.parametrize("name", ["n_clusters", "n_init", "max_iter", "tol", "random_state", "n_threads"])
+def test_an_integer_that_python_does_not_write_is_refused_like_any_other(name):
+    for value in (10**5000, -(10**5000)):
+        with pytest.raises(ValueError, match=f"{name} must be .*; got an integer of 16610 bits"):
+            KMeans(**{"n_clusters": 2, name: value}).fit([[1.0], [2.0]])

@@ -204,7 +204,7 @@ print(len({hashlib.sha256(m.labels_.tobytes() + m.cluster_centers_.tobytes()).he
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"OMP_DYNAMIC": "false"}, {"OMP_WAIT_POLICY": "passive"}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "100"}],
+    [{}, {"OMP_DYNAMIC": "false"}, {"OMP_WAIT_POLICY": "passive"}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "100"}, {"GOMP_SPINCOUNT": "infinity"}],
 )
 def test_a_busy_machine_changes_no_bit_whatever_the_environment_says(environment):
     assert run_python(BUSY, **environment) == "1"

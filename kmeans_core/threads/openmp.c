@@ -58,6 +58,9 @@ void openmp_start(void)
     if (bound)
         dl_iterate_phdr(look_at_library, NULL);
 #endif
+#ifdef FASTKMEANS_POOL
+    start_pool();
+#endif
 }
 
 int openmp_max_threads(void) { return openmp.max_threads(); }

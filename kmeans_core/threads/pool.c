@@ -39,7 +39,6 @@ static struct {
     _Alignas(64) atomic_flag taken;      /* the rest belongs to the caller that took the pool */
     region_body body;
     void *context;
-    bool started;
     thread_settings settings;
     int most_helpers;
     atomic_int n_helpers;
@@ -95,10 +94,9 @@ static void steer(helper *h)
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) /* more CPUs than the set has bits for */
         return;
-    h->avoided = cpu;
     CPU_CLR(cpu, &set);
-    if (CPU_COUNT(&set) > 0)
-        sched_setaffinity(id, sizeof set, &set);
+    if (CPU_COUNT(&set) > 0 && sched_setaffinity(id, sizeof set, &set) == 0)
+        h->avoided = cpu;
 }
 
 /* Wake sleeping helpers until as many are awake as the region has numbers for beside the caller's. */
@@ -178,16 +176,16 @@ static void forget_helpers(void)
     atomic_store(&pool.ticket, 0);
     atomic_store(&pool.n_asleep, 0);
     atomic_store(&pool.n_helpers, 0);
+    atomic_store(&pool.n_left, 1); /* this thread's own call, if it forked amid a region */
     atomic_store(&pool.caller_sleeps, 0);
     pool.most_helpers = MAX_HELPERS;
     atomic_flag_clear(&pool.taken);
 }
 
-static void start_pool(void)
+void start_pool(void)
 {
     pool.settings = read_settings();
     pthread_atfork(NULL, NULL, forget_helpers); /* a child has none of its parent's threads */
-    pool.started = true;
 }
 
 /* Make helpers until there are n. Those that cannot be made are done without, and not asked for again. */
@@ -262,8 +260,6 @@ void run_threads(region_body body, void *context, int n_threads)
 {
     int n_used = 1;
     if (n_threads > 1 && !atomic_flag_test_and_set(&pool.taken)) {
-        if (!pool.started)
-            start_pool();
         n_used = n_threads < MAX_HELPERS + 1 ? n_threads : MAX_HELPERS + 1;
         if (pool.settings.holds_back)
             n_used = threads_for_region(n_used, 1 + atomic_load(&pool.n_helpers) - atomic_load(&pool.n_asleep));

@@ -24,8 +24,12 @@ thread_settings read_settings(void)
     if (is("OMP_WAIT_POLICY", "active"))
         settings.spin = UINT64_MAX;
     const char *count = getenv("GOMP_SPINCOUNT");
-    if (count != NULL && *count >= '0' && *count <= '9')
-        settings.spin = strtoull(count, NULL, 10) * 10; /* counted in pauses, of some 10 ns or more */
+    if (is("GOMP_SPINCOUNT", "infinite") || is("GOMP_SPINCOUNT", "infinity"))
+        settings.spin = UINT64_MAX;
+    else if (count != NULL && *count >= '0' && *count <= '9') {
+        const uint64_t pauses = strtoull(count, NULL, 10); /* of some 10 ns or more */
+        settings.spin = pauses < UINT64_MAX / 10 ? pauses * 10 : UINT64_MAX;
+    }
     return settings;
 }
 

@@ -41,6 +41,9 @@ bool has_pool(void);
 #ifdef FASTKMEANS_POOL
 #include <pthread.h>
 
+/* Once, when the package is loaded. */
+void start_pool(void);
+
 /* For the pool alone. */
 typedef struct {
     uint64_t spin;           /* nanoseconds that a helper with nothing to do waits before it sleeps */

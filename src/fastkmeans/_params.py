@@ -118,8 +118,15 @@ def _is_integer(value: Any) -> bool:
 
 def _got(value: Any) -> str:
     """Show a value with its type, shortly."""
-    text = repr(value)
-    return f"got {text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})."
+    return f"got {_shown(value, repr)} ({type(value).__name__})."
+
+
+def _shown(value: Any, show: Callable[[Any], str] = str) -> str:
+    try:
+        text = show(value)
+    except ValueError:  # Python writes no integers of more than some thousand digits
+        return f"an integer of {value.bit_length()} bits"
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def check_integer(name: str, value: Any, minimum: int, alternative: str = "") -> None:
@@ -129,9 +136,9 @@ def check_integer(name: str, value: Any, minimum: int, alternative: str = "") ->
     if not _is_integer(value):
         raise TypeError(f"{rule}; {_got(value)}")
     if value < minimum:
-        raise ValueError(f"{rule}; got {value}.")
+        raise ValueError(f"{rule}; got {_shown(value)}.")
     if value > _INT_MAX:
-        raise ValueError(f"{rule} and <= {_INT_MAX}; got {value}.")
+        raise ValueError(f"{rule} and <= {_INT_MAX}; got {_shown(value)}.")
 
 
 def check_name(name: str, value: Any, known: tuple[str, ...]) -> None:
@@ -184,8 +191,12 @@ def _check_tol(name: str, value: Any) -> None:
     rule = f"{name} must be a finite number >= 0"
     if not (isinstance(value, (float, np.floating)) or _is_integer(value)):
         raise TypeError(f"{rule}; {_got(value)}")
-    if not 0 <= value < inf:
-        raise ValueError(f"{rule}; got {value}.")
+    try:
+        is_right = 0 <= float(value) < inf
+    except OverflowError:
+        is_right = False
+    if not is_right:
+        raise ValueError(f"{rule}; got {_shown(value)}.")
 
 
 def _check_callback(name: str, value: Any) -> None:
@@ -209,7 +220,7 @@ def _check_random_state(name: str, value: Any) -> None:
     rule = f"{name} must be None, an integer from 0 to {_SEED_MAX}, a NumPy RandomState or a NumPy Generator"
     if _is_integer(value):
         if not 0 <= value <= _SEED_MAX:
-            raise ValueError(f"{rule}; got {value}.")
+            raise ValueError(f"{rule}; got {_shown(value)}.")
     elif value is not None and not isinstance(value, (np.random.RandomState, np.random.Generator)):
         raise TypeError(f"{rule}; {_got(value)}")
 
