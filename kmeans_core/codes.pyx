@@ -17,7 +17,7 @@ from shared cimport (
 )
 
 from fastkmeans._core.runtime import both
-from fastkmeans._directions import (
+from fastkmeans.algorithms.directions import (
     Trial, count_direction_rows, is_worth_a_trial, most_directions, principal_directions, skew_of, spanning,
 )
 

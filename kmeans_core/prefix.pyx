@@ -16,7 +16,7 @@ from shared cimport (
 )
 
 from fastkmeans._core.codes import Codes
-from fastkmeans._directions import dense_cost, filter_cost
+from fastkmeans.algorithms.directions import dense_cost, filter_cost
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)

@@ -9,8 +9,8 @@ import zlib
 import numpy as np
 import pytest
 
-from fastkmeans._algorithms import ALGORITHMS
 from fastkmeans._core import runtime
+from fastkmeans.algorithms.table import ALGORITHMS
 
 
 @pytest.fixture

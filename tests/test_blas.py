@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastkmeans import KMeans
-from fastkmeans._blas import _openblas, one_blas_thread
+from fastkmeans.runtime.blas import _openblas, one_blas_thread
 
 pytestmark = pytest.mark.skipif(_openblas() is None, reason="NumPy came with another BLAS")
 

@@ -19,8 +19,8 @@ import pytest
 
 import fastkmeans
 from fastkmeans import KMeans, elbow
-from fastkmeans import _files as files_module
-from fastkmeans.cli import main
+from fastkmeans.cli import files as files_module
+from fastkmeans.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -562,7 +562,7 @@ def test_python_m_fastkmeans_is_the_command(table):
 
 @pytest.mark.skipif(os.name == "nt", reason="no pipes that break")
 def test_a_reader_that_stops_early_is_no_error(table):
-    code = "import sys; from fastkmeans.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from fastkmeans.cli.main import main; sys.exit(main(sys.argv[1:]))"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     read, write = os.pipe()
     os.close(read)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastkmeans import KMeans, _chain, _coarse, _coreset, _split_merge
+from fastkmeans import KMeans
 from fastkmeans._core import samples
-from fastkmeans._metrics import METRICS
+from fastkmeans.fitting import coarse, coreset, exchange, search
+from fastkmeans.metrics.table import METRICS
 
 
 @pytest.fixture
 def few(monkeypatch):
     """Searches on 64 rows, so that a thousand samples are many."""
-    monkeypatch.setattr(_chain, "SEARCH_SAMPLES", 64)
-    for module in (_chain, _coarse):
+    monkeypatch.setattr(search, "SEARCH_SAMPLES", 64)
+    for module in (search, coarse):
         monkeypatch.setattr(module, "ROWS_A_CLUSTER", 2)
-    monkeypatch.setattr(_coarse, "LEAST_WORK", 0)
+    monkeypatch.setattr(coarse, "LEAST_WORK", 0)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -25,7 +26,7 @@ def test_a_coarse_fit_keeps_the_laws(metric, weighted, real, blobs, rng, seed, f
     X, _ = blobs(3000, 5, 7, real, std=2.0)
     weights = rng.integers(0, 4, size=3000).astype(float) if weighted else None
     model = KMeans(7, metric=metric, random_state=seed).fit(X, sample_weight=weights)
-    assert _coarse.is_large(*X.shape, 7)
+    assert coarse.is_large(*X.shape, 7)
     assert np.array_equal(model.labels_, model.predict(X))
     assert model.inertia_ == -model.score(X, sample_weight=weights)
     assert np.array_equal(model.labels_, model.transform(X).argmin(axis=1))
@@ -45,7 +46,7 @@ def test_all_algorithms_end_with_the_same_bits(blobs, algorithm, real, seed, few
 
 def test_threads_change_no_bit(blobs, real, seed, fingerprint):
     X, _ = blobs(70_000, 15, 20, real, std=4.0)
-    assert _coarse.is_large(*X.shape, 20)
+    assert coarse.is_large(*X.shape, 20)
     digests = [fingerprint(KMeans(20, random_state=seed, n_threads=n).fit(X)) for n in (1, 2, 5)]
     assert digests[1] == digests[0] and digests[2] == digests[0]
 
@@ -54,13 +55,13 @@ def test_an_int_seeds_each_fit_alike_and_each_start_of_it_anew(blobs, seed, few,
     X, _ = blobs(2000, 3, 9, np.float64, std=3.0)
     model = KMeans(9, random_state=seed, n_init=4)
     found = []
-    fit_coarsely = _coarse.fit_coarsely
+    fit_coarsely = coarse.fit_coarsely
 
     def spy(*args):
         found.append(fit_coarsely(*args))
         return found[-1]
 
-    monkeypatch.setattr("fastkmeans.kmeans.fit_coarsely", spy)
+    monkeypatch.setattr("fastkmeans.estimators.kmeans.fit_coarsely", spy)
     model.fit(X)
     inertias = [fit.run.inertia for fit in found]
     assert len(inertias) == 4 and len(set(inertias)) > 1
@@ -105,7 +106,7 @@ def test_callbacks_see_all_samples_only(blobs, seed, few):
 
 
 def test_other_inits_read_all_samples(blobs, seed, few, monkeypatch):
-    monkeypatch.setattr("fastkmeans.kmeans.fit_coarsely", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr("fastkmeans.estimators.kmeans.fit_coarsely", lambda *_: pytest.fail("searched"))
     X, _ = blobs(2000, 3, 5, np.float64)
     for init in ["k-means++", "random", "random-partition", X[:5], lambda X, k, random_state: X[:k]]:
         KMeans(5, init=init, n_init=1, random_state=seed).fit(X)
@@ -114,7 +115,7 @@ def test_other_inits_read_all_samples(blobs, seed, few, monkeypatch):
 def test_few_samples_start_by_plusplus(blobs, seed, fingerprint):
     X, _ = blobs(3000, 4, 8, np.float32, std=3.0)
     plain, auto = (KMeans(8, init=init, random_state=seed, tol=0).fit(X) for init in ["k-means++", "auto"])
-    n_shared = min(_split_merge.AFTER, plain.n_iter_)
+    n_shared = min(exchange.AFTER, plain.n_iter_)
     for a, b in zip(plain.history_[:n_shared], auto.history_[:n_shared], strict=True):
         assert a["inertia"] == b["inertia"]
     two = [KMeans(2, init=init, random_state=seed).fit(X) for init in ["k-means++", "auto"]]
@@ -142,11 +143,11 @@ def test_a_place_beyond_the_sum_is_at_the_last_row_with_mass():
 def test_rows_are_drawn_by_their_mass(rng):
     mass = rng.uniform(size=40)
     mass[::5] = 0.0
-    drawn = [_coreset.draw(40, mass, 10, np.random.RandomState(i)) for i in range(4000)]
+    drawn = [coreset.draw(40, mass, 10, np.random.RandomState(i)) for i in range(4000)]
     assert all((np.diff(rows) >= 0).all() for rows in drawn)
     shares = np.bincount(np.concatenate(drawn), minlength=40) / 40_000
     np.testing.assert_allclose(shares, mass / mass.sum(), atol=0.006)
-    even = [_coreset.draw(40, None, 10, np.random.RandomState(i)) for i in range(4000)]
+    even = [coreset.draw(40, None, 10, np.random.RandomState(i)) for i in range(4000)]
     np.testing.assert_allclose(np.bincount(np.concatenate(even), minlength=40) / 40_000, 1 / 40, atol=0.006)
 
 
@@ -156,8 +157,8 @@ def test_taken_rows_are_rounded_once(n_features, n_threads, real, rng):
     X, rows = rng.normal(size=(999, n_features)).astype(real), np.sort(rng.integers(999, size=700))
     origin = rng.normal(size=n_features)
     expected = (X[rows].astype(np.float64) - origin).astype(np.float32)
-    assert np.array_equal(_coreset.take(X, rows, origin, n_threads), expected)
-    taken = _coreset.take(X, rows, None, n_threads)
+    assert np.array_equal(coreset.take(X, rows, origin, n_threads), expected)
+    taken = coreset.take(X, rows, None, n_threads)
     assert taken.dtype == real and np.array_equal(taken, X[rows])
 
 
@@ -185,9 +186,9 @@ def test_equal_weights_of_any_size_search_as_none(weight, blobs, seed, few):
 def test_one_sample_may_outweigh_all_others(blobs, seed, few):
     X, _ = blobs(2000, 4, 6, np.float64, std=0.1)
     weights = np.r_[1e30, np.ones(1999)]
-    assert not _coarse.is_large(*X.shape, 6, weights)
+    assert not coarse.is_large(*X.shape, 6, weights)
     weights[:1000] = 0.0
-    assert _coarse.is_large(*X.shape, 6, weights)
+    assert coarse.is_large(*X.shape, 6, weights)
 
 
 @pytest.mark.parametrize("algorithm", ["tiles", "prefix", "quantized", "yinyang"])

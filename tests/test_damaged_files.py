@@ -18,9 +18,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastkmeans import KMeans, _csv
-from fastkmeans._files import read_table
-from fastkmeans.cli import main
+from fastkmeans import KMeans
+from fastkmeans.cli import csv_files
+from fastkmeans.cli.files import read_table
+from fastkmeans.cli.main import main
 
 
 @pytest.fixture(autouse=True)
@@ -193,12 +194,12 @@ class CountedName(str):
 @pytest.mark.parametrize("chosen", [False, True], ids=["all columns", "chosen columns"])
 def test_comparisons_of_names_grow_with_the_columns_and_not_their_squares(chosen, reader, monkeypatch):
     n_columns = 1_500
-    records = _csv._records
+    records = csv_files._records
 
     def counted_records(*arguments):
         return (record._replace(fields=[*map(CountedName, record.fields)]) for record in records(*arguments))
 
-    monkeypatch.setattr(_csv, "_records", counted_records)
+    monkeypatch.setattr(csv_files, "_records", counted_records)
     names = [f"column{f}" for f in range(n_columns)]
     records_of_text = [names, ["1"] * n_columns, ["x"] * n_columns]
     Path("t.csv").write_text("\n".join(map(",".join, records_of_text)))

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastkmeans import KMeans, calinski_harabasz_score, elbow, within_cluster_variation
-from fastkmeans._algorithms import ALGORITHMS
 from fastkmeans._core import lloyd, runtime
-from fastkmeans._input import check_inertia
-from fastkmeans._metrics import METRICS
+from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines import local
+from fastkmeans.input.arrays import check_inertia
+from fastkmeans.metrics.table import METRICS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 

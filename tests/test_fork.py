@@ -91,7 +91,7 @@ IMPORTS = """
 import sys
 import numpy as np
 from fastkmeans import KMeans
-from fastkmeans._metrics import METRICS
+from fastkmeans.metrics.table import METRICS
 rng = np.random.default_rng(7741)
 before = set(sys.modules)
 for shape, k in [((3000, 2), 8), ((3000, 12), 110), ((2000, 80), 100), ((70000, 3), 5)]:

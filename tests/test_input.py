@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fastkmeans._input import (
+from fastkmeans.input.arrays import (
     MAGNITUDE_LIMIT,
     as_matrix,
     as_weights,

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 import fastkmeans
 from fastkmeans import KMeans, k_means, kmeans_plusplus
-from fastkmeans._algorithms import ALGORITHMS
+from fastkmeans.algorithms.table import ALGORITHMS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fastkmeans import KMeans, cluster, elbow, k_means, kmeans_plusplus
-from fastkmeans._algorithms import ALGORITHMS
 from fastkmeans._core import medians, runtime
-from fastkmeans._metrics import METRICS
-from fastkmeans.cli import main
+from fastkmeans.algorithms.table import ALGORITHMS
+from fastkmeans.cli.main import main
+from fastkmeans.metrics.table import METRICS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fastkmeans import KMeans, elbow
-from fastkmeans._metrics import METRICS
+from fastkmeans.metrics.table import METRICS
 
 
 @pytest.fixture

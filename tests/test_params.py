@@ -1,4 +1,4 @@
-"""Laws of _params, and of the parameters that every estimator keeps by the constructor's signature."""
+"""Laws of input/parameters.py, and of the parameters that every estimator keeps by the constructor's signature."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from fastkmeans import KMeans
-from fastkmeans._metrics import check_metric
-from fastkmeans._params import INITS, check_init, check_n_clusters, check_params, check_random_state
+from fastkmeans.input.parameters import INITS, check_init, check_n_clusters, check_params, check_random_state
+from fastkmeans.metrics.table import check_metric
 
 DEFAULTS = KMeans().get_params()
 ALGORITHMS = ("lloyd", "hamerly")

@@ -9,7 +9,7 @@ import reference
 from fastkmeans import KMeans, kmeans_plusplus
 from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.prefix import PrefixState
-from fastkmeans._directions import Trial, principal_directions, spanning
+from fastkmeans.algorithms.directions import Trial, principal_directions, spanning
 
 
 def states(X, n_clusters, weights=None, n_threads=1, **params):

@@ -56,18 +56,22 @@ def imported_roots(path):
 
 
 FRAMES = {  # library -> files that may import it
-    "pandas": {"_input.py"},
-    "polars": {"_input.py"},
-    "narwhals": {"_input.py"},
+    "pandas": {"input/arrays.py"},
+    "polars": {"input/arrays.py"},
+    "narwhals": {"input/arrays.py"},
     # In the last two it parses and writes files for the command line.
-    "pyarrow": {"_input.py", "_csv.py", "_files.py"},
+    "pyarrow": {"input/arrays.py", "cli/csv_files.py", "cli/files.py"},
 }
 
 
 @needs_sources
 @pytest.mark.parametrize("library", FRAMES)
-def test_only_input_py_imports_a_dataframe_library(library):
-    said = {path.name for path in sources(PACKAGE, suffixes={".py"}) if library in imported_roots(path)}
+def test_only_input_imports_a_dataframe_library(library):
+    said = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in sources(PACKAGE, suffixes={".py"})
+        if library in imported_roots(path)
+    }
     assert said <= FRAMES[library]
     assert lines_with(rf"\b{library}\b", sources(CORE)) == []
 
@@ -113,50 +117,81 @@ def test_no_file_mentions_a_place_on_one_machine():
 
 # ---------------------------------------------------------------- who may import whom
 
-# Arrows point down this list: a module may import its own row and the rows below, never above.
+# Arrows point down this list: a folder may import its own row and the rows below, late imports included, never above.
 LAYERS = [
-    {"__init__", "__main__", "cli", "_arguments", "tables"},
-    # KMeans(n_clusters="auto") sweeps, and the sweep fits; the former imports the latter late.
-    {"kmeans", "plusplus", "sweep", "plot", "_plot_centers", "_plot_silhouette", "_plot_parts"},
-    {"_criteria", "_gap", "_knees"},
-    {"_coarse"},
-    {"_chain", "quality"},
-    {"_coreset"},
-    {"_model_file", "_files"},
-    {"_csv", "_model_parts", "_npy"},
-    {"_estimator", "_params", "_input", "_loop", "_refill", "_seeding"},
-    {"engines", "_metrics"},
-    {"_algorithms", "_blas", "_threads"},
+    {"__main__"},
+    {"cli"},
+    {"__init__"},
+    {"tables"},
+    {"selection", "estimators"},  # KMeans(n_clusters="auto") sweeps, and the sweep fits; the former imports the latter late
+    {"plotting", "storage"},
+    {"quality"},
+    {"fitting"},
+    {"metrics"},
+    {"engines"},
+    {"algorithms"},
+    {"input"},
+    {"runtime"},
+    {"errors"},
     {"_core"},
 ]
 
-
 def layer_of(name):
-    return next((i for i, layer in enumerate(LAYERS) if name in layer), None)
+    return next(i for i, layer in enumerate(LAYERS) if name in layer)
 
 
-def siblings_imported_by(path):
-    """Modules of the package that a file imports; imports for type checkers do not count."""
+def layers_imported_by(path):
+    """Folders and modules right under the package that a file imports; imports for type checkers do not count."""
     depth = len(path.relative_to(PACKAGE).parts)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unread = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            module = (node.module or "").split(".")
-            if node.level == depth or (node.level == 0 and module[0] == "fastkmeans"):
-                inner = module[1:] if node.level == 0 else [part for part in module if part]
-                found |= {inner[0]} if inner else {alias.name for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node not in unread:
+            module = [part for part in (node.module or "").split(".") if part]
+            if node.level == depth or (node.level == 0 and module[:1] == ["fastkmeans"]):
+                inner = module if node.level else module[1:]
+                found |= {inner[0]} if inner else {alias.name for alias in node.names if alias.name != "__version__"}
     return found
+
+
+def own_layer(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@needs_sources
+def test_every_module_stands_in_a_layer():
+    named = [name for layer in LAYERS for name in layer]
+    assert len(named) == len(set(named))
+    assert {own_layer(path) for path in sources(PACKAGE, suffixes={".py"})} == set(named)
 
 
 @needs_sources
 def test_imports_point_one_way():
     wrong = []
     for path in sources(PACKAGE, suffixes={".py"}):
-        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        for other in siblings_imported_by(path):
-            if layer_of(own) is not None and layer_of(other) is not None and layer_of(other) < layer_of(own):
+        own = own_layer(path)
+        for other in layers_imported_by(path):
+            if layer_of(other) < layer_of(own):
                 wrong.append(f"{path.relative_to(ROOT)} imports {other}")
     assert wrong == []
+
+
+@needs_sources
+def test_the_compiled_layer_imports_itself_alone():
+    imported = lines_with(r"^\s*(from|import) fastkmeans\b(?!\._core)", sources(CORE))
+    assert [line for line in imported if "fastkmeans.algorithms.directions" not in line] == []
+
+
+@needs_sources
+def test_the_cache_of_no_folder_is_installed():
+    folders = {path.parent.name for path in sources(PACKAGE, suffixes={".py"})} - {PACKAGE.name}
+    assert set(re.findall(r"'(\w+)'", (PACKAGE / "meson.build").read_text().partition("]")[0])) == folders
 
 
 OPTIONAL = set("pandas polars pyarrow narwhals matplotlib tqdm scipy sklearn joblib threadpoolctl".split())

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastkmeans import KMeans
-from fastkmeans._algorithms import ALGORITHMS
-from fastkmeans._loop import run
-from fastkmeans._split_merge import AFTER, split_and_merge
+from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines.local import LocalEngine, describe
+from fastkmeans.fitting.exchange import AFTER, split_and_merge
+from fastkmeans.fitting.loop import run
 
 
 def stepped(X, centers, weights=None, n_steps=2):

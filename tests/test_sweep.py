@@ -9,9 +9,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import reference
 
 import fastkmeans
-import reference
 from fastkmeans import (
     ConvergenceWarning,
     KMeans,
@@ -21,8 +21,9 @@ from fastkmeans import (
     silhouette_score,
     simplified_silhouette_score,
 )
-from fastkmeans import _chain, _coreset, _criteria, _knees
-from fastkmeans import sweep as sweep_module
+from fastkmeans.fitting import coreset, search
+from fastkmeans.selection import criteria, knees
+from fastkmeans.selection import elbow as sweep_module
 
 
 def separated_blobs(rng, n_clusters, n_features, separation, n_samples=500):
@@ -92,7 +93,7 @@ def test_k_may_skip_numbers(rng):
     ],
 )
 def test_a_wrong_k_is_refused_before_any_fit(k, error, message, rng, monkeypatch):
-    monkeypatch.setattr(_chain, "run", lambda *_, **__: pytest.fail("fitted"))
+    monkeypatch.setattr(search, "run", lambda *_, **__: pytest.fail("fitted"))
     with pytest.raises(error, match=message):
         elbow(rng.normal(size=(20, 2)), k)
 
@@ -135,8 +136,8 @@ def test_the_first_inertia_is_the_scatter_about_the_mean(rng):
 @pytest.fixture
 def small_coresets(monkeypatch):
     """Coresets of 64 rows, so that a thousand samples are searched as a million are."""
-    monkeypatch.setattr(_chain, "SEARCH_SAMPLES", 64)
-    monkeypatch.setattr(_chain, "ROWS_A_CLUSTER", 1)
+    monkeypatch.setattr(search, "SEARCH_SAMPLES", 64)
+    monkeypatch.setattr(search, "ROWS_A_CLUSTER", 1)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -161,10 +162,10 @@ def test_a_coreset_stands_for_all_samples(rng):
     X, weights = rng.normal(size=(50_000, 3)), rng.uniform(0, 2, size=50_000)
     weights[:25_000] = 0
     centers = X[30_000:30_004]
-    mass = _coreset.importance(X, weights, centers, None)
-    drawn = _coreset.draw(len(X), mass, 20_000, np.random.RandomState(8))
+    mass = coreset.importance(X, weights, centers, None)
+    drawn = coreset.draw(len(X), mass, 20_000, np.random.RandomState(8))
     assert drawn.min() >= 25_000
-    stand_in = _coreset.weights_of(mass, drawn, weights)
+    stand_in = coreset.weights_of(mass, drawn, weights)
     assert stand_in.sum() == pytest.approx(weights.sum(), rel=0.02)
     some = rng.normal(size=(3, 3))
     inertia = ((X[:, None] - some) ** 2).sum(axis=2).min(axis=1)
@@ -306,20 +307,20 @@ def test_separation_is_the_distance_in_deviations_along_the_line(n_features, rng
     line = X[:150].mean(axis=0) - X[150:].mean(axis=0)
     distance = np.linalg.norm(line)
     deviations = [(part @ (line / distance)).std(ddof=1) for part in (X[:150], X[150:])]
-    expected = distance / (2 * max(deviations)) / np.sqrt(1 + _criteria.FEW_ROWS * (n_features + 1) / 398)
-    assert _criteria.separation(X, labels, 2, n_features) == pytest.approx(expected)
+    expected = distance / (2 * max(deviations)) / np.sqrt(1 + criteria.FEW_ROWS * (n_features + 1) / 398)
+    assert criteria.separation(X, labels, 2, n_features) == pytest.approx(expected)
     near = np.vstack([X, X[:150] + 1e-3])
-    assert _criteria.separation(near, np.r_[labels, np.full(150, 2)], 3, n_features) < 0.1
+    assert criteria.separation(near, np.r_[labels, np.full(150, 2)], 3, n_features) < 0.1
 
 
 @pytest.mark.parametrize(("rows", "labels", "expected"), [
     ([[0.0], [5.0]], [0, 1], 0.0),
     ([[0.0], [0.0], [5.0], [5.0]], [0, 0, 1, 1], np.inf),
-    ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2)) / np.sqrt(1 + 2 * _criteria.FEW_ROWS)),
+    ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2)) / np.sqrt(1 + 2 * criteria.FEW_ROWS)),
     ([[0.0], [2.0], [9.0]], [0, 0, 2], 0.0),
 ])
 def test_separation_of_clusters_of_few_rows(rows, labels, expected):
-    found = _criteria.separation(np.array(rows), np.array(labels), max(labels) + 1, 1.0)
+    found = criteria.separation(np.array(rows), np.array(labels), max(labels) + 1, 1.0)
     assert found == pytest.approx(expected)
 
 
@@ -406,7 +407,7 @@ def test_the_gap_is_that_of_its_definition(rng, seed):
     ([0.1, 0.5, 1.0, 1.5], [0.1] * 4, None),
 ])
 def test_the_one_error_rule_takes_the_first_gap_that_the_next_does_not_beat(gap, error, expected):
-    assert _knees.one_error_rule(np.arange(1, 5), np.array(gap), np.array(error)) == expected
+    assert knees.one_error_rule(np.arange(1, 5), np.array(gap), np.array(error)) == expected
 
 
 @pytest.mark.parametrize(("inertia", "expected"), [
@@ -417,7 +418,7 @@ def test_the_one_error_rule_takes_the_first_gap_that_the_next_does_not_beat(gap,
     ([9, 1], None),
 ])
 def test_kneedle_finds_the_bend_of_a_curve_by_hand(inertia, expected):
-    assert _knees.kneedle(np.arange(1, len(inertia) + 1), np.array(inertia, dtype=float)) == expected
+    assert knees.kneedle(np.arange(1, len(inertia) + 1), np.array(inertia, dtype=float)) == expected
 
 
 def columns_of(separation, silhouette=None, calinski_harabasz=None, inertia=None):
@@ -449,7 +450,7 @@ CHOICES = {
 @pytest.mark.parametrize("case", CHOICES)
 def test_the_choice_from_a_table_by_hand(case):
     columns, best_k, words = CHOICES[case]
-    choice = _knees.choose(columns)
+    choice = knees.choose(columns)
     assert choice.best_k == best_k
     assert words in choice.reason
     assert choice.reason.endswith(".")

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastkmeans import KMeans, _threads, kmeans_plusplus
+from fastkmeans import KMeans, kmeans_plusplus
 from fastkmeans._core import runtime
+from fastkmeans.runtime import threads
 
 N_THREADS = [1, 2, 3, 7]
 
@@ -134,15 +135,15 @@ def test_one_model_answers_many_threads(blobs, real, seed):
     ],
 )
 def test_the_tightest_quota_of_the_control_groups_counts(files, expected):
-    assert _threads.cgroup_quota(lambda path: files.get(path, "")) == expected
+    assert threads.cgroup_quota(lambda path: files.get(path, "")) == expected
 
 
 @pytest.mark.parametrize("text", ["3", " 3 ", "3,2", "0", "-1", "x", "", "\u00b2", "9" * 30])
 def test_omp_num_threads_is_a_wish_that_cannot_break_anything(text, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", text)
-    n_threads = _threads.effective_n_threads(None)
-    assert 1 <= n_threads <= _threads.MAX_THREADS
-    if text.strip().startswith("3") and _threads.runtime.has_openmp():
+    n_threads = threads.effective_n_threads(None)
+    assert 1 <= n_threads <= threads.MAX_THREADS
+    if text.strip().startswith("3") and threads.runtime.has_openmp():
         assert n_threads == 3
 
 
@@ -237,7 +238,7 @@ print(n_iter, after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_niv
 def test_threads_that_openmp_binds_do_not_hide_the_other_cpus(environment, before):
     if before:
         pytest.importorskip("sklearn")
-    code = before + "from fastkmeans._threads import effective_n_threads; print(effective_n_threads(None))"
+    code = before + "from fastkmeans.runtime.threads import effective_n_threads; print(effective_n_threads(None))"
     n_cpus = len(os.sched_getaffinity(0))
     environment = environment | {"OMP_NUM_THREADS": ""}
     assert int(run_python(code, **environment)) == int(run_python(code, OMP_NUM_THREADS="")) <= n_cpus
@@ -245,20 +246,20 @@ def test_threads_that_openmp_binds_do_not_hide_the_other_cpus(environment, befor
 
 @pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
 def test_openmp_places_bound_the_number_of_threads():
-    code = "from fastkmeans._threads import effective_n_threads; print(effective_n_threads(None))"
+    code = "from fastkmeans.runtime.threads import effective_n_threads; print(effective_n_threads(None))"
     first = min(os.sched_getaffinity(0))
     assert run_python(code, OMP_PLACES=f"{{{first}}}", OMP_NUM_THREADS="") == "1"
 
 
 def test_a_quota_is_read_once_in_a_while(monkeypatch):
     readings = []
-    monkeypatch.setattr(_threads, "cgroup_quota", lambda: readings.append(1))
-    monkeypatch.setattr(_threads, "_read_quota", (-_threads.QUOTA_SECONDS, None))
+    monkeypatch.setattr(threads, "cgroup_quota", lambda: readings.append(1))
+    monkeypatch.setattr(threads, "_read_quota", (-threads.QUOTA_SECONDS, None))
     for _ in range(5):
-        _threads.available_cpus()
+        threads.available_cpus()
     assert len(readings) == 1
-    monkeypatch.setattr(_threads, "QUOTA_SECONDS", 0.0)
-    _threads.available_cpus()
+    monkeypatch.setattr(threads, "QUOTA_SECONDS", 0.0)
+    threads.available_cpus()
     assert len(readings) == 2
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastkmeans._core import lloyd, tiles
-from fastkmeans._seeding import initial_centers
+from fastkmeans.fitting.seeding import initial_centers
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@
 (1000,)
 """
 
-from ._estimator import ConvergenceWarning, NotFittedError
-from .kmeans import KMeans, k_means
-from .plot import plot_centers, plot_clusters, plot_elbow, plot_silhouette
-from .plusplus import kmeans_plusplus
-from .quality import (
+from .errors import ConvergenceWarning, NotFittedError
+from .estimators.functions import kmeans_plusplus
+from .estimators.kmeans import KMeans, k_means
+from .plotting.plots import plot_centers, plot_clusters, plot_elbow, plot_silhouette
+from .quality.scores import (
     calinski_harabasz_score,
     davies_bouldin_score,
     silhouette_samples,
@@ -20,7 +20,7 @@ from .quality import (
     simplified_silhouette_score,
     within_cluster_variation,
 )
-from .sweep import ElbowResult, elbow
+from .selection.elbow import ElbowResult, elbow
 from .tables import ClusteredTable, cluster
 
 __version__ = "0.1.0"

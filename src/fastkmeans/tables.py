@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._input import frame_from_columns, frame_with_labels, is_table
-from ._progress import fit_with_bar
-from .kmeans import KMeans
+from .estimators.kmeans import KMeans
+from .input.arrays import frame_from_columns, frame_with_labels, is_table
+from .runtime.progress import fit_with_bar
 
 
 class ClusteredTable(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._algorithms import ALGORITHMS
-from .._blas import one_blas_thread
 from .._core import distances, lloyd, samples
 from .._core.quantized import LEAST_SIZE
-from .._parts import parts_of
-from .._threads import assignment_work, effective_n_threads
+from ..algorithms.table import ALGORITHMS
+from ..runtime.blas import one_blas_thread
+from ..runtime.parts import parts_of
+from ..runtime.threads import assignment_work, effective_n_threads
 from .rounding import Bounds, losses_of, plain_bound, rounding_of
 
 
@@ -124,7 +124,7 @@ class LocalEngine:
     """Samples in this process's memory, and the state of one run over them.
 
     X : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
-    n_threads : int or None, see _threads.
+    n_threads : int or None; see runtime/threads.py.
     copies : Copies of X that starts share, or None.
     scatter : that of another engine over the same samples, which took a reading of them, or None.
     """

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._core import distances
 from .._core.medians import MediansState
-from .._threads import assignment_work, effective_n_threads
+from ..runtime.threads import assignment_work, effective_n_threads
 from .local import Description, count_distinct, inertia_of, weight_unit
 from .rounding import VANISHING, light_of
 

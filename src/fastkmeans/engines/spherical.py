@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from .._core import distances, samples
-from .._threads import effective_n_threads
+from ..runtime.threads import effective_n_threads
 from .local import LocalEngine
-
 
 SAVED_ROUNDING = 2.0**-50
 """Of what a step of length 1 saves a weight of 1: the products have three or four roundings, of numbers up to 2."""

@@ -1,0 +1,1 @@
+"""Exact ways to find the nearest center, and which of them pays."""

@@ -1,0 +1,200 @@
+"""Along which directions samples are coded for the prefix filter, and along how many (kernels/prefix.h)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._core.runtime import both
+
+# Most rows that the directions come from; and the pairs of rows and centers, and most rows, on which numbers of directions are
+# tried. Twice the rows of either took digits-100 2 of 42 ms more and saved none of it later (Zen 3).
+DIRECTION_ROWS = 2048
+TRIAL_PAIRS, TRIAL_ROWS = 1 << 16, 128
+TRIAL_CENTERS = 256  # at most; they stand for all
+# Steps that a fit is expected to take: over so many the cost of the start is spread.
+EXPECTED_STEPS = 15
+# Up to so many features all eigenvectors of the covariance cost less than a search for the leading ones.
+EIGEN_FEATURES = 128
+N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
+
+
+def principal_directions(rows: np.ndarray, span: np.ndarray, n_directions: int) -> np.ndarray:
+    """Orthonormal directions in which the rows vary most, in descending order, nearly.
+
+    rows : (n_rows, n_features) float32, about the origin.   span : what spanning returned for them.
+    Returns (n_features, n_directions) float32. Any orthonormal directions are right, good ones exclude more centers.
+    """
+    n_features = rows.shape[1]
+    if n_features <= EIGEN_FEATURES:
+        return np.linalg.eigh(span.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
+    basis = orthonormal(span)
+    if is_wide(n_features, n_directions):
+        # One round finds the span of the directions, but not their order.
+        held = rows @ basis.astype(np.float32)
+        basis = basis @ np.linalg.eigh((held.T @ held).astype(np.float64))[1][:, ::-1]
+    return basis[:, :n_directions].astype(np.float32)
+
+
+def spanning(rows: np.ndarray, n_directions: int, n_threads: int) -> np.ndarray:
+    """Find columns that span, nearly, the directions in which the rows vary most: most of the work.
+
+    rows : (n_rows, n_features) float32, about the origin.
+    Returns (n_features, columns) float32: the covariance of few features, else one or two rounds of
+    subspace iteration from rows drawn at random, and a few columns more than directions (N. Halko, P. G. Martinsson and J. A.
+    Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011).
+    """
+    n_features = rows.shape[1]
+    half = len(rows) // 2
+    drawn = np.random.default_rng(1).permutation(len(rows))[: min(n_features, n_directions + 8)]
+    left, right = np.array_split(rows[drawn].T, 2, axis=1)
+    if is_wide(n_features, n_directions):
+        return np.hstack(both(n_threads, lambda: rows.T @ (rows @ left), lambda: rows.T @ (rows @ right)))
+    covariance = np.add(*both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:]))
+    if n_features <= EIGEN_FEATURES:
+        return covariance
+    return np.hstack(both(n_threads, lambda: covariance @ (covariance @ left), lambda: covariance @ (covariance @ right)))
+
+
+def is_wide(n_features: int, n_directions: int) -> bool:
+    """Are there so many features that their covariance would cost more than it saves?"""
+    return n_features > max(EIGEN_FEATURES, 6 * (n_directions + 8))
+
+
+def orthonormal(span: np.ndarray) -> np.ndarray:
+    """Orthonormal columns, float64, that span those of a float32 matrix: its left singular vectors, in descending order."""
+    span = span.astype(np.float64)
+    squares, order = np.linalg.eigh(span.T @ span)
+    if squares[0] > 1e-10 * squares[-1]:
+        return span @ (order / np.sqrt(squares))[:, ::-1]
+    # Fewer dimensions than columns: the Gram matrix has no inverse root.
+    return np.linalg.qr(span)[0]
+
+
+def skew_of(directions: np.ndarray) -> float:
+    """Bound the length that turning to some of these directions adds to that of a vector, as a share: 0 if they are orthonormal.
+
+    directions : (n_features, n_directions) float32.
+    """
+    wide = directions.astype(np.float64)
+    return 1.01 * float(np.linalg.norm(wide.T @ wide - np.eye(wide.shape[1]))) + 1e-12
+
+
+def filter_cost(
+    n_directions: int, kept: float, n_samples: int, n_features: int, n_clusters: int, code_features: int, lanes: int
+) -> float:
+    """Cost of a sample and step, in vector instructions per LANES samples.
+
+    kept : centers that the codes cannot exclude, besides the own one; mean over the samples.
+
+    Each pair pays its dot product and about nine instructions of test. A float32 score reads a row without a tile: for
+    the label so far from memory, else from the cache. The start, and the coding of moved centers, pay n_directions for
+    each feature.
+    """
+    pairs = n_clusters * (n_directions / code_features + 9.0)
+    compared = 8.0 * n_features + 100.0 * lanes + kept * (3.0 * n_features + 150.0 * lanes)
+    coded = n_features * n_directions * (1.0 / EXPECTED_STEPS + n_clusters / n_samples)
+    return pairs + compared + coded
+
+
+def dense_cost(n_features: int, n_clusters: int) -> float:
+    """The same of Lloyd's algorithm."""
+    return n_clusters * (n_features + 4.0)
+
+
+class Trial:
+    """Some rows and centers, on which numbers of directions are tried.
+
+    rows : (n_rows, n_features) float32, of which some are taken; moved and scaled already.
+    centers : (n_clusters, n_features) float64, to be moved by offset, (n_features,), and scaled.
+    """
+
+    def __init__(self, rows: np.ndarray, centers: np.ndarray, offset: np.ndarray, scale: float):
+        n_rows = min(max(32, TRIAL_PAIRS // len(centers)), TRIAL_ROWS, len(rows))
+        self._rows = rows[:: len(rows) // n_rows][:n_rows]
+        self._centers, self._offset, self._scale = centers, offset, scale
+        self._least_scores = np.empty(0)
+
+    def _moved(self, centers: np.ndarray) -> np.ndarray:
+        return ((centers - self._offset) * self._scale).astype(np.float32)
+
+    @np.errstate(all="ignore")
+    def score(self) -> None:
+        """Find the least |c|^2 / 2 - x c of each row, over all centers."""
+        centers = self._moved(self._centers)
+        self._least_scores = (0.5 * np.einsum("jf,jf->j", centers, centers) - self._rows @ centers.T).min(axis=1)
+
+    @np.errstate(all="ignore")
+    def choose_n_directions(
+        self, directions: np.ndarray, n_samples: int, code_features: int, code_limit: int, code_length: int, lanes: int
+    ) -> int:
+        """Return the number of leading directions with the least cost, counted on rows; 0 if all centers in full cost less.
+
+        directions : (n_features, at most so many) float32.   After score.
+        code_features, code_limit, code_length, lanes : what codes are on this CPU, see kernels.h.
+        """
+        n_clusters, n_features = self._centers.shape
+        x = _Coded(self._rows, directions, code_limit, code_length)
+        y = _Coded(self._moved(self._centers[:: -(-n_clusters // TRIAL_CENTERS)]), directions, code_limit, code_length)
+        # A pair is kept where what its product may reach is no less than what its score asks for.
+        wanted = 0.5 * y.sq_norms - self._least_scores[:, None]
+        products, reached = np.zeros_like(wanted), np.empty_like(wanted)
+        best, best_cost = 0, 0.85 * dense_cost(n_features, n_clusters)
+        first = 0
+        for n_directions in sorted({*N_DIRECTIONS, directions.shape[1]}):
+            if n_directions > directions.shape[1]:
+                break
+            new = slice(first, n_directions)
+            first = n_directions
+            products += np.matmul(x.coordinates[:, new], y.coordinates[:, new].T, out=reached)
+            (n_u, b_u, r_u), (n_v, b_v, r_v) = x.lengths(new), y.lengths(new)
+            np.matmul(np.column_stack((n_u, b_u, r_u)), np.column_stack((b_v, n_v, r_v)).T, out=reached)
+            reached += products
+            kept = np.count_nonzero(reached >= wanted) / wanted.size * n_clusters - 1.0
+            cost = filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_features, lanes)
+            if cost < best_cost:
+                best, best_cost = n_directions, cost
+        return best
+
+
+class _Coded:
+    """Vectors along directions, and the lengths that bound what codes of them leave out."""
+
+    def __init__(self, vectors: np.ndarray, directions: np.ndarray, code_limit: int, code_length: int):
+        self.coordinates = vectors @ directions
+        self.sq_norms = np.einsum("if,if->i", vectors, vectors)
+        self._code_limit, self._code_length = code_limit, code_length
+        self._sq_kept, self._largest = np.zeros((2, len(vectors)), dtype=np.float32)
+
+    def lengths(self, new: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Take more directions in; return the length along all so far, that of the rounding, and that of the rest."""
+        coordinates = self.coordinates[:, new]
+        self._sq_kept += np.einsum("if,if->i", coordinates, coordinates)
+        np.maximum(self._largest, np.abs(coordinates).max(axis=1), out=self._largest)
+        step = self._largest / self._code_limit if self._code_limit else 0.0 * self._largest
+        if self._code_length:  # of half the coordinates
+            step = np.maximum(step, np.sqrt(0.5 * self._sq_kept) / self._code_length)
+        # What rounding to whole numbers leaves over is even on average: a twelfth of a squared step in each direction.
+        rounded = np.float32(np.sqrt(new.stop / 12)) * step
+        rest = np.sqrt(np.maximum(self.sq_norms - self._sq_kept, 0.0) + rounded * rounded)
+        return np.sqrt(self._sq_kept), rounded, rest
+
+
+def most_directions(n_features: int, n_clusters: int) -> int:
+    """Directions worth looking for: with few clusters the filter is a small part of the work."""
+    # 256 clusters of sentence embeddings: with 128 directions no choice was cheaper than Lloyd's steps, with 160 half as dear.
+    return min(n_features, 192 if n_clusters > 128 else 48)
+
+
+def count_direction_rows(n_samples: int, n_features: int, n_clusters: int) -> int:
+    """Rows for the directions: as many as cost a quarter of a step of Lloyd's, if that is not too few."""
+    width = min(n_features, 6 * most_directions(n_features, n_clusters))
+    return min(max(n_samples * n_clusters // (4 * width), 512), DIRECTION_ROWS, n_samples)
+
+
+def is_worth_a_trial(n_samples: int, n_features: int, n_clusters: int) -> bool:
+    """Would looking for directions be paid back by few steps?"""
+    if n_features < 16 or n_clusters < 16:
+        return False
+    width = most_directions(n_features, n_clusters)
+    n_rows = count_direction_rows(n_samples, n_features, n_clusters)
+    return min(6.0 * width, n_features) * n_rows + 30.0 * width * width < 4.0 * n_samples * n_clusters

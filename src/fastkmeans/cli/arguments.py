@@ -1,0 +1,104 @@
+"""The arguments of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from .. import __version__
+
+FAILED = 2
+"""Exit status for a wrong argument, file or table."""
+
+LABELLED = ".csv, .parquet; .npy: labels alone"
+INITS = ("auto", "k-means++", "random", "random-partition")
+METRICS = ("euclidean", "manhattan", "cosine")
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(FAILED, f"fastkmeans: error: {message} (see {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; `command` of what it parses is the name of the command."""
+    parser = _Parser(prog="fastkmeans", description="Exact k-means clustering of a table, fast.")
+    parser.add_argument("--version", action="version", version=f"fastkmeans {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    fit = commands.add_parser("fit", help="cluster the rows of a table")
+    _add_table(fit)
+    k_help = "number of clusters, or auto: the best of 1..10"
+    fit.add_argument("-k", "--n-clusters", required=True, type=_number_or_auto, metavar="K", help=k_help)
+    _add_output(fit, "--output", f"the table with a column of labels ({LABELLED})")
+    _add_label_name(fit)
+    _add_output(fit, "--centers", "label, size and center of each cluster (.csv, .parquet)")
+    _add_output(fit, "--plot", "a picture of the clusters (.png, .svg, .pdf)")
+    _add_output(fit, "--save", "the model, for fastkmeans predict (.npz)")
+    _add_kmeans(fit)
+
+    elbow = commands.add_parser("elbow", help="try several numbers of clusters")
+    _add_table(elbow)
+    k_help = "numbers to try (default: 1:10)"
+    elbow.add_argument("-k", "--k", default="1:10", metavar="FIRST:LAST", help=k_help)
+    elbow.add_argument("--gap", action="store_true", help="compute the gap statistic too")
+    _add_output(elbow, "--output", "the table with all its columns (.csv, .parquet)")
+    _add_output(elbow, "--plot", "a picture of the curve (.png, .svg, .pdf)")
+    _add_kmeans(elbow)
+
+    predict = commands.add_parser("predict", help="label the rows of a table with a saved model")
+    _add_table(predict)
+    predict.add_argument("--model", required=True, metavar="FILE", help="what fit --save wrote (.npz)")
+    _add_output(predict, "--output", f"the table with a column of labels ({LABELLED})", required=True)
+    _add_label_name(predict)
+    _add_quiet(predict)
+
+    commands.add_parser("info", help="version, instruction set and threads of this installation")
+    return parser
+
+
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", metavar="TABLE", help="a .csv, .parquet or .npy file, one sample per row")
+    parser.add_argument("--columns", type=_names, metavar="A,B,...", help="the columns to use (default: all)")
+    header_help = "whether a .csv file starts with column names (default: look)"
+    parser.add_argument("--header", action=argparse.BooleanOptionalAction, help=header_help)
+
+
+def _add_output(parser: argparse.ArgumentParser, option: str, what: str, required: bool = False) -> None:
+    parser.add_argument(option, metavar="FILE", required=required, help=f"write {what}")
+
+
+def _add_label_name(parser: argparse.ArgumentParser) -> None:
+    what = "name of the column of labels (default: labels)"
+    parser.add_argument("--label-name", default="labels", metavar="NAME", help=what)
+
+
+def _add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+
+
+def _add_kmeans(parser: argparse.ArgumentParser) -> None:
+    def add(option: str, convert: Any, default: Any, what: str) -> None:
+        parser.add_argument(option, type=convert, default=default, metavar="N", help=what)
+
+    add("--seed", int, 0, "seed of the random starts (default: 0)")
+    add("--threads", int, None, "threads to use (default: all that this process may use)")
+    add("--n-init", _number_or_auto, "auto", "random starts, the best is kept (default: auto)")
+    add("--max-iter", int, 300, "stop after so many iterations (default: 300)")
+    add("--tol", float, 1e-4, "stop when the centers move less, relative to the variance (default: 1e-4)")
+    parser.add_argument("--init", default=INITS[0], choices=INITS, help=f"how to start (default: {INITS[0]})")
+    parser.add_argument("--metric", default=METRICS[0], choices=METRICS, help=f"the distance (default: {METRICS[0]})")
+    _add_quiet(parser)
+
+
+def _number_or_auto(text: str) -> int | str:
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number or auto; got {text!r}") from None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]

@@ -1,0 +1,79 @@
+"""Errors and warnings that are scikit-learn's too when scikit-learn is loaded."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from functools import lru_cache
+from typing import Any
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+class NotFittedError(ValueError, AttributeError):
+    """Raised by a method that needs a fitted estimator.
+
+    When scikit-learn is loaded, what is raised is also its class of that name: either name catches it.
+
+    Examples
+    --------
+    >>> from fastkmeans import KMeans, NotFittedError
+    >>> try:
+    ...     KMeans().predict([[1.0, 2.0]])
+    ... except NotFittedError as error:
+    ...     print(error)
+    This KMeans is not fitted yet: call fit before predict.
+    """
+
+    def __reduce__(self):
+        # The joint class has no importable name; the process that unpickles makes its own.
+        return _not_fitted_error, self.args
+
+
+class ConvergenceWarning(UserWarning):
+    """Warns that a fit did not find what was asked for, for example fewer distinct clusters than n_clusters.
+
+    When scikit-learn is loaded, what is warned is also its class of that name: either name filters it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fastkmeans import ConvergenceWarning, KMeans
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", ConvergenceWarning)
+    ...     KMeans(n_clusters=2).fit([[1.0], [1.0]]).inertia_
+    0.0
+    """
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line outside this package that led here, whatever lies between.
+
+    A ConvergenceWarning is scikit-learn's too when that is loaded.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, _joint(category), stacklevel=level)
+
+
+def check_is_fitted(estimator: Any, method: str) -> None:
+    """Raise NotFittedError, naming the method that was called, if an estimator with centers is not fitted."""
+    if not hasattr(estimator, "cluster_centers_"):
+        name = type(estimator).__name__
+        raise _not_fitted_error(f"This {name} is not fitted yet: call fit before {method}.")
+
+
+def _joint(ours: type) -> type:
+    """Return our class or, when scikit-learn is loaded, a subclass of ours and of its class of that name."""
+    theirs = getattr(sys.modules.get("sklearn.exceptions"), ours.__name__, None)
+    return ours if theirs is None else _join(ours, theirs)
+
+
+@lru_cache(maxsize=None)
+def _join(ours: type, theirs: type) -> type:
+    return type(ours.__name__, (ours, theirs), {"__doc__": ours.__doc__, "__module__": ours.__module__})
+
+
+def _not_fitted_error(message: str) -> NotFittedError:
+    return _joint(NotFittedError)(message)

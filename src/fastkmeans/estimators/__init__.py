@@ -1,0 +1,1 @@
+"""What users import: classes and functions with scikit-learn's contract."""

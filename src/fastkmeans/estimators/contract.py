@@ -1,0 +1,341 @@
+"""The scikit-learn estimator contract, without importing scikit-learn (which takes over a second).
+
+What only scikit-learn asks for (tags, metadata routing) imports it when asked, when it is loaded anyway.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import check_is_fitted, warn
+from ..input.arrays import OUTPUT_KINDS, frame_for_output
+
+_AT_TIMES = ("feature_names_in_", "sweep_")  # fitted attributes that not every fit sets
+_UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is
+
+
+class Estimator:
+    """Base of the estimators: parameters by the constructor's signature, feature names, output, tags.
+
+    A subclass stores its constructor's arguments unchanged under their own names, works on a _snapshot of itself, and
+    calls _take_over with what fit found, cluster_centers_ among it, only when nothing can fail any more.
+    """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Accepted for scikit-learn; no parameter holds an estimator, so it changes nothing.
+
+        Returns
+        -------
+        params : dict
+            Parameter names and their values.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans(n_clusters=3).get_params()["n_clusters"]
+        3
+        """
+        return {name: getattr(self, name) for name in _defaults(type(self))}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor parameters. Values are checked by fit, names at once: on an error nothing is set.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameter names and their new values.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans().set_params(n_clusters=5, random_state=0)
+        KMeans(n_clusters=5, random_state=0)
+        """
+        known = list(_defaults(type(self)))
+        for name in params:
+            if name not in known:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}. "
+                    f"Valid parameters are: {', '.join(known)}."
+                )
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose what transform and fit_transform return.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars", "pyarrow"}, default=None
+            "default" is a NumPy array, the others a table of that library whose columns are
+            `get_feature_names_out()`. None leaves the choice as it is. Until a choice is made, scikit-learn's
+            global `transform_output` applies if scikit-learn is loaded.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+
+        Raises
+        ------
+        ValueError
+            If transform is none of these.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> kmeans = KMeans(n_clusters=2, random_state=0).set_output(transform="pandas")
+        >>> kmeans.fit_transform([[0.0], [0.0], [3.0]]).shape
+        (3, 2)
+        """
+        if transform is None:
+            return self
+        if transform not in OUTPUT_KINDS:
+            kinds = ", ".join(map(repr, OUTPUT_KINDS))
+            raise ValueError(f"transform must be one of {kinds}; got {transform!r}.")
+        # The name is scikit-learn's: its clone() carries the attribute over.
+        self._sklearn_output_config = {"transform": transform}
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns that transform gives: "kmeans0", "kmeans1", and so on.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Checked against the names seen in fit, and otherwise unused.
+
+        Returns
+        -------
+        names : ndarray of shape (n_clusters,), dtype object
+            The class name in lower case and the index of the cluster.
+
+        Raises
+        ------
+        ValueError
+            If input_features are not those of fit, or not as many.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans(n_clusters=2).fit([[0.0], [3.0]]).get_feature_names_out().tolist()
+        ['kmeans0', 'kmeans1']
+        """
+        check_is_fitted(self, "get_feature_names_out")
+        if input_features is not None:
+            given = np.asarray(input_features, dtype=object)
+            fitted = getattr(self, "feature_names_in_", None)
+            if fitted is not None and not np.array_equal(fitted, given):
+                raise ValueError("input_features is not equal to feature_names_in_. Pass None to use those.")
+            if len(given) != self.n_features_in_:
+                raise ValueError(
+                    f"input_features should have length equal to n_features_in_={self.n_features_in_}; "
+                    f"got {len(given)}."
+                )
+        prefix = type(self).__name__.lower()
+        return np.array([f"{prefix}{j}" for j in range(len(self.cluster_centers_))], dtype=object)
+
+    def get_metadata_routing(self) -> Any:
+        """Return what this estimator asks scikit-learn's metadata routing for.
+
+        Returns
+        -------
+        routing : sklearn.utils.metadata_routing.MetadataRequest
+            The requests for sample_weight of fit and score.
+        """
+        if hasattr(self, "_metadata_request"):
+            return self._metadata_request
+        from sklearn.utils.metadata_routing import MetadataRequest
+
+        requests = MetadataRequest(owner=type(self).__name__)
+        for method in ("fit", "score"):
+            getattr(requests, method).add_request(param="sample_weight", alias=None)
+        return requests
+
+    def set_fit_request(self, *, sample_weight: bool | str | None = _UNCHANGED) -> Self:
+        """Ask scikit-learn's metadata routing to pass sample_weight to fit.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True passes it, False does not, None makes passing it an error, a string is the name it goes by.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is not enabled.
+        """
+        return self._set_request("fit", sample_weight)
+
+    def set_score_request(self, *, sample_weight: bool | str | None = _UNCHANGED) -> Self:
+        """Ask scikit-learn's metadata routing to pass sample_weight to score.
+
+        Parameters
+        ----------
+        sample_weight : bool, str or None
+            True passes it, False does not, None makes passing it an error, a string is the name it goes by.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+
+        Raises
+        ------
+        RuntimeError
+            If metadata routing is not enabled.
+        """
+        return self._set_request("score", sample_weight)
+
+    def __repr__(self) -> str:
+        changed = (
+            f"{name}={_short_repr(getattr(self, name))}"
+            for name, default in _defaults(type(self)).items()
+            if not _is_default(getattr(self, name), default)
+        )
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "cluster_centers_" in vars(self)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type="clusterer",
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
+        )
+
+    def _snapshot(self) -> Self:
+        """Return an estimator with the parameters and attributes of this moment, for the length of one call.
+
+        A callback, or another thread, may set those of this estimator meanwhile.
+        """
+        snapshot = type(self).__new__(type(self))
+        snapshot.__dict__ = self.__dict__.copy()
+        return snapshot
+
+    def _take_over(self, fitted: dict[str, Any]) -> None:
+        """Set the fitted attributes, all in one step: whoever looks, or interrupts, finds those of one fit."""
+        attributes = self.__dict__
+        attributes.update(fitted)
+        for name in _AT_TIMES:
+            if name not in fitted:
+                attributes.pop(name, None)
+
+    def _check_feature_names(self, names: np.ndarray | None, n_features: int, reset: bool) -> None:
+        """Remember the features of fit (reset) or compare those of a later call with them.
+
+        names : Matrix.feature_names.
+        Raises ValueError if names or number differ; warns if only one of the two has names.
+        """
+        if reset:
+            self.n_features_in_ = n_features
+            if names is not None:
+                self.feature_names_in_ = names
+            else:
+                vars(self).pop("feature_names_in_", None)
+            return
+        fitted, this = getattr(self, "feature_names_in_", None), type(self).__name__
+        if fitted is not None and names is not None:
+            _compare_names(fitted, names)
+        elif fitted is not None:
+            warn(f"X does not have valid feature names, but {this} was fitted with feature names")
+        elif names is not None:
+            warn(f"X has feature names, but {this} was fitted without feature names")
+        if n_features != self.n_features_in_:
+            expected = f"{self.n_features_in_} features as input. Pass the columns of fit."
+            raise ValueError(f"X has {n_features} features, but {this} is expecting {expected}")
+
+    def _as_output(self, values: np.ndarray, like: Any) -> Any:
+        """Return what transform computed in the container that set_output asks for.
+
+        like : Matrix.native of what was transformed.
+        """
+        kind = getattr(self, "_sklearn_output_config", {}).get("transform") or _global_output_kind()
+        if kind == "default":
+            return values
+        return frame_for_output(values, self.get_feature_names_out(), kind, like)
+
+    def _set_request(self, method: str, sample_weight: bool | str | None) -> Self:
+        from sklearn import get_config
+
+        if not get_config()["enable_metadata_routing"]:
+            raise RuntimeError(
+                f"set_{method}_request has an effect only under metadata routing: enable it with "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        requests = self.get_metadata_routing()
+        if sample_weight != _UNCHANGED:
+            getattr(requests, method).add_request(param="sample_weight", alias=sample_weight)
+        self._metadata_request = requests
+        return self
+
+
+@lru_cache(maxsize=None)
+def _defaults(cls: type) -> dict[str, Any]:
+    """Return the constructor's parameters and their defaults, in the order of the signature."""
+    from inspect import signature
+
+    return {name: p.default for name, p in signature(cls.__init__).parameters.items() if name != "self"}
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    # The types first: comparing an array with a string would be elementwise.
+    return value is default or (type(value) is type(default) and bool(value == default))
+
+
+def _short_repr(value: Any) -> str:
+    """Show an array by its shape, anything else as it is."""
+    return f"<array of shape {value.shape}>" if isinstance(value, np.ndarray) else repr(value)
+
+
+def _global_output_kind() -> str:
+    get_config = getattr(sys.modules.get("sklearn"), "get_config", None)
+    return "default" if get_config is None else get_config()["transform_output"]
+
+
+def _compare_names(fitted: np.ndarray, names: np.ndarray) -> None:
+    """Raise ValueError, listing what differs, unless both are the same names in the same order."""
+    if np.array_equal(fitted, names):
+        return
+    message = "The feature names should match those that were passed during fit.\n"
+    unseen, missing = sorted(set(names) - set(fitted)), sorted(set(fitted) - set(names))
+    if unseen:
+        message += "Feature names unseen at fit time:\n" + _listed(unseen)
+    if missing:
+        message += "Feature names seen at fit time, yet now missing:\n" + _listed(missing)
+    if not unseen and not missing:
+        message += "Feature names must be in the same order as they were in fit.\n"
+    raise ValueError(message + "Select the columns as X[list(estimator.feature_names_in_)].")
+
+
+def _listed(names: list[str]) -> str:
+    shown = [f"- {name}\n" for name in names[:5]]
+    return "".join(shown) + ("- ...\n" if len(names) > 5 else "")

@@ -1,0 +1,92 @@
+"""k-means++ by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..fitting.seeding import plusplus_rows
+from ..input.arrays import as_matrix, as_weights
+from ..input.parameters import check_integer, check_n_clusters, check_n_threads, drawing_from
+from ..metrics.table import check_metric
+from .kmeans import prepare
+
+
+def kmeans_plusplus(
+    X: Any,
+    n_clusters: int,
+    *,
+    sample_weight: Any = None,
+    x_squared_norms: Any = None,
+    random_state: Any = None,
+    n_local_trials: int | None = None,
+    metric: str = "euclidean",
+    n_threads: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose initial centers among the samples by greedy k-means++.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The samples.
+    n_clusters : int
+        Number of centers to choose.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weight of each sample; one of weight 0 is not chosen while others are left.
+    x_squared_norms : array-like of shape (n_samples,), optional
+        Accepted for scikit-learn and not used: distances are taken by differences.
+    random_state : int, RandomState, Generator or None, default=None
+        Where to draw from.
+    n_local_trials : int or None, default=None
+        Candidates a step; None for 2 + log(n_clusters).
+    metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
+        Draws go by the terms of the inertia of :class:`KMeans` with that metric: squared distances, Manhattan
+        distances, or 1 - cos.
+    n_threads : int or None, default=None
+        As in :class:`KMeans`; the choice is the same for any number.
+
+    Returns
+    -------
+    centers : ndarray of shape (n_clusters, n_features)
+        The chosen rows, float32 if X was, else float64.
+    indices : ndarray of shape (n_clusters,), int64
+        Which rows they are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter, X or sample_weight is not valid.
+
+    Notes
+    -----
+    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy
+    choice is that of its section 5.
+
+    Examples
+    --------
+    >>> from fastkmeans import kmeans_plusplus
+    >>> centers, indices = kmeans_plusplus([[0.0], [0.0], [9.0]], 2, random_state=3)
+    >>> sorted(centers.ravel().tolist())
+    [0.0, 9.0]
+    """
+    check_n_threads("n_threads", n_threads)
+    matrix = as_matrix(X)
+    measured_by = check_metric(metric)
+    values, description = prepare(matrix, measured_by, n_threads)
+    weights = as_weights(sample_weight, len(values))
+    check_integer("n_clusters", n_clusters, 1)
+    check_n_clusters(n_clusters, len(values))
+    if n_local_trials is not None:
+        check_integer("n_local_trials", n_local_trials, 1, "None or ")
+    if x_squared_norms is not None and np.shape(x_squared_norms) != (len(values),):
+        raise ValueError(
+            f"The length of x_squared_norms {np.shape(x_squared_norms)} should be equal to the length of n_samples "
+            f"{len(values)}. It may be left out."
+        )
+    with drawing_from(random_state) as source:
+        rows = plusplus_rows(
+            values, weights, n_clusters, description.max_abs, source, n_threads, n_local_trials,
+            measured_by.seeds_by_manhattan,
+        )
+    return matrix.values[rows], rows

@@ -1,0 +1,1 @@
+"""From samples to a fit: starts, iterations, search on subsamples, exchange of clusters."""

@@ -1,0 +1,112 @@
+"""The one iteration loop: step, move the centers, refill empty clusters, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..input.arrays import check_inertia
+from .exchange import split_and_merge
+from .refill import refill
+
+CONVERGED = ("labels unchanged", "center shift within tol")
+STOP_REASONS = (*CONVERGED, "callback", "max_iter")
+
+
+class Run(NamedTuple):
+    """How a run ended. Labels, centers and inertia belong together.
+
+    centers : (n_clusters, n_features) in the dtype of X.   labels : (n_samples,) int32, n_distinct different ones.
+    history : one dict an iteration.   stop_reason : as KMeans.stop_reason_.
+    """
+
+    centers: np.ndarray
+    labels: np.ndarray
+    n_distinct: int
+    inertia: float
+    n_iter: int
+    history: list[dict[str, Any]]
+    converged: bool
+    stop_reason: str
+
+
+def run(
+    engine: Any,
+    centers: np.ndarray,
+    *,
+    max_iter: int,
+    tol: float,
+    merge_after: int | None = None,
+    verbose: bool = False,
+    callback: Callable[[dict[str, Any]], Any] | None = None,
+) -> Run:
+    """Iterate from the given centers until nothing changes, the centers hardly move, or max_iter.
+
+    centers : (n_clusters, n_features) in the dtype of X.
+    tol : absolute: the run stops when the squared center shifts sum to at most this.
+    merge_after : iterations after which centers may change places, once, or sooner if the run would stop; see exchange.py.
+    Raises ValueError if the inertia overflows float64.
+    """
+    dtype = centers.dtype
+    centers = centers.astype(np.float64)
+    history: list[dict[str, Any]] = []
+    reason = ""
+    while not reason:
+        start = perf_counter()
+        n_changed = engine.step(centers)
+        moved, center_shift, inertia, n_empty = engine.move(centers)
+        n_refilled = refill(engine, centers, moved) if n_empty else 0
+        if n_refilled:
+            center_shift = float(np.add.reduce(engine.sq_shifts))
+        entry = {
+            "iteration": len(history),
+            "inertia": inertia,
+            "center_shift": center_shift,
+            "n_changed": n_changed,
+            "n_empty": n_empty,
+            "algorithm": engine.stepped_by,
+            "seconds": perf_counter() - start,
+        }
+        history.append(entry)
+        assigned, centers = centers, moved
+        if verbose:
+            print(f"Iteration {entry['iteration']}, inertia {inertia}.")
+        stop_asked = callback is not None and bool(callback(dict(entry)))
+        if n_changed == 0 and n_refilled == 0:
+            reason = "labels unchanged"
+        elif center_shift <= tol:
+            reason = "center shift within tol"
+        elif stop_asked:
+            reason = "callback"
+        elif len(history) >= max_iter:
+            reason = "max_iter"
+        may_merge = merge_after is not None and len(history) < max_iter and not stop_asked
+        if may_merge and (reason in CONVERGED or not reason and len(history) == merge_after):
+            merge_after = None
+            start = perf_counter()
+            n_merged = split_and_merge(engine, centers)
+            entry["seconds"] += perf_counter() - start
+            if verbose and n_merged:
+                print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
+            reason = "" if n_merged else reason
+    converged = reason in CONVERGED
+    if verbose and converged:
+        detail = "strict convergence" if reason == "labels unchanged" else (
+            f"center shift {center_shift} within tolerance {tol}"
+        )
+        print(f"Converged at iteration {len(history) - 1}: {detail}.")
+    if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts vanish
+        engine.step(centers)
+    return Run(
+        centers.astype(dtype),
+        engine.labels,
+        engine.n_distinct(),
+        check_inertia(engine.inertia(centers), engine.largest_weight),
+        len(history),
+        history,
+        converged,
+        reason,
+    )

@@ -1,0 +1,360 @@
+"""One number of clusters after the other over the same samples, each started from what the one before found.
+
+What costs is done on few rows. A coreset is drawn once: about 16 000 weighted rows whose inertia is close to that of all
+samples for any centers. Several starts are tried on it for each k, fresh ones and the last centers with one more; the
+best goes on over larger sets, and ends on all samples within a few iterations. Up to 16 384 samples are their own coreset.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._core import distances
+from ..algorithms.copies import Copies, copies_of
+from ..algorithms.table import choose_algorithm
+from ..engines.local import Description, describe
+from ..input.parameters import check_random_state, drawing_from
+from ..metrics.table import METRICS
+from ..runtime.threads import effective_n_threads
+from . import coreset
+from .exchange import merge_after
+from .loop import Run, run
+from .seeding import initial_centers
+
+SEARCH_SAMPLES = 16_384
+"""Rows of the coreset. With 8192, some inertias of the table workload (1M x 20) were 0.7 % higher, and it took four times
+the iterations over all samples; 32 768 brought nothing."""
+
+ROWS_A_CLUSTER = 64
+"""The coreset has at least so many rows for each cluster."""
+
+GROWTH = 8
+"""Each set on the way to all samples has so many times the rows of the one before; 16 is too far (see above)."""
+
+FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 36, 5, 4
+"""Starts for each k where n_init is "auto": as many fresh ones as have 36 centers together, and five at least. They are cheap
+where clusters are few, and there one bad optimum is farther from the best."""
+
+MOST_FRESH_STARTS = 16
+
+TRIAL_ITERATIONS = 4
+"""Iterations after which runs are compared; only the best go on. 3 chose worse."""
+
+CARRIED_ITERATIONS = 1
+"""The same for the runs that the search carries on: they have converged, on fewer rows. 1, 2, 3 and 6 chose alike at every k
+over 5 seeds of the table and flights workloads."""
+
+FINISHED_CLUSTERS, FINISHED_STARTS, MOST_FINISHED_STARTS = 52, 5, 13
+"""The same for the starts that are finished. Over 36 seeds of the table workload one of 360 inertias was then more than 1.002
+times the median of seven fits of scikit-learn (k = 4, by 0.25 %), with eight finished at most three; at k = 10 the worst of 24
+was 1.0016 times it, with three finished there 1.0049."""
+
+LEAST_ROUGH_CLUSTERS, ROUGH_CLUSTERS, ROUGH_ITERATIONS = 10, 32, 4
+"""Of the rough clustering that tells which rows matter: drawing by it corrects itself with weights. From four rough clusters
+five of 40 searches of the table workload missed the optimum of four by 0.25 %, from ten one."""
+
+SEARCH_TOL = 3.0
+"""The search stops at so many times the tolerance: the optimum of its few rows is farther from the one of all samples."""
+
+CARRIED_RUNS = 3
+"""On so few rows optima that differ by some 0.1 % change places: the next larger set decides between three."""
+
+LARGEST_VALUE, FLOAT32_RANGE = 1e4, 1e30
+"""For a search in float32 all values must lie within so many standard deviations, and within this range."""
+
+DISTANCES_IN_ROUNDINGS = 1000.0
+"""A search in float32 goes on in float64 where the distances to the centers are no larger: groups within groups."""
+
+RUNS_OF_ALL, RUNS_OF_A_LEVEL = 10, 30
+"""Runs that share what an algorithm prepares of a set of samples: at the least, over k = 1 to 10."""
+
+SAME_INERTIA = 1e-4
+"""Two runs whose inertias differ by less ended at the same optimum, or need not be told apart."""
+
+
+class Fit(NamedTuple):
+    """What the chain found for one k.
+
+    means : (n_clusters, n_features) float64, mean of each cluster (its center if empty), free of the stop's tolerance
+    and of float32; None unless the centers are means.   weights : (n_clusters,), sum of the weights of each cluster.
+    """
+
+    run: Run
+    algorithm: str
+    means: np.ndarray | None
+    weights: np.ndarray
+    seconds: float
+
+
+class Rows(NamedTuple):
+    """A set of samples to run on."""
+
+    values: np.ndarray
+    sample_weight: np.ndarray | None
+    description: Description
+    copies: Copies
+
+
+class Chain:
+    """Fits of one set of samples for ascending numbers of clusters.
+
+    model : KMeans with checked parameters; read only.   values, sample_weight : checked.
+    description : of values.   most_clusters : the largest number that will be asked for.
+    random_state : where to draw from, as the parameter of KMeans.
+    n_starts : starts for each k; None for as many as the model asks for, or FRESH_STARTS.
+    """
+
+    def __init__(
+        self, model: Any, values, sample_weight, description: Description, most_clusters: int, random_state: Any,
+        n_starts: int | None = None, rows_a_cluster: int = ROWS_A_CLUSTER,
+    ):  # fmt: skip
+        self._model = model
+        self._random_state = random_state
+        self._n_starts = n_starts
+        self._rows_a_cluster = rows_a_cluster
+        self._metric = METRICS[model.metric]
+        # Looked up once: a search makes some 250 engines.
+        self._n_threads = effective_n_threads(model.n_threads)
+        self._tol = float(model.tol * description.variance.mean())
+        self._random = np.random.RandomState(self._draw_seed())
+        copies = copies_of(values, description.max_abs, effective_n_threads(model.n_threads, float(values.size)))
+        self._all = Rows(values, sample_weight, description, copies)
+        self._scatters: dict[int, float] = {}  # by the id of the values, as long as these live
+        self._origin = self._choose_origin()
+        self._drawn: list[tuple[np.ndarray, np.ndarray]] = []  # rows and weights of each level
+        self._levels = self._choose_levels(most_clusters)
+        self._searched: Run | None = None
+        self._last: Run | None = None
+
+    def fit(self, n_clusters: int) -> Fit:
+        """Fit the next number of clusters; its inertia is at most that of the last."""
+        start = perf_counter()
+        promising = self._search(n_clusters)
+        if self._is_too_fine(promising[0]):
+            self._searched = self._searched._replace(centers=self._among_all(self._searched.centers))
+            self._origin = None
+            self._scatters.clear()  # new arrays may take the place, and so the id, of old ones
+            self._levels = self._drawn_levels()
+            promising = self._search(n_clusters)
+        for rows in self._levels[1:]:
+            if len(promising) > 1:
+                n_trial = min(CARRIED_ITERATIONS, self._model.max_iter)
+                promising = _lowest([self._run(rows, each.centers, max_iter=n_trial)[0] for each in promising])[:1]
+            promising = [self._run(rows, promising[0].centers)[0]]
+        centers = promising[0].centers if self._levels[0] is self._all else self._among_all(promising[0].centers)
+        if self._n_starts is not None:  # the only fit: what it was searched on is not needed any more
+            self._levels, self._drawn = [], []
+        found, engine, algorithm = self._run(self._all, centers, is_last=True)
+        if self._last is not None and found.inertia > self._last.inertia:
+            found, engine, algorithm = self._run_on(n_clusters)
+        self._last = found
+        means, weights = self._means(found, engine)
+        return Fit(found, algorithm, means, weights, perf_counter() - start)
+
+    def _draw_seed(self) -> int:
+        with drawing_from(self._random_state) as random_state:
+            return int(random_state.randint(2**31))
+
+    def _choose_origin(self) -> np.ndarray | None:
+        """Return what levels subtract from float64 samples to keep float32, or None where they keep what they draw.
+
+        Only the last few iterations decide digits. Distances that lose none to an offset take float32 well, unless single
+        values are so large that the others would fall together.
+        """
+        values, description = self._all.values, self._all.description
+        if values.dtype != np.float64 or self._model.metric != "euclidean":
+            return None
+        largest, deviations = description.max_abs + np.abs(description.mean), np.sqrt(description.variance)
+        varying = largest[deviations > 0], deviations[deviations > 0]
+        if (varying[0] > np.minimum(LARGEST_VALUE * varying[1], FLOAT32_RANGE)).any():
+            return None
+        return None if (varying[1] < 1.0 / FLOAT32_RANGE).any() else description.mean
+
+    def _is_too_fine(self, found: Run) -> bool:
+        """Are the distances of a run on a level so small that float32 has few digits of them?"""
+        if self._origin is None or self._levels[0] is self._all:
+            return False
+        description = self._all.description
+        rounding = 2.0**-24 * float((description.max_abs + np.abs(description.mean)).max())
+        weights = self._levels[0].sample_weight
+        return found.inertia < (DISTANCES_IN_ROUNDINGS * rounding) ** 2 * self._all.values.shape[1] * weights.sum()
+
+    def _among_all(self, centers: np.ndarray) -> np.ndarray:
+        """Return centers of a level as centers of all samples."""
+        return centers if self._origin is None else centers + self._origin
+
+    def _choose_levels(self, most_clusters: int) -> list[Rows]:
+        """Return the sets to search and to run on before all samples; all samples alone if they are few."""
+        n_samples = len(self._all.values)
+        count = count_rows(most_clusters, self._rows_a_cluster)
+        # An init of the user's own is to see the user's own samples.
+        if n_samples <= count or callable(self._model.init):
+            return [self._all]
+        # A rough clustering of uniform rows tells which samples matter.
+        weights = self._all.sample_weight
+        if weights is not None:
+            weights = weights / weights.max()  # products of the smallest weights vanish
+        few = self._taken(coreset.draw(n_samples, weights, count, self._random), None)
+        n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
+        rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
+        mass = coreset.importance(
+            self._all.values, weights, self._among_all(rough.centers), self._model.n_threads
+        )
+        while count * GROWTH / 2 <= n_samples or not self._drawn:
+            rows = coreset.draw(n_samples, mass, count, self._random)
+            self._drawn.append((rows, coreset.weights_of(mass, rows, weights)))
+            count *= GROWTH
+        return self._drawn_levels()
+
+    def _drawn_levels(self) -> list[Rows]:
+        return [self._taken(rows, weights) for rows, weights in self._drawn]
+
+    def _taken(self, rows: np.ndarray, sample_weight: np.ndarray | None) -> Rows:
+        values = coreset.take(self._all.values, rows, self._origin, self._model.n_threads)
+        n_threads = effective_n_threads(self._model.n_threads, float(values.size))
+        description = describe(values, n_threads)
+        return Rows(values, sample_weight, description, copies_of(values, description.max_abs, n_threads))
+
+    def _fresh_centers(self, rows: Rows, n_clusters: int, count: int) -> list[np.ndarray]:
+        """Draw initial centers as KMeans.fit would: an int seeds each k anew."""
+        model = self._model
+        values, sample_weight, description, copies = rows
+
+        def draw(random_state) -> list[np.ndarray]:
+            starts = [
+                initial_centers(
+                    model.init, values, sample_weight, n_clusters, description.max_abs, random_state, self._n_threads,
+                    copies, self._metric.seeds_by_manhattan,
+                )
+                for _ in range(count)
+            ]
+            prepare_centers = self._metric.prepare_centers
+            return starts if prepare_centers is None else [prepare_centers(centers) for centers in starts]
+
+        if callable(model.init):  # it may keep what it draws from
+            return draw(check_random_state(self._random_state))
+        with drawing_from(self._random_state) as random_state:
+            return draw(random_state)
+
+    def _run(
+        self, rows: Rows, centers, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
+        merge_after: int | None = None,
+    ) -> tuple[Run, Any, str]:  # fmt: skip
+        """Run from the centers, with `loose` times the tolerance; with is_last, tell the user. merge_after : see loop.py."""
+        model = self._model
+        algorithm = "lloyd"
+        if len(self._metric.algorithms) > 1:
+            n_runs = RUNS_OF_A_LEVEL if rows is not self._all else 1 if self._n_starts is not None else RUNS_OF_ALL
+            algorithm = choose_algorithm(
+                model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter, n_runs
+            )
+        engine = self._metric.engine(
+            rows.values, rows.sample_weight, rows.description, len(centers), algorithm, self._n_threads, rows.copies,
+            self._scatters.get(id(rows.values)),
+        )  # fmt: skip
+        self._scatters[id(rows.values)] = engine.scatter
+        if not is_last:
+            engine.forget_history()
+        found = run(
+            engine, centers, max_iter=max_iter or model.max_iter, tol=loose * self._tol, merge_after=merge_after,
+            verbose=bool(model.verbose) and is_last, callback=model.callback if is_last else None,
+        )  # fmt: skip
+        return found, engine, algorithm
+
+    def _search(self, n_clusters: int) -> list[Run]:
+        """Return the best runs that the starts lead to on the smallest set, lowest inertia first."""
+        rows = self._levels[0]
+        n_fresh = self._count_fresh(n_clusters)
+        starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
+        if self._searched is not None:
+            starts += [self._extended(rows, self._searched, n_clusters) for _ in range(CHAINED_STARTS)]
+        n_trial = min(TRIAL_ITERATIONS, self._model.max_iter)
+        loose = 1.0 if rows is self._all else SEARCH_TOL
+        trials = [self._run(rows, centers, n_trial, loose)[0] for centers in starts]
+        n_finished = min(max(FINISHED_CLUSTERS // n_clusters, FINISHED_STARTS), MOST_FINISHED_STARTS)
+        if self._n_starts is not None:
+            n_finished = min(n_finished, (n_fresh + 1) // 2)
+        best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
+        after = merge_after(self._model, n_clusters)
+        later = None if after is None or self._n_starts is None else after - n_trial  # in a sweep only a plain fit merges
+        finished = [
+            trials[i] if trials[i].converged and later is None
+            else self._run(rows, trials[i].centers, loose=loose, merge_after=later)[0]
+            for i in best
+        ]  # fmt: skip
+        # The first start is the one of a plain fit: on all samples, its end is a bound.
+        if rows is self._all and (after is not None or 0 not in best):
+            finished.append(self._run(rows, starts[0], merge_after=after)[0])
+        lowest = _lowest(finished)
+        self._searched = lowest[0]
+        return lowest
+
+    def _count_fresh(self, n_clusters: int) -> int:
+        if self._n_starts is not None:
+            return self._n_starts
+        if self._model.n_init == "auto" and self._model.init in ("auto", "k-means++"):
+            return min(max(FRESH_CLUSTERS // n_clusters, FRESH_STARTS), MOST_FRESH_STARTS)
+        return self._model._count_starts()
+
+    def _extended(self, rows: Rows, found: Run, n_clusters: int) -> np.ndarray:
+        """Add rows to the centers of a run, each drawn with probability by its squared distance to those so far."""
+        centers = found.centers
+        wide = centers.astype(np.float64)
+        sq_distances = np.empty(len(rows.values))
+        n_threads = effective_n_threads(self._model.n_threads, float(rows.values.size))
+        distances.own_sq_distances(rows.values, wide, found.labels, sq_distances, n_threads)
+        if rows.sample_weight is not None:
+            sq_distances[rows.sample_weight <= 0] = 0.0
+            # From 1 downwards, so that products neither overflow nor vanish.
+            sq_distances *= rows.sample_weight / rows.sample_weight.max()
+        while len(centers) < n_clusters:
+            some = sq_distances if sq_distances.any() else rows.sample_weight
+            row = rows.values[coreset.draw(len(rows.values), some, 1, self._random)]
+            centers = np.concatenate([centers, row])
+            if len(centers) < n_clusters:
+                apart = np.subtract(rows.values, row, dtype=np.float64)
+                np.minimum(sq_distances, np.einsum("if,if->i", apart, apart), out=sq_distances)
+        return centers
+
+    def _run_on(self, n_clusters: int) -> tuple[Run, Any, str]:
+        """Run over all samples from the last centers and some more, which is never worse than the last."""
+        centers = self._extended(self._all, self._last, n_clusters)
+        found, engine, algorithm = self._run(self._all, centers, is_last=True)
+        if found.inertia > self._last.inertia:  # by rounding: the added centers change next to nothing
+            wide = centers.astype(np.float64)
+            engine.step(wide)
+            found = found._replace(
+                centers=centers, labels=engine.labels, n_distinct=engine.n_distinct(), inertia=engine.inertia(wide)
+            )
+        return found, engine, algorithm
+
+    def _means(self, found: Run, engine: Any) -> tuple[np.ndarray | None, np.ndarray]:
+        n_clusters, sample_weight = len(found.centers), self._all.sample_weight
+        if self._model.metric != "euclidean":
+            return None, np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
+        sums = engine.sums().sum(axis=1)
+        # Sums of ones are exact; those of weights may lose one that is light beside the heaviest.
+        weights = sums[:, -1]
+        if sample_weight is not None:
+            weights = np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
+        means, summed = found.centers.astype(np.float64), sums[:, -1] > 0
+        means[summed] = sums[summed, :-1] / sums[summed, -1:]
+        return means, weights
+
+
+def count_rows(n_clusters: int, rows_a_cluster: int) -> int:
+    """Rows of the set that is searched."""
+    return max(SEARCH_SAMPLES, rows_a_cluster * n_clusters)
+
+
+def _lowest(runs: list[Run]) -> list[Run]:
+    """Return the runs that the next set is to decide between: lowest inertia first, no two that ended alike."""
+    runs = sorted(runs, key=lambda found: found.inertia)
+    chosen = [runs[0]]
+    for found in runs[1:]:
+        if len(chosen) < CARRIED_RUNS and found.inertia > chosen[-1].inertia * (1 + SAME_INERTIA):
+            chosen.append(found)
+    return chosen

@@ -1,0 +1,172 @@
+"""Initial centers: policy. The passes over the samples are in the compiled layer."""
+
+from __future__ import annotations
+
+from math import frexp, log
+from typing import Any
+
+import numpy as np
+
+from .._core.seeding import DENSE_SHARE, PlusPlus
+from ..algorithms.copies import Copies, copies_of
+from ..input.parameters import check_init
+from ..runtime.parts import ROWS_AT_ONCE, parts_of
+from ..runtime.threads import effective_n_threads
+
+# From here on a quantized copy of the samples, made once, pays for the passes that it makes cheaper. On one core of a Zen 4,
+# without / with: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
+QUANTIZED_FEATURES = 16
+QUANTIZED_CLUSTERS = 48
+QUANTIZED_SIZE = 500_000
+
+CODED_FEATURES, CODED_DENSE_SHARE = 65, 0.25
+"""From so many features on the copy holds codes, of half the bytes that 16-bit numbers take, and passes pay while a quarter of
+all pairs still comes closer. On two cores of a Zen 3, quantized / coded: 384 x 256 104 / 78 ms, 384 x 1000 335 / 222, 784 x 100
+43 / 30 (with a share of 0.08 a tenth more than with 0.25, which takes as long as 0.4). Up to 64 features a fit reads quantized
+rows itself."""
+
+
+def initial_centers(
+    init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, copies=None,
+    manhattan: bool = False,
+) -> np.ndarray:
+    """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given.
+
+    init : as the parameter of KMeans; "auto" is "k-means++" here.
+    copies : Copies of X to share, or None.
+    """
+    if callable(init):
+        shown = X.view()
+        shown.flags.writeable = False
+        init = init(shown, n_clusters, random_state=random_state)
+    if not isinstance(init, str):
+        return check_init(init, n_clusters, X.shape[1], X.dtype)
+    if init == "random-partition":
+        return random_partition(X, sample_weight, n_clusters, random_state)
+    if init == "random":
+        return X[random_rows(len(X), sample_weight, n_clusters, random_state)]
+    rows = plusplus_rows(
+        X, sample_weight, n_clusters, max_abs, random_state, n_threads, copies=copies, manhattan=manhattan
+    )
+    return X.take(rows, axis=0)
+
+
+def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
+    """Draw n_clusters different rows, one after the other with probability by weight.
+
+    Every row waits a random time, the shorter the heavier it is, and the first ones are taken (P. S.
+    Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir", Information Processing Letters
+    97(5), 2006). Equal weights draw as no weights do.
+    """
+    waits, rows = np.empty(0), np.empty(0, dtype=np.intp)  # of the first ones so far, in order
+    for part in parts_of(n_samples):
+        new = random_state.standard_exponential(part.stop - part.start)
+        if sample_weight is not None:
+            with np.errstate(divide="ignore", over="ignore"):
+                new = np.where(sample_weight[part] > 0, new / sample_weight[part], np.inf)
+        new_rows = np.flatnonzero(new < (waits[-1] if len(waits) == n_clusters else np.inf))
+        waits, rows = np.append(waits, new[new_rows]), np.append(rows, new_rows + part.start)
+        first = np.argsort(waits, kind="stable")[:n_clusters]
+        waits, rows = waits[first], rows[first]
+    n_drawn = len(rows)
+    # Fewer weighing rows than clusters: the others start on copies, and stay empty.
+    return np.concatenate([rows, np.resize(rows, n_clusters - n_drawn)])
+
+
+def first_row(n_samples: int, sample_weight, random_state) -> int:
+    """Draw one row with probability by weight."""
+    uniform = random_state.random_sample()
+    if sample_weight is None:
+        return int(uniform * n_samples)
+    starts = np.arange(0, n_samples, ROWS_AT_ONCE)
+    masses = np.add.reduceat(sample_weight, starts)
+    running = masses.cumsum()
+    target = uniform * running[-1]
+    b = min(int(running.searchsorted(target, side="right")), int(np.flatnonzero(masses)[-1]))
+    part = sample_weight[starts[b] : starts[b] + ROWS_AT_ONCE]
+    inside = int(part.cumsum().searchsorted(target - (running[b] - masses[b]), side="right"))
+    return int(starts[b]) + min(inside, int(np.flatnonzero(part)[-1]))
+
+
+def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndarray:
+    """Put each row into a random cluster and return the means: step 1 of the textbooks (Forgy 1965; Jain 2010)."""
+    weights, sums = np.zeros(n_clusters), np.zeros((n_clusters, X.shape[1]))
+    for part in parts_of(len(X)):
+        rows = X[part]
+        labels = random_state.randint(n_clusters, size=len(rows))
+        weight = None if sample_weight is None else sample_weight[part]
+        weights += np.bincount(labels, weights=weight, minlength=n_clusters)
+        for f in range(X.shape[1]):
+            column = rows[:, f].astype(np.float64) if weight is None else rows[:, f] * weight
+            sums[:, f] += np.bincount(labels, weights=column, minlength=n_clusters)
+    empty = weights <= 0
+    weights[empty] = 1.0
+    centers = (sums / weights[:, None]).astype(X.dtype)
+    if empty.any():
+        centers[empty] = X[random_rows(len(X), sample_weight, int(empty.sum()), random_state)]
+    return centers
+
+
+def plusplus_rows(
+    X,
+    sample_weight,
+    n_clusters: int,
+    max_abs,
+    random_state,
+    n_threads,
+    n_local_trials: int | None = None,
+    manhattan: bool = False,
+    copies=None,
+) -> np.ndarray:
+    """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
+
+    max_abs : (n_features,) float64, largest |x| of each feature.
+    n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
+    copies : Copies of X to share, or None.
+    manhattan : by Manhattan distances, drawn by D instead of D^2: the potential is then what k-medians minimises.
+    """
+    n_samples, n_features = X.shape
+    trials = n_local_trials or 2 + int(log(n_clusters))
+    n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * trials)
+    rows = np.empty(n_clusters, dtype=np.intp)
+    rows[0] = first_row(n_samples, sample_weight, random_state)
+    if n_clusters == 1:
+        return rows
+    scale = _power_of_two_below(float(np.maximum.reduce(max_abs)), X.dtype)
+    random = int(random_state.random_sample() * 2.0**53)
+    compact, dense_share = None, DENSE_SHARE
+    large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
+    if large and not manhattan:
+        compact, dense_share = _compact_rows(copies or copies_of(X, max_abs, n_threads), n_features)
+    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random, rows=compact,
+                       manhattan=manhattan, dense_share=dense_share)
+    n_chosen = 1 + seeding.choose(rows[1:])
+    if n_chosen < n_clusters:
+        # Every row is a seed or the copy of one: any will do, each once while there are enough.
+        rows[n_chosen:] = _spare_rows(n_samples, sample_weight, rows[:n_chosen], n_clusters - n_chosen, random_state)
+    return rows
+
+
+def _compact_rows(copies: Copies, n_features: int) -> tuple[Any, float]:
+    """Return what passes read in place of the samples, and down to which share steps are dense."""
+    if n_features < CODED_FEATURES:
+        return copies.quantized.rows(copies.quantized.least_bits()), DENSE_SHARE
+    coded = copies.codes.for_seeding()
+    if coded is None:
+        coded = copies.quantized.rows(copies.quantized.least_bits())
+    # The same share with either, so that seeds are the same on all CPUs.
+    return coded, CODED_DENSE_SHARE
+
+
+def _power_of_two_below(largest: float, dtype) -> float:
+    """Return the power of two that brings `largest` into [1/2, 1), kept within what the dtype can multiply by."""
+    limit = 126 if dtype.itemsize == 4 else 1020
+    return 2.0 ** min(limit, max(-limit, -frexp(largest)[1])) if largest > 0 else 1.0
+
+
+def _spare_rows(n_samples: int, sample_weight, taken, count: int, random_state) -> np.ndarray:
+    """Choose rows with weight that are not taken, then taken ones again if there are too few."""
+    spare = np.ones(n_samples, dtype=bool) if sample_weight is None else sample_weight > 0
+    spare[taken] = False
+    rows = random_state.permutation(np.flatnonzero(spare))[:count]
+    return np.concatenate([rows, np.resize(taken, count - len(rows))]).astype(np.intp)

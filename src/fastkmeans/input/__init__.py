@@ -1,0 +1,1 @@
+"""What users pass: arrays, tables, weights and parameters, checked once."""

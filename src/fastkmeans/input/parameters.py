@@ -1,0 +1,239 @@
+"""Checks of the constructor parameters: once at the start of fit, so that the layers below can trust them.
+
+Every message names the parameter, the rule and the value got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from .arrays import as_matrix, check_finite, is_table
+
+INITS = ("auto", "k-means++", "random", "random-partition")
+
+_INT_MAX = 2**31 - 1  # the compiled layer counts in C ints
+_SEED_MAX = 2**32 - 1
+
+
+def check_params(estimator: Any, *, algorithms: Iterable[str]) -> None:
+    """Check every constructor parameter of KMeans, short of what depends on the data.
+
+    estimator : anything with the parameters as attributes; not changed.
+    algorithms : the names that `algorithm` accepts beside "auto".
+    Raises TypeError for a value of the wrong type, ValueError for one out of range.
+    """
+    for name, check in _CHECKS.items():
+        check(name, getattr(estimator, name))
+    check_name("algorithm", estimator.algorithm, ("auto", *algorithms))
+
+
+def check_n_clusters(n_clusters: int, n_samples: int) -> None:
+    """Raise ValueError if there are fewer samples than clusters."""
+    if n_clusters > n_samples:
+        raise ValueError(
+            f"n_samples={n_samples} should be >= n_clusters={n_clusters}. "
+            "Ask for fewer clusters, or pass more rows."
+        )
+
+
+def check_init(init: Any, n_clusters: int, n_features: int, dtype: Any) -> np.ndarray:
+    """Return given initial centers as a new C-order array of the data's dtype.
+
+    init : array-like of shape (n_clusters, n_features), or what an init callable returned.
+    dtype : float32 or float64, that of the data.
+    Raises ValueError for a wrong shape, NaN, infinity, or a value that overflows dtype.
+    """
+    given = as_matrix(init, name="init").values
+    check_finite(given, "init")
+    for length, expected, of_what in zip(
+        given.shape, (n_clusters, n_features), ("number of clusters", "number of features of the data")
+    ):
+        if length != expected:
+            raise ValueError(
+                f"The shape of the initial centers {given.shape} does not match the {of_what} {expected}. "
+                f"Pass an init of shape ({n_clusters}, {n_features})."
+            )
+    with np.errstate(over="ignore"):
+        centers = np.array(given, dtype=dtype, order="C")
+    overflow = ~np.isfinite(centers)
+    if overflow.any():
+        raise ValueError(
+            f"init contains {given[overflow][0]:g}, which overflows {centers.dtype}, the dtype of X. "
+            "Rescale the data, or pass X as float64."
+        )
+    return centers
+
+
+_spare_states: list[np.random.RandomState] = []  # a new RandomState takes 70 us to gather entropy, seeding one 1 us
+
+
+@contextmanager
+def drawing_from(random_state: Any) -> Iterator[np.random.RandomState]:
+    """Lend the RandomState of check_random_state to a block that keeps no hold of it.
+
+    Where check_random_state would make one, the block may get one that served before. Lists pop and append in one
+    step, so a block within a block, or in another thread, gets another.
+    """
+    if not _is_integer(random_state):
+        yield check_random_state(random_state)
+        return
+    _check_random_state("random_state", random_state)
+    try:
+        state = _spare_states.pop()
+    except IndexError:
+        state = np.random.RandomState()
+    state.seed(random_state)
+    try:
+        yield state
+    finally:
+        if len(_spare_states) < 8:
+            _spare_states.append(state)
+
+
+def check_random_state(random_state: Any) -> np.random.RandomState:
+    """Return a RandomState to draw from.
+
+    random_state : None for NumPy's global one (so that numpy.random.seed governs it), an integer in
+        [0, 2**32 - 1] for a new one, a RandomState for itself, a Generator for a RandomState on its stream.
+    Raises TypeError or ValueError if it is anything else.
+    """
+    _check_random_state("random_state", random_state)
+    if random_state is None:
+        return np.random.mtrand._rand  # the only handle that NumPy gives on its global stream
+    if isinstance(random_state, np.random.Generator):
+        return np.random.RandomState(random_state.bit_generator)
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    return np.random.RandomState(random_state)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _got(value: Any) -> str:
+    """Show a value with its type, shortly."""
+    return f"got {_shown(value, repr)} ({type(value).__name__})."
+
+
+def _shown(value: Any, show: Callable[[Any], str] = str) -> str:
+    try:
+        text = show(value)
+    except ValueError:  # Python writes no integers of more than some thousand digits
+        return f"an integer of {value.bit_length()} bits"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def check_integer(name: str, value: Any, minimum: int, alternative: str = "") -> None:
+    if type(value) is int and minimum <= value <= _INT_MAX:
+        return
+    rule = f"{name} must be {alternative}an integer >= {minimum}"
+    if not _is_integer(value):
+        raise TypeError(f"{rule}; {_got(value)}")
+    if value < minimum:
+        raise ValueError(f"{rule}; got {_shown(value)}.")
+    if value > _INT_MAX:
+        raise ValueError(f"{rule} and <= {_INT_MAX}; got {_shown(value)}.")
+
+
+def check_name(name: str, value: Any, known: tuple[str, ...]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {', '.join(map(repr, known))}; {_got(value)}")
+    if value not in known:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, known))}; got {str(value)!r}.{_hint(value, known)}"
+        )
+
+
+def _hint(value: str, known: Iterable[str]) -> str:
+    """Suggest the known name nearest to a misspelt one."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(value.lower().replace("_", "-"), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _check_n_clusters(name: str, value: Any) -> None:
+    if not (isinstance(value, str) and value == "auto"):
+        check_integer(name, value, 1, "'auto' or ")
+
+
+def _check_count(name: str, value: Any) -> None:
+    check_integer(name, value, 1)
+
+
+def _check_n_init(name: str, value: Any) -> None:
+    if not (isinstance(value, str) and value == "auto"):
+        check_integer(name, value, 1, "'auto' or ")
+
+
+def check_n_threads(name: str, value: Any) -> None:
+    if value is not None:
+        check_integer(name, value, 1, "None or ")
+
+
+def _check_verbose(name: str, value: Any) -> None:
+    if not isinstance(value, (bool, np.bool_)):
+        check_integer(name, value, 0, "a bool or ")
+
+
+def _check_bool(name: str, value: Any) -> None:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; {_got(value)}")
+
+
+def _check_tol(name: str, value: Any) -> None:
+    rule = f"{name} must be a finite number >= 0"
+    if not (isinstance(value, (float, np.floating)) or _is_integer(value)):
+        raise TypeError(f"{rule}; {_got(value)}")
+    try:
+        is_right = 0 <= float(value) < inf
+    except OverflowError:
+        is_right = False
+    if not is_right:
+        raise ValueError(f"{rule}; got {_shown(value)}.")
+
+
+def _check_callback(name: str, value: Any) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be None or a callable; {_got(value)}")
+
+
+def _check_init(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        check_name(name, value, INITS)
+    elif not (
+        callable(value) or isinstance(value, (list, tuple)) or hasattr(value, "__array__") or is_table(value)
+    ):
+        raise TypeError(
+            f"{name} must be one of {', '.join(map(repr, INITS))}, an array (n_clusters, n_features) "
+            f"or a callable; {_got(value)}"
+        )
+
+
+def _check_random_state(name: str, value: Any) -> None:
+    rule = f"{name} must be None, an integer from 0 to {_SEED_MAX}, a NumPy RandomState or a NumPy Generator"
+    if _is_integer(value):
+        if not 0 <= value <= _SEED_MAX:
+            raise ValueError(f"{rule}; got {_shown(value)}.")
+    elif value is not None and not isinstance(value, (np.random.RandomState, np.random.Generator)):
+        raise TypeError(f"{rule}; {_got(value)}")
+
+
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    "n_clusters": _check_n_clusters,
+    "init": _check_init,
+    "n_init": _check_n_init,
+    "max_iter": _check_count,
+    "tol": _check_tol,
+    "verbose": _check_verbose,
+    "random_state": _check_random_state,
+    "copy_x": _check_bool,
+    "n_threads": check_n_threads,
+    "callback": _check_callback,
+}

@@ -1,0 +1,1 @@
+"""Which center is best for a cluster."""

@@ -1,0 +1,75 @@
+"""The metrics: name -> how rows are prepared, what measures them, and who finds the best centers. One row each.
+
+A metric is more than a distance: k-means alternates between nearest centers and best centers, so each row names both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._core import distances
+from ..algorithms.table import ALGORITHMS
+from ..engines.local import LocalEngine
+from ..engines.medians import MediansEngine
+from ..engines.spherical import SphericalEngine, unit_centers, unit_rows
+
+
+class Metric(NamedTuple):
+    """A row of the table.
+
+    kind : what the compiled distances take for it.
+    engine : class of the engine, which knows the best center.
+    algorithms : names that `algorithm` accepts beside "auto".
+    best_center, inertia : in words: of one cluster, and what is summed.
+    prepare_rows : (rows, dtype, name, n_threads) -> rows as they are measured; None for as they are.
+    prepare_centers : (centers) -> given centers as they are stored; None for as they are.
+    seeds_by_manhattan : whether k-means++ draws by Manhattan distances, else by squared Euclidean ones.
+    """
+
+    kind: int
+    engine: type
+    algorithms: tuple[str, ...]
+    best_center: str
+    inertia: str
+    prepare_rows: Callable[..., np.ndarray] | None = None
+    prepare_centers: Callable[[np.ndarray], np.ndarray] | None = None
+    seeds_by_manhattan: bool = False
+
+
+METRICS = {
+    "euclidean": Metric(distances.EUCLIDEAN, LocalEngine, tuple(ALGORITHMS), "mean", "squared distances"),
+    # Bounds and sums of the other algorithms are those of means.
+    "manhattan": Metric(
+        distances.MANHATTAN, MediansEngine, ("lloyd",), "median", "absolute differences", seeds_by_manhattan=True
+    ),
+    # Of unit rows half the squared Euclidean distance is 1 - cos: all that is exact for Euclidean k-means serves.
+    "cosine": Metric(
+        distances.COSINE, SphericalEngine, tuple(ALGORITHMS), "unit mean", "1 - cos", unit_rows, unit_centers
+    ),
+}
+
+
+def check_metric(name: Any) -> Metric:
+    """Return the row of a metric, or raise the error that lists them and says why others cannot be had."""
+    if isinstance(name, str) and name in METRICS:
+        return METRICS[name]
+    known = ", ".join(map(repr, METRICS))
+    if not isinstance(name, str):
+        raise TypeError(f"metric must be one of {known}; got {name!r} ({type(name).__name__}).")
+    raise ValueError(
+        f"metric must be one of {known}; got {name!r}. Another distance needs another best center: means minimise squared "
+        "Euclidean distances only. For an arbitrary distance use k-medoids."
+    )
+
+
+def check_algorithm_for(metric: str, algorithm: str) -> None:
+    """Refuse an algorithm that does not know the best centers of a metric."""
+    allowed = METRICS[metric].algorithms
+    if algorithm != "auto" and algorithm not in allowed:
+        raise ValueError(
+            f"algorithm={algorithm!r} follows means by Euclidean distances, but metric={metric!r} moves centers to the "
+            f"{METRICS[metric].best_center}; pass algorithm='auto' or {' or '.join(map(repr, allowed))}."
+        )

@@ -1,0 +1,308 @@
+"""Pictures of clusters, centers, silhouettes and elbow curves, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..engines.spherical import unit_rows
+from ..errors import check_is_fitted
+from ..input.arrays import as_matrix, check_finite
+from ..metrics.table import METRICS
+from .centers import plot_centers
+from .parts import (
+    ACCENT,
+    COLORS,
+    INK,
+    axes_or_new,
+    check_names,
+    cluster_colors,
+    declutter,
+    draw_lots,
+    is_model,
+    labels_of,
+    require_matplotlib,
+)
+from .silhouettes import plot_silhouette
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..selection.elbow import ElbowResult
+
+__all__ = ["plot_centers", "plot_clusters", "plot_elbow", "plot_silhouette"]
+
+LEGEND_CLUSTERS = 12
+"""With more clusters than this a colour bar takes the place of the legend."""
+
+NUMBERED_CLUSTERS = 50
+"""With more clusters than this the stars have no numbers, which would cover each other."""
+
+LEAST_DRAWN = 5
+"""When samples are left out, so many of every cluster are drawn, so that no small one is lost."""
+
+PLANE_SAMPLES = 2_000
+"""So many samples decide the principal plane; its directions need no more to be stable to the eye."""
+
+
+def plot_clusters(
+    X: Any,
+    labels: Any,
+    centers: Any = None,
+    *,
+    feature_names: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    max_points: int = 20_000,
+) -> Axes:
+    """Draw the samples coloured by cluster, with the centers as stars.
+
+    Two features are drawn as they are (rows of a model with ``metric="cosine"`` divided by their lengths); one feature is drawn along a line, at random heights; more are
+    projected on the plane through their two leading principal axes, and the axis names say how much of the
+    variance each shows.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The samples.
+    labels : array-like of shape (n_samples,) or KMeans
+        The cluster of each sample, 0 or above; or a fitted model, which also gives the centers.
+    centers : array-like of shape (n_clusters, n_features), optional
+        The centers; ``KMeans.cluster_centers_``. Without it, and without a model, there are no stars.
+    feature_names : sequence of str, optional
+        Names for the axes. By default the column names of X, or "feature 0", "feature 1", ...
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+    max_points : int, default=20000
+        If X has more samples, so many are drawn at random (always the same ones, a few of every cluster among
+        them) and the title says so.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Save the picture with ``ax.figure.savefig("clusters.png")``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arguments do not fit together, or if a label is negative.
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from fastkmeans import KMeans, plot_clusters
+    >>> X = [[0.0, 0.0], [1.0, 0.0], [9.0, 5.0], [9.0, 6.0]]
+    >>> model = KMeans(2, random_state=3).fit(X)
+    >>> ax = plot_clusters(X, model, feature_names=["width", "height"])
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('width', 'height')
+    """
+    require_matplotlib()
+    matrix = as_matrix(X)
+    n_samples, n_features = matrix.values.shape
+    on_sphere = False
+    if is_model(labels):
+        check_is_fitted(labels, "plot_clusters")
+        centers = labels.cluster_centers_ if centers is None else centers
+        on_sphere = getattr(labels, "metric", "") == "cosine"
+    labels = labels_of(labels, X, n_samples)
+    names = check_names(feature_names if feature_names is not None else matrix.feature_names, n_features)
+    stars = np.empty((0, n_features)) if centers is None else _check_centers(centers, n_features)
+    n_clusters = max(int(labels.max()) + 1, len(stars))
+
+    drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
+    check_finite(matrix.values, "X", matrix.feature_names)
+    samples = matrix.values[drawn].astype(np.float64)
+    if on_sphere:  # where the distances and the centers of the model are
+        samples, names = unit_rows(samples, np.float64), [f"{name} / length" for name in names]
+    xy, star_xy, axis_names = _flatten(samples, stars, names)
+
+    ax = axes_or_new(ax, size=(7.5, 5.2))
+    colors = cluster_colors(n_clusters)
+    _scatter(ax, xy, labels[drawn], colors)
+    if len(stars):
+        _draw_stars(ax, star_xy)
+    _describe_axes(ax, axis_names, one_feature=n_features == 1)
+    if len(drawn) < n_samples:
+        ax.set_title(f"{len(drawn):,} of {n_samples:,} samples drawn", fontsize=10, color=INK)
+    if n_clusters <= LEGEND_CLUSTERS:
+        _add_legend(ax, colors, np.bincount(labels, minlength=n_clusters), with_star=len(stars) > 0)
+    else:
+        _add_color_bar(ax, colors)
+    return ax
+
+
+def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
+    """Draw the inertia curve of an elbow sweep, with the chosen k marked.
+
+    Parameters
+    ----------
+    result : ElbowResult
+        What :func:`elbow` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from fastkmeans import elbow, plot_elbow
+    >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
+    >>> ax = plot_elbow(elbow(X, k=6, random_state=3))
+    >>> ax.get_title()
+    'elbow at k = 3'
+    """
+    require_matplotlib()
+    from matplotlib.ticker import MaxNLocator
+
+    if not hasattr(result, "best_k"):
+        raise TypeError(f"result must be what elbow() returned; got {type(result).__name__}.")
+    ax = axes_or_new(ax, size=(6.4, 4.4))
+    ax.plot(result.k, result.inertia, color=COLORS[0], marker="o", markersize=6, linewidth=2, label="inertia")
+    if result.best_k is None:
+        still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
+        ax.set_title(f"all clusters still apart at k = {result.k[-1]}: sweep further" if still_apart else "no clear elbow")
+    else:
+        _mark_elbow(ax, result.best_k, float(result.inertia[np.searchsorted(result.k, result.best_k)]))
+    ax.set_xlabel("number of clusters k")
+    ax.set_ylabel(f"inertia (sum of {METRICS[result.metric].inertia})")
+    ax.set_ylim(bottom=0)
+    if len(result.k) > 1:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
+    else:
+        ax.set_xticks(result.k)
+    ax.grid(axis="y", color="#d9d9d9", linewidth=0.8)
+    declutter(ax)
+    return ax
+
+
+def _mark_elbow(ax: Axes, best_k: int, inertia: float) -> None:
+    ax.axvline(best_k, color=ACCENT, linestyle="--", linewidth=1.3)
+    ring = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2}
+    ax.plot([best_k], [inertia], color=ACCENT, **ring)
+    style = {"color": ACCENT, "fontsize": 13, "fontweight": "bold"}
+    ax.annotate(f"k = {best_k}", (best_k, inertia), xytext=(14, 22), textcoords="offset points", **style)
+    ax.set_title(f"elbow at k = {best_k}")
+
+
+def _flatten(
+    samples: np.ndarray, stars: np.ndarray, names: list[str]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the samples and the centers in the two dimensions of the picture, and a name for each."""
+    n_features = samples.shape[1]
+    if n_features == 1:
+        heights = np.random.default_rng(0).uniform(-1, 1, size=(len(samples), 1))
+        level = np.zeros_like(stars)
+        return np.hstack([samples, heights]), np.hstack([stars, level]), [names[0], "random height"]
+    if n_features == 2:
+        return samples, stars, names
+    mean = samples.mean(axis=0)
+    # Evenly spaced, because the first samples of a sorted table are all alike.
+    axes, shares = _principal_plane(samples[:: -(-len(samples) // PLANE_SAMPLES)] - mean)
+    percent = 100 * shares
+    axis_names = [f"principal axis {a + 1} ({percent[a]:.0f} % of variance)" for a in range(2)]
+    return (samples - mean) @ axes, (stars - mean) @ axes, axis_names
+
+
+def _principal_plane(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two leading principal axes, (n_features, 2), and their shares of the variance."""
+    n_samples, n_features = centered.shape
+    wide = n_features > n_samples
+    # Both products have the same leading eigenvalues; the smaller one is much quicker than an SVD.
+    values, vectors = np.linalg.eigh(centered @ centered.T if wide else centered.T @ centered)
+    leading = np.maximum(values[::-1][:2], 0)
+    vectors = vectors[:, ::-1][:, :2]
+    if wide:
+        vectors = centered.T @ vectors / np.sqrt(np.where(leading > 0, leading, 1))
+    axes, shares = np.zeros((n_features, 2)), np.zeros(2)
+    axes[:, : vectors.shape[1]] = vectors  # a single sample has one axis only
+    shares[: len(leading)] = leading / max(values.sum(), np.finfo(float).tiny)
+    # An axis may point either way; its largest component is made positive so that a picture does not flip.
+    largest = np.abs(axes).argmax(axis=0)
+    return axes * np.where(axes[largest, [0, 1]] < 0, -1, 1), shares
+
+
+def _scatter(ax: Axes, xy: np.ndarray, labels: np.ndarray, colors: list[Any]) -> None:
+    from matplotlib.colors import to_rgba_array
+
+    n_drawn = len(xy)
+    many = n_drawn > 2_000
+    if many:  # In random order no cluster covers another, however the table is sorted.
+        order = np.random.default_rng(0).permutation(n_drawn)
+        xy, labels = xy[order], labels[order]
+    # The ink stays about the same: small dots that let others through where there are many.
+    ax.scatter(
+        xy[:, 0], xy[:, 1], c=to_rgba_array(colors)[labels], s=float(np.clip(9_000 / n_drawn, 4, 36)),
+        alpha=0.5 if many else 0.85, linewidths=0, rasterized=many, label="samples",
+    )  # fmt: skip
+
+
+def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
+    from matplotlib.patheffects import withStroke
+
+    n_stars = len(star_xy)
+    few = n_stars <= LEGEND_CLUSTERS
+    size = 320 if few else 120 if n_stars <= NUMBERED_CLUSTERS else 45
+    # White with a dark edge stands out from every cluster's colour, its own included.
+    ax.scatter(
+        star_xy[:, 0], star_xy[:, 1], c="white", marker="*", s=size, edgecolors=INK,
+        linewidths=1.4 if few else 0.8, zorder=3, label="centers",
+    )  # fmt: skip
+    if n_stars <= NUMBERED_CLUSTERS:  # the number beside the star tells clusters apart without any colour
+        style = {"color": INK, "fontweight": "bold", "fontsize": 11 if few else 8, "zorder": 4}
+        halo = [withStroke(linewidth=3 if few else 2, foreground="white")]
+        for label, place in enumerate(star_xy):
+            ax.annotate(
+                str(label), place, xytext=(9, 7) if few else (4, 4), textcoords="offset points",
+                path_effects=halo, **style,
+            )  # fmt: skip
+
+
+def _add_legend(ax: Axes, colors: list[Any], sizes: np.ndarray, with_star: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    style = {"linestyle": "none", "markeredgecolor": "none", "markersize": 8}
+    handles = [
+        Line2D([], [], marker="o", markerfacecolor=color, label=f"cluster {label} ({size:,})", **style)
+        for label, (color, size) in enumerate(zip(colors, sizes.tolist(), strict=True))
+    ]
+    if with_star:
+        star = {**style, "markeredgecolor": INK, "markersize": 13}
+        handles.append(Line2D([], [], marker="*", markerfacecolor="white", label="center", **star))
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+
+
+def _add_color_bar(ax: Axes, colors: list[Any]) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    n_clusters = len(colors)
+    norm = BoundaryNorm(np.arange(n_clusters + 1) - 0.5, n_clusters)
+    bar = ax.figure.colorbar(ScalarMappable(norm, ListedColormap(colors)), ax=ax, label="cluster")
+    bar.set_ticks(np.unique(np.linspace(0, n_clusters - 1, 9).round().astype(int)))
+    bar.minorticks_off()
+
+
+def _describe_axes(ax: Axes, axis_names: list[str], one_feature: bool) -> None:
+    ax.set_xlabel(axis_names[0])
+    ax.set_ylabel(axis_names[1])
+    if one_feature:
+        ax.set_yticks([])
+        ax.set_ylim(-1.6, 1.6)
+    declutter(ax)
+
+
+def _check_centers(centers: Any, n_features: int) -> np.ndarray:
+    values = as_matrix(centers, name="centers").values
+    if values.shape[1] != n_features:
+        raise ValueError(f"centers must have the {n_features} features of X; got shape {values.shape}.")
+    return values

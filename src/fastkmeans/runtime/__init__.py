@@ -1,0 +1,1 @@
+"""Threads, progress bars and pieces of work."""

@@ -1,0 +1,1 @@
+"""How many clusters: sweeps over k and the criteria that judge them."""

@@ -1,0 +1,52 @@
+"""The gap statistic: how much lower the inertia is than on samples without clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..engines.local import describe
+from ..fitting.search import Chain
+from ..runtime.threads import effective_n_threads
+
+N_REFERENCES = 10
+"""Sets without clusters that are swept."""
+
+REFERENCE_SAMPLES = 20_000
+"""Samples of each at most: the inertia of a sample hardly depends on how many there are."""
+
+
+def gap_statistic(
+    model: Any, values: np.ndarray, candidates: list[int], inertia: np.ndarray, total_weight: float,
+    seen: Callable[[Iterable[int]], Iterable[int]],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return the gap for each k, and its standard error.
+
+    model : KMeans with the parameters.   values : samples that weigh.   inertia : of each of the candidates.
+    seen : wraps the loop over the references, for a progress bar.
+
+    gap(k) = mean over the references of log(inertia of a sample) - log(inertia of a sample); a reference is uniform in
+    the box from the least to the largest value of each feature. The standard error is the standard deviation of the
+    references' logarithms times sqrt(1 + 1 / N_REFERENCES). NaN where an inertia is 0.
+    R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
+    Journal of the Royal Statistical Society B 63(2), 2001, sections 2 to 4.
+    """
+    model = model._snapshot()
+    model.verbose, model.callback = 0, None  # these are not the user's samples
+    n_samples = max(min(len(values), REFERENCE_SAMPLES), candidates[-1])
+    low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
+    references = np.random.RandomState(0)
+    logs = np.empty((N_REFERENCES, len(candidates)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for b in seen(range(N_REFERENCES)):
+            reference = low + (high - low) * references.random_sample((n_samples, values.shape[1]))
+            description = describe(reference, effective_n_threads(model.n_threads, reference.size))
+            chain = Chain(model, reference, None, description, candidates[-1], model.random_state)
+            logs[b] = np.log([chain.fit(n_clusters).run.inertia / n_samples for n_clusters in candidates])
+        gap = logs.mean(axis=0) - np.log(inertia / total_weight)
+        error = logs.std(axis=0) * np.sqrt(1.0 + 1.0 / N_REFERENCES)
+    undefined = ~np.isfinite(gap)
+    gap[undefined], error[undefined] = np.nan, np.nan
+    return gap, error

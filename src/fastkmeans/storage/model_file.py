@@ -1,0 +1,86 @@
+"""Models as plain files: arrays in a .npz, the rest as one JSON text in it. Never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .model_parts import ARRAYS, VALUES, rebuild
+from .npy import read_array
+from .whole import check_plain_file, whole_file
+
+_FORMAT = "fastkmeans-model"
+_FORMAT_VERSION = 1
+
+
+def write_model(model: Any, path: Any) -> None:
+    """Write a fitted estimator; see KMeans.save."""
+    fitted, arrays = vars(model), {name: vars(model)[name] for name in ARRAYS if name in vars(model)}
+    params = {}
+    for name, value in model.get_params().items():
+        if name == "init" and not isinstance(value, str) and not callable(value):
+            arrays["init"] = np.asarray(value)
+        elif value is None or isinstance(value, (bool, int, float, str, np.number)):
+            params[name] = value.item() if isinstance(value, np.generic) else value
+    names = fitted.get("feature_names_in_")
+    described = {
+        "format": _FORMAT,
+        "format_version": _FORMAT_VERSION,
+        "params": params,
+        "fitted": {name: fitted[name] for name in VALUES if name in fitted},
+        "feature_names": None if names is None else list(names),
+        "arrays": list(arrays),
+    }
+    try:
+        rebuild(type(model), described, arrays)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"this {type(model).__name__} cannot be saved, for load would refuse it: {error}") from error
+    with whole_file(str(path)) as temporary, open(temporary, "wb") as file:
+        np.savez(file, model=np.array(json.dumps(described)), **arrays)
+
+
+def read_model(cls: type, path: Any) -> Any:
+    """Read an estimator that write_model wrote; see KMeans.load. What it did not write is refused."""
+    check_plain_file(path)
+    with open(path, "rb") as file:
+        try:
+            described, arrays = _read_parts(file)
+            version = described["format_version"]
+            if described["format"] != _FORMAT or type(version) is not int or version < 1:
+                raise ValueError(f"its format is not {_FORMAT!r}, version 1 or later.")
+            if version <= _FORMAT_VERSION:
+                return rebuild(cls, described, arrays)
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile, json and the parser of headers each fail in ways of their own
+            reason = str(error).rstrip(".") if isinstance(error, (ValueError, TypeError)) else repr(error)
+            raise ValueError(
+                f"{path} is not a model that KMeans.save wrote, or is damaged ({reason}); save the model again."
+            ) from error
+    raise ValueError(
+        f"{path} was written by a newer fastkmeans (model format {version}; this one reads up to "
+        f"{_FORMAT_VERSION}); upgrade fastkmeans-core."
+    )
+
+
+def _read_parts(file: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what the JSON text says, and the arrays by name; they take no more memory than the file."""
+    with zipfile.ZipFile(file) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        sizes = [member.file_size for member in archive.infolist()]
+        if len(members) < len(sizes):
+            raise ValueError("a part is there twice.")
+        # save does not compress, so whatever claims to be larger than the file is made up.
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
+            raise ValueError("a part is compressed.")
+        if sum(sizes) > os.fstat(file.fileno()).st_size:
+            raise ValueError(f"its parts claim {sum(sizes)} bytes, which is more than the file has.")
+        arrays = {}
+        for name, member in members.items():
+            with archive.open(member) as part:
+                arrays[name] = read_array(part, member.file_size)
+    return json.loads(str(arrays.pop("model"))), arrays

@@ -1,0 +1,156 @@
+"""What a model file may hold, part by part: every part is checked before there is an estimator."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable
+from sys import float_info
+from typing import Any
+
+import numpy as np
+
+from ..algorithms.table import ALGORITHMS
+from ..fitting.loop import STOP_REASONS
+from ..input.arrays import as_matrix, check_finite
+from ..input.parameters import check_params
+from ..metrics.table import METRICS, check_algorithm_for, check_metric
+
+ARRAYS = ("cluster_centers_", "labels_")
+VALUES = (
+    "n_clusters_", "inertia_", "n_iter_", "n_features_in_", "history_", "converged_", "stop_reason_", "algorithm_used_",
+)  # fmt: skip
+
+_STEP_NUMBERS = {"iteration", "inertia", "center_shift", "n_changed", "n_empty", "seconds"}
+
+
+def rebuild(cls: type, described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+    """Make the estimator of a model file.
+
+    described : its JSON, with the parameters as "params", the attributes that are no arrays as "fitted",
+        "feature_names", and the names of the arrays as "arrays". Older files lack these last names, which are there
+        because damage can hide a part of a .npz.
+    arrays : "cluster_centers_", and if there are any "labels_" and the parameter "init".
+    Raises ValueError or TypeError, naming the part, if one is missing, unknown, or does not fit the others.
+    """
+    params, fitted, names = (_part(described, name) for name in ("params", "fitted", "feature_names"))
+    unknown = {*fitted} - {*VALUES} or {*arrays} - {*ARRAYS, "init"}
+    _require(not unknown, "a part", f"one of {', '.join((*VALUES, *ARRAYS, 'init'))}", *unknown)
+    written = described.get("arrays", list(arrays))
+    _require(sorted(written) == sorted(arrays), "arrays", f"those that were written, {reprlib.repr(written)}", *arrays)
+    model = _unfitted(cls, params, arrays.get("init"))
+    centers = np.ascontiguousarray(_part(arrays, "cluster_centers_"))
+    _check_centers(centers, model.metric)
+    n_clusters, n_features = centers.shape
+    _check_values(fitted, n_clusters, n_features)
+    vars(model).update(fitted, cluster_centers_=centers, n_clusters_=n_clusters)
+    if "labels_" in arrays:
+        _check_labels(arrays["labels_"], n_clusters)
+        model.labels_ = arrays["labels_"]
+    if names is not None:
+        _check_names(names, n_features)
+        model.feature_names_in_ = np.array(names, dtype=object)
+    return model
+
+
+def _part(parts: dict[str, Any], name: str) -> Any:
+    if name not in parts:
+        raise ValueError(f"{name} is missing.")
+    return parts[name]
+
+
+def _require(holds: bool, name: str, rule: str, *value: Any) -> None:
+    if not holds:
+        shown = ", ".join(map(reprlib.repr, value[:8])) + (", ..." if len(value) > 8 else "")
+        raise ValueError(f"{name} must be {rule}; got {shown}.")
+
+
+def _unfitted(cls: type, params: dict[str, Any], init: np.ndarray | None) -> Any:
+    """Make an estimator of checked parameters."""
+    for name, value in params.items():
+        plain = value is None or isinstance(value, (bool, int, float, str))
+        _require(plain, name, "a number, a text or nothing", value)
+    if init is not None:
+        _require(init.dtype.kind in "biuf", "init", "an array of numbers", init.dtype)
+        check_finite(as_matrix(init, name="init").values, "init")
+        params = {**params, "init": init}
+    model = cls(**params)
+    check_metric(model.metric)
+    check_params(model, algorithms=METRICS["euclidean"].algorithms)
+    check_algorithm_for(model.metric, model.algorithm)
+    return model
+
+
+def _check_centers(centers: np.ndarray, metric: str) -> None:
+    _require(centers.dtype in (np.float32, np.float64), "cluster_centers_", "float32 or float64", centers.dtype)
+    _require(centers.ndim == 2 and centers.size > 0, "cluster_centers_", "one row per cluster", centers.shape)
+    check_finite(centers, "cluster_centers_")
+    if metric == "cosine":
+        sq_lengths = (centers.astype(np.float64) ** 2).sum(axis=1)
+        # Half of the digits are far more than rounding takes from a length.
+        off = np.abs(sq_lengths - 1.0) > np.sqrt(np.finfo(centers.dtype).eps)
+        rule = "rows of length 1, because metric='cosine'"
+        _require(not off.any(), "cluster_centers_", rule, *np.sqrt(sq_lengths[off][:1]).tolist())
+
+
+def _check_labels(labels: np.ndarray, n_clusters: int) -> None:
+    _require(labels.dtype == np.int32, "labels_", "int32", labels.dtype)
+    _require(labels.ndim == 1 and labels.size > 0, "labels_", "one label per sample", labels.shape)
+    rule = f"from 0 to {n_clusters - 1}, because there are {n_clusters} centers"
+    _require(0 <= labels.min() and labels.max() < n_clusters, "labels_", rule, int(labels.min()), int(labels.max()))
+
+
+def _check_names(names: Any, n_features: int) -> None:
+    """Check feature_names_in_, which comes as a list."""
+    holds = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    _require(holds, "feature_names", "nothing or a list of texts", names)
+    rule = f"{n_features} different names, because the centers have {n_features} features"
+    _require(len(names) == len(set(names)) == n_features, "feature_names", rule, names)
+
+
+def _check_values(fitted: dict[str, Any], n_clusters: int, n_features: int) -> None:
+    """Check the attributes that are no arrays. Only n_features_in_ is always there: from_centers sets few others."""
+    _part(fitted, "n_features_in_")
+    rules = {
+        "n_features_in_": (_is_exactly(n_features), f"{n_features}, the number of features of the centers"),
+        "n_clusters_": (_is_exactly(n_clusters), f"{n_clusters}, the number of centers"),
+        "inertia_": (_is_inertia, "a finite number >= 0"),
+        "n_iter_": (_is_count, "an integer >= 0"),
+        "history_": (_is_history, "a list of iterations with their numbers"),
+        "converged_": (lambda value: isinstance(value, bool), "True or False"),
+        "stop_reason_": (STOP_REASONS.__contains__, f"one of {', '.join(STOP_REASONS)}"),
+        "algorithm_used_": (_is_algorithm, f"one of {', '.join(ALGORITHMS)}"),
+    }
+    for name, value in fitted.items():
+        holds, rule = rules[name]
+        _require(holds(value), name, rule, value)
+    if "history_" in fitted:
+        n_iter = _part(fitted, "n_iter_")
+        n_steps = len(fitted["history_"])
+        _require(n_steps == n_iter, "the length of history_", f"{n_iter}, which is n_iter_", n_steps)
+
+
+def _is_exactly(number: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value == number  # 3.0 and True equal integers, too
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_inertia(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= float_info.max
+
+
+def _is_algorithm(value: Any) -> bool:
+    return isinstance(value, str) and value in ALGORITHMS
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_step, value))
+
+
+def _is_step(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        _is_algorithm(entry) if name == "algorithm" else name in _STEP_NUMBERS and type(entry) in (int, float)
+        for name, entry in value.items()
+    )

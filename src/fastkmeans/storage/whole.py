@@ -1,0 +1,47 @@
+"""Files written whole or not at all, and read only if they are plain files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[str]:
+    """Give the name of a temporary file in the folder of `path`; it becomes `path` if the block ends well.
+
+    Whatever else happens, it is deleted and `path` is as it was.
+    """
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        os.replace(temporary, os.path.realpath(path))
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def check_plain_file(path: Any) -> None:
+    """Raise before a file is opened that may keep its reader waiting, or never end.
+
+    Raises ValueError for a pipe, a socket or a device, IsADirectoryError for a folder, OSError if there is nothing.
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"{path} is a pipe, a socket or a device, not a plain file; write its contents to a file first."
+        )
+
+
+def temporary_name(path: str) -> str:
+    """The name under which whole_file writes. The suffix stays last, because matplotlib and numpy.savez look at it."""
+    folder, name = os.path.split(os.path.realpath(path))
+    stem, suffix = os.path.splitext(name)
+    return os.path.join(folder, f".{stem}.{os.getpid()}.part{suffix}")
