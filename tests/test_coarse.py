@@ -61,7 +61,7 @@ def test_an_int_seeds_each_fit_alike_and_each_start_of_it_anew(blobs, seed, few,
         found.append(fit_coarsely(*args))
         return found[-1]
 
-    monkeypatch.setattr("fastkmeans.estimators.kmeans.fit_coarsely", spy)
+    monkeypatch.setattr("fastkmeans.fitting.fit.fit_coarsely", spy)
     model.fit(X)
     inertias = [fit.run.inertia for fit in found]
     assert len(inertias) == 4 and len(set(inertias)) > 1
@@ -106,7 +106,7 @@ def test_callbacks_see_all_samples_only(blobs, seed, few):
 
 
 def test_other_inits_read_all_samples(blobs, seed, few, monkeypatch):
-    monkeypatch.setattr("fastkmeans.estimators.kmeans.fit_coarsely", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr("fastkmeans.fitting.fit.fit_coarsely", lambda *_: pytest.fail("searched"))
     X, _ = blobs(2000, 3, 5, np.float64)
     for init in ["k-means++", "random", "random-partition", X[:5], lambda X, k, random_state: X[:k]]:
         KMeans(5, init=init, n_init=1, random_state=seed).fit(X)

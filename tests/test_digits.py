@@ -16,6 +16,7 @@ from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines import local
 from fastkmeans.input.arrays import check_inertia
 from fastkmeans.metrics.table import METRICS
+from fastkmeans.samples import Samples, Smallest, describe
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 
@@ -133,7 +134,7 @@ def test_verbose_and_callback_tell_the_same_inertia(rng, capsys):
 def test_ordinary_samples_are_not_read_once_more(algorithm, real, rng, monkeypatch):
     """What is careful is for data that ask for it."""
     X = groups(rng, 2000, 6, 7, 10.0, 1.0).astype(real)
-    begun = local.LocalEngine(X, None, local.describe(X, 1), 7, algorithm, 1)
+    begun = local.LocalEngine(Samples(X, None, describe(X, 1)), 7, algorithm, 1)
     begun.step(X[:7].astype(np.float64))
 
     def refuse(*arguments):
@@ -161,7 +162,7 @@ def test_means_are_rounded_once(seed, n_features, offset):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(60, n_features)) + offset
     centers = X[:4].copy()
-    engine = local.LocalEngine(X, None, local.describe(X, 1), 4, "lloyd", 1)
+    engine = local.LocalEngine(Samples(X, None, describe(X, 1)), 4, "lloyd", 1)
     engine.step(centers)
     moved = engine.move(centers)[0]
     sums = exact_sums(X, np.ones(60), engine.labels, 4)
@@ -191,10 +192,10 @@ def test_the_smallest_values_are_described(real, rng):
     for n_samples, n_features in [(1, 1), (17, 3), (300, 64), (70, 300), (2500, 20), (1030, 5)]:
         X = (rng.normal(size=(n_samples, n_features)) * 10.0 ** rng.integers(-5, 5, size=n_features)).astype(real)
         X[rng.random(X.shape) < 0.2] = 0
-        described, sizes = local.describe(X, 2), np.abs(X.astype(np.float64))
+        described, sizes = describe(X, 2), np.abs(X.astype(np.float64))
         above_zero = np.where(sizes > 0, sizes, np.inf).min(axis=0)
         for n_threads in (1, 2, 5):
-            np.testing.assert_array_equal(local.Smallest().of(X, n_threads), above_zero)
+            np.testing.assert_array_equal(Smallest().of(X, n_threads), above_zero)
         np.testing.assert_array_equal(described.max_abs, sizes.max(axis=0))
         assert described.largest == sizes.max()
 

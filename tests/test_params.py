@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from fastkmeans import KMeans
-from fastkmeans.input.parameters import INITS, check_init, check_n_clusters, check_params, check_random_state
-from fastkmeans.metrics.table import check_metric
+from fastkmeans.algorithms.table import ALGORITHMS
+from fastkmeans.input.parameters import INITS, check_init, check_n_clusters, check_random_state
+from fastkmeans.settings import settings_of
 
 DEFAULTS = KMeans().get_params()
-ALGORITHMS = ("lloyd", "hamerly")
-
 
 def check(**params):
-    model = SimpleNamespace(**{**DEFAULTS, **params})
-    check_metric(model.metric)
-    check_params(model, algorithms=ALGORITHMS)
+    settings_of(KMeans(**params))
 
 
 def generator(seed=3):
@@ -80,8 +76,8 @@ BAD = [
     ("random_state", 1.5, TypeError, "got 1.5"),
     ("random_state", True, TypeError, "got True"),
     ("copy_x", 1, TypeError, "True or False; got 1"),
-    ("algorithm", "elkann", ValueError, "'auto', 'lloyd', 'hamerly'; got 'elkann'"),
-    ("algorithm", "Hamerley", ValueError, "Did you mean 'hamerly'"),
+    ("algorithm", "elkann", ValueError, "'auto', 'lloyd', .*; got 'elkann'"),
+    ("algorithm", "Yinjang", ValueError, "Did you mean 'yinyang'"),
     ("algorithm", None, TypeError, "got None"),
     ("metric", "chebyshev", ValueError, "one of 'euclidean', 'manhattan', 'cosine'; got 'chebyshev'.*k-medoids"),
     ("metric", None, TypeError, r"got None \(NoneType\)"),

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from fastkmeans import KMeans
 from fastkmeans.algorithms.table import ALGORITHMS
-from fastkmeans.engines.local import LocalEngine, describe
+from fastkmeans.engines.local import LocalEngine
 from fastkmeans.fitting.exchange import AFTER, split_and_merge
 from fastkmeans.fitting.loop import run
+from fastkmeans.samples import Samples, describe
 
 
 def stepped(X, centers, weights=None, n_steps=2):
     """An engine after some iterations from the given centers, and the means of its labels."""
-    engine = LocalEngine(X, weights, describe(X, 1), len(centers), "lloyd", 1)
+    engine = LocalEngine(Samples(X, weights, describe(X, 1)), len(centers), "lloyd", 1)
     moved = centers.astype(np.float64)
     for _ in range(n_steps):
         engine.step(moved)
@@ -42,7 +43,7 @@ def test_a_center_too_many_goes_where_one_is_missing(real, rng):
     X, centers = misplaced(rng, dtype=real)
     ends = []
     for merge_after in (None, 3):
-        engine = LocalEngine(X, None, describe(X, 1), len(centers), "lloyd", 1)
+        engine = LocalEngine(Samples(X, None, describe(X, 1)), len(centers), "lloyd", 1)
         ends.append(run(engine, centers, max_iter=50, tol=0.0, merge_after=merge_after))
     within = 4 * ((X[::4] - X[::4].mean(axis=0)) ** 2).sum()
     assert ends[0].inertia > 5 * within
@@ -176,6 +177,6 @@ def test_fits_with_the_default_start_end_lower(rng):
 
 def test_whoever_watches_is_told(capsys, rng):
     X, centers = misplaced(rng)
-    engine = LocalEngine(X, None, describe(X, 1), len(centers), "lloyd", 1)
+    engine = LocalEngine(Samples(X, None, describe(X, 1)), len(centers), "lloyd", 1)
     run(engine, centers, max_iter=50, tol=0.0, merge_after=3, verbose=True)
     assert "Merged 1 pair of clusters, split as many others." in capsys.readouterr().out

@@ -21,9 +21,9 @@ from fastkmeans import (
     silhouette_score,
     simplified_silhouette_score,
 )
+from fastkmeans.estimators import elbow as sweep_module
 from fastkmeans.fitting import coreset, search
 from fastkmeans.selection import criteria, knees
-from fastkmeans.selection import elbow as sweep_module
 
 
 def separated_blobs(rng, n_clusters, n_features, separation, n_samples=500):

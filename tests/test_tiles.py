@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fastkmeans._core import lloyd, tiles
 from fastkmeans.fitting.seeding import initial_centers
+from fastkmeans.samples import Samples, describe
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +83,7 @@ DATA = {  # name -> maker of X in float64
 @pytest.mark.parametrize("data", DATA)
 def test_whole_fits_walk_with_lloyd(data, n_clusters, init, real, rng, seed):
     X = np.ascontiguousarray(DATA[data](rng).astype(real))
-    max_abs = np.abs(X).max(axis=0).astype(np.float64)
-    centers = initial_centers(init, X, None, n_clusters, max_abs, np.random.RandomState(seed), 2)
+    centers = initial_centers(init, Samples(X, None, describe(X, 1)), n_clusters, np.random.RandomState(seed), 2)
     assert check_walk(X, centers, 12).is_tiled
 
 

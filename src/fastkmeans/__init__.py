@@ -8,8 +8,9 @@
 """
 
 from .errors import ConvergenceWarning, NotFittedError
-from .estimators.functions import kmeans_plusplus
-from .estimators.kmeans import KMeans, k_means
+from .estimators.elbow import elbow
+from .estimators.functions import k_means, kmeans_plusplus
+from .estimators.kmeans import KMeans
 from .plotting.plots import plot_centers, plot_clusters, plot_elbow, plot_silhouette
 from .quality.scores import (
     calinski_harabasz_score,
@@ -20,7 +21,7 @@ from .quality.scores import (
     simplified_silhouette_score,
     within_cluster_variation,
 )
-from .selection.elbow import ElbowResult, elbow
+from .selection.result import ElbowResult
 from .tables import ClusteredTable, cluster
 
 __version__ = "0.1.0"

@@ -152,7 +152,8 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: Any, sizes: np
 
 
 def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> Any:
-    from ..selection.elbow import AUTO_MAX_K, elbow
+    from ..estimators.elbow import elbow
+    from ..estimators.kmeans import AUTO_MAX_K
 
     last = min(AUTO_MAX_K, len(table.values))
     result = elbow(table.values, last, progress=_wants_bar(args), **_kmeans_params(args))
@@ -171,7 +172,7 @@ def _wants_bar(args: argparse.Namespace) -> bool:
 
 def _elbow(args: argparse.Namespace) -> None:
     _check_outputs(args, output=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES)
-    from ..selection.elbow import elbow
+    from ..estimators.elbow import elbow
 
     table = read_table(args.table, args.columns, args.header)
     result = elbow(table.values, args.k, gap=args.gap, progress=_wants_bar(args), **_kmeans_params(args))

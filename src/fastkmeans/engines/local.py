@@ -3,59 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from math import frexp
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import distances, lloyd, samples
+from .._core import distances, lloyd
 from .._core.quantized import LEAST_SIZE
 from ..algorithms.table import ALGORITHMS
 from ..runtime.blas import one_blas_thread
-from ..runtime.parts import parts_of
 from ..runtime.threads import assignment_work, effective_n_threads
+from ..samples import Samples, count_distinct, inertia_of, scatter_of, weight_unit
 from .rounding import Bounds, losses_of, plain_bound, rounding_of
-
-
-class Smallest:
-    """The smallest |x| but 0 of each feature, which few fits ask for: found when it is."""
-
-    __slots__ = ("_found",)
-
-    def __init__(self) -> None:
-        self._found: np.ndarray | None = None
-
-    def of(self, X, n_threads: int) -> np.ndarray:
-        """(n_features,) float64, infinite where all values are 0.   X : the samples that are described."""
-        if self._found is None:
-            blocks = np.empty((4 * n_threads, X.shape[1]))
-            samples.find_smallest(X, blocks, n_threads)
-            self._found = blocks.min(axis=0)
-        return self._found
-
-
-class Description(NamedTuple):
-    """What a fit knows of its samples before it starts.
-
-    max_abs, mean, variance : (n_features,) float64, without weights. Where a value is not finite, neither is the mean.
-    largest : the largest of max_abs.   total_variance : sum of the variances.   is_finite : whether all means are.
-    """
-
-    max_abs: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-    largest: float
-    total_variance: float
-    is_finite: bool
-    smallest: Smallest
-
-
-add_up = np.add.reduce  # what sum calls, without the microsecond that it spends before
-
-LEAST_BLOCK, MOST_BLOCKS = 1024, 256
-"""Samples of a block that is described by itself, and blocks."""
-
-INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
 
 MEAN_ROUNDING = 2.0**-50
 """Of the mean of equal values, at most."""
@@ -65,89 +22,29 @@ ANCHORED_SHARE = 2.0**-5
 digits less."""
 
 
-def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = distances.EUCLIDEAN) -> float:
-    """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
-    inertias = np.empty(-(-len(X) // INERTIA_SAMPLES))
-    distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
-    return float(add_up(inertias)) if len(inertias) > 1 else float(inertias[0])
-
-
-def count_distinct(labels: np.ndarray, n_clusters: int) -> int:
-    """Return how many clusters occur; part by part, because NumPy counts a copy with 8 bytes per label."""
-    occurs = np.zeros(n_clusters, dtype=bool)
-    for part in parts_of(len(labels)):
-        occurs[labels[part]] = True
-    return int(np.count_nonzero(occurs))
-
-
-def describe(X, n_threads: int) -> Description:
-    """Describe the samples, in an order that the shape alone fixes."""
-    n_samples, n_features = X.shape
-    block = max(LEAST_BLOCK, -(-n_samples // MOST_BLOCKS))
-    described = np.empty((-(-n_samples // block), 3, n_features))
-    samples.describe_blocks(X, block, described, n_threads)
-    rows = described[0]
-    if len(described) > 1:
-        rows = np.empty_like(rows)
-        samples.merge_blocks(described, block, n_samples, rows)
-    totals = samples.sum_up(rows, n_samples)
-    return Description(*rows, *totals, Smallest())
-
-
-def scatter_of(X, sample_weight, description: Description, n_threads: int) -> float:
-    """Return the sum of weight * |x - mean|^2."""
-    if sample_weight is None:
-        return description.total_variance * len(X)
-    one_cluster = np.zeros(len(X), dtype=np.int32)
-    return inertia_of(X, description.mean[None, :], one_cluster, sample_weight, n_threads)
-
-
-def weight_unit(sample_weight) -> tuple[float, float, Any]:
-    """Return a unit for the weights, the largest in that unit, and the weights in it.
-
-    The grids of the sums end at 2^-1074: weights near it are brought to 1 by a power of two.
-    """
-    largest = 1.0 if sample_weight is None else float(sample_weight.max())
-    if 1e-100 < largest < 1e100:
-        return 1.0, largest, sample_weight
-    unit = 2.0 ** (frexp(largest)[1] - 1)
-    return unit, largest / unit, sample_weight / unit
-
-
-def inertia_in_units(X, centers, labels, sample_weight, n_threads: int, kind: int) -> float:
-    """As inertia_of, of weights of any size: terms neither vanish nor overflow before they are added up."""
-    unit, _, sample_weight = weight_unit(sample_weight)
-    return unit * inertia_of(X, centers, labels, sample_weight, n_threads, kind)
-
-
 class LocalEngine:
     """Samples in this process's memory, and the state of one run over them.
 
-    X : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
     n_threads : int or None; see runtime/threads.py.
-    copies : Copies of X that starts share, or None.
-    scatter : that of another engine over the same samples, which took a reading of them, or None.
     """
 
     kind = distances.EUCLIDEAN
 
-    def __init__(
-        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None,
-        scatter=None,
-    ):  # fmt: skip
-        self.X = X
-        self.description = description
+    def __init__(self, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
+        X, description = self.X, self.description = samples.values, samples.description
         self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
-        self._weight_unit, max_weight, sample_weight = weight_unit(sample_weight)
+        self._weight_unit, max_weight, sample_weight = weight_unit(samples.sample_weight)
         self.sample_weight = sample_weight
         self.largest_weight = self._weight_unit * max_weight
-        self.scatter = scatter_of(X, sample_weight, description, self.n_threads) if scatter is None else scatter
+        if samples.scatter is None:
+            samples.scatter = scatter_of(X, sample_weight, description, self.n_threads)
+        self.scatter = samples.scatter
         if algorithm != "lloyd" and description.largest < LEAST_SIZE:
             algorithm = "lloyd"  # no bound is as coarse as squares of few digits
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         shared = {}
-        if ALGORITHMS[algorithm].copies and copies is not None:
-            shared["copies"] = getattr(copies, ALGORITHMS[algorithm].copies)
+        if ALGORITHMS[algorithm].copies:
+            shared["copies"] = getattr(samples.copies(n_threads), ALGORITHMS[algorithm].copies)
         self._state = ALGORITHMS[algorithm].state(
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )

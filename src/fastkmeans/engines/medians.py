@@ -7,7 +7,7 @@ import numpy as np
 from .._core import distances
 from .._core.medians import MediansState
 from ..runtime.threads import assignment_work, effective_n_threads
-from .local import Description, count_distinct, inertia_of, weight_unit
+from ..samples import Samples, count_distinct, inertia_of, weight_unit
 from .rounding import VANISHING, light_of
 
 
@@ -28,19 +28,15 @@ class MediansEngine:
     kind = distances.MANHATTAN
     rounding = 0.0  # a median is the value of a sample
 
-    def __init__(
-        self, X, sample_weight, description: Description, n_clusters: int, algorithm: str, n_threads, copies=None,
-        scatter=None,
-    ):  # fmt: skip
-        self.scatter = scatter  # of squares: no use here
-        self.X = X
+    def __init__(self, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
+        self.X = X = samples.values
         self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
-        self._weight_unit, max_weight, self.sample_weight = weight_unit(sample_weight)
+        self._weight_unit, max_weight, self.sample_weight = weight_unit(samples.sample_weight)
         self.largest_weight = self._weight_unit * max_weight
         self._state = MediansState(
-            X, self.sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads
+            X, self.sample_weight, samples.description.max_abs, max_weight, n_clusters, self.n_threads
         )
-        self.least_weight = 0.0 if sample_weight is None else np.nextafter(0, 1)
+        self.least_weight = 0.0 if self.sample_weight is None else np.nextafter(0, 1)
         self._light = light_of(self.sample_weight, max_weight)
         self._told = True
 

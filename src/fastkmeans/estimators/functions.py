@@ -10,7 +10,8 @@ from ..fitting.seeding import plusplus_rows
 from ..input.arrays import as_matrix, as_weights
 from ..input.parameters import check_integer, check_n_clusters, check_n_threads, drawing_from
 from ..metrics.table import check_metric
-from .kmeans import prepare
+from ..samples import prepare
+from .kmeans import KMeans
 
 
 def kmeans_plusplus(
@@ -73,8 +74,8 @@ def kmeans_plusplus(
     check_n_threads("n_threads", n_threads)
     matrix = as_matrix(X)
     measured_by = check_metric(metric)
-    values, description = prepare(matrix, measured_by, n_threads)
-    weights = as_weights(sample_weight, len(values))
+    samples = prepare(matrix, as_weights(sample_weight, len(matrix.values)), measured_by, n_threads)
+    values = samples.values
     check_integer("n_clusters", n_clusters, 1)
     check_n_clusters(n_clusters, len(values))
     if n_local_trials is not None:
@@ -86,7 +87,67 @@ def kmeans_plusplus(
         )
     with drawing_from(random_state) as source:
         rows = plusplus_rows(
-            values, weights, n_clusters, description.max_abs, source, n_threads, n_local_trials,
-            measured_by.seeds_by_manhattan,
+            samples, n_clusters, source, n_threads, n_local_trials, measured_by.seeds_by_manhattan
         )
     return matrix.values[rows], rows
+
+
+def k_means(
+    X: Any,
+    n_clusters: int,
+    *,
+    sample_weight: Any = None,
+    init: Any = "auto",
+    n_init: int | str = "auto",
+    max_iter: int = 300,
+    verbose: int = 0,
+    tol: float = 1e-4,
+    random_state: Any = None,
+    copy_x: bool = True,
+    algorithm: str = "auto",
+    metric: str = "euclidean",
+    return_n_iter: bool = False,
+    n_threads: int | None = None,
+) -> tuple:
+    """Run k-means and return its results, without an estimator.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The samples.
+    n_clusters : int
+        Number of clusters.
+    sample_weight, init, n_init, max_iter, verbose, tol, random_state, copy_x, algorithm, metric, n_threads
+        As in :class:`KMeans`.
+    return_n_iter : bool, default=False
+        Whether to return the number of iterations too.
+
+    Returns
+    -------
+    centers : ndarray of shape (n_clusters, n_features)
+        `cluster_centers_`.
+    labels : ndarray of shape (n_samples,), int32
+        `labels_`.
+    inertia : float
+        `inertia_`, in squared units of X if metric is "euclidean".
+    n_iter : int
+        `n_iter_`; only with return_n_iter.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter, X or sample_weight is not valid.
+
+    Examples
+    --------
+    >>> from fastkmeans import k_means
+    >>> centers, labels, inertia = k_means([[1.0], [2.0], [9.0]], 2, init=[[0.0], [9.0]])
+    >>> inertia
+    0.5
+    """
+    model = KMeans(
+        n_clusters, init=init, n_init=n_init, max_iter=max_iter, tol=tol, verbose=verbose, random_state=random_state,
+        copy_x=copy_x, algorithm=algorithm, metric=metric, n_threads=n_threads,
+    ).fit(X, sample_weight=sample_weight)
+    results = model.cluster_centers_, model.labels_, model.inertia_
+    return (*results, model.n_iter_) if return_n_iter else results

@@ -6,11 +6,10 @@ best goes on over larger sets, and few iterations are left for all samples.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..engines.local import Description
+from ..samples import Samples
+from ..settings import Settings
 from .search import Chain, Fit, count_rows
 
 ROWS_A_CLUSTER = 128
@@ -41,17 +40,15 @@ def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: np
     return 2 * seen >= np.count_nonzero(sample_weight)
 
 
-def fit_coarsely(
-    model: Any, values, sample_weight, description: Description, n_clusters: int, random_state: Any
-) -> Fit:
-    """Fit one number of clusters.
+def fit_coarsely(settings: Settings, samples: Samples, random_state: np.random.RandomState) -> Fit:
+    """Fit settings.n_clusters clusters.
 
-    model : KMeans with checked parameters; read only.   values, sample_weight, description : see Chain.
-    random_state : RandomState to draw from.
+    random_state : to draw from.
     """
-    n_starts = len(values) // (ROWS_A_START * count_rows(n_clusters, ROWS_A_CLUSTER))
+    n_clusters = settings.n_clusters
+    n_starts = len(samples.values) // (ROWS_A_START * count_rows(n_clusters, ROWS_A_CLUSTER))
     chain = Chain(
-        model, values, sample_weight, description, n_clusters, random_state,
+        settings, samples, n_clusters, random_state,
         n_starts=min(max(n_starts, 2), MOST_STARTS), rows_a_cluster=ROWS_A_CLUSTER,
     )  # fmt: skip
     return chain.fit(n_clusters)

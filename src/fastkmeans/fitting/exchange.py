@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._core.exchange import Exchange
+from ..settings import Settings
 
 AFTER = 8
 """Iterations before it: the clusters are known roughly, and what remains to be done is done once. On digits-100 and
@@ -31,12 +32,9 @@ SURPLUS = 1.001
 where they are closest, and cost less. Where each split had to save as much as its merge costs, a third of the gain was lost."""
 
 
-def merge_after(model: Any, n_clusters: int) -> int | None:
-    """Return after how many iterations a fit merges and splits; None where it never does.
-
-    model : KMeans with checked parameters; read only.
-    """
-    chooses = isinstance(model.init, str) and model.init == "auto" and model.metric == "euclidean"
+def merge_after(settings: Settings, n_clusters: int) -> int | None:
+    """Return after how many iterations a fit merges and splits; None where it never does."""
+    chooses = settings.searches and settings.metric == "euclidean"
     return AFTER if chooses and n_clusters >= 3 else None
 
 

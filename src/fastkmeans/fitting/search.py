@@ -13,16 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core import distances
-from ..algorithms.copies import Copies, copies_of
-from ..algorithms.table import choose_algorithm
-from ..engines.local import Description, describe
-from ..input.parameters import check_random_state, drawing_from
-from ..metrics.table import METRICS
+from ..input.parameters import drawing_from
 from ..runtime.threads import effective_n_threads
+from ..samples import Samples, describe
+from ..settings import Settings
 from . import coreset
 from .exchange import merge_after
 from .loop import Run, run
-from .seeding import initial_centers
+from .starts import algorithm_of, count_starts, draw_centers, make_engine, source_of
 
 SEARCH_SAMPLES = 16_384
 """Rows of the coreset. With 8192, some inertias of the table workload (1M x 20) were 0.7 % higher, and it took four times
@@ -89,40 +87,27 @@ class Fit(NamedTuple):
     seconds: float
 
 
-class Rows(NamedTuple):
-    """A set of samples to run on."""
-
-    values: np.ndarray
-    sample_weight: np.ndarray | None
-    description: Description
-    copies: Copies
-
-
 class Chain:
     """Fits of one set of samples for ascending numbers of clusters.
 
-    model : KMeans with checked parameters; read only.   values, sample_weight : checked.
-    description : of values.   most_clusters : the largest number that will be asked for.
+    settings : n_clusters excepted, which is not read.   most_clusters : the largest number that will be asked for.
     random_state : where to draw from, as the parameter of KMeans.
-    n_starts : starts for each k; None for as many as the model asks for, or FRESH_STARTS.
+    n_starts : starts for each k; None for as many as the settings ask for, or FRESH_STARTS.
     """
 
     def __init__(
-        self, model: Any, values, sample_weight, description: Description, most_clusters: int, random_state: Any,
+        self, settings: Settings, samples: Samples, most_clusters: int, random_state: Any,
         n_starts: int | None = None, rows_a_cluster: int = ROWS_A_CLUSTER,
     ):  # fmt: skip
-        self._model = model
+        self._settings = settings
+        self._all = samples
         self._random_state = random_state
         self._n_starts = n_starts
         self._rows_a_cluster = rows_a_cluster
-        self._metric = METRICS[model.metric]
         # Looked up once: a search makes some 250 engines.
-        self._n_threads = effective_n_threads(model.n_threads)
-        self._tol = float(model.tol * description.variance.mean())
+        self._n_threads = effective_n_threads(settings.n_threads)
+        self._tol = float(settings.tol * samples.description.variance.mean())
         self._random = np.random.RandomState(self._draw_seed())
-        copies = copies_of(values, description.max_abs, effective_n_threads(model.n_threads, float(values.size)))
-        self._all = Rows(values, sample_weight, description, copies)
-        self._scatters: dict[int, float] = {}  # by the id of the values, as long as these live
         self._origin = self._choose_origin()
         self._drawn: list[tuple[np.ndarray, np.ndarray]] = []  # rows and weights of each level
         self._levels = self._choose_levels(most_clusters)
@@ -136,12 +121,11 @@ class Chain:
         if self._is_too_fine(promising[0]):
             self._searched = self._searched._replace(centers=self._among_all(self._searched.centers))
             self._origin = None
-            self._scatters.clear()  # new arrays may take the place, and so the id, of old ones
             self._levels = self._drawn_levels()
             promising = self._search(n_clusters)
         for rows in self._levels[1:]:
             if len(promising) > 1:
-                n_trial = min(CARRIED_ITERATIONS, self._model.max_iter)
+                n_trial = min(CARRIED_ITERATIONS, self._settings.max_iter)
                 promising = _lowest([self._run(rows, each.centers, max_iter=n_trial)[0] for each in promising])[:1]
             promising = [self._run(rows, promising[0].centers)[0]]
         centers = promising[0].centers if self._levels[0] is self._all else self._among_all(promising[0].centers)
@@ -165,7 +149,7 @@ class Chain:
         values are so large that the others would fall together.
         """
         values, description = self._all.values, self._all.description
-        if values.dtype != np.float64 or self._model.metric != "euclidean":
+        if values.dtype != np.float64 or self._settings.metric != "euclidean":
             return None
         largest, deviations = description.max_abs + np.abs(description.mean), np.sqrt(description.variance)
         varying = largest[deviations > 0], deviations[deviations > 0]
@@ -186,12 +170,12 @@ class Chain:
         """Return centers of a level as centers of all samples."""
         return centers if self._origin is None else centers + self._origin
 
-    def _choose_levels(self, most_clusters: int) -> list[Rows]:
+    def _choose_levels(self, most_clusters: int) -> list[Samples]:
         """Return the sets to search and to run on before all samples; all samples alone if they are few."""
         n_samples = len(self._all.values)
         count = count_rows(most_clusters, self._rows_a_cluster)
         # An init of the user's own is to see the user's own samples.
-        if n_samples <= count or callable(self._model.init):
+        if n_samples <= count or callable(self._settings.init):
             return [self._all]
         # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
@@ -201,7 +185,7 @@ class Chain:
         n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
         rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
         mass = coreset.importance(
-            self._all.values, weights, self._among_all(rough.centers), self._model.n_threads
+            self._all.values, weights, self._among_all(rough.centers), self._settings.n_threads
         )
         while count * GROWTH / 2 <= n_samples or not self._drawn:
             rows = coreset.draw(n_samples, mass, count, self._random)
@@ -209,58 +193,36 @@ class Chain:
             count *= GROWTH
         return self._drawn_levels()
 
-    def _drawn_levels(self) -> list[Rows]:
+    def _drawn_levels(self) -> list[Samples]:
         return [self._taken(rows, weights) for rows, weights in self._drawn]
 
-    def _taken(self, rows: np.ndarray, sample_weight: np.ndarray | None) -> Rows:
-        values = coreset.take(self._all.values, rows, self._origin, self._model.n_threads)
-        n_threads = effective_n_threads(self._model.n_threads, float(values.size))
-        description = describe(values, n_threads)
-        return Rows(values, sample_weight, description, copies_of(values, description.max_abs, n_threads))
+    def _taken(self, rows: np.ndarray, sample_weight: np.ndarray | None) -> Samples:
+        values = coreset.take(self._all.values, rows, self._origin, self._settings.n_threads)
+        n_threads = effective_n_threads(self._settings.n_threads, float(values.size))
+        return Samples(values, sample_weight, describe(values, n_threads))
 
-    def _fresh_centers(self, rows: Rows, n_clusters: int, count: int) -> list[np.ndarray]:
+    def _fresh_centers(self, rows: Samples, n_clusters: int, count: int) -> list[np.ndarray]:
         """Draw initial centers as KMeans.fit would: an int seeds each k anew."""
-        model = self._model
-        values, sample_weight, description, copies = rows
-
-        def draw(random_state) -> list[np.ndarray]:
-            starts = [
-                initial_centers(
-                    model.init, values, sample_weight, n_clusters, description.max_abs, random_state, self._n_threads,
-                    copies, self._metric.seeds_by_manhattan,
-                )
-                for _ in range(count)
+        with source_of(self._settings, self._random_state) as random_state:
+            return [
+                draw_centers(self._settings, rows, n_clusters, random_state, self._n_threads) for _ in range(count)
             ]
-            prepare_centers = self._metric.prepare_centers
-            return starts if prepare_centers is None else [prepare_centers(centers) for centers in starts]
-
-        if callable(model.init):  # it may keep what it draws from
-            return draw(check_random_state(self._random_state))
-        with drawing_from(self._random_state) as random_state:
-            return draw(random_state)
 
     def _run(
-        self, rows: Rows, centers, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
+        self, rows: Samples, centers, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
         merge_after: int | None = None,
     ) -> tuple[Run, Any, str]:  # fmt: skip
         """Run from the centers, with `loose` times the tolerance; with is_last, tell the user. merge_after : see loop.py."""
-        model = self._model
-        algorithm = "lloyd"
-        if len(self._metric.algorithms) > 1:
-            n_runs = RUNS_OF_A_LEVEL if rows is not self._all else 1 if self._n_starts is not None else RUNS_OF_ALL
-            algorithm = choose_algorithm(
-                model.algorithm, *rows.values.shape, len(centers), max_iter or model.max_iter, n_runs
-            )
-        engine = self._metric.engine(
-            rows.values, rows.sample_weight, rows.description, len(centers), algorithm, self._n_threads, rows.copies,
-            self._scatters.get(id(rows.values)),
-        )  # fmt: skip
-        self._scatters[id(rows.values)] = engine.scatter
+        settings = self._settings
+        max_iter = max_iter or settings.max_iter
+        n_runs = RUNS_OF_A_LEVEL if rows is not self._all else 1 if self._n_starts is not None else RUNS_OF_ALL
+        algorithm = algorithm_of(settings, rows, len(centers), max_iter, n_runs)
+        engine = make_engine(settings, rows, len(centers), algorithm, self._n_threads)
         if not is_last:
             engine.forget_history()
         found = run(
-            engine, centers, max_iter=max_iter or model.max_iter, tol=loose * self._tol, merge_after=merge_after,
-            verbose=bool(model.verbose) and is_last, callback=model.callback if is_last else None,
+            engine, centers, max_iter=max_iter, tol=loose * self._tol, merge_after=merge_after,
+            verbose=bool(settings.verbose) and is_last, callback=settings.callback if is_last else None,
         )  # fmt: skip
         return found, engine, algorithm
 
@@ -271,14 +233,14 @@ class Chain:
         starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
         if self._searched is not None:
             starts += [self._extended(rows, self._searched, n_clusters) for _ in range(CHAINED_STARTS)]
-        n_trial = min(TRIAL_ITERATIONS, self._model.max_iter)
+        n_trial = min(TRIAL_ITERATIONS, self._settings.max_iter)
         loose = 1.0 if rows is self._all else SEARCH_TOL
         trials = [self._run(rows, centers, n_trial, loose)[0] for centers in starts]
         n_finished = min(max(FINISHED_CLUSTERS // n_clusters, FINISHED_STARTS), MOST_FINISHED_STARTS)
         if self._n_starts is not None:
             n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
-        after = merge_after(self._model, n_clusters)
+        after = merge_after(self._settings, n_clusters)
         later = None if after is None or self._n_starts is None else after - n_trial  # in a sweep only a plain fit merges
         finished = [
             trials[i] if trials[i].converged and later is None
@@ -295,16 +257,17 @@ class Chain:
     def _count_fresh(self, n_clusters: int) -> int:
         if self._n_starts is not None:
             return self._n_starts
-        if self._model.n_init == "auto" and self._model.init in ("auto", "k-means++"):
+        init, n_init = self._settings.init, self._settings.n_init
+        if n_init == "auto" and isinstance(init, str) and init in ("auto", "k-means++"):
             return min(max(FRESH_CLUSTERS // n_clusters, FRESH_STARTS), MOST_FRESH_STARTS)
-        return self._model._count_starts()
+        return count_starts(self._settings)
 
-    def _extended(self, rows: Rows, found: Run, n_clusters: int) -> np.ndarray:
+    def _extended(self, rows: Samples, found: Run, n_clusters: int) -> np.ndarray:
         """Add rows to the centers of a run, each drawn with probability by its squared distance to those so far."""
         centers = found.centers
         wide = centers.astype(np.float64)
         sq_distances = np.empty(len(rows.values))
-        n_threads = effective_n_threads(self._model.n_threads, float(rows.values.size))
+        n_threads = effective_n_threads(self._settings.n_threads, float(rows.values.size))
         distances.own_sq_distances(rows.values, wide, found.labels, sq_distances, n_threads)
         if rows.sample_weight is not None:
             sq_distances[rows.sample_weight <= 0] = 0.0
@@ -333,7 +296,7 @@ class Chain:
 
     def _means(self, found: Run, engine: Any) -> tuple[np.ndarray | None, np.ndarray]:
         n_clusters, sample_weight = len(found.centers), self._all.sample_weight
-        if self._model.metric != "euclidean":
+        if self._settings.metric != "euclidean":
             return None, np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
         sums = engine.sums().sum(axis=1)
         # Sums of ones are exact; those of weights may lose one that is light beside the heaviest.

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .._core.seeding import DENSE_SHARE, PlusPlus
-from ..algorithms.copies import Copies, copies_of
+from ..algorithms.copies import Copies
 from ..input.parameters import check_init
 from ..runtime.parts import ROWS_AT_ONCE, parts_of
 from ..runtime.threads import effective_n_threads
+from ..samples import Samples
 
 # From here on a quantized copy of the samples, made once, pays for the passes that it makes cheaper. On one core of a Zen 4,
 # without / with: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
@@ -27,14 +28,13 @@ rows itself."""
 
 
 def initial_centers(
-    init: Any, X, sample_weight, n_clusters: int, max_abs, random_state, n_threads, copies=None,
-    manhattan: bool = False,
+    init: Any, samples: Samples, n_clusters: int, random_state, n_threads: int | None, manhattan: bool = False
 ) -> np.ndarray:
-    """Return (n_clusters, n_features) initial centers in the dtype of X, by name, by callable, or as given.
+    """Return (n_clusters, n_features) initial centers in the dtype of the samples, by name, by callable, or as given.
 
     init : as the parameter of KMeans; "auto" is "k-means++" here.
-    copies : Copies of X to share, or None.
     """
+    X, sample_weight = samples.values, samples.sample_weight
     if callable(init):
         shown = X.view()
         shown.flags.writeable = False
@@ -45,9 +45,7 @@ def initial_centers(
         return random_partition(X, sample_weight, n_clusters, random_state)
     if init == "random":
         return X[random_rows(len(X), sample_weight, n_clusters, random_state)]
-    rows = plusplus_rows(
-        X, sample_weight, n_clusters, max_abs, random_state, n_threads, copies=copies, manhattan=manhattan
-    )
+    rows = plusplus_rows(samples, n_clusters, random_state, n_threads, manhattan=manhattan)
     return X.take(rows, axis=0)
 
 
@@ -108,23 +106,19 @@ def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndar
 
 
 def plusplus_rows(
-    X,
-    sample_weight,
+    samples: Samples,
     n_clusters: int,
-    max_abs,
     random_state,
-    n_threads,
+    n_threads: int | None,
     n_local_trials: int | None = None,
     manhattan: bool = False,
-    copies=None,
 ) -> np.ndarray:
     """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
 
-    max_abs : (n_features,) float64, largest |x| of each feature.
     n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
-    copies : Copies of X to share, or None.
     manhattan : by Manhattan distances, drawn by D instead of D^2: the potential is then what k-medians minimises.
     """
+    X, sample_weight, max_abs = samples.values, samples.sample_weight, samples.description.max_abs
     n_samples, n_features = X.shape
     trials = n_local_trials or 2 + int(log(n_clusters))
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * trials)
@@ -137,7 +131,7 @@ def plusplus_rows(
     compact, dense_share = None, DENSE_SHARE
     large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
     if large and not manhattan:
-        compact, dense_share = _compact_rows(copies or copies_of(X, max_abs, n_threads), n_features)
+        compact, dense_share = _compact_rows(samples.copies(n_threads), n_features)
     seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random, rows=compact,
                        manhattan=manhattan, dense_share=dense_share)
     n_chosen = 1 + seeding.choose(rows[1:])

@@ -5,7 +5,7 @@ Every message names the parameter, the rule and the value got.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
 from typing import Any
@@ -20,16 +20,17 @@ _INT_MAX = 2**31 - 1  # the compiled layer counts in C ints
 _SEED_MAX = 2**32 - 1
 
 
-def check_params(estimator: Any, *, algorithms: Iterable[str]) -> None:
-    """Check every constructor parameter of KMeans, short of what depends on the data.
+Check = Callable[[str, Any], None]
+"""Takes a parameter's name and value; raises TypeError for a wrong type, ValueError for a value out of range."""
 
-    estimator : anything with the parameters as attributes; not changed.
-    algorithms : the names that `algorithm` accepts beside "auto".
-    Raises TypeError for a value of the wrong type, ValueError for one out of range.
+
+def check_params(params: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
+    """Check constructor parameters, short of what depends on the data.
+
+    params : by name; not changed.   checks : of an estimator.
     """
-    for name, check in _CHECKS.items():
-        check(name, getattr(estimator, name))
-    check_name("algorithm", estimator.algorithm, ("auto", *algorithms))
+    for name, check in checks.items():
+        check(name, params[name])
 
 
 def check_n_clusters(n_clusters: int, n_samples: int) -> None:
@@ -82,7 +83,7 @@ def drawing_from(random_state: Any) -> Iterator[np.random.RandomState]:
     if not _is_integer(random_state):
         yield check_random_state(random_state)
         return
-    _check_random_state("random_state", random_state)
+    check_random_state_parameter("random_state", random_state)
     try:
         state = _spare_states.pop()
     except IndexError:
@@ -102,7 +103,7 @@ def check_random_state(random_state: Any) -> np.random.RandomState:
         [0, 2**32 - 1] for a new one, a RandomState for itself, a Generator for a RandomState on its stream.
     Raises TypeError or ValueError if it is anything else.
     """
-    _check_random_state("random_state", random_state)
+    check_random_state_parameter("random_state", random_state)
     if random_state is None:
         return np.random.mtrand._rand  # the only handle that NumPy gives on its global stream
     if isinstance(random_state, np.random.Generator):
@@ -158,16 +159,16 @@ def _hint(value: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def _check_n_clusters(name: str, value: Any) -> None:
+def check_n_clusters_or_auto(name: str, value: Any) -> None:
     if not (isinstance(value, str) and value == "auto"):
         check_integer(name, value, 1, "'auto' or ")
 
 
-def _check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: Any) -> None:
     check_integer(name, value, 1)
 
 
-def _check_n_init(name: str, value: Any) -> None:
+def check_n_init(name: str, value: Any) -> None:
     if not (isinstance(value, str) and value == "auto"):
         check_integer(name, value, 1, "'auto' or ")
 
@@ -177,17 +178,17 @@ def check_n_threads(name: str, value: Any) -> None:
         check_integer(name, value, 1, "None or ")
 
 
-def _check_verbose(name: str, value: Any) -> None:
+def check_verbose(name: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool_)):
         check_integer(name, value, 0, "a bool or ")
 
 
-def _check_bool(name: str, value: Any) -> None:
+def check_bool(name: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False; {_got(value)}")
 
 
-def _check_tol(name: str, value: Any) -> None:
+def check_tol(name: str, value: Any) -> None:
     rule = f"{name} must be a finite number >= 0"
     if not (isinstance(value, (float, np.floating)) or _is_integer(value)):
         raise TypeError(f"{rule}; {_got(value)}")
@@ -199,12 +200,12 @@ def _check_tol(name: str, value: Any) -> None:
         raise ValueError(f"{rule}; got {_shown(value)}.")
 
 
-def _check_callback(name: str, value: Any) -> None:
+def check_callback(name: str, value: Any) -> None:
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be None or a callable; {_got(value)}")
 
 
-def _check_init(name: str, value: Any) -> None:
+def check_init_parameter(name: str, value: Any) -> None:
     if isinstance(value, str):
         check_name(name, value, INITS)
     elif not (
@@ -216,24 +217,10 @@ def _check_init(name: str, value: Any) -> None:
         )
 
 
-def _check_random_state(name: str, value: Any) -> None:
+def check_random_state_parameter(name: str, value: Any) -> None:
     rule = f"{name} must be None, an integer from 0 to {_SEED_MAX}, a NumPy RandomState or a NumPy Generator"
     if _is_integer(value):
         if not 0 <= value <= _SEED_MAX:
             raise ValueError(f"{rule}; got {_shown(value)}.")
     elif value is not None and not isinstance(value, (np.random.RandomState, np.random.Generator)):
         raise TypeError(f"{rule}; {_got(value)}")
-
-
-_CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "n_clusters": _check_n_clusters,
-    "init": _check_init,
-    "n_init": _check_n_init,
-    "max_iter": _check_count,
-    "tol": _check_tol,
-    "verbose": _check_verbose,
-    "random_state": _check_random_state,
-    "copy_x": _check_bool,
-    "n_threads": check_n_threads,
-    "callback": _check_callback,
-}

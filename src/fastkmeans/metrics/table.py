@@ -15,6 +15,7 @@ from ..algorithms.table import ALGORITHMS
 from ..engines.local import LocalEngine
 from ..engines.medians import MediansEngine
 from ..engines.spherical import SphericalEngine, unit_centers, unit_rows
+from ..input.parameters import check_name
 
 
 class Metric(NamedTuple):
@@ -63,6 +64,11 @@ def check_metric(name: Any) -> Metric:
         f"metric must be one of {known}; got {name!r}. Another distance needs another best center: means minimise squared "
         "Euclidean distances only. For an arbitrary distance use k-medoids."
     )
+
+
+def check_algorithm(name: Any) -> None:
+    """Refuse what is no algorithm at all."""
+    check_name("algorithm", name, ("auto", *ALGORITHMS))
 
 
 def check_algorithm_for(metric: str, algorithm: str) -> None:

@@ -19,10 +19,10 @@ def fit_with_bar(model: Any, X: Any, sample_weight: Any = None) -> Any:
     """Fit a KMeans with a bar that moves with each iteration and shows inertia and changed labels; return it."""
     bar = new_bar(None, "fit", "iteration")
 
-    def watch(checked: Any) -> Callable[[dict[str, Any]], Any]:
-        user = checked.callback
+    def watch(settings: Any) -> Callable[[dict[str, Any]], Any]:
+        user = settings.callback
         # With several starts the total is unknown; tqdm drops it once it is passed.
-        bar.total = None if checked.n_clusters == "auto" else checked.max_iter
+        bar.total = None if settings.n_clusters == "auto" else settings.max_iter
 
         def moves_bar(entry: dict[str, Any]) -> Any:
             bar.set_postfix(inertia=f"{entry['inertia']:.6g}", changed=entry["n_changed"], refresh=False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from .._core import silhouette
-from ..engines.local import Description, scatter_of
 from ..fitting.search import Fit
 from ..fitting.seeding import random_rows
 from ..quality.scores import davies_bouldin_of, silhouettes_of_labelings, simplified_silhouette_samples, unit_rows
 from ..runtime.threads import effective_n_threads
+from ..samples import Samples, scatter_of
 
 COMPARED_ROWS = 20_000
 """So many rows stand for all samples in silhouette and separation."""
@@ -42,14 +42,13 @@ NEIGHBORS = 8
 class Criteria:
     """What is the same for every k: the scatter about the mean, and the rows for silhouettes and separation.
 
-    values, sample_weight, description : as of a fit.   metric : of KMeans.
+    samples : of a fit.   metric : of KMeans.
     random_state : draws the rows, by weight and each once, where there are more than COMPARED_ROWS.
     most_clusters : the largest number that will be judged.
     """
 
-    def __init__(
-        self, values, sample_weight, description: Description, metric: str, random_state, n_threads, most_clusters: int
-    ):
+    def __init__(self, samples: Samples, metric: str, random_state, n_threads: int | None, most_clusters: int) -> None:
+        values, sample_weight, description = samples.values, samples.sample_weight, samples.description
         self._values, self._weights, self._metric, self._n_threads = values, sample_weight, metric, n_threads
         self._total = scatter_of(values, sample_weight, description, effective_n_threads(n_threads, values.size))
         self._mean = description.mean

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
-from ..engines.local import describe
 from ..fitting.search import Chain
 from ..runtime.threads import effective_n_threads
+from ..samples import Samples, describe
+from ..settings import Settings
 
 N_REFERENCES = 10
 """Sets without clusters that are swept."""
@@ -19,12 +19,12 @@ REFERENCE_SAMPLES = 20_000
 
 
 def gap_statistic(
-    model: Any, values: np.ndarray, candidates: list[int], inertia: np.ndarray, total_weight: float,
+    settings: Settings, values: np.ndarray, candidates: list[int], inertia: np.ndarray, total_weight: float,
     seen: Callable[[Iterable[int]], Iterable[int]],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Return the gap for each k, and its standard error.
 
-    model : KMeans with the parameters.   values : samples that weigh.   inertia : of each of the candidates.
+    settings : n_clusters excepted, which is not read.   values : samples that weigh.   inertia : of each of the candidates.
     seen : wraps the loop over the references, for a progress bar.
 
     gap(k) = mean over the references of log(inertia of a sample) - log(inertia of a sample); a reference is uniform in
@@ -33,8 +33,7 @@ def gap_statistic(
     R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
     Journal of the Royal Statistical Society B 63(2), 2001, sections 2 to 4.
     """
-    model = model._snapshot()
-    model.verbose, model.callback = 0, None  # these are not the user's samples
+    settings = settings._replace(verbose=0, callback=None)  # these are not the user's samples
     n_samples = max(min(len(values), REFERENCE_SAMPLES), candidates[-1])
     low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     references = np.random.RandomState(0)
@@ -42,8 +41,8 @@ def gap_statistic(
     with np.errstate(divide="ignore", invalid="ignore"):
         for b in seen(range(N_REFERENCES)):
             reference = low + (high - low) * references.random_sample((n_samples, values.shape[1]))
-            description = describe(reference, effective_n_threads(model.n_threads, reference.size))
-            chain = Chain(model, reference, None, description, candidates[-1], model.random_state)
+            description = describe(reference, effective_n_threads(settings.n_threads, reference.size))
+            chain = Chain(settings, Samples(reference, None, description), candidates[-1], settings.random_state)
             logs[b] = np.log([chain.fit(n_clusters).run.inertia / n_samples for n_clusters in candidates])
         gap = logs.mean(axis=0) - np.log(inertia / total_weight)
         error = logs.std(axis=0) * np.sqrt(1.0 + 1.0 / N_REFERENCES)

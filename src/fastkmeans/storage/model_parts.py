@@ -12,8 +12,7 @@ import numpy as np
 from ..algorithms.table import ALGORITHMS
 from ..fitting.loop import STOP_REASONS
 from ..input.arrays import as_matrix, check_finite
-from ..input.parameters import check_params
-from ..metrics.table import METRICS, check_algorithm_for, check_metric
+from ..settings import settings_of
 
 ARRAYS = ("cluster_centers_", "labels_")
 VALUES = (
@@ -74,9 +73,7 @@ def _unfitted(cls: type, params: dict[str, Any], init: np.ndarray | None) -> Any
         check_finite(as_matrix(init, name="init").values, "init")
         params = {**params, "init": init}
     model = cls(**params)
-    check_metric(model.metric)
-    check_params(model, algorithms=METRICS["euclidean"].algorithms)
-    check_algorithm_for(model.metric, model.algorithm)
+    settings_of(model)  # which checks them
     return model
 
 

@@ -1,0 +1,287 @@
+"""What every estimator with centers does once it is fitted: predict, transform, score, save and load."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from .._core import distances
+from ..errors import check_is_fitted
+from ..input.arrays import Matrix, as_matrix, as_weights, check_finite, check_inertia
+from ..input.parameters import Check, check_n_threads
+from ..metrics.table import check_metric
+from ..runtime.threads import assignment_work, effective_n_threads
+from ..samples import check_values, inertia_in_units
+from ..storage.model_file import read_model, write_model
+from .contract import Estimator
+
+
+class CentersEstimator(Estimator):
+    """Base of estimators whose fit finds `cluster_centers_`.
+
+    A subclass has the parameters `metric` and `n_threads`, a `fit` that takes X, y and sample_weight, and
+    `_parameter_checks`: what checks each of its parameters, by name.
+    """
+
+    _parameter_checks: ClassVar[dict[str, Check]]
+    metric: str
+    n_threads: int | None
+    cluster_centers_: np.ndarray
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Fit, and return the labels of X.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int32
+            `labels_`.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans(n_clusters=2, init=[[0.0], [9.0]]).fit_predict([[1.0], [2.0], [9.0]])
+        array([0, 0, 1], dtype=int32)
+        """
+        return self.fit(X, sample_weight=sample_weight).labels_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Label each sample with its nearest center.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            New samples, of any float or integer type.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int32
+            Index of the float64 nearest center; the lowest of equals.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X is not valid or its features are not those of fit.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0, 0.0], [9.0, 9.0]]).predict([[8.0, 8.0]])
+        array([1], dtype=int32)
+        """
+        model, _, values, kind = self._checked_samples(X, "predict")
+        return model._nearest(values, kind)
+
+    def transform(self, X: Any) -> Any:
+        """Compute the distance of each sample to each center.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            New samples.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            Euclidean distances (not squared), Manhattan distances or 1 - cos by `metric`, in the float type of X; the
+            first smallest of a row is that of its label. A table if :meth:`set_output` asks for one.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X is not valid, its features are not those of fit, or X is float32 and a distance overflows that.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0, 0.0], [3.0, 4.0]]).transform([[0.0, 0.0]])
+        array([[0., 5.]])
+        """
+        model, matrix, values, kind = self._checked_samples(X, "transform")
+        centers = model._wide_centers()
+        result = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
+        n_threads = effective_n_threads(model.n_threads, assignment_work(*values.shape, len(centers)))
+        if distances.pairwise(values, centers, result, n_threads, kind):
+            raise ValueError(
+                f"X is {result.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
+            )
+        return model._as_output(result, matrix.native if matrix.native is not None else X)
+
+    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Fit, and return the distance of each sample of X to each center.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples, n_clusters)
+            As from :meth:`transform`.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans(n_clusters=1).fit_transform([[0.0], [2.0]])
+        array([[1.],
+               [1.]])
+        """
+        return self.fit(X, sample_weight=sample_weight).transform(X)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return minus the inertia of X: the higher, the closer the samples are to their nearest centers.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Samples.
+        y : ignored
+            There for scikit-learn's pipelines.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weight of each sample.
+
+        Returns
+        -------
+        score : float
+            Minus the sum of weight times squared distance (or what `metric` has instead, see inertia_).
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X or sample_weight is not valid, the inertia overflows float64, or the features are not those of fit.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0], [9.0]]).score([[1.0], [9.0]])
+        -1.0
+        """
+        model, _, values, kind = self._checked_samples(X, "score")
+        weights = as_weights(sample_weight, len(values))
+        n_threads = effective_n_threads(model.n_threads, float(values.size))
+        labels = model._nearest(values, kind)
+        inertia = inertia_in_units(values, model._wide_centers(), labels, weights, n_threads, kind)
+        return -check_inertia(inertia, 1.0 if weights is None else float(weights.max()))
+
+    @classmethod
+    def from_centers(cls, centers: Any, **params: Any) -> Self:
+        """Make a fitted estimator from centers, for predict, transform and score.
+
+        Parameters
+        ----------
+        centers : array-like of shape (n_clusters, n_features)
+            The centers; float32 stays float32. For metric="cosine" they are divided by their lengths.
+        **params : dict
+            Constructor parameters, n_clusters excepted.
+
+        Returns
+        -------
+        kmeans : KMeans
+            Fitted, without labels_ and inertia_.
+
+        Raises
+        ------
+        ValueError
+            If centers are not a finite 2-D array.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0], [9.0]]).predict([[7.0]])
+        array([1], dtype=int32)
+        """
+        matrix = as_matrix(centers, name="centers")
+        check_finite(matrix.values, "centers", matrix.feature_names)
+        model = cls(len(matrix.values), **params)
+        metric = check_metric(model.metric)
+        values = matrix.values.copy() if metric.prepare_centers is None else metric.prepare_centers(matrix.values)
+        model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=True)
+        model.n_clusters_ = len(matrix.values)
+        model.cluster_centers_ = values
+        model.n_iter_ = 0
+        return model
+
+    def save(self, path: Any) -> None:
+        """Write the fitted estimator to a .npz file of plain arrays and JSON, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write; used as given. A callable init, a callback and a random_state that is not a number
+            are not kept.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If a parameter that was set after fit is not valid, so that :meth:`load` would refuse the file.
+        OSError
+            If the file cannot be written.
+        """
+        check_is_fitted(self, "save")
+        write_model(self, path)
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Read an estimator that :meth:`save` wrote. Nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+
+        Returns
+        -------
+        kmeans : KMeans
+            The estimator as it was fitted.
+
+        Raises
+        ------
+        ValueError
+            If the file is not such a model, is damaged, or is no plain file.
+        OSError
+            If the file cannot be opened.
+        """
+        return read_model(cls, path)
+
+    def _checked_samples(self, X: Any, method: str) -> tuple[Self, Matrix, np.ndarray, int]:
+        """Check samples that come after fit.
+
+        Returns this estimator as it is now, the samples, their rows as the metric measures them, and its kind.
+        """
+        model = self._snapshot()
+        check_is_fitted(model, method)
+        check_n_threads("n_threads", model.n_threads)
+        metric = check_metric(model.metric)
+        matrix = as_matrix(X)
+        model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
+        check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
+        values = matrix.values
+        if metric.prepare_rows is not None:
+            # In the type of the centers, so that rows of either type are rounded as those of fit were.
+            values = metric.prepare_rows(values, model.cluster_centers_.dtype, "X", model.n_threads)
+        return model, matrix, values, metric.kind
+
+    def _wide_centers(self) -> np.ndarray:
+        """The stored centers as the float64 array that the compiled layer reads."""
+        return np.ascontiguousarray(self.cluster_centers_, dtype=np.float64)
+
+    def _nearest(self, values: np.ndarray, kind: int) -> np.ndarray:
+        centers = self._wide_centers()
+        labels = np.empty(len(values), dtype=np.int32)
+        n_threads = effective_n_threads(self.n_threads, assignment_work(*values.shape, len(centers)))
+        distances.nearest(values, centers, labels, n_threads, kind)
+        return labels

@@ -1,0 +1,111 @@
+"""The function that chooses the number of clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..input.arrays import as_matrix
+from ..selection.candidates import DEFAULT_K, k_values
+from ..selection.result import ElbowResult
+from ..selection.sweep import sweep
+from ..settings import settings_of
+from .kmeans import KMeans, ModelMaker
+
+
+def elbow(
+    X: Any,
+    k: int | str | Iterable[int] = DEFAULT_K,
+    *,
+    sample_weight: Any = None,
+    n_init: int | str = "auto",
+    gap: bool = False,
+    random_state: Any = None,
+    progress: bool = False,
+    **kmeans_params: Any,
+) -> ElbowResult:
+    """Fit k-means for every ``k``, judge each fit, and name the number of clusters that the samples ask for.
+
+    **The fits.** Each ``k`` starts from what the one before found: its centers and one more, several times drawn far
+    from them, beside fresh starts. Above 16 384 samples the starts are tried on a coreset, weighted samples that
+    stand for all, and the best one ends on all samples within a few iterations. Inertia never rises
+    with ``k``.
+
+    **The rule.** Clusters are apart where each pair of neighbours has a ``separation`` of 2 or more: between their means
+    there are at least two standard deviations of each. A cut through one round or even cluster is below 1.9, in any number
+    of features (few samples make chance structure, which is taken off), so samples without clusters give None; long tails
+    and thin rings may not. Of the ``k`` at which all clusters are
+    apart, the largest, and the ones best by chord, silhouette and Calinski-Harabasz, have a vote each; ``best_k`` is the
+    one with the most votes, the largest of equals. If that is the last ``k``, there may be more clusters, and
+    ``best_k`` is None. ``reason`` says in a sentence what happened.
+
+    Sweep past the number you expect. Far outliers can look like clusters of their own. Features with large units
+    dominate the distances: scale them first where that is not meant.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The samples.
+    k : int, str or iterable of int, default=range(1, 11)
+        The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included). By default no
+        more than there are samples.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weight of each sample. Silhouette and separation look at samples drawn by weight, where there are more than
+        20 000, and count each once.
+    n_init : "auto" or int, default="auto"
+        Fresh starts for each ``k``, beside the four that go on from the last; of all of them the three to six most
+        promising are finished. "auto" is 5 to 16 for the inits "auto" and "k-means++", the more the fewer clusters, else as in :class:`KMeans`.
+    gap : bool, default=False
+        Whether to compute the gap statistic (R. Tibshirani, G. Walther and T. Hastie 2001), by sweeps over 10 sets of at
+        most 20 000 samples that are uniform in the box around X.
+    random_state : int, RandomState, Generator or None
+        Seeds the starts. An int is used again for each ``k``.
+    progress : bool, default=False
+        Show a progress bar over ``k``; needs tqdm (``pip install "fastkmeans-core[progress]"``).
+    **kmeans_params
+        Any other parameter of :class:`KMeans`, for example ``max_iter`` or ``n_threads``. `verbose` and `callback` see the
+        iterations over all samples.
+
+    Returns
+    -------
+    ElbowResult
+        With the table as attributes, ``best_k``, ``reason``, ``model(k)``, ``plot()`` and ``to_frame()``. It keeps the
+        labels of every k: one byte a sample and k (two or four where k goes beyond 256 or 65 536).
+
+    Raises
+    ------
+    ValueError
+        If a ``k`` is below 1 or above n_samples, or if X or a parameter of KMeans is not valid.
+    TypeError
+        If ``k`` is not made of whole numbers, or if a parameter is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastkmeans import elbow
+    >>> corners = np.repeat([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]], 50, axis=0)
+    >>> X = corners + np.random.default_rng(5).normal(size=corners.shape)
+    >>> result = elbow(X, k=range(1, 9), random_state=5)
+    >>> result.best_k
+    3
+    >>> result.reason
+    'All clusters are apart at k = 3, which ... of 8 criteria name.'
+    """
+    _reject_fixed_choices(kmeans_params)
+    model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
+    settings = settings_of(model)
+    matrix = as_matrix(X)
+    make_model = ModelMaker(model.get_params(), matrix.feature_names, matrix.values.shape[1])
+    return sweep(settings, matrix, sample_weight, lambda n_samples: k_values(k, n_samples), make_model, gap, progress)
+
+
+def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:
+    """Refuse the KMeans parameters that cannot stay the same while k changes."""
+    if "n_clusters" in kmeans_params:
+        raise TypeError("elbow() takes the numbers of clusters as k, not as n_clusters; pass k=range(1, 11).")
+    init = kmeans_params.get("init", "auto")
+    if not (isinstance(init, str) or callable(init)):
+        raise ValueError(
+            "init cannot be an array here, because each k needs another number of centers; pass a name such "
+            "as 'auto', or a callable."
+        )

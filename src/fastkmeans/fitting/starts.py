@@ -1,0 +1,83 @@
+"""Where runs start, and how many of them there are: the one place that makes engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..algorithms.table import choose_algorithm
+from ..errors import ConvergenceWarning, warn
+from ..input.parameters import check_random_state, drawing_from
+from ..metrics.table import METRICS
+from ..samples import Samples
+from ..settings import Settings
+from .loop import Run
+from .seeding import initial_centers
+
+# Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
+_AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
+
+
+def count_starts(settings: Settings) -> int:
+    """Return the number of starts; warn if several were asked for from the same given centers."""
+    if isinstance(settings.init, str):
+        return _AUTO_STARTS[settings.init] if settings.n_init == "auto" else settings.n_init
+    if callable(settings.init):
+        return 10 if settings.n_init == "auto" else settings.n_init
+    if settings.n_init != "auto" and settings.n_init != 1:
+        warn(
+            "Explicit initial center position passed: performing only one init in KMeans instead of "
+            f"n_init={settings.n_init}.",
+            RuntimeWarning,
+        )
+    return 1
+
+
+def source_of(settings: Settings, random_state: Any) -> Any:
+    """Return a context that gives a RandomState to draw from; a callable init may keep what it draws from."""
+    if callable(settings.init):
+        return _Given(check_random_state(random_state))
+    return drawing_from(random_state)
+
+
+class _Given:
+    def __init__(self, random_state: np.random.RandomState) -> None:
+        self._random_state = random_state
+
+    def __enter__(self) -> np.random.RandomState:
+        return self._random_state
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def draw_centers(
+    settings: Settings, samples: Samples, n_clusters: int, random_state: np.random.RandomState, n_threads: int | None
+) -> np.ndarray:
+    """Return initial centers by settings.init, as the metric stores them."""
+    metric = METRICS[settings.metric]
+    centers = initial_centers(settings.init, samples, n_clusters, random_state, n_threads, metric.seeds_by_manhattan)
+    return centers if metric.prepare_centers is None else metric.prepare_centers(centers)
+
+
+def make_engine(settings: Settings, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> Any:
+    """Return what runs one start."""
+    return METRICS[settings.metric].engine(samples, n_clusters, algorithm, n_threads)
+
+
+def algorithm_of(settings: Settings, samples: Samples, n_clusters: int, max_iter: int, n_runs: int = 1) -> str:
+    """Return the algorithm of a run; see choose_algorithm."""
+    if len(METRICS[settings.metric].algorithms) == 1:
+        return "lloyd"
+    return choose_algorithm(settings.algorithm, *samples.values.shape, n_clusters, max_iter, n_runs)
+
+
+def warn_of_missing_clusters(found: Run, n_clusters: int) -> None:
+    """Warn of empty clusters; before a fit takes over its result, for warnings may be made errors."""
+    if found.n_distinct < n_clusters:
+        warn(
+            f"Number of distinct clusters ({found.n_distinct}) found smaller than n_clusters ({n_clusters}). "
+            "Possibly due to duplicate points in X.",
+            ConvergenceWarning,
+        )

@@ -1,0 +1,163 @@
+"""Samples: what a fit reads, what is known of them before it starts, and sums over them."""
+
+from __future__ import annotations
+
+from math import frexp
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ._core import distances, samples
+from .algorithms.copies import Copies, copies_of
+from .input.arrays import MAGNITUDE_LIMIT, Matrix, check_finite
+from .runtime.parts import parts_of
+from .runtime.threads import effective_n_threads
+
+if TYPE_CHECKING:
+    from .metrics.table import Metric
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+add_up = np.add.reduce  # what sum calls, without the microsecond that it spends before
+
+LEAST_BLOCK, MOST_BLOCKS = 1024, 256
+"""Samples of a block that is described by itself, and blocks."""
+
+INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
+
+
+class Smallest:
+    """The smallest |x| but 0 of each feature, which few fits ask for: found when it is."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: np.ndarray | None = None
+
+    def of(self, X, n_threads: int) -> np.ndarray:
+        """(n_features,) float64, infinite where all values are 0.   X : the samples that are described."""
+        if self._found is None:
+            blocks = np.empty((4 * n_threads, X.shape[1]))
+            samples.find_smallest(X, blocks, n_threads)
+            self._found = blocks.min(axis=0)
+        return self._found
+
+
+class Description(NamedTuple):
+    """What a fit knows of its samples before it starts.
+
+    max_abs, mean, variance : (n_features,) float64, without weights. Where a value is not finite, neither is the mean.
+    largest : the largest of max_abs.   total_variance : sum of the variances.   is_finite : whether all means are.
+    """
+
+    max_abs: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    largest: float
+    total_variance: float
+    is_finite: bool
+    smallest: Smallest
+
+
+class Samples:
+    """Samples in this process's memory, with all that several runs over them share.
+
+    values : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
+    description : of the values.   scatter : sum of weight * |x - mean|^2, in the unit of weight_unit; None until a run
+    has taken a reading of them.
+    """
+
+    __slots__ = ("values", "sample_weight", "description", "scatter", "_copies")
+
+    def __init__(self, values: np.ndarray, sample_weight: np.ndarray | None, description: Description) -> None:
+        self.values = values
+        self.sample_weight = sample_weight
+        self.description = description
+        self.scatter: float | None = None
+        self._copies: Copies | None = None
+
+    def copies(self, n_threads: int | None) -> Copies:
+        """Compact copies of the values; one object, whoever asks."""
+        if self._copies is None:
+            n_threads = effective_n_threads(n_threads, float(self.values.size))
+            self._copies = copies_of(self.values, self.description.max_abs, n_threads)
+        return self._copies
+
+
+def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = distances.EUCLIDEAN) -> float:
+    """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
+    inertias = np.empty(-(-len(X) // INERTIA_SAMPLES))
+    distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
+    return float(add_up(inertias)) if len(inertias) > 1 else float(inertias[0])
+
+
+def count_distinct(labels: np.ndarray, n_clusters: int) -> int:
+    """Return how many clusters occur; part by part, because NumPy counts a copy with 8 bytes per label."""
+    occurs = np.zeros(n_clusters, dtype=bool)
+    for part in parts_of(len(labels)):
+        occurs[labels[part]] = True
+    return int(np.count_nonzero(occurs))
+
+
+def describe(X, n_threads: int) -> Description:
+    """Describe the samples, in an order that the shape alone fixes."""
+    n_samples, n_features = X.shape
+    block = max(LEAST_BLOCK, -(-n_samples // MOST_BLOCKS))
+    described = np.empty((-(-n_samples // block), 3, n_features))
+    samples.describe_blocks(X, block, described, n_threads)
+    rows = described[0]
+    if len(described) > 1:
+        rows = np.empty_like(rows)
+        samples.merge_blocks(described, block, n_samples, rows)
+    totals = samples.sum_up(rows, n_samples)
+    return Description(*rows, *totals, Smallest())
+
+
+def scatter_of(X, sample_weight, description: Description, n_threads: int) -> float:
+    """Return the sum of weight * |x - mean|^2."""
+    if sample_weight is None:
+        return description.total_variance * len(X)
+    one_cluster = np.zeros(len(X), dtype=np.int32)
+    return inertia_of(X, description.mean[None, :], one_cluster, sample_weight, n_threads)
+
+
+def weight_unit(sample_weight) -> tuple[float, float, Any]:
+    """Return a unit for the weights, the largest in that unit, and the weights in it.
+
+    The grids of the sums end at 2^-1074: weights near it are brought to 1 by a power of two.
+    """
+    largest = 1.0 if sample_weight is None else float(sample_weight.max())
+    if 1e-100 < largest < 1e100:
+        return 1.0, largest, sample_weight
+    unit = 2.0 ** (frexp(largest)[1] - 1)
+    return unit, largest / unit, sample_weight / unit
+
+
+def inertia_in_units(X, centers, labels, sample_weight, n_threads: int, kind: int) -> float:
+    """As inertia_of, of weights of any size: terms neither vanish nor overflow before they are added up."""
+    unit, _, sample_weight = weight_unit(sample_weight)
+    return unit * inertia_of(X, centers, labels, sample_weight, n_threads, kind)
+
+
+def check_values(matrix: Matrix, n_threads: int) -> None:
+    """Refuse NaN, infinities, and what float64 cannot square; the compiled pass is for the usual, clean case."""
+    values = matrix.values
+    limit = _FLOAT32_MAX if values.dtype.itemsize == 4 else MAGNITUDE_LIMIT
+    if samples.has_unusable(values, limit, n_threads):
+        check_finite(values, "X", matrix.feature_names)
+
+
+def prepare(matrix: Matrix, sample_weight: np.ndarray | None, metric: Metric, n_threads: int | None) -> Samples:
+    """Check the values of a table for a fit, and return the samples as the metric measures them.
+
+    sample_weight : checked.
+    """
+    values = matrix.values
+    n_threads = effective_n_threads(n_threads, float(values.size))
+    if metric.prepare_rows is not None:
+        check_values(matrix, n_threads)
+        values = metric.prepare_rows(values, values.dtype, "X", n_threads)
+    description = describe(values, n_threads)
+    if not (description.is_finite and description.largest <= MAGNITUDE_LIMIT):
+        check_finite(matrix.values, "X", matrix.feature_names)
+    return Samples(values, sample_weight, description)

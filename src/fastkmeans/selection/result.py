@@ -1,0 +1,229 @@
+"""What a sweep over the number of clusters found: a table, the number that it names, and a model for each number."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..estimators.kmeans import KMeans
+
+COLUMNS = (
+    "k", "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette",
+    "silhouette", "silhouette_se", "separation", "bic", "gap", "gap_se", "n_iter", "seconds",
+)  # fmt: skip
+
+SHOWN = {  # column -> how print() and the command line show it: heading, format
+    "k": ("k", "{:d}"),
+    "inertia": ("inertia", "{:.6g}"),
+    "explained_variance": ("explained", "{:.3f}"),
+    "calinski_harabasz": ("CH", "{:.5g}"),
+    "davies_bouldin": ("DB", "{:.3f}"),
+    "silhouette": ("silhouette", "{:.3f}"),
+    "separation": ("separation", "{:.2f}"),
+    "gap": ("gap", "{:.3f}"),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class ElbowResult:
+    """What :func:`elbow` measured for each k. Iterating gives ``(k, inertia)`` pairs.
+
+    Each column of the table is an attribute, an array of shape (n_fits,) that cannot be written; values that have no
+    meaning, such as a silhouette of one cluster, are NaN. Only ``inertia``, ``simplified_silhouette``, ``silhouette``,
+    ``separation``, ``n_iter`` and ``seconds`` have one for other metrics than "euclidean".
+
+    Attributes
+    ----------
+    k : int64
+        The numbers of clusters, ascending.
+    inertia : float64
+        The lowest inertia found, in squared units of X. It never rises with ``k``.
+    explained_variance : float64
+        Sum of squares between the clusters over the sum of squares about the mean, 0 to 1.
+    calinski_harabasz : float64
+        Sum of squares between over within, each per degree of freedom; higher is better
+        (:func:`calinski_harabasz_score`).
+    davies_bouldin : float64
+        How much clusters overlap; lower is better (:func:`davies_bouldin_score`).
+    simplified_silhouette : float64
+        Mean silhouette by distances to centers, -1 to 1 (:func:`simplified_silhouette_score`).
+    silhouette : float64
+        Mean silhouette of at most 1000 random samples, each against at most 10 000; higher is better, at most 1.
+    silhouette_se : float64
+        Its standard error as an estimate of the mean over all samples; 0 where it is that mean.
+    separation : float64
+        The least, over pairs of neighbouring clusters, of the distance of their means divided by twice the larger standard
+        deviation along the line between them, and by what chance adds where rows are few; from at most 20 000 samples, or
+        100 a cluster. 2 or more is a pair with a valley between.
+    bic : float64
+        Bayesian information criterion of round normal clusters of one variance; higher is better (X-means: D. Pelleg and
+        A. Moore, ICML 2000).
+    gap, gap_se : float64
+        The gap statistic and its standard error; only with ``gap=True``.
+    n_iter : int64
+        Iterations over all samples, after the search over few.
+    seconds : float64
+        Wall-clock time of search and fit.
+    best_k : int or None
+        The number of clusters that the samples ask for, or None; :func:`elbow` states the rule.
+    reason : str
+        One sentence: why this ``best_k``, or why there is none.
+    knees : dict
+        Bend of the inertia curve, by "kneedle" (Satopaa et al. 2011) and by "chord", the point farthest below the
+        straight line between the ends of the log-log curve: int or None.
+    metric : str
+        The metric of the fits.
+    agreement : dict
+        The k that each criterion names, int or None: "separation" the largest at which all clusters are apart, the others
+        where they are best.
+
+    Examples
+    --------
+    >>> from fastkmeans import elbow
+    >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
+    >>> result = elbow(X, k=5, random_state=3)
+    >>> result
+    ElbowResult(best_k=3)
+    k  inertia  explained      CH     DB  silhouette  separation
+    1     2406      0.000
+    2      606      0.748  20.792  0.356       0.671        0.99
+    3        6      0.998    1200  0.067       0.932        6.20  <- best_k
+    4      4.5      0.998  889.44  0.200       0.676        0.39
+    5        3      0.999     801  0.279       0.421        0.00
+    All clusters are apart at k = 3, which 7 of 8 criteria name.
+    >>> result.model(3).labels_.tolist() == result.model(3).predict(X).tolist()
+    True
+    >>> result.agreement["silhouette"], result.knees["chord"]
+    (3, 3)
+    """
+
+    k: np.ndarray
+    inertia: np.ndarray
+    explained_variance: np.ndarray
+    calinski_harabasz: np.ndarray
+    davies_bouldin: np.ndarray
+    simplified_silhouette: np.ndarray
+    silhouette: np.ndarray
+    silhouette_se: np.ndarray
+    separation: np.ndarray
+    bic: np.ndarray
+    gap: np.ndarray | None
+    gap_se: np.ndarray | None
+    n_iter: np.ndarray
+    seconds: np.ndarray
+    best_k: int | None
+    reason: str
+    knees: dict[str, int | None]
+    agreement: dict[str, int | None]
+    metric: str = "euclidean"
+    _runs: dict[int, Any] = field(default_factory=dict)
+    _make_model: Callable[[int, Any], KMeans] | None = None
+    _frame: Any = None
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        return zip(self.k.tolist(), self.inertia.tolist(), strict=True)
+
+    def __len__(self) -> int:
+        return len(self.k)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"ElbowResult(best_k={self.best_k})", *self.table_lines(), self.reason])
+
+    def table_lines(self) -> list[str]:
+        """Return the main columns as lines of text, heading first, with best_k marked.
+
+        Returns
+        -------
+        list of str
+            One line more than there are fits; columns without any value are left out.
+        """
+        columns = []
+        for name, (heading, shape) in SHOWN.items():
+            values = getattr(self, name)
+            if values is not None and not np.isnan(values).all():
+                columns.append([heading, *("" if np.isnan(value) else shape.format(value) for value in values)])
+        widths = [max(map(len, column)) for column in columns]
+        lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+                 for row in zip(*columns, strict=True)]  # fmt: skip
+        marks = ["", *("  <- best_k" if k == self.best_k else "" for k in self.k.tolist())]
+        return [line + mark for line, mark in zip(lines, marks, strict=True)]
+
+    def model(self, k: int) -> KMeans:
+        """Return the fitted estimator for one k, without fitting again.
+
+        Parameters
+        ----------
+        k : int
+            A number of the sweep.
+
+        Returns
+        -------
+        KMeans
+            With cluster_centers_, labels_ and all else that fit sets, of the run that gave this row. A new one each
+            time; its labels_ are a copy.
+
+        Raises
+        ------
+        ValueError
+            If the sweep holds no such k.
+
+        Examples
+        --------
+        >>> from fastkmeans import elbow
+        >>> elbow([[0.0], [2.0], [9.0]], k=2).model(2).inertia_
+        2.0
+        """
+        try:
+            run = self._runs[operator.index(k)]
+        except (KeyError, TypeError):
+            raise ValueError(f"k must be one of {self.k.tolist()}, the numbers of this sweep; got {k!r}.") from None
+        return self._make_model(run)
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the curve with the chosen ``k`` marked; see :func:`fastkmeans.plot_elbow`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from ..plotting.plots import plot_elbow
+
+        return plot_elbow(self, ax=ax)
+
+    def to_frame(self) -> Any:
+        """Return the whole table, one row for each k.
+
+        Returns
+        -------
+        DataFrame or ndarray
+            A DataFrame of the library that X came from; a NumPy structured array when X was an array. The columns are
+            those of :class:`ElbowResult`; gap and gap_se only if they were asked for.
+        """
+        if self._frame is not None:
+            return self._frame
+        columns = self.columns()
+        table = np.empty(len(self), dtype=[(name, column.dtype) for name, column in columns.items()])
+        for name, column in columns.items():
+            table[name] = column
+        return table
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the columns of the table by name.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_fits,)
+        """
+        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name) is not None}

@@ -1,0 +1,102 @@
+"""The sweep over the number of clusters: fit each, judge each, and name the one that the samples ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..fitting.loop import Run
+from ..fitting.search import Chain
+from ..fitting.starts import warn_of_missing_clusters
+from ..input.arrays import Matrix, as_weights, frame_from_columns
+from ..input.parameters import drawing_from
+from ..metrics.table import METRICS
+from ..runtime.progress import new_bar
+from ..samples import Samples, prepare
+from ..settings import Settings
+from .criteria import Criteria
+from .gap import N_REFERENCES, gap_statistic
+from .knees import choose
+from .result import COLUMNS, ElbowResult
+
+
+def sweep(
+    settings: Settings, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]],
+    make_model: Callable[[tuple[Run, str]], Any], gap: bool = False, progress: bool = False,
+) -> ElbowResult:  # fmt: skip
+    """Sweep over the numbers of clusters that choose_k names for a number of samples.
+
+    settings : n_clusters excepted, which is not read.   matrix : of as_matrix, not yet checked.
+    make_model : makes the estimators of the result, from a run and the name of its algorithm.
+    """
+    samples = prepare(matrix, as_weights(sample_weight, len(matrix.values)), METRICS[settings.metric], settings.n_threads)
+    candidates = choose_k(len(matrix.values))
+    if gap and settings.metric != "euclidean":
+        raise ValueError(
+            f"gap=True compares sums of squares, which metric={settings.metric!r} has not; leave gap out."
+        )
+    seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter
+    rows, runs = _fit_all(settings, samples, candidates, seen)
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    columns["k"] = np.array(candidates, dtype=np.int64)
+    if gap:
+        columns |= _gap_columns(settings, samples, candidates, columns["inertia"], seen)
+    columns = {name: columns[name] for name in COLUMNS if name in columns}
+    for column in columns.values():
+        column.flags.writeable = False
+    return ElbowResult(
+        **{"gap": None, "gap_se": None, **columns},
+        **choose(columns)._asdict(),
+        metric=settings.metric,
+        _runs=runs,
+        _make_model=make_model,
+        _frame=None if matrix.native is None else frame_from_columns(columns, like=matrix.native),
+    )
+
+
+def _fit_all(
+    settings: Settings, samples: Samples, candidates: list[int], seen: Callable[[Iterable[int]], Iterable[int]]
+) -> tuple[list[dict[str, Any]], dict[int, tuple[Run, str]]]:
+    """Return a row of the table for each number of clusters, and its run and algorithm."""
+    with drawing_from(settings.random_state) as random_state:
+        criteria = Criteria(samples, settings.metric, random_state, settings.n_threads, candidates[-1])
+    chain = Chain(settings, samples, candidates[-1], settings.random_state)
+    label_type = np.min_scalar_type(candidates[-1] - 1)
+    rows, fits, runs = [], [], {}
+    for n_clusters in seen(candidates):
+        fit = chain.fit(n_clusters)
+        run = fit.run
+        warn_of_missing_clusters(run, n_clusters)
+        rows.append({"inertia": run.inertia, "n_iter": run.n_iter, "seconds": fit.seconds, **criteria.of(fit)})
+        fits.append(fit._replace(run=run._replace(labels=run.labels.astype(label_type))))
+        runs[n_clusters] = fits[-1].run, fit.algorithm
+    for row, found in zip(rows, criteria.of_all(fits), strict=True):
+        row |= found
+    return rows, runs
+
+
+def _gap_columns(
+    settings: Settings, samples: Samples, candidates: list[int], inertia: np.ndarray,
+    seen: Callable[[Iterable[int]], Iterable[int]],
+) -> dict[str, np.ndarray]:  # fmt: skip
+    values, weights = samples.values, samples.sample_weight
+    weighing = values if weights is None else values[weights > 0]
+    total = float(len(values) if weights is None else weights.sum())
+    gap, error = gap_statistic(settings, weighing, candidates, inertia, total, seen)
+    return {"gap": gap, "gap_se": error}
+
+
+def _bar(total: int) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Return what wraps loops so that they move one progress bar."""
+    bar = new_bar(total, "elbow", "k")
+
+    def seen(items: Iterable[int]) -> Iterator[int]:
+        for item in items:
+            yield item
+            bar.update()
+        if bar.n >= bar.total:
+            bar.close()
+
+    return seen
