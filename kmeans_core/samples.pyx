@@ -83,31 +83,6 @@ cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_
                            described + 2 * n_features)
 
 
-def merge_blocks(const double[:, :, ::1] described, Py_ssize_t block, Py_ssize_t n_samples, double[:, ::1] merged):
-    """Describe all samples, from what describe_blocks writes.   merged : (3, n_features), written, as of one block.
-
-    T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", The American Statistician 37(3),
-    1983, of any number of blocks.
-    """
-    cdef Py_ssize_t b, f, n_blocks = described.shape[0]
-    cdef double total, lacking, count, away
-    if merged.shape[0] != 3 or merged.shape[1] != described.shape[2] or described.shape[1] != 3:
-        raise ValueError(f"merged must have shape (3, {described.shape[2]}).")
-    with nogil:
-        for f in range(described.shape[2]):
-            merged[0, f] = total = lacking = 0.0
-            for b in range(n_blocks):
-                count = min(block, n_samples - b * block)
-                merged[0, f] = max(merged[0, f], described[b, 0, f])
-                add_carefully(count * described[b, 1, f], &total, &lacking)
-            merged[1, f] = (total + lacking) / n_samples
-            total = lacking = 0.0
-            for b in range(n_blocks):
-                count, away = min(block, n_samples - b * block), described[b, 1, f] - merged[1, f]
-                add_carefully(described[b, 2, f] + count * (away * away), &total, &lacking)
-            merged[2, f] = total + lacking if isfinite(total) else total
-
-
 def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
     """Divide the sums of squared deviations by n_samples, and return what numbers tell of all features: the largest |x|, the
     sum of the variances, and whether all means are finite.

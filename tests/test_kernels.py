@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import reference
 
-from fastkmeans._core import distances, lloyd, runtime, samples, seeding
+from fastkmeans._core import distances, lloyd, runtime, samples, seeding, totals
+from fastkmeans.samples import describe
 
 N_FEATURES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 100, 129, 300]
 
@@ -144,3 +147,49 @@ def test_labels_of_another_algorithm_are_followed_as_its_own(n_samples, n_featur
             assert other.follow(own.labels.copy()) == n_changed
             np.testing.assert_array_equal(other.labels, own.labels)
             assert own.sums.tobytes() == other.sums.tobytes()
+
+
+TERMS = {  # name -> maker of n numbers
+    "alike": lambda rng, n: rng.normal(size=n),
+    "of any size": lambda rng, n: rng.normal(size=n) * 10.0 ** rng.uniform(-300, 300, size=n),
+    "large": lambda rng, n: rng.normal(size=n) * 1e304,
+    "tiny": lambda rng, n: rng.normal(size=n) * 1e-318,
+    "that cancel": lambda rng, n: np.concatenate([rng.normal(size=n), [1e200, -1e200]]),
+    "halves": lambda rng, n: rng.integers(-4, 5, size=n) * 2.0 ** rng.integers(-62, 62, size=n),
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_totals_do_not_depend_on_order_or_parts(name, rng):
+    for _ in range(40):
+        terms = TERMS[name](rng, int(rng.integers(1, 300)))
+        exact, largest = sum(map(Fraction, terms.tolist())), Fraction(float(np.abs(terms).max()))
+        found = set()
+        for _ in range(4):
+            rng.shuffle(terms)
+            one, other = totals.Totals(1), totals.Totals(1)
+            cut = int(rng.integers(len(terms) + 1))
+            one.add(terms[:cut, None].copy())
+            other.add(terms[cut:, None].copy())
+            one.merge(other)
+            found |= {totals.total_of(terms).hex(), float(one.values()[0, 0]).hex()}
+        assert len(found) == 1
+        error = abs(Fraction(float.fromhex(found.pop())) - exact)
+        assert error <= abs(exact) * Fraction(2) ** -52 + largest * Fraction(2) ** -85 + Fraction(2) ** -1074
+
+
+def test_totals_pass_on_what_is_no_number():
+    for terms in ([1.0, np.nan], [np.inf, 1e300], [-np.inf, 3.0], [np.inf, -np.inf]):
+        np.testing.assert_equal(totals.total_of(np.array(terms)), sum(terms))
+
+
+def test_a_description_has_its_digits(rng):
+    for offset, n_samples in [(0.0, 1025), (1e11, 5000), (-3e5, 2048)]:
+        X = rng.normal(size=(n_samples, 3)) + offset
+        X[0] = 1e12  # far from the others, though it is in the leaf that deviations are counted from
+        description = describe(X, 2)
+        exact = [[Fraction(value) for value in column] for column in X.T.tolist()]
+        means = [sum(column) / n_samples for column in exact]
+        variances = [sum((value - mean) ** 2 for value in column) / n_samples for column, mean in zip(exact, means)]
+        np.testing.assert_allclose(description.mean, np.array(means, dtype=float), rtol=1e-14)
+        np.testing.assert_allclose(description.variance, np.array(variances, dtype=float), rtol=1e-12)

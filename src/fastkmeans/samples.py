@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import frexp
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ._core import distances, samples
+from ._core import distances, samples, totals
 from .algorithms.copies import Copies, copies_of
 from .input.arrays import MAGNITUDE_LIMIT, Matrix, check_finite
 from .runtime.parts import parts_of
@@ -18,12 +19,10 @@ if TYPE_CHECKING:
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
-add_up = np.add.reduce  # what sum calls, without the microsecond that it spends before
-
-LEAST_BLOCK, MOST_BLOCKS = 1024, 256
-"""Samples of a block that is described by itself, and blocks."""
-
-INERTIA_SAMPLES = 1024  # samples of a partial sum of the inertia, as in distances.pyx
+LEAF = 1024
+"""Samples that are described, and whose inertia is summed, in an order of their own: those with the numbers 0 to 1023, 1024 to 2047
+and so on. Sums over leaves do not depend on their order (kmeans_core/totals.h), so that any division of the samples into parts gives
+the same bits; a leaf that lies in two parts is put together first."""
 
 
 class Smallest:
@@ -86,9 +85,15 @@ class Samples:
 
 def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = distances.EUCLIDEAN) -> float:
     """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
-    inertias = np.empty(-(-len(X) // INERTIA_SAMPLES))
+    inertias = leaf_inertias(X, centers, labels, sample_weight, n_threads, kind)
+    return totals.total_of(inertias) if len(inertias) > 1 else float(inertias[0])
+
+
+def leaf_inertias(X, centers, labels, sample_weight, n_threads: int, kind: int) -> np.ndarray:
+    """(n_leaves,) float64: the inertia of each leaf. X begins with a leaf."""
+    inertias = np.empty(-(-len(X) // LEAF))
     distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
-    return float(add_up(inertias)) if len(inertias) > 1 else float(inertias[0])
+    return inertias
 
 
 def count_distinct(labels: np.ndarray, n_clusters: int) -> int:
@@ -100,17 +105,33 @@ def count_distinct(labels: np.ndarray, n_clusters: int) -> int:
 
 
 def describe(X, n_threads: int) -> Description:
-    """Describe the samples, in an order that the shape alone fixes."""
-    n_samples, n_features = X.shape
-    block = max(LEAST_BLOCK, -(-n_samples // MOST_BLOCKS))
-    described = np.empty((-(-n_samples // block), 3, n_features))
-    samples.describe_blocks(X, block, described, n_threads)
+    """Describe the samples."""
+    return describe_pieces([X], len(X), n_threads)
+
+
+def describe_pieces(pieces: Sequence[np.ndarray], n_samples: int, n_threads: int) -> Description:
+    """Describe samples that lie in several arrays, which begin with a leaf each.
+
+    pieces : in the order of the samples, none of them empty.   n_samples : of all.
+    """
+    described = _describe_leaves(pieces[0], n_threads)
     rows = described[0]
-    if len(described) > 1:
-        rows = np.empty_like(rows)
-        samples.merge_blocks(described, block, n_samples, rows)
-    totals = samples.sum_up(rows, n_samples)
-    return Description(*rows, *totals, Smallest())
+    if n_samples > LEAF:
+        origin = rows[1].copy()
+        sums = totals.Totals(3 * len(origin))
+        rows = np.zeros((3, len(origin)))
+        for i, piece in enumerate(pieces):
+            described = described if i == 0 else _describe_leaves(piece, n_threads)
+            sums.add_described(described, LEAF, len(piece), origin)
+            np.maximum(rows[0], described[:, 0].max(axis=0), out=rows[0])
+        totals.describe_from(sums, origin, n_samples, rows)
+    return Description(*rows, *samples.sum_up(rows, n_samples), Smallest())
+
+
+def _describe_leaves(X: np.ndarray, n_threads: int) -> np.ndarray:
+    described = np.empty((-(-len(X) // LEAF), 3, X.shape[1]))
+    samples.describe_blocks(X, LEAF, described, n_threads)
+    return described
 
 
 def scatter_of(X, sample_weight, description: Description, n_threads: int) -> float:

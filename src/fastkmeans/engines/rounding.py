@@ -79,7 +79,7 @@ class Bounds:
         n_samples, n_features = X.shape
         self._scatter = scatter
         self._shape = rounding_of(n_samples, n_features)
-        weight = float(n_samples) if sample_weight is None else float(np.add.reduce(sample_weight))
+        weight = max_weight * n_samples  # not their sum, which may depend on the order
         self._largest = description.largest
         self._size = self._largest * sqrt(n_features * weight)
         self._lost = 0.0
