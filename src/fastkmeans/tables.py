@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .estimators.kmeans import KMeans
-from .input.arrays import frame_from_columns, frame_with_labels, is_table
+from .input.tables import frame_from_columns, frame_with_labels, is_table
 from .runtime.progress import fit_with_bar
 
 

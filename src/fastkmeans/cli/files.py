@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..input.arrays import as_matrix, check_finite, frame_with_labels
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
+from ..input.tables import frame_with_labels
 from ..storage.npy import map_array
 from ..storage.whole import check_plain_file, temporary_name, whole_file
 from . import csv_files

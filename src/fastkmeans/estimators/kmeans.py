@@ -16,8 +16,10 @@ from ..fitting.coarse import fit_coarsely, is_large
 from ..fitting.exchange import merge_after
 from ..fitting.loop import Run, run
 from ..fitting.seeding import QUANTIZED_SIZE, initial_centers
-from ..input.arrays import MAGNITUDE_LIMIT, Matrix, as_matrix, as_weights, check_finite, check_inertia
+from ..input.finite import MAGNITUDE_LIMIT, check_finite, check_inertia
+from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters, check_n_threads, check_params, check_random_state, drawing_from
+from ..input.weights import as_weights
 from ..metrics.table import METRICS, Metric, check_algorithm_for, check_metric
 from ..runtime.threads import assignment_work, effective_n_threads
 from .contract import Estimator

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import as_matrix, check_finite, is_table
+from .finite import check_finite
+from .matrix import as_matrix
+from .tables import is_table
 
 INITS = ("auto", "k-means++", "random", "random-partition")
 

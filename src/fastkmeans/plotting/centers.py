@@ -9,7 +9,8 @@ import numpy as np
 
 from ..engines.spherical import unit_rows
 from ..errors import check_is_fitted
-from ..input.arrays import Matrix, as_matrix, check_finite
+from ..input.finite import check_finite
+from ..input.matrix import Matrix, as_matrix
 from .parts import INK, axes_or_new, check_names, is_model, require_matplotlib, some_clusters
 
 if TYPE_CHECKING:

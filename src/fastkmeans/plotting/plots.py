@@ -9,7 +9,8 @@ import numpy as np
 
 from ..engines.spherical import unit_rows
 from ..errors import check_is_fitted
-from ..input.arrays import as_matrix, check_finite
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
 from ..metrics.table import METRICS
 from .centers import plot_centers
 from .parts import (

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..input.arrays import as_matrix, check_finite
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
 from ..quality.scores import silhouette_samples
 from .parts import (
     ACCENT,

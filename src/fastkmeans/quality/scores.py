@@ -10,7 +10,8 @@ from .._core import distances, silhouette
 from .._core.lloyd import LloydState, sum_anew
 from ..engines.local import describe
 from ..engines.rounding import losses_of
-from ..input.arrays import as_matrix, check_finite
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
 from ..input.parameters import check_integer, check_n_threads, check_name, drawing_from
 from ..runtime.threads import effective_n_threads
 

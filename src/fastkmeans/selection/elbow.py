@@ -12,8 +12,10 @@ import numpy as np
 from ..algorithms.table import ALGORITHMS
 from ..estimators.kmeans import KMeans, prepare
 from ..fitting.search import Chain
-from ..input.arrays import Matrix, as_matrix, as_weights, frame_from_columns
+from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_params, drawing_from
+from ..input.tables import frame_from_columns
+from ..input.weights import as_weights
 from ..metrics.table import METRICS, check_algorithm_for, check_metric
 from ..runtime.progress import new_bar
 from .criteria import Criteria

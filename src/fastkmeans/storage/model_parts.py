@@ -11,7 +11,8 @@ import numpy as np
 
 from ..algorithms.table import ALGORITHMS
 from ..fitting.loop import STOP_REASONS
-from ..input.arrays import as_matrix, check_finite
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
 from ..input.parameters import check_params
 from ..metrics.table import METRICS, check_algorithm_for, check_metric
 
