@@ -19,8 +19,10 @@ import numpy as np
 
 from .. import __version__
 from ..runtime.progress import fit_with_bar
+from ..storage.whole import whole_file
 from .arguments import FAILED, make_parser
-from .files import TABLE_SUFFIXES, TableFile, check_output, read_table, whole_file, write_columns, write_labelled
+from .reading import TABLE_SUFFIXES, TableFile, read_table
+from .writing import check_output, write_columns, write_labelled
 
 INTERRUPTED = 130
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
