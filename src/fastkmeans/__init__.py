@@ -11,15 +11,9 @@ from .errors import ConvergenceWarning, NotFittedError
 from .estimators.functions import kmeans_plusplus
 from .estimators.kmeans import KMeans, k_means
 from .plotting.plots import plot_centers, plot_clusters, plot_elbow, plot_silhouette
-from .quality.scores import (
-    calinski_harabasz_score,
-    davies_bouldin_score,
-    silhouette_samples,
-    silhouette_score,
-    simplified_silhouette_samples,
-    simplified_silhouette_score,
-    within_cluster_variation,
-)
+from .quality.scatter import calinski_harabasz_score, davies_bouldin_score, within_cluster_variation
+from .quality.silhouettes import silhouette_samples, silhouette_score
+from .quality.simplified import simplified_silhouette_samples, simplified_silhouette_score
 from .selection.elbow import ElbowResult, elbow
 from .tables import ClusteredTable, cluster
 

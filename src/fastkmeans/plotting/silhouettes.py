@@ -8,7 +8,7 @@ import numpy as np
 
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
-from ..quality.scores import silhouette_samples
+from ..quality.silhouettes import silhouette_samples
 from .parts import (
     ACCENT,
     INK,
