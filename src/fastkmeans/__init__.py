@@ -10,7 +10,10 @@
 from .errors import ConvergenceWarning, NotFittedError
 from .estimators.functions import kmeans_plusplus
 from .estimators.kmeans import KMeans, k_means
-from .plotting.plots import plot_centers, plot_clusters, plot_elbow, plot_silhouette
+from .plotting.centers import plot_centers
+from .plotting.clusters import plot_clusters
+from .plotting.elbow import plot_elbow
+from .plotting.silhouettes import plot_silhouette
 from .quality.scatter import calinski_harabasz_score, davies_bouldin_score, within_cluster_variation
 from .quality.silhouettes import silhouette_samples, silhouette_score
 from .quality.simplified import simplified_silhouette_samples, simplified_silhouette_score

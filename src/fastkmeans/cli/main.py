@@ -144,7 +144,7 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: Any, sizes: np
         columns = {"labels": np.arange(len(sizes)), "size": sizes}
         write_columns(args.centers, columns | dict(zip(table.names, model.cluster_centers_.T, strict=True)))
     if args.plot:
-        from ..plotting.plots import plot_clusters
+        from ..plotting.clusters import plot_clusters
 
         names = table.names if table.named else None
         ax = plot_clusters(table.values, model.labels_, model.cluster_centers_, feature_names=names)
@@ -242,7 +242,7 @@ def _check_outputs(args: argparse.Namespace, **suffixes: Sequence[str]) -> None:
             raise ValueError(f"{option} is the same file as {in_use[target]}: {path}; choose another name.")
         in_use[target] = option
         if name == "plot":
-            from ..plotting.plots import require_matplotlib
+            from ..plotting.parts import require_matplotlib
 
             require_matplotlib()
 
