@@ -134,6 +134,7 @@ LAYERS = [
     {"runtime"},
     {"errors"},
     {"_core"},
+    {"types"},
 ]
 
 def layer_of(name):

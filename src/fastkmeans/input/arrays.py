@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+
+from ..types import AnyArray, Floats, Samples
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
@@ -25,7 +27,7 @@ _REFUSED_KINDS = {
 }
 
 
-def is_ready(array: np.ndarray, wanted: np.dtype | None) -> bool:
+def is_ready(array: AnyArray, wanted: np.dtype[Any] | None) -> bool:
     """Say whether the array can be used as it is."""
     flags, dtype = array.flags, array.dtype
     return (
@@ -37,7 +39,7 @@ def is_ready(array: np.ndarray, wanted: np.dtype | None) -> bool:
     )
 
 
-def to_array(X: Any, name: str) -> np.ndarray:
+def to_array(X: Any, name: str) -> AnyArray:
     """Read X into a plain ndarray of any shape and dtype, sharing memory where possible."""
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(
@@ -65,7 +67,7 @@ def to_array(X: Any, name: str) -> np.ndarray:
     return array
 
 
-def check_shape(array: np.ndarray, name: str) -> None:
+def check_shape(array: AnyArray, name: str) -> None:
     """Refuse an array that is not 2-D, or has no rows or no columns."""
     if array.ndim != 2:
         got = "scalar array" if array.ndim == 0 else f"{array.ndim}D array"
@@ -86,7 +88,15 @@ def check_shape(array: np.ndarray, name: str) -> None:
             )
 
 
-def to_float(array: np.ndarray, name: str, wanted: np.dtype | None) -> np.ndarray:
+@overload
+def to_float(array: AnyArray, name: str, wanted: np.dtype[np.float64]) -> Floats: ...
+
+
+@overload
+def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Samples: ...
+
+
+def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Samples:
     """Convert to an aligned C-order array of float32 or float64."""
     kind, dtype = array.dtype.kind, array.dtype
     if kind in _REFUSED_KINDS:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..types import Names, Samples
 from .arrays import check_shape, is_ready, to_array, to_float
 from .tables import is_table, read_table
 
@@ -22,12 +24,12 @@ class Matrix(NamedTuple):
     native : the table that was passed, for the frame_* helpers; None for anything else.
     """
 
-    values: np.ndarray
-    feature_names: np.ndarray | None
+    values: Samples
+    feature_names: Names | None
     native: Any
 
 
-def as_matrix(X: Any, *, name: str = "X", dtype: Any = None) -> Matrix:
+def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None) -> Matrix:
     """Turn X into a row matrix, without a copy when X is an aligned C-order float32 or float64 array.
 
     X : array-like of shape (n_samples, n_features), nested lists, DataFrame, or tensor in CPU memory.

@@ -7,10 +7,11 @@ narwhals is imported only when a table arrives.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from ..types import AnyArray, Labels, Names, Samples
 from .arrays import FLOAT32, FLOAT64, check_shape, to_float
 
 # What set_output accepts: "default" is a NumPy array, the others are libraries narwhals can build tables of.
@@ -38,7 +39,7 @@ def is_table(X: Any) -> bool:
         return True
 
 
-def read_table(X: Any, name: str, wanted: np.dtype | None) -> tuple[np.ndarray, np.ndarray | None]:
+def read_table(X: Any, name: str, wanted: np.dtype[Any] | None) -> tuple[Samples, Names | None]:
     """Copy a table into one C-order array, of float32 if `wanted` or all columns are, and take its column names."""
     frame = _open_table(X, name)
     names = _feature_names(frame.columns, name)
@@ -55,7 +56,7 @@ def read_table(X: Any, name: str, wanted: np.dtype | None) -> tuple[np.ndarray, 
     return values, names
 
 
-def frame_with_labels(native_table: Any, labels: np.ndarray, column: str = "labels") -> Any:
+def frame_with_labels(native_table: Any, labels: Labels, column: str = "labels") -> Any:
     """Return the table, of its own kind and with its own index, with the labels as its last column.
 
     Raises ValueError if the table already has a column of that name.
@@ -71,7 +72,7 @@ def frame_with_labels(native_table: Any, labels: np.ndarray, column: str = "labe
     return _like(frame.with_columns(series), native_table)
 
 
-def frame_from_columns(columns: Mapping[str, np.ndarray], like: Any) -> Any:
+def frame_from_columns(columns: Mapping[str, AnyArray], like: Any) -> Any:
     """Return a table of the same library as `like`, with a default index, from arrays of equal length."""
     import narwhals.stable.v2 as nw
 
@@ -79,7 +80,9 @@ def frame_from_columns(columns: Mapping[str, np.ndarray], like: Any) -> Any:
     return _like(nw.from_dict(dict(columns), backend=backend), like)
 
 
-def frame_for_output(values: np.ndarray, columns: np.ndarray, kind: str, like: Any = None) -> Any:
+def frame_for_output(
+    values: AnyArray, columns: Names, kind: Literal["pandas", "polars", "pyarrow"], like: Any = None
+) -> Any:
     """Return the output of a transform as a table of the library `kind` (one of OUTPUT_KINDS[1:]).
 
     values : (n_samples, len(columns)).
@@ -141,7 +144,7 @@ def _as_arrow_table(batch: Any) -> Any:
     return pyarrow.Table.from_batches([batch])
 
 
-def _feature_names(columns: list, name: str) -> np.ndarray | None:
+def _feature_names(columns: list[Any], name: str) -> Names | None:
     """Return the column names if all are strings, None if none is."""
     kinds = {type(column).__name__ for column in columns if not isinstance(column, str)}
     if not kinds:
@@ -154,7 +157,7 @@ def _feature_names(columns: list, name: str) -> np.ndarray | None:
     return None
 
 
-def _read_columns(frame: Any, name: str) -> list[np.ndarray]:
+def _read_columns(frame: Any, name: str) -> list[AnyArray]:
     """Read every column of a narwhals frame into a 1-D array of numbers, nulls as NaN, mostly without a copy.
 
     Raises ValueError naming the columns that do not hold numbers.

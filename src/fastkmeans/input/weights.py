@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..types import Floats
 from .arrays import FLOAT64, to_array, to_float
 from .finite import check_finite
 
 
-def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
+def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
     """Return the weights as a C-order float64 array of shape (n_samples,), or None if sample_weight is None.
 
     sample_weight : None, a number (given to every sample) or array-like of shape (n_samples,); finite, not

@@ -9,12 +9,13 @@ import numpy as np
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.parameters import check_n_threads, check_name
+from ..types import AnyArray, Indices, Labels, Samples
 from .mean_distances import METRICS
 
 
 def checked_clustering(
     X: Any, labels: Any, metric: str, n_threads: int | None, *, at_least: int = 2
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Samples, Labels]:
     """Return X as a matrix, and the labels as int32 from 0 to n_clusters - 1, or raise.
 
     at_least : clusters that there must be; from 2 on, no more than n_samples - 1 either.
@@ -28,7 +29,7 @@ def checked_clustering(
     return matrix.values, codes
 
 
-def encode_labels(labels: np.ndarray) -> np.ndarray:
+def encode_labels(labels: AnyArray) -> Labels:
     """Return the labels as int32 from 0 to n_clusters - 1, in their sorted order."""
     if labels.dtype.kind in "iu":
         least, largest = int(labels.min()), int(labels.max())
@@ -43,7 +44,7 @@ def encode_labels(labels: np.ndarray) -> np.ndarray:
         ) from error
 
 
-def check_n_labels(codes: np.ndarray, at_least: int) -> None:
+def check_n_labels(codes: Labels, at_least: int) -> None:
     n_labels = int(codes.max()) + 1
     if at_least > 1 and not at_least <= n_labels < len(codes):
         raise ValueError(
@@ -52,7 +53,7 @@ def check_n_labels(codes: np.ndarray, at_least: int) -> None:
         )
 
 
-def rows_of_centers(labels: Any, n_samples: int, n_centers: int) -> np.ndarray:
+def rows_of_centers(labels: Any, n_samples: int, n_centers: int) -> Indices:
     """Return labels as int64 rows of the centers."""
     array = _as_label_array(labels, n_samples)
     if array.dtype.kind not in "iu":
@@ -68,7 +69,7 @@ def rows_of_centers(labels: Any, n_samples: int, n_centers: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _as_label_array(labels: Any, n_samples: int) -> np.ndarray:
+def _as_label_array(labels: Any, n_samples: int) -> AnyArray:
     """Return labels as an array of shape (n_samples,)."""
     array = np.asarray(labels)
     if array.shape != (n_samples,):

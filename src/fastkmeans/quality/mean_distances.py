@@ -6,6 +6,7 @@ import numpy as np
 
 from .._core import silhouette
 from ..runtime.threads import effective_n_threads
+from ..types import Floats, Indices, Labels, Samples
 
 METRICS = ("euclidean", "manhattan", "cosine")
 
@@ -15,7 +16,18 @@ _ROOT_WORK = 9
 _MIN_ROWS_OF_A_CALL = 1024
 
 
-def mean_distances(values, rows, labels, others, order, runs, per_sum, offset, metric, n_threads):
+def mean_distances(
+    values: Samples,
+    rows: Indices,
+    labels: Labels | Indices,
+    others: Samples,
+    order: Indices,
+    runs: Labels | Indices,
+    per_sum: Floats,
+    offset: Floats,
+    metric: str,
+    n_threads: int | None,
+) -> tuple[Floats, Floats]:
     """Return mean distances of the rows to their own cluster and to the nearest other one: (n_rows,) each.
 
     runs : (n_others,), the clusters of order, ascending; the rest as in silhouette.pyx.
@@ -43,28 +55,28 @@ def rows_of_a_call(n_rows: int, n_others: int, n_features: int, n_threads: int |
     return step, effective_n_threads(n_threads, work_of_a_row * n_rows)
 
 
-def unit_rows(values: np.ndarray) -> np.ndarray:
+def unit_rows(values: Samples) -> Floats:
     """Return a float64 copy with rows of length 1; rows of zeros stay."""
     # Scaled by a power of two, no row underflows or overflows when squared, and none is rounded.
     largest = np.maximum(values.max(axis=1), -values.min(axis=1)).astype(np.float64)
-    units = np.ldexp(values, -np.frexp(largest)[1][:, None], dtype=np.float64)
+    units: Floats = np.ldexp(values, -np.frexp(largest)[1][:, None], dtype=np.float64)
     lengths = np.sqrt(np.einsum("if,if->i", units, units))
     units /= np.where(lengths > 0, lengths, 1.0)[:, None]
     return units
 
 
-def without_rounding(cosine_distances: np.ndarray, n_features: int) -> np.ndarray:
+def without_rounding(cosine_distances: Floats, n_features: int) -> Floats:
     """Return cosine distances with those that rows of length 1 cannot tell from 0 set to 0."""
     return np.where(cosine_distances < n_features * 2.0**-102, 0.0, cosine_distances)
 
 
-def silhouettes_from(own: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+def silhouettes_from(own: Floats, nearest: Floats) -> Floats:
     """(nearest - own) / the larger of the two, and 0 where both are 0."""
     larger = np.maximum(own, nearest)
     return np.divide(nearest - own, larger, out=np.zeros(len(own)), where=larger > 0)
 
 
-def silhouettes_in_clusters(own_sizes: np.ndarray, own: np.ndarray, nearest: np.ndarray) -> np.ndarray:
+def silhouettes_in_clusters(own_sizes: Indices, own: Floats, nearest: Floats) -> Floats:
     """Silhouettes in clusters of these sizes, where own is a mean that counts the sample's distance to itself."""
     silhouettes = silhouettes_from(own * (own_sizes / np.maximum(own_sizes - 1, 1)), nearest)
     silhouettes[own_sizes == 1] = 0.0

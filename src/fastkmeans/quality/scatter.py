@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..input.parameters import check_name
+from ..types import Floats
 from .cluster_means import about_means
 from .labels import checked_clustering
 
@@ -93,7 +94,7 @@ def davies_bouldin_score(X: Any, labels: Any, *, n_threads: int | None = None) -
     return davies_bouldin_of(np.bincount(codes, weights=np.sqrt(sq_distances)) / sizes, means)
 
 
-def davies_bouldin_of(scatter: np.ndarray, means: np.ndarray) -> float:
+def davies_bouldin_of(scatter: Floats, means: Floats) -> float:
     """Davies-Bouldin index from the mean distance of each cluster's samples to its mean, and the means."""
     worst = np.empty(len(means))
     far = 0.0
@@ -107,7 +108,7 @@ def davies_bouldin_of(scatter: np.ndarray, means: np.ndarray) -> float:
 
 def within_cluster_variation(
     X: Any, labels: Any, *, form: str = "pairwise", n_threads: int | None = None
-) -> np.ndarray:
+) -> Floats:
     """Variation W(C) within each cluster, in either form that textbooks use; "pairwise" is twice "centers".
 
     Parameters
@@ -150,5 +151,5 @@ def within_cluster_variation(
     check_name("form", form, ("pairwise", "centers"))
     values, codes = checked_clustering(X, labels, "euclidean", n_threads, at_least=1)
     _, _, sq_distances = about_means(values, codes, n_threads)
-    variation = np.bincount(codes, weights=sq_distances)
+    variation = np.bincount(codes, weights=sq_distances).astype(np.float64, copy=False)
     return 2.0 * variation if form == "pairwise" else variation

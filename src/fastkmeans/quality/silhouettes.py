@@ -9,6 +9,7 @@ import numpy as np
 from .._core import silhouette
 from ..input.parameters import check_integer, drawing_from
 from ..runtime.threads import effective_n_threads
+from ..types import Floats, Indices, Labels, Mask, Samples
 from .cluster_means import sq_distances_to, sums_of_clusters
 from .labels import check_n_labels, checked_clustering, encode_labels
 from .mean_distances import mean_distances, rows_of_a_call, silhouettes_in_clusters, unit_rows, without_rounding
@@ -26,7 +27,7 @@ _CLUSTERS_OF_A_CALL = 2048
 
 def silhouette_samples(
     X: Any, labels: Any, *, metric: str = "euclidean", n_threads: int | None = None
-) -> np.ndarray:
+) -> Floats:
     """Silhouette of each sample: how much nearer its own cluster is than the next one, from -1 to 1.
 
     With a the mean distance to the other samples of its cluster, and b the least mean distance to the samples of
@@ -132,8 +133,8 @@ def silhouette_score(
 
 
 def silhouettes_of_rows(
-    values: np.ndarray, codes: np.ndarray, rows: np.ndarray, metric: str, n_threads: int | None
-) -> np.ndarray:
+    values: Samples, codes: Labels, rows: Indices, metric: str, n_threads: int | None
+) -> Floats:
     """Return the silhouettes of the chosen rows, each against all rows.
 
     values : (n_samples, n_features), C order, finite.   codes : (n_samples,) int32 >= 0, two different ones at least.
@@ -153,8 +154,8 @@ def silhouettes_of_rows(
 
 
 def silhouettes_of_labelings(
-    values: np.ndarray, labelings: list[np.ndarray], rows: np.ndarray, metric: str, n_threads: int | None
-) -> list[np.ndarray]:
+    values: Samples, labelings: list[Labels], rows: Indices, metric: str, n_threads: int | None
+) -> list[Floats]:
     """Return what silhouettes_of_rows would for each of several labelings, up to rounding.
 
     labelings : of (n_samples,) int32, in which every number from 0 to the largest occurs; the rest as there. The
@@ -185,7 +186,7 @@ def silhouettes_of_labelings(
     return found
 
 
-def _silhouettes_of_sums(sums: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _silhouettes_of_sums(sums: Floats, codes: Labels, rows: Indices) -> Floats:
     """Silhouettes of rows from the sums of their distances to each cluster, (n_rows, n_clusters)."""
     sizes, labels, each = np.bincount(codes), codes[rows], np.arange(len(rows))
     means = sums / sizes
@@ -195,8 +196,8 @@ def _silhouettes_of_sums(sums: np.ndarray, codes: np.ndarray, rows: np.ndarray) 
 
 
 def _silhouettes_of_all(
-    values: np.ndarray, codes: np.ndarray, metric: str, n_threads: int | None
-) -> np.ndarray:
+    values: Samples, codes: Labels, metric: str, n_threads: int | None
+) -> Floats:
     """Return what silhouettes_of_rows would for all rows, up to rounding, from each pair once where that pays."""
     sizes = np.bincount(codes)
     n_samples, n_features = values.shape
@@ -214,14 +215,16 @@ def _silhouettes_of_all(
     return silhouettes
 
 
-def _cosine_means(values, codes, sizes, rows, n_threads):
+def _cosine_means(
+    values: Samples, codes: Labels, sizes: Indices, rows: Indices, n_threads: int | None
+) -> tuple[Floats, Floats]:
     """Return what mean_distances would of cosine distances, from one mean a cluster.
 
     With rows of length 1, the distance 1 - x.y is |x - y|^2 / 2, and the sum of |x - y|^2 over the n rows y of a
     cluster is n |x - m|^2 + the sum of |y - m|^2 with m their mean: terms that are never negative, so none cancels.
     """
     units = unit_rows(values)
-    is_zero = ~units.any(axis=1)
+    is_zero: Mask = np.logical_not(units.any(axis=1))
     n_zero = np.bincount(codes[is_zero], minlength=len(sizes))
     n_nonzero = sizes - n_zero
     means = sums_of_clusters(units, codes, len(sizes), n_threads) / np.maximum(n_nonzero, 1)[:, None]
@@ -237,7 +240,7 @@ def _cosine_means(values, codes, sizes, rows, n_threads):
     return own, nearest
 
 
-def _by_cluster(codes: np.ndarray, n_clusters: int) -> np.ndarray:
+def _by_cluster(codes: Labels, n_clusters: int) -> Indices:
     """Return the rows in the order of their clusters."""
     # By small integers NumPy sorts in linear time.
     return np.argsort(codes.astype(np.min_scalar_type(n_clusters)), kind="stable")

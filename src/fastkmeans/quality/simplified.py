@@ -9,13 +9,14 @@ import numpy as np
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.parameters import check_n_threads, check_name
+from ..types import Floats
 from .labels import rows_of_centers
 from .mean_distances import METRICS, mean_distances, silhouettes_from, unit_rows, without_rounding
 
 
 def simplified_silhouette_samples(
     X: Any, labels: Any, centers: Any, *, metric: str = "euclidean", n_threads: int | None = None
-) -> np.ndarray:
+) -> Floats:
     """Silhouette of each sample from distances to centers instead of all samples.
 
     With a the distance to the center of its cluster, and b the least distance to another center, it is
