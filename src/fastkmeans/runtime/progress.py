@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..estimators.kmeans import KMeans
 
 
 def new_bar(total: int | None, description: str, unit: str) -> Any:
@@ -15,11 +18,11 @@ def new_bar(total: int | None, description: str, unit: str) -> Any:
     return tqdm(total=total, desc=description, unit=unit)
 
 
-def fit_with_bar(model: Any, X: Any, sample_weight: Any = None) -> Any:
+def fit_with_bar(model: KMeans, X: Any, sample_weight: Any = None) -> KMeans:
     """Fit a KMeans with a bar that moves with each iteration and shows inertia and changed labels; return it."""
     bar = new_bar(None, "fit", "iteration")
 
-    def watch(checked: Any) -> Callable[[dict[str, Any]], Any]:
+    def watch(checked: KMeans) -> Callable[[dict[str, Any]], Any]:
         user = checked.callback
         # With several starts the total is unknown; tqdm drops it once it is passed.
         bar.total = None if checked.n_clusters == "auto" else checked.max_iter
