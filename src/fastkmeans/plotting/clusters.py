@@ -11,6 +11,7 @@ from ..engines.spherical import unit_rows
 from ..errors import check_is_fitted
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
+from ..types import Floats, Indices, Integers
 from .parts import (
     INK,
     axes_or_new,
@@ -26,6 +27,7 @@ from .plane import flatten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.typing import ColorType
 
 LEGEND_CLUSTERS = 12
 """With more clusters than this a colour bar takes the place of the legend."""
@@ -124,14 +126,14 @@ def plot_clusters(
     return ax
 
 
-def _check_centers(centers: Any, n_features: int) -> np.ndarray:
+def _check_centers(centers: Any, n_features: int) -> Floats:
     values = as_matrix(centers, name="centers").values
     if values.shape[1] != n_features:
         raise ValueError(f"centers must have the {n_features} features of X; got shape {values.shape}.")
-    return values
+    return values.astype(np.float64)
 
 
-def _scatter(ax: Axes, xy: np.ndarray, labels: np.ndarray, colors: list[Any]) -> None:
+def _scatter(ax: Axes, xy: Floats, labels: Integers, colors: list[ColorType]) -> None:
     from matplotlib.colors import to_rgba_array
 
     n_drawn = len(xy)
@@ -146,7 +148,7 @@ def _scatter(ax: Axes, xy: np.ndarray, labels: np.ndarray, colors: list[Any]) ->
     )  # fmt: skip
 
 
-def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
+def _draw_stars(ax: Axes, star_xy: Floats) -> None:
     from matplotlib.patheffects import withStroke
 
     n_stars = len(star_xy)
@@ -158,7 +160,7 @@ def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
         linewidths=1.4 if few else 0.8, zorder=3, label="centers",
     )  # fmt: skip
     if n_stars <= NUMBERED_CLUSTERS:  # the number beside the star tells clusters apart without any colour
-        style = {"color": INK, "fontweight": "bold", "fontsize": 11 if few else 8, "zorder": 4}
+        style: dict[str, Any] = {"color": INK, "fontweight": "bold", "fontsize": 11 if few else 8, "zorder": 4}
         halo = [withStroke(linewidth=3 if few else 2, foreground="white")]
         for label, place in enumerate(star_xy):
             ax.annotate(
@@ -167,28 +169,28 @@ def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
             )  # fmt: skip
 
 
-def _add_legend(ax: Axes, colors: list[Any], sizes: np.ndarray, with_star: bool) -> None:
+def _add_legend(ax: Axes, colors: list[ColorType], sizes: Indices, with_star: bool) -> None:
     from matplotlib.lines import Line2D
 
-    style = {"linestyle": "none", "markeredgecolor": "none", "markersize": 8}
+    style: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "none", "markersize": 8}
     handles = [
         Line2D([], [], marker="o", markerfacecolor=color, label=f"cluster {label} ({size:,})", **style)
         for label, (color, size) in enumerate(zip(colors, sizes.tolist(), strict=True))
     ]
     if with_star:
-        star = {**style, "markeredgecolor": INK, "markersize": 13}
+        star: dict[str, Any] = {**style, "markeredgecolor": INK, "markersize": 13}
         handles.append(Line2D([], [], marker="*", markerfacecolor="white", label="center", **star))
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 
 
-def _add_color_bar(ax: Axes, colors: list[Any]) -> None:
+def _add_color_bar(ax: Axes, colors: list[ColorType]) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
     n_clusters = len(colors)
     norm = BoundaryNorm(np.arange(n_clusters + 1) - 0.5, n_clusters)
     bar = ax.figure.colorbar(ScalarMappable(norm, ListedColormap(colors)), ax=ax, label="cluster")
-    bar.set_ticks(np.unique(np.linspace(0, n_clusters - 1, 9).round().astype(int)))
+    bar.set_ticks(np.unique(np.linspace(0, n_clusters - 1, 9).round().astype(int)).tolist())
     bar.minorticks_off()
 
 

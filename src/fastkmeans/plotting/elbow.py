@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,8 +69,8 @@ def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
 
 def _mark_elbow(ax: Axes, best_k: int, inertia: float) -> None:
     ax.axvline(best_k, color=ACCENT, linestyle="--", linewidth=1.3)
-    ring = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2}
+    ring: dict[str, Any] = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2}
     ax.plot([best_k], [inertia], color=ACCENT, **ring)
-    style = {"color": ACCENT, "fontsize": 13, "fontweight": "bold"}
+    style: dict[str, Any] = {"color": ACCENT, "fontsize": 13, "fontweight": "bold"}
     ax.annotate(f"k = {best_k}", (best_k, inertia), xytext=(14, 22), textcoords="offset points", **style)
     ax.set_title(f"elbow at k = {best_k}")

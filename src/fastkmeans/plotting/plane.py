@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..types import Floats
+
 PLANE_SAMPLES = 2_000
 """So many samples decide the principal plane; its directions need no more to be stable to the eye."""
 
 
-def flatten(
-    samples: np.ndarray, stars: np.ndarray, names: list[str]
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def flatten(samples: Floats, stars: Floats, names: list[str]) -> tuple[Floats, Floats, list[str]]:
     """Return the samples and the centers in the two dimensions of the picture, and a name for each."""
     n_features = samples.shape[1]
     if n_features == 1:
@@ -27,7 +27,7 @@ def flatten(
     return (samples - mean) @ axes, (stars - mean) @ axes, axis_names
 
 
-def _principal_plane(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _principal_plane(centered: Floats) -> tuple[Floats, Floats]:
     """Return the two leading principal axes, (n_features, 2), and their shares of the variance."""
     n_samples, n_features = centered.shape
     wide = n_features > n_samples
