@@ -13,6 +13,7 @@ from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..storage.npy import map_array
 from ..storage.whole import check_plain_file
+from ..types import Samples
 from . import csv_files
 
 TABLE_SUFFIXES = (".csv", ".parquet", ".npy")
@@ -27,7 +28,7 @@ class TableFile(NamedTuple):
     """
 
     path: str
-    values: np.ndarray
+    values: Samples
     names: list[str]
     all_names: list[str]
     named: bool
@@ -108,7 +109,7 @@ def _read_npy(path: str, columns: Sequence[str] | None) -> TableFile:
     names = _choose(columns, all_names, path)
     if names != all_names:
         places = {name: f for f, name in enumerate(all_names)}
-        values = np.ascontiguousarray(values[:, [places[name] for name in names]])
+        values = values.take([places[name] for name in names], axis=1)
     return TableFile(path, values, names, all_names, False, None)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..input.tables import frame_with_labels
 from ..storage.npy import map_array
 from ..storage.whole import temporary_name, whole_file
+from ..types import AnyArray, Labels
 from . import csv_files
 from .reading import TableFile, check_suffix, import_pyarrow, read_all_columns
 
@@ -18,7 +19,7 @@ ROWS_AT_ONCE = 65_536
 """So many rows are turned into text at a time: their text takes many times the memory of the numbers."""
 
 
-def write_labelled(path: str, table: TableFile, labels: np.ndarray, name: str) -> None:
+def write_labelled(path: str, table: TableFile, labels: Labels, name: str) -> None:
     """Write the table and its labels to a .csv or .parquet file, or the labels alone to a .npy file."""
     source, target = (os.path.splitext(each)[1].lower() for each in (table.path, path))
     with whole_file(path) as temporary:
@@ -27,13 +28,13 @@ def write_labelled(path: str, table: TableFile, labels: np.ndarray, name: str) -
         elif source == ".npy":
             columns = dict(zip(table.all_names, map_array(table.path).T, strict=True))
             _write_columns(temporary, {**columns, name: labels})
-        elif source == target == ".csv":
+        elif target == ".csv" and table.layout is not None:
             csv_files.append_labels(table.layout, temporary, labels, name)
         else:
             _write_arrow(temporary, frame_with_labels(read_all_columns(table), labels, column=name))
 
 
-def write_columns(path: str, columns: Mapping[str, np.ndarray]) -> None:
+def write_columns(path: str, columns: Mapping[str, AnyArray]) -> None:
     """Write named columns of equal length to a .csv or .parquet file."""
     with whole_file(path) as temporary:
         _write_columns(temporary, columns)
@@ -58,7 +59,7 @@ def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
         import_pyarrow()
 
 
-def _write_columns(path: str, columns: Mapping[str, np.ndarray]) -> None:
+def _write_columns(path: str, columns: Mapping[str, AnyArray]) -> None:
     if path.lower().endswith(".parquet"):
         _write_arrow(path, import_pyarrow().table(dict(columns)))
         return
