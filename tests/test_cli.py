@@ -19,8 +19,10 @@ import pytest
 
 import fastkmeans
 from fastkmeans import KMeans, elbow
-from fastkmeans.cli import files as files_module
+from fastkmeans.cli import writing
 from fastkmeans.cli.main import main
+from fastkmeans.cli.reading import read_table
+from fastkmeans.storage.whole import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -368,7 +370,7 @@ def test_a_million_rows_are_read_quickly(rng):
     X = rng.normal(size=(1_000_000, 3))
     pyarrow.csv.write_csv(pa.table({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2]}), "big.csv")
     start = perf_counter()
-    table = files_module.read_table("big.csv")
+    table = read_table("big.csv")
     assert perf_counter() - start < 5
     assert np.array_equal(table.values, X)
     assert table.values.flags.c_contiguous
@@ -376,7 +378,7 @@ def test_a_million_rows_are_read_quickly(rng):
 
 def test_a_float_array_is_not_copied():
     np.save("x.npy", np.zeros((5, 2), dtype=np.float32))
-    held = files_module.read_table("x.npy").values
+    held = read_table("x.npy").values
     while not isinstance(held, np.memmap):  # views of it, and no array with memory of its own
         assert held.base is not None
         held = held.base
@@ -431,7 +433,7 @@ def test_a_folder_without_permission_is_refused_before_the_work(table, refuse, m
     def no_permission(path, *_):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(files_module, "open", no_permission, raising=False)
+    monkeypatch.setattr(writing, "open", no_permission, raising=False)
     monkeypatch.setattr(KMeans, "fit", lambda *_, **__: pytest.fail("fitted"))
     assert "--plot: cannot write in" in refuse("fit", table, "-k", "3", "--columns", "x,y", "--plot", "p.png")
 
@@ -469,7 +471,7 @@ class Stop(Exception):
 def test_a_file_is_written_whole_or_not_at_all(kind, folder):
     Path("kept.csv").write_text("before")
     for name in ("kept.csv", "new.csv"):
-        with pytest.raises(kind), files_module.whole_file(name) as temporary:
+        with pytest.raises(kind), whole_file(name) as temporary:
             Path(temporary).write_text("half")
             raise kind
     assert [path.name for path in folder.iterdir()] == ["kept.csv"]

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from fastkmeans import KMeans
 from fastkmeans.cli import csv_files
-from fastkmeans.cli.files import read_table
 from fastkmeans.cli.main import main
+from fastkmeans.cli.reading import read_table
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from fastkmeans import KMeans, calinski_harabasz_score, elbow, within_cluster_va
 from fastkmeans._core import lloyd, runtime
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines import local
-from fastkmeans.input.arrays import check_inertia
+from fastkmeans.input.finite import check_inertia
 from fastkmeans.metrics.table import METRICS
 from fastkmeans.samples import Samples, Smallest, describe
 

@@ -1,4 +1,4 @@
-"""Laws of _input: what comes in as a row matrix, and what goes out as the caller's kind of table."""
+"""Laws of the folder input: what comes in as a row matrix, and what goes out as the caller's kind of table."""
 
 from __future__ import annotations
 
@@ -12,17 +12,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fastkmeans.input.arrays import (
-    MAGNITUDE_LIMIT,
-    as_matrix,
-    as_weights,
-    check_finite,
-    find_unusable,
-    frame_for_output,
-    frame_from_columns,
-    frame_with_labels,
-    is_table,
-)
+from fastkmeans.input.finite import MAGNITUDE_LIMIT, check_finite, find_unusable
+from fastkmeans.input.matrix import as_matrix
+from fastkmeans.input.tables import frame_for_output, frame_from_columns, frame_with_labels, is_table
+from fastkmeans.input.weights import as_weights
 
 TABLES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 

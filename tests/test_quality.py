@@ -25,14 +25,14 @@ from fastkmeans import (
     simplified_silhouette_score,
     within_cluster_variation,
 )
-from fastkmeans.quality import scores
+from fastkmeans.quality import mean_distances, scatter, silhouettes, simplified
 
 ATOL = 1e-12  # of silhouettes against the slow twin; the promise is 1e-9
 
 N_THREADS = [1, 2, 3, 7]
 
 
-@pytest.fixture(params=scores.METRICS)
+@pytest.fixture(params=mean_distances.METRICS)
 def metric(request):
     return request.param
 
@@ -140,7 +140,7 @@ def test_two_clusters_far_apart_have_silhouettes_near_1(rng):
 def test_chosen_rows_have_the_silhouettes_they_have_among_all(metric, real, clustered, rng):
     X, labels = clustered(500, 6, 7, real)  # too small clusters for pairs
     rows = rng.permutation(500)[:77]
-    found = scores.silhouettes_of_rows(X, labels.astype(np.int32), rows, metric, None)
+    found = silhouettes.silhouettes_of_rows(X, labels.astype(np.int32), rows, metric, None)
     np.testing.assert_array_equal(found, silhouette_samples(X, labels, metric=metric)[rows])
 
 
@@ -148,10 +148,10 @@ def test_every_isa_measures_each_pair_once_as_it_does_twice(metric, real, isa, c
     rows = np.arange(1301)
     for n_samples, n_features, n_clusters in [(9, 3, 4), (264, 2, 5), (601, 300, 3), (1301, 1, 40)]:
         X, labels = clustered(n_samples, n_features, n_clusters, real)
-        twice = scores.silhouettes_of_rows(X, labels.astype(np.int32), rows[:n_samples], metric, None)
-        monkeypatch.setattr(scores, "_PAIRS_SAMPLES_OF_A_CLUSTER", 0)
+        twice = silhouettes.silhouettes_of_rows(X, labels.astype(np.int32), rows[:n_samples], metric, None)
+        monkeypatch.setattr(silhouettes, "_PAIRS_SAMPLES_OF_A_CLUSTER", 0)
         np.testing.assert_allclose(silhouette_samples(X, labels, metric=metric), twice, rtol=0, atol=ATOL)
-        monkeypatch.setattr(scores, "_PAIRS_BYTES", 0)
+        monkeypatch.setattr(silhouettes, "_PAIRS_BYTES", 0)
         np.testing.assert_array_equal(silhouette_samples(X, labels, metric=metric), twice)
         monkeypatch.undo()
 
@@ -163,39 +163,39 @@ def test_every_isa_measures_distances_once_for_several_labelings(n_rows, n_sampl
     rows = rng.permutation(n_samples)[:n_rows]
     finer = np.unique(labels * 9 + rng.integers(9, size=n_samples), return_inverse=True)[1]
     labelings = [labels.astype(np.int32), finer.astype(np.int32), (np.arange(n_samples) % 2).astype(np.int32)]
-    found = scores.silhouettes_of_labelings(X, labelings, rows, metric, None)
+    found = silhouettes.silhouettes_of_labelings(X, labelings, rows, metric, None)
     assert len(found) == 3
-    for codes, silhouettes in zip(labelings, found, strict=True):
-        alone = scores.silhouettes_of_rows(X, codes, rows, metric, None)
-        np.testing.assert_allclose(silhouettes, alone, rtol=0, atol=ATOL)
+    for codes, together in zip(labelings, found, strict=True):
+        alone = silhouettes.silhouettes_of_rows(X, codes, rows, metric, None)
+        np.testing.assert_allclose(together, alone, rtol=0, atol=ATOL)
 
 
 def test_labelings_are_measured_alike_together_and_in_turn(metric, clustered, rng, monkeypatch):
     X, _ = clustered(2500, 4, 6, np.float64)
     labelings = [(np.arange(2500) % n).astype(np.int32) for n in (2, 9, 3, 40)]
     rows = rng.permutation(2500)[:1100]
-    together = scores.silhouettes_of_labelings(X, labelings, rows, metric, 1)
-    monkeypatch.setattr(scores, "_WORK_OF_A_CALL", 1)
-    np.testing.assert_array_equal(scores.silhouettes_of_labelings(X, labelings, rows, metric, 2), together)
+    together = silhouettes.silhouettes_of_labelings(X, labelings, rows, metric, 1)
+    monkeypatch.setattr(mean_distances, "_WORK_OF_A_CALL", 1)
+    np.testing.assert_array_equal(silhouettes.silhouettes_of_labelings(X, labelings, rows, metric, 2), together)
     for clusters in (1, 11, 14):  # each alone, or two in one call, or three
-        monkeypatch.setattr(scores, "_CLUSTERS_OF_A_CALL", clusters)
-        apart = scores.silhouettes_of_labelings(X, labelings, rows, metric, 2)
+        monkeypatch.setattr(silhouettes, "_CLUSTERS_OF_A_CALL", clusters)
+        apart = silhouettes.silhouettes_of_labelings(X, labelings, rows, metric, 2)
         np.testing.assert_allclose(apart, together, rtol=0, atol=ATOL)
-    monkeypatch.setattr(scores, "_COPIED_VALUES", X.size - 1)
+    monkeypatch.setattr(silhouettes, "_COPIED_VALUES", X.size - 1)
     np.testing.assert_allclose(
-        scores.silhouettes_of_labelings(X, labelings, rows, metric, 2), together, rtol=0, atol=ATOL
+        silhouettes.silhouettes_of_labelings(X, labelings, rows, metric, 2), together, rtol=0, atol=ATOL
     )
 
 
 def test_no_labelings_have_no_silhouettes(metric, clustered):
     X, _ = clustered(20, 2, 2, np.float64)
-    assert scores.silhouettes_of_labelings(X, [], np.arange(5), metric, None) == []
+    assert silhouettes.silhouettes_of_labelings(X, [], np.arange(5), metric, None) == []
 
 
 def test_work_in_several_calls_changes_no_bit(metric, clustered, monkeypatch):
     X, labels = clustered(3001, 3, 50, np.float32)
     at_once = silhouette_samples(X, labels, metric=metric)
-    monkeypatch.setattr(scores, "_WORK_OF_A_CALL", 1)
+    monkeypatch.setattr(mean_distances, "_WORK_OF_A_CALL", 1)
     np.testing.assert_array_equal(silhouette_samples(X, labels, metric=metric), at_once)
 
 
@@ -278,7 +278,7 @@ def test_variation_of_a_converged_fit_adds_up_to_its_inertia_and_pairs_to_twice_
 # ---------------------------------------------------------------- what all of them share
 
 MEASURES = {
-    **{f"silhouette_samples, {m}": (lambda X, y, m=m, **k: silhouette_samples(X, y, metric=m, **k)) for m in scores.METRICS},
+    **{f"silhouette_samples, {m}": (lambda X, y, m=m, **k: silhouette_samples(X, y, metric=m, **k)) for m in mean_distances.METRICS},
     "silhouette_score": silhouette_score,
     "calinski_harabasz_score": calinski_harabasz_score,
     "davies_bouldin_score": davies_bouldin_score,
@@ -371,5 +371,6 @@ def test_a_mistake_raises_an_error_that_tells_the_way_out(name):
 
 
 def test_all_measures_are_exported():
-    public = {name for name in vars(scores) if name.endswith(("_score", "_samples", "_variation"))}
+    modules = (scatter, silhouettes, simplified)
+    public = {name for module in modules for name in vars(module) if name.endswith(("_score", "_samples", "_variation"))}
     assert public <= set(fastkmeans.__all__)

@@ -11,16 +11,13 @@ from .errors import ConvergenceWarning, NotFittedError
 from .estimators.elbow import elbow
 from .estimators.functions import k_means, kmeans_plusplus
 from .estimators.kmeans import KMeans
-from .plotting.plots import plot_centers, plot_clusters, plot_elbow, plot_silhouette
-from .quality.scores import (
-    calinski_harabasz_score,
-    davies_bouldin_score,
-    silhouette_samples,
-    silhouette_score,
-    simplified_silhouette_samples,
-    simplified_silhouette_score,
-    within_cluster_variation,
-)
+from .plotting.centers import plot_centers
+from .plotting.clusters import plot_clusters
+from .plotting.elbow import plot_elbow
+from .plotting.silhouettes import plot_silhouette
+from .quality.scatter import calinski_harabasz_score, davies_bouldin_score, within_cluster_variation
+from .quality.silhouettes import silhouette_samples, silhouette_score
+from .quality.simplified import simplified_silhouette_samples, simplified_silhouette_score
 from .selection.result import ElbowResult
 from .tables import ClusteredTable, cluster
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 _PACKAGE = __name__.partition(".")[0]
+
+_Class = TypeVar("_Class", bound=type)
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -25,7 +28,7 @@ class NotFittedError(ValueError, AttributeError):
     This KMeans is not fitted yet: call fit before predict.
     """
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[[str], NotFittedError], tuple[Any, ...]]:
         # The joint class has no importable name; the process that unpickles makes its own.
         return _not_fitted_error, self.args
 
@@ -64,10 +67,10 @@ def check_is_fitted(estimator: Any, method: str) -> None:
         raise _not_fitted_error(f"This {name} is not fitted yet: call fit before {method}.")
 
 
-def _joint(ours: type) -> type:
+def _joint(ours: _Class) -> _Class:
     """Return our class or, when scikit-learn is loaded, a subclass of ours and of its class of that name."""
     theirs = getattr(sys.modules.get("sklearn.exceptions"), ours.__name__, None)
-    return ours if theirs is None else _join(ours, theirs)
+    return ours if theirs is None else cast(_Class, _join(ours, theirs))
 
 
 @lru_cache(maxsize=None)

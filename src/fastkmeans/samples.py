@@ -10,7 +10,8 @@ import numpy as np
 
 from ._core import distances, samples, totals
 from .algorithms.copies import Copies, copies_of
-from .input.arrays import MAGNITUDE_LIMIT, Matrix, check_finite
+from .input.finite import MAGNITUDE_LIMIT, check_finite
+from .input.matrix import Matrix
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
 

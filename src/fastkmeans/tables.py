@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .estimators.kmeans import KMeans
-from .input.arrays import frame_from_columns, frame_with_labels, is_table
+from .input.tables import frame_from_columns, frame_with_labels, is_table
 from .runtime.progress import fit_with_bar
+from .types import AnyArray
 
 
 class ClusteredTable(NamedTuple):
@@ -104,7 +105,7 @@ def cluster(
     fit = partial(fit_with_bar, model) if progress else model.fit
     fit(features, sample_weight=sample_weight)
     sizes = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
-    centers = {column_name: np.arange(len(sizes), dtype=np.int32), "size": sizes}
+    centers: dict[str, AnyArray] = {column_name: np.arange(len(sizes), dtype=np.int32), "size": sizes}
     centers |= dict(zip(names, model.cluster_centers_.T, strict=True))
     return ClusteredTable(
         table=frame_with_labels(df, model.labels_, column=column_name),

@@ -3,6 +3,16 @@ from numpy.typing import NDArray
 
 from .distances import Samples
 
+def sum_anew(
+    X: Samples,
+    sample_weight: NDArray[np.float64] | None,
+    labels: NDArray[np.int32],
+    wanted: NDArray[np.uint8],
+    sums: NDArray[np.float64],
+    units: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...
+
 class LloydState:
     labels: NDArray[np.int32]
     sums: NDArray[np.float64]

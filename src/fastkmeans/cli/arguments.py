@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
 from .. import __version__
 
@@ -80,7 +81,7 @@ def _add_quiet(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_kmeans(parser: argparse.ArgumentParser) -> None:
-    def add(option: str, convert: Any, default: Any, what: str) -> None:
+    def add(option: str, convert: Callable[[str], float | str], default: float | str | None, what: str) -> None:
         parser.add_argument(option, type=convert, default=default, metavar="N", help=what)
 
     add("--seed", int, 0, "seed of the random starts (default: 0)")

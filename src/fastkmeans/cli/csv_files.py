@@ -12,17 +12,20 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import NamedTuple, NoReturn
 
 import numpy as np
+
+from ..types import Floats, Labels
 
 DELIMITERS = ",;\t"
 LISTED = 8
 """So many columns are listed in a message."""
 
 # Bytes that are not UTF-8 are carried from the input to the output as they are.
-_TEXT = {"newline": "", "errors": "surrogateescape"}
+_open_text = partial(open, newline="", errors="surrogateescape")
 
 
 class Record(NamedTuple):
@@ -68,7 +71,7 @@ def read_layout(path: str, header: bool | None = None) -> Layout:
     return Layout(path, delimiter, names, True, first.line)
 
 
-def read_values(layout: Layout, columns: Sequence[str]) -> np.ndarray:
+def read_values(layout: Layout, columns: Sequence[str]) -> Floats:
     """Read these columns into a C-order float64 array of shape (n_samples, len(columns)).
 
     Raises ValueError, naming the line, if a record has too many or too few fields or a value is not a finite
@@ -90,11 +93,11 @@ def read_values(layout: Layout, columns: Sequence[str]) -> np.ndarray:
     return values
 
 
-def append_labels(layout: Layout, target: str, labels: np.ndarray, name: str) -> None:
+def append_labels(layout: Layout, target: str, labels: Labels, name: str) -> None:
     """Copy the file to `target` with one more field at the end of each record: its label."""
     fields = [f"{layout.delimiter}{label}" for label in range(int(labels.max()) + 1)]
     records = _records(layout.path, layout.delimiter)
-    with open(target, "w", encoding="utf-8", **_TEXT) as out:
+    with _open_text(target, "w", encoding="utf-8") as out:
         if layout.has_header:
             out.write(_append(next(records).text, layout.delimiter + name))
         for label, record in zip(labels.tolist(), records, strict=True):
@@ -108,7 +111,7 @@ def _append(text: str, field: str) -> str:
 
 def _records(path: str, delimiter: str) -> Iterator[Record]:
     """Yield the records that are not blank lines. A quoted field may span several lines."""
-    with open(path, encoding="utf-8-sig", **_TEXT) as file:
+    with _open_text(path, encoding="utf-8-sig") as file:
         lines: list[str] = []
 
         def remember() -> Iterator[str]:
@@ -128,7 +131,7 @@ def _records(path: str, delimiter: str) -> Iterator[Record]:
 
 def _guess_delimiter(path: str) -> str:
     """Return the delimiter that the first line that is not blank holds most of; a comma if it holds none."""
-    with open(path, encoding="utf-8-sig", **_TEXT) as file:
+    with _open_text(path, encoding="utf-8-sig") as file:
         first = next((line for line in file if line.strip()), "")
     return max(DELIMITERS, key=first.count)
 
@@ -157,7 +160,7 @@ def _is_number(field: str) -> bool:
         return False
 
 
-def _read_with_pyarrow(layout: Layout, columns: Sequence[str]) -> np.ndarray:
+def _read_with_pyarrow(layout: Layout, columns: Sequence[str]) -> Floats:
     import pyarrow
     import pyarrow.csv
 

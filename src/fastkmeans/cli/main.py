@@ -13,14 +13,24 @@ import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .. import __version__
 from ..runtime.progress import fit_with_bar
+from ..storage.whole import whole_file
+from ..types import Indices
 from .arguments import FAILED, make_parser
-from .files import TABLE_SUFFIXES, TableFile, check_output, read_table, whole_file, write_columns, write_labelled
+from .reading import TABLE_SUFFIXES, TableFile, read_table
+from .writing import check_output, write_columns, write_labelled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..estimators.kmeans import KMeans
+    from ..selection.result import ElbowResult
 
 INTERRUPTED = 130
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
@@ -115,11 +125,10 @@ def _fit(args: argparse.Namespace) -> None:
     if args.centers and not {"labels", "size"}.isdisjoint(table.names):
         raise ValueError("--centers writes columns 'labels' and 'size' of its own; rename those of the table.")
     start = perf_counter()
+    result: ElbowResult | None = None
     if args.n_clusters == "auto":
-        result = _sweep_or_error(table, args)
-        model = result.model(result.best_k)
+        result, model = _sweep_or_error(table, args)
     else:
-        result = None
         model = KMeans(args.n_clusters, **_kmeans_params(args))
         if _wants_bar(args):
             fit_with_bar(model, table.values)
@@ -135,14 +144,14 @@ def _fit(args: argparse.Namespace) -> None:
         _print_fit(table, model, sizes, seconds, [] if result is None else [*result.table_lines(), result.reason])
 
 
-def _write_fit(args: argparse.Namespace, table: TableFile, model: Any, sizes: np.ndarray) -> None:
+def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes: Indices) -> None:
     if args.output:
         write_labelled(args.output, table, model.labels_, args.label_name)
     if args.centers:
         columns = {"labels": np.arange(len(sizes)), "size": sizes}
         write_columns(args.centers, columns | dict(zip(table.names, model.cluster_centers_.T, strict=True)))
     if args.plot:
-        from ..plotting.plots import plot_clusters
+        from ..plotting.clusters import plot_clusters
 
         names = table.names if table.named else None
         ax = plot_clusters(table.values, model.labels_, model.cluster_centers_, feature_names=names)
@@ -151,7 +160,7 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: Any, sizes: np
         model.save(args.save)
 
 
-def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> Any:
+def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> tuple[ElbowResult, KMeans]:
     from ..estimators.elbow import elbow
     from ..estimators.kmeans import AUTO_MAX_K
 
@@ -162,7 +171,7 @@ def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> Any:
             f"-k auto: no clear elbow between 1 and {last}; give a number. {result.reason} "
             f"The curve: fastkmeans elbow {args.table} --plot elbow.png"
         )
-    return result
+    return result, result.model(result.best_k)
 
 
 def _wants_bar(args: argparse.Namespace) -> bool:
@@ -241,7 +250,7 @@ def _check_outputs(args: argparse.Namespace, **suffixes: Sequence[str]) -> None:
             raise ValueError(f"{option} is the same file as {in_use[target]}: {path}; choose another name.")
         in_use[target] = option
         if name == "plot":
-            from ..plotting.plots import require_matplotlib
+            from ..plotting.parts import require_matplotlib
 
             require_matplotlib()
 
@@ -253,9 +262,10 @@ def _check_label_name(name: str, table: TableFile) -> None:
         raise ValueError(f"--label-name must be a plain word; got {name!r}.")
 
 
-def _save_picture(ax: Any, path: str) -> None:
+def _save_picture(ax: Axes, path: str) -> None:
+    figure = cast("Figure", ax.figure)  # and no part of another: no axes were given
     with whole_file(path) as temporary:
-        ax.figure.savefig(temporary, dpi=PICTURE_DPI)
+        figure.savefig(temporary, dpi=PICTURE_DPI)
 
 
 def _heading(table: TableFile) -> str:
@@ -264,7 +274,7 @@ def _heading(table: TableFile) -> str:
     return f"{table.path}: {n_samples:,} samples x {n_features} features ({names})"
 
 
-def _print_fit(table: TableFile, model: Any, sizes: np.ndarray, seconds: float, sweep: list[str]) -> None:
+def _print_fit(table: TableFile, model: KMeans, sizes: Indices, seconds: float, sweep: list[str]) -> None:
     ended = "converged" if model.converged_ else "not converged"
     print(_heading(table))
     for line in sweep:

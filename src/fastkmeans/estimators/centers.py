@@ -8,8 +8,10 @@ import numpy as np
 
 from .._core import distances
 from ..errors import check_is_fitted
-from ..input.arrays import Matrix, as_matrix, as_weights, check_finite, check_inertia
+from ..input.finite import check_finite, check_inertia
+from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import Check, check_n_threads
+from ..input.weights import as_weights
 from ..metrics.table import check_metric
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import check_values, inertia_in_units

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import check_is_fitted, warn
-from ..input.arrays import OUTPUT_KINDS, frame_for_output
+from ..input.tables import OUTPUT_KINDS, frame_for_output
 
 _AT_TIMES = ("feature_names_in_", "sweep_")  # fitted attributes that not every fit sets
 _UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..input.arrays import as_matrix
+from ..input.matrix import as_matrix
 from ..selection.candidates import DEFAULT_K, k_values
 from ..selection.result import ElbowResult
 from ..selection.sweep import sweep

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..fitting.seeding import plusplus_rows
-from ..input.arrays import as_matrix, as_weights
+from ..input.matrix import as_matrix
 from ..input.parameters import check_integer, check_n_clusters, check_n_threads, drawing_from
+from ..input.weights import as_weights
 from ..metrics.table import check_metric
 from ..samples import prepare
 from .kmeans import KMeans

@@ -12,8 +12,9 @@ from ..fitting.fit import best_run
 from ..fitting.loop import Run
 from ..fitting.starts import warn_of_missing_clusters
 from ..input import parameters
-from ..input.arrays import Matrix, as_matrix, as_weights
+from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters
+from ..input.weights import as_weights
 from ..metrics.table import METRICS
 from ..samples import prepare
 from ..selection.sweep import sweep

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..input.arrays import check_inertia
+from ..input.finite import check_inertia
 from .exchange import split_and_merge
 from .refill import refill
 

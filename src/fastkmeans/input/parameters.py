@@ -11,8 +11,12 @@ from math import inf
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from .arrays import as_matrix, check_finite, is_table
+from ..types import Samples
+from .finite import check_finite
+from .matrix import as_matrix
+from .tables import is_table
 
 INITS = ("auto", "k-means++", "random", "random-partition")
 
@@ -42,7 +46,7 @@ def check_n_clusters(n_clusters: int, n_samples: int) -> None:
         )
 
 
-def check_init(init: Any, n_clusters: int, n_features: int, dtype: Any) -> np.ndarray:
+def check_init(init: Any, n_clusters: int, n_features: int, dtype: DTypeLike) -> Samples:
     """Return given initial centers as a new C-order array of the data's dtype.
 
     init : array-like of shape (n_clusters, n_features), or what an init callable returned.

@@ -9,11 +9,14 @@ import numpy as np
 
 from ..engines.spherical import unit_rows
 from ..errors import check_is_fitted
-from ..input.arrays import Matrix, as_matrix, check_finite
+from ..input.finite import check_finite
+from ..input.matrix import Matrix, as_matrix
+from ..types import Floats, Indices, Samples
 from .parts import INK, axes_or_new, check_names, is_model, require_matplotlib, some_clusters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 MOST_CELLS = 240
 """Cells that have room for their number: 20 clusters by 12 features."""
@@ -102,7 +105,7 @@ def plot_centers(
     return ax
 
 
-def _centers_and_names(centers: Any, feature_names: Any, samples: Matrix | None) -> tuple[np.ndarray, list[str]]:
+def _centers_and_names(centers: Any, feature_names: Any, samples: Matrix | None) -> tuple[Floats, list[str]]:
     found = None
     if is_model(centers):
         check_is_fitted(centers, "plot_centers")
@@ -116,7 +119,7 @@ def _centers_and_names(centers: Any, feature_names: Any, samples: Matrix | None)
     return matrix.values.astype(np.float64), check_names(names, matrix.values.shape[1])
 
 
-def _sizes_of(centers: Any) -> np.ndarray | None:
+def _sizes_of(centers: Any) -> Indices | None:
     labels = getattr(centers, "labels_", None) if is_model(centers) else None
     return None if labels is None else np.bincount(labels, minlength=len(centers.cluster_centers_))
 
@@ -131,9 +134,10 @@ def _check_sizes(sizes: Any, n_clusters: int) -> list[str]:
     return [f"cluster {label} ({size:,})" for label, size in enumerate(sizes.tolist())]
 
 
-def _standardised(values: np.ndarray, samples: Matrix | None) -> tuple[np.ndarray, str]:
+def _standardised(values: Floats, samples: Matrix | None) -> tuple[Floats, str]:
     """Return the centers as deviations from the mean, and the words for the colour bar."""
-    population, whose = values, "centers"
+    population: Samples = values
+    whose = "centers"
     if samples is not None:
         check_finite(samples.values, "X", samples.feature_names)
         population, whose = samples.values, "samples"
@@ -153,9 +157,10 @@ def _figure_size(n_clusters: int, names: list[str]) -> tuple[float, float]:
     return float(np.clip(width, 5.5, 14)), float(np.clip(height, 3.6, 12))
 
 
-def _draw_cells(ax: Axes, shown: np.ndarray, unit: str, symmetric: bool) -> Any:
+def _draw_cells(ax: Axes, shown: Floats, unit: str, symmetric: bool) -> AxesImage:
     """Colour the cells, blue below the mean and red above, or light to dark."""
-    style, extend = {"cmap": "cividis"}, "neither"
+    style: dict[str, Any] = {"cmap": "cividis"}
+    extend = "neither"
     if symmetric:
         largest = float(np.abs(shown).max())
         limit = min(max(largest, 1e-9), LARGEST_DEVIATION)
@@ -166,8 +171,8 @@ def _draw_cells(ax: Axes, shown: np.ndarray, unit: str, symmetric: bool) -> Any:
     return image
 
 
-def _write_numbers(ax: Axes, values: np.ndarray, image: Any) -> None:
-    red_green_blue = image.cmap(image.norm(image.get_array()))[..., :3]
+def _write_numbers(ax: Axes, values: Floats, image: AxesImage) -> None:
+    red_green_blue = image.to_rgba(np.asarray(image.get_array()))[..., :3]
     dark = red_green_blue @ [0.299, 0.587, 0.114] < 0.5
     fontsize = 9 if values.shape[1] <= 8 else 7.5
     for (j, f), value in np.ndenumerate(values):

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..input.parameters import check_integer
+from ..types import Indices, Integers, Names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.typing import ColorType
 
 # Ten colours that stay apart with the common kinds of colour blindness.
 # Petroff, "Accessible color sequences for data visualization", 2021, arXiv:2107.02270.
@@ -43,7 +45,7 @@ def is_model(value: Any) -> bool:
     return hasattr(value, "fit") and hasattr(value, "predict")
 
 
-def labels_of(labels: Any, X: Any, n_samples: int) -> np.ndarray:
+def labels_of(labels: Any, X: Any, n_samples: int) -> Integers:
     """Return the labels of X as an int array of shape (n_samples,): as given, or what a fitted model says.
 
     Raises ValueError if they do not fit, or if one is negative.
@@ -51,20 +53,20 @@ def labels_of(labels: Any, X: Any, n_samples: int) -> np.ndarray:
     if is_model(labels):
         fitted = getattr(labels, "labels_", ())
         labels = fitted if len(fitted) == n_samples else labels.predict(X)
-    labels = np.asarray(labels)
-    if labels.shape != (n_samples,):
+    array = np.asarray(labels)
+    if array.shape != (n_samples,):
         raise ValueError(
-            f"labels must hold one label per sample, shape ({n_samples},); got shape {labels.shape}. "
+            f"labels must hold one label per sample, shape ({n_samples},); got shape {array.shape}. "
             "Pass the labels_ of a model fitted on this X, or model.predict(X)."
         )
-    if labels.dtype.kind not in "iu":
-        raise ValueError(f"labels must be whole numbers; got dtype {labels.dtype}. Pass a model's labels_.")
-    if labels.min() < 0:
-        raise ValueError(f"labels must be 0 or above; got {labels.min()}. Leave such samples out of X.")
-    return labels
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"labels must be whole numbers; got dtype {array.dtype}. Pass a model's labels_.")
+    if array.min() < 0:
+        raise ValueError(f"labels must be 0 or above; got {array.min()}. Leave such samples out of X.")
+    return array
 
 
-def check_names(names: Sequence[str] | None, n_features: int) -> list[str]:
+def check_names(names: Sequence[str] | Names | None, n_features: int) -> list[str]:
     """Return a name for each feature, shortened to fit on an axis."""
     if names is None:
         return [f"feature {f}" for f in range(n_features)]
@@ -73,7 +75,7 @@ def check_names(names: Sequence[str] | None, n_features: int) -> list[str]:
     return [_shortened(str(name)) for name in names]
 
 
-def draw_lots(labels: np.ndarray, limit: int, name: str, at_least: int) -> np.ndarray:
+def draw_lots(labels: Integers, limit: int, name: str, at_least: int) -> Indices:
     """Return the rows to draw: all, or `limit` of them in random order, the same on every call.
 
     name : what messages call the limit.
@@ -94,7 +96,7 @@ def draw_lots(labels: np.ndarray, limit: int, name: str, at_least: int) -> np.nd
     return shuffled[first]
 
 
-def cluster_colors(n_clusters: int) -> list[Any]:
+def cluster_colors(n_clusters: int) -> list[ColorType]:
     """Return a colour per cluster: up to ten from the list, more from a perceptually even map."""
     if n_clusters <= len(COLORS):
         return list(COLORS[:n_clusters])
@@ -103,7 +105,7 @@ def cluster_colors(n_clusters: int) -> list[Any]:
     return list(colormaps["viridis"](np.linspace(0, 1, n_clusters)))
 
 
-def some_clusters(n_clusters: int, limit: int) -> np.ndarray:
+def some_clusters(n_clusters: int, limit: int) -> Indices:
     """Return the clusters that an axis names: all, or evenly spaced ones."""
     return np.arange(0, n_clusters, -(-n_clusters // limit))
 
@@ -114,7 +116,8 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
         return ax
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
-        return pyplot.figure(figsize=size, layout="constrained").add_subplot()
+        axes: Axes = pyplot.figure(figsize=size, layout="constrained").add_subplot()
+        return axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..input.arrays import as_matrix, check_finite
-from ..quality.scores import silhouette_samples
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
+from ..quality.silhouettes import silhouette_samples
+from ..types import Floats, Indices, Integers
 from .parts import (
     ACCENT,
     INK,
@@ -120,7 +122,7 @@ def plot_silhouette(
 
 def _silhouettes(
     X: Any, labels: Any, metric: str, given: Any, max_samples: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Integers, Indices, Floats]:
     """Return the labels of all samples, the rows that are drawn, and the silhouettes of those."""
     if given is not None:
         widths = np.asarray(given, dtype=np.float64)
@@ -137,7 +139,7 @@ def _silhouettes(
     return labels, drawn, silhouette_samples(matrix.values[drawn], labels[drawn], metric=metric)
 
 
-def _band_edges(sizes: np.ndarray) -> np.ndarray:
+def _band_edges(sizes: Indices) -> Floats:
     """Return top and bottom of each band, (n_clusters, 2), in parts of the whole height."""
     n_clusters = len(sizes)
     shares = np.maximum(sizes / sizes.sum(), LEAST_HEIGHT / n_clusters)
@@ -147,21 +149,21 @@ def _band_edges(sizes: np.ndarray) -> np.ndarray:
     return np.column_stack([ends - heights + gap / 2, ends - gap / 2])
 
 
-def _draw_bands(ax: Axes, bands: list[np.ndarray], edges: np.ndarray) -> None:
+def _draw_bands(ax: Axes, bands: list[Floats], edges: Floats) -> None:
     for band, (top, bottom), color in zip(bands, edges, cluster_colors(len(bands)), strict=True):
         if len(band):
             heights = np.linspace(top, bottom, len(band) + 1)
             ax.stairs(band, heights, orientation="horizontal", fill=True, color=color)
 
 
-def _name_bands(ax: Axes, edges: np.ndarray, sizes: np.ndarray, means: np.ndarray) -> None:
+def _name_bands(ax: Axes, edges: Floats, sizes: Indices, means: Floats) -> None:
     """Write name and size of each cluster on the left, its mean on the right."""
     named = some_clusters(len(sizes), NAMED_CLUSTERS)
     middles = edges.mean(axis=1)[named]
     fontsize = 10 if len(named) <= 12 else 7.5
     ax.set_yticks(middles, [f"cluster {label} ({sizes[label]:,})" for label in named], fontsize=fontsize)
     ax.tick_params(axis="y", length=0)
-    style = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": fontsize, "color": INK}
+    style: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": fontsize, "color": INK}
     for label, middle in zip(named, middles, strict=True):
         if sizes[label]:
             ax.text(1.01, middle, f"mean {means[label]:.2f}", **style)

@@ -38,7 +38,8 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
             if get_n_threads is not None and set_n_threads is not None:
                 set_n_threads.restype = None
                 functions = get_n_threads, set_n_threads
-                blas.use_openblas(*(ctypes.cast(function, ctypes.c_void_p).value for function in functions))
+                get_address, set_address = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions)
+                blas.use_openblas(get_address, set_address)
                 return functions
     return None
 

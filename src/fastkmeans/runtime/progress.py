@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..estimators.kmeans import KMeans
+    from ..settings import Settings
 
 
 def new_bar(total: int | None, description: str, unit: str) -> Any:
@@ -15,11 +19,11 @@ def new_bar(total: int | None, description: str, unit: str) -> Any:
     return tqdm(total=total, desc=description, unit=unit)
 
 
-def fit_with_bar(model: Any, X: Any, sample_weight: Any = None) -> Any:
+def fit_with_bar(model: KMeans, X: Any, sample_weight: Any = None) -> KMeans:
     """Fit a KMeans with a bar that moves with each iteration and shows inertia and changed labels; return it."""
     bar = new_bar(None, "fit", "iteration")
 
-    def watch(settings: Any) -> Callable[[dict[str, Any]], Any]:
+    def watch(settings: Settings) -> Callable[[dict[str, Any]], Any]:
         user = settings.callback
         # With several starts the total is unknown; tqdm drops it once it is passed.
         bar.total = None if settings.n_clusters == "auto" else settings.max_iter

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from .._core import runtime
 
 # Multiply-adds below which a second thread does not pay for being woken (20 us, against about 50 GFLOP/s a core).
 MIN_PARALLEL_WORK = 1 << 19
 
-# Multiply-adds that take as long as what a sample and a center cost beside their features: folding a score into the best two.
+# Multiply-adds that take as long as what a sample and a center cost beside their features: folding a score into the
+# best two.
 SCORE_WORK = 10
 
-# More only cost memory, and OpenMP's own library ends the process when it cannot start them. The results are the same bits.
+# More only cost memory, and OpenMP's own library ends the process when it cannot start them. The results are the same
+# bits.
 MAX_THREADS = max(64, 4 * (os.cpu_count() or 1))
 
 # How old a reading of the quota may be. A reading takes 75 us, and 1.5 ms after a rest: longer than many a fit.
@@ -66,7 +69,7 @@ def _quota_of_late() -> float | None:
     return _read_quota[1]
 
 
-def cgroup_quota(read=None) -> float | None:
+def cgroup_quota(read: Callable[[str], str] | None = None) -> float | None:
     """Return the CPUs that the control groups of this process grant, None without a quota.
 
     The tightest quota counts, from the process's own group up to the root.   read : path -> text, "" if there
@@ -89,7 +92,7 @@ def _upwards(group: str) -> list[str]:
     return ["/".join(["", *parts[:length]]) for length in range(len(parts), -1, -1)]
 
 
-def _quota(read, folder: str, is_v2: bool) -> list[float]:
+def _quota(read: Callable[[str], str], folder: str, is_v2: bool) -> list[float]:
     if is_v2:
         limits = read(f"{_CGROUP_ROOT}{folder}/cpu.max").split()
     else:
@@ -119,7 +122,10 @@ def _remember_pid() -> None:
 
 
 def _forked_behind_our_back() -> bool:
-    """Was this process forked by C code, which runs no Python hooks? Then OpenMP's own pool would wait for lost threads."""
+    """Was this process forked by C code, which runs no Python hooks?
+
+    Then OpenMP's own pool would wait for lost threads.
+    """
     return os.getpid() != _pid and not runtime.has_pool()
 
 

@@ -7,7 +7,10 @@ import numpy as np
 from .._core import silhouette
 from ..fitting.search import Fit
 from ..fitting.seeding import random_rows
-from ..quality.scores import davies_bouldin_of, silhouettes_of_labelings, simplified_silhouette_samples, unit_rows
+from ..quality.mean_distances import unit_rows
+from ..quality.scatter import davies_bouldin_of
+from ..quality.silhouettes import silhouettes_of_labelings
+from ..quality.simplified import simplified_silhouette_samples
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, scatter_of
 

@@ -198,7 +198,7 @@ class ElbowResult:
         -------
         matplotlib.axes.Axes
         """
-        from ..plotting.plots import plot_elbow
+        from ..plotting.elbow import plot_elbow
 
         return plot_elbow(self, ax=ax)
 

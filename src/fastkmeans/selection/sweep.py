@@ -10,8 +10,10 @@ import numpy as np
 from ..fitting.loop import Run
 from ..fitting.search import Chain
 from ..fitting.starts import warn_of_missing_clusters
-from ..input.arrays import Matrix, as_weights, frame_from_columns
+from ..input.matrix import Matrix
 from ..input.parameters import drawing_from
+from ..input.tables import frame_from_columns
+from ..input.weights import as_weights
 from ..metrics.table import METRICS
 from ..runtime.progress import new_bar
 from ..samples import Samples, prepare

@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
+from ..types import AnyArray
 from .model_parts import ARRAYS, VALUES, rebuild
 from .npy import read_array
 from .whole import check_plain_file, whole_file
+
+if TYPE_CHECKING:
+    from ..estimators.kmeans import KMeans
+
+_Model = TypeVar("_Model", bound="KMeans")
 
 _FORMAT = "fastkmeans-model"
 _FORMAT_VERSION = 1
 
 
-def write_model(model: Any, path: Any) -> None:
+def write_model(model: KMeans, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; see KMeans.save."""
     fitted, arrays = vars(model), {name: vars(model)[name] for name in ARRAYS if name in vars(model)}
     params = {}
@@ -43,7 +50,7 @@ def write_model(model: Any, path: Any) -> None:
         np.savez(file, model=np.array(json.dumps(described)), **arrays)
 
 
-def read_model(cls: type, path: Any) -> Any:
+def read_model(cls: type[_Model], path: str | os.PathLike[str]) -> _Model:
     """Read an estimator that write_model wrote; see KMeans.load. What it did not write is refused."""
     check_plain_file(path)
     with open(path, "rb") as file:
@@ -67,7 +74,7 @@ def read_model(cls: type, path: Any) -> Any:
     )
 
 
-def _read_parts(file: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _read_parts(file: BinaryIO) -> tuple[dict[str, Any], dict[str, AnyArray]]:
     """Return what the JSON text says, and the arrays by name; they take no more memory than the file."""
     with zipfile.ZipFile(file) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
@@ -82,5 +89,5 @@ def _read_parts(file: BinaryIO) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays = {}
         for name, member in members.items():
             with archive.open(member) as part:
-                arrays[name] = read_array(part, member.file_size)
+                arrays[name] = read_array(cast(BufferedIOBase, part), member.file_size)
     return json.loads(str(arrays.pop("model"))), arrays

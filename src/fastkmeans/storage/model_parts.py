@@ -5,14 +5,21 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable
 from sys import float_info
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from ..algorithms.table import ALGORITHMS
 from ..fitting.loop import STOP_REASONS
-from ..input.arrays import as_matrix, check_finite
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
 from ..settings import settings_of
+from ..types import AnyArray
+
+if TYPE_CHECKING:
+    from ..estimators.kmeans import KMeans
+
+_Model = TypeVar("_Model", bound="KMeans")
 
 ARRAYS = ("cluster_centers_", "labels_")
 VALUES = (
@@ -22,7 +29,7 @@ VALUES = (
 _STEP_NUMBERS = {"iteration", "inertia", "center_shift", "n_changed", "n_empty", "seconds"}
 
 
-def rebuild(cls: type, described: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
+def rebuild(cls: type[_Model], described: dict[str, Any], arrays: dict[str, AnyArray]) -> _Model:
     """Make the estimator of a model file.
 
     described : its JSON, with the parameters as "params", the attributes that are no arrays as "fitted",
@@ -41,13 +48,14 @@ def rebuild(cls: type, described: dict[str, Any], arrays: dict[str, np.ndarray])
     _check_centers(centers, model.metric)
     n_clusters, n_features = centers.shape
     _check_values(fitted, n_clusters, n_features)
-    vars(model).update(fitted, cluster_centers_=centers, n_clusters_=n_clusters)
+    found = {**fitted, "cluster_centers_": centers, "n_clusters_": n_clusters}
     if "labels_" in arrays:
         _check_labels(arrays["labels_"], n_clusters)
-        model.labels_ = arrays["labels_"]
+        found["labels_"] = arrays["labels_"]
     if names is not None:
         _check_names(names, n_features)
-        model.feature_names_in_ = np.array(names, dtype=object)
+        found["feature_names_in_"] = np.array(names, dtype=object)
+    vars(model).update(found)
     return model
 
 
@@ -63,7 +71,7 @@ def _require(holds: bool, name: str, rule: str, *value: Any) -> None:
         raise ValueError(f"{name} must be {rule}; got {shown}.")
 
 
-def _unfitted(cls: type, params: dict[str, Any], init: np.ndarray | None) -> Any:
+def _unfitted(cls: type[_Model], params: dict[str, Any], init: AnyArray | None) -> _Model:
     """Make an estimator of checked parameters."""
     for name, value in params.items():
         plain = value is None or isinstance(value, (bool, int, float, str))
@@ -77,7 +85,7 @@ def _unfitted(cls: type, params: dict[str, Any], init: np.ndarray | None) -> Any
     return model
 
 
-def _check_centers(centers: np.ndarray, metric: str) -> None:
+def _check_centers(centers: AnyArray, metric: str) -> None:
     _require(centers.dtype in (np.float32, np.float64), "cluster_centers_", "float32 or float64", centers.dtype)
     _require(centers.ndim == 2 and centers.size > 0, "cluster_centers_", "one row per cluster", centers.shape)
     check_finite(centers, "cluster_centers_")
@@ -89,7 +97,7 @@ def _check_centers(centers: np.ndarray, metric: str) -> None:
         _require(not off.any(), "cluster_centers_", rule, *np.sqrt(sq_lengths[off][:1]).tolist())
 
 
-def _check_labels(labels: np.ndarray, n_clusters: int) -> None:
+def _check_labels(labels: AnyArray, n_clusters: int) -> None:
     _require(labels.dtype == np.int32, "labels_", "int32", labels.dtype)
     _require(labels.ndim == 1 and labels.size > 0, "labels_", "one label per sample", labels.shape)
     rule = f"from 0 to {n_clusters - 1}, because there are {n_clusters} centers"

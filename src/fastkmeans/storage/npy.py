@@ -6,11 +6,14 @@ A header is held against the bytes that follow it before memory is taken: no fil
 from __future__ import annotations
 
 import os
+from io import BufferedIOBase
 from math import prod
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
+
+from ..types import AnyArray
 
 # Later versions differ in names of fields only, and an array of numbers has none.
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -22,13 +25,13 @@ _BYTES_AT_ONCE = 1 << 20
 class Header(NamedTuple):
     """What a .npy header says. `order` is "C" or "F", `n_bytes` the size of the values that must follow."""
 
-    dtype: np.dtype
+    dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    order: Any
+    order: Literal["C", "F"]
     n_bytes: int
 
 
-def map_array(path: str) -> np.ndarray:
+def map_array(path: str) -> AnyArray:
     """Return the array of a .npy file as a read-only map of the file.
 
     Raises ValueError, without the path, for whatever is wrong with the contents; OSError if the file cannot be opened.
@@ -42,7 +45,7 @@ def map_array(path: str) -> np.ndarray:
         return np.memmap(file, header.dtype, "r", offset, header.shape, header.order)
 
 
-def read_array(file: BinaryIO, n_bytes: int) -> np.ndarray:
+def read_array(file: BufferedIOBase, n_bytes: int) -> AnyArray:
     """Return the array of a member of a .npz.
 
     file : the opened member. n_bytes : its size, of which the caller knows that the .npz is not smaller.
@@ -55,12 +58,12 @@ def read_array(file: BinaryIO, n_bytes: int) -> np.ndarray:
     content = np.empty(header.n_bytes, dtype=np.uint8)
     for start in range(0, len(content), _BYTES_AT_ONCE):
         block = content[start : start + _BYTES_AT_ONCE]
-        if file.readinto(block) != len(block):
+        if file.readinto(block.data) != len(block):
             raise ValueError("an array ends early")
     return content.view(header.dtype).reshape(header.shape, order=header.order)
 
 
-def _read_header(file: BinaryIO) -> Header:
+def _read_header(file: BufferedIOBase) -> Header:
     """Read a header, and leave the file at the first value; raise ValueError for whatever is wrong with it."""
     try:
         shape, fortran_order, dtype = _HEADER_READERS[npy.read_magic(file)](file)

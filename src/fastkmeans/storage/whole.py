@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 
 @contextmanager
@@ -26,7 +25,7 @@ def whole_file(path: str) -> Iterator[str]:
         raise
 
 
-def check_plain_file(path: Any) -> None:
+def check_plain_file(path: str | os.PathLike[str]) -> None:
     """Raise before a file is opened that may keep its reader waiting, or never end.
 
     Raises ValueError for a pipe, a socket or a device, IsADirectoryError for a folder, OSError if there is nothing.

@@ -1,4 +1,4 @@
-"""Pictures of clusters, centers, silhouettes and elbow curves, drawn with matplotlib."""
+"""The picture of the clusters: the samples in their colours, and the centers as stars."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import numpy as np
 
 from ..engines.spherical import unit_rows
 from ..errors import check_is_fitted
-from ..input.arrays import as_matrix, check_finite
-from ..metrics.table import METRICS
-from .centers import plot_centers
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
+from ..types import Floats, Indices, Integers
 from .parts import (
-    ACCENT,
-    COLORS,
     INK,
     axes_or_new,
     check_names,
@@ -25,14 +23,11 @@ from .parts import (
     labels_of,
     require_matplotlib,
 )
-from .silhouettes import plot_silhouette
+from .plane import flatten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ..selection.elbow import ElbowResult
-
-__all__ = ["plot_centers", "plot_clusters", "plot_elbow", "plot_silhouette"]
+    from matplotlib.typing import ColorType
 
 LEGEND_CLUSTERS = 12
 """With more clusters than this a colour bar takes the place of the legend."""
@@ -42,9 +37,6 @@ NUMBERED_CLUSTERS = 50
 
 LEAST_DRAWN = 5
 """When samples are left out, so many of every cluster are drawn, so that no small one is lost."""
-
-PLANE_SAMPLES = 2_000
-"""So many samples decide the principal plane; its directions need no more to be stable to the eye."""
 
 
 def plot_clusters(
@@ -58,9 +50,9 @@ def plot_clusters(
 ) -> Axes:
     """Draw the samples coloured by cluster, with the centers as stars.
 
-    Two features are drawn as they are (rows of a model with ``metric="cosine"`` divided by their lengths); one feature is drawn along a line, at random heights; more are
-    projected on the plane through their two leading principal axes, and the axis names say how much of the
-    variance each shows.
+    Two features are drawn as they are (rows of a model with ``metric="cosine"`` divided by their lengths); one feature
+    is drawn along a line, at random heights; more are projected on the plane through their two leading principal axes,
+    and the axis names say how much of the variance each shows.
 
     Parameters
     ----------
@@ -117,7 +109,7 @@ def plot_clusters(
     samples = matrix.values[drawn].astype(np.float64)
     if on_sphere:  # where the distances and the centers of the model are
         samples, names = unit_rows(samples, np.float64), [f"{name} / length" for name in names]
-    xy, star_xy, axis_names = _flatten(samples, stars, names)
+    xy, star_xy, axis_names = flatten(samples, stars, names)
 
     ax = axes_or_new(ax, size=(7.5, 5.2))
     colors = cluster_colors(n_clusters)
@@ -134,104 +126,14 @@ def plot_clusters(
     return ax
 
 
-def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
-    """Draw the inertia curve of an elbow sweep, with the chosen k marked.
-
-    Parameters
-    ----------
-    result : ElbowResult
-        What :func:`elbow` returned.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
-
-    Examples
-    --------
-    >>> from fastkmeans import elbow, plot_elbow
-    >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
-    >>> ax = plot_elbow(elbow(X, k=6, random_state=3))
-    >>> ax.get_title()
-    'elbow at k = 3'
-    """
-    require_matplotlib()
-    from matplotlib.ticker import MaxNLocator
-
-    if not hasattr(result, "best_k"):
-        raise TypeError(f"result must be what elbow() returned; got {type(result).__name__}.")
-    ax = axes_or_new(ax, size=(6.4, 4.4))
-    ax.plot(result.k, result.inertia, color=COLORS[0], marker="o", markersize=6, linewidth=2, label="inertia")
-    if result.best_k is None:
-        still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
-        ax.set_title(f"all clusters still apart at k = {result.k[-1]}: sweep further" if still_apart else "no clear elbow")
-    else:
-        _mark_elbow(ax, result.best_k, float(result.inertia[np.searchsorted(result.k, result.best_k)]))
-    ax.set_xlabel("number of clusters k")
-    ax.set_ylabel(f"inertia (sum of {METRICS[result.metric].inertia})")
-    ax.set_ylim(bottom=0)
-    if len(result.k) > 1:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-    else:
-        ax.set_xticks(result.k)
-    ax.grid(axis="y", color="#d9d9d9", linewidth=0.8)
-    declutter(ax)
-    return ax
+def _check_centers(centers: Any, n_features: int) -> Floats:
+    values = as_matrix(centers, name="centers").values
+    if values.shape[1] != n_features:
+        raise ValueError(f"centers must have the {n_features} features of X; got shape {values.shape}.")
+    return values.astype(np.float64)
 
 
-def _mark_elbow(ax: Axes, best_k: int, inertia: float) -> None:
-    ax.axvline(best_k, color=ACCENT, linestyle="--", linewidth=1.3)
-    ring = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2}
-    ax.plot([best_k], [inertia], color=ACCENT, **ring)
-    style = {"color": ACCENT, "fontsize": 13, "fontweight": "bold"}
-    ax.annotate(f"k = {best_k}", (best_k, inertia), xytext=(14, 22), textcoords="offset points", **style)
-    ax.set_title(f"elbow at k = {best_k}")
-
-
-def _flatten(
-    samples: np.ndarray, stars: np.ndarray, names: list[str]
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return the samples and the centers in the two dimensions of the picture, and a name for each."""
-    n_features = samples.shape[1]
-    if n_features == 1:
-        heights = np.random.default_rng(0).uniform(-1, 1, size=(len(samples), 1))
-        level = np.zeros_like(stars)
-        return np.hstack([samples, heights]), np.hstack([stars, level]), [names[0], "random height"]
-    if n_features == 2:
-        return samples, stars, names
-    mean = samples.mean(axis=0)
-    # Evenly spaced, because the first samples of a sorted table are all alike.
-    axes, shares = _principal_plane(samples[:: -(-len(samples) // PLANE_SAMPLES)] - mean)
-    percent = 100 * shares
-    axis_names = [f"principal axis {a + 1} ({percent[a]:.0f} % of variance)" for a in range(2)]
-    return (samples - mean) @ axes, (stars - mean) @ axes, axis_names
-
-
-def _principal_plane(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two leading principal axes, (n_features, 2), and their shares of the variance."""
-    n_samples, n_features = centered.shape
-    wide = n_features > n_samples
-    # Both products have the same leading eigenvalues; the smaller one is much quicker than an SVD.
-    values, vectors = np.linalg.eigh(centered @ centered.T if wide else centered.T @ centered)
-    leading = np.maximum(values[::-1][:2], 0)
-    vectors = vectors[:, ::-1][:, :2]
-    if wide:
-        vectors = centered.T @ vectors / np.sqrt(np.where(leading > 0, leading, 1))
-    axes, shares = np.zeros((n_features, 2)), np.zeros(2)
-    axes[:, : vectors.shape[1]] = vectors  # a single sample has one axis only
-    shares[: len(leading)] = leading / max(values.sum(), np.finfo(float).tiny)
-    # An axis may point either way; its largest component is made positive so that a picture does not flip.
-    largest = np.abs(axes).argmax(axis=0)
-    return axes * np.where(axes[largest, [0, 1]] < 0, -1, 1), shares
-
-
-def _scatter(ax: Axes, xy: np.ndarray, labels: np.ndarray, colors: list[Any]) -> None:
+def _scatter(ax: Axes, xy: Floats, labels: Integers, colors: list[ColorType]) -> None:
     from matplotlib.colors import to_rgba_array
 
     n_drawn = len(xy)
@@ -246,7 +148,7 @@ def _scatter(ax: Axes, xy: np.ndarray, labels: np.ndarray, colors: list[Any]) ->
     )  # fmt: skip
 
 
-def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
+def _draw_stars(ax: Axes, star_xy: Floats) -> None:
     from matplotlib.patheffects import withStroke
 
     n_stars = len(star_xy)
@@ -258,7 +160,7 @@ def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
         linewidths=1.4 if few else 0.8, zorder=3, label="centers",
     )  # fmt: skip
     if n_stars <= NUMBERED_CLUSTERS:  # the number beside the star tells clusters apart without any colour
-        style = {"color": INK, "fontweight": "bold", "fontsize": 11 if few else 8, "zorder": 4}
+        style: dict[str, Any] = {"color": INK, "fontweight": "bold", "fontsize": 11 if few else 8, "zorder": 4}
         halo = [withStroke(linewidth=3 if few else 2, foreground="white")]
         for label, place in enumerate(star_xy):
             ax.annotate(
@@ -267,28 +169,28 @@ def _draw_stars(ax: Axes, star_xy: np.ndarray) -> None:
             )  # fmt: skip
 
 
-def _add_legend(ax: Axes, colors: list[Any], sizes: np.ndarray, with_star: bool) -> None:
+def _add_legend(ax: Axes, colors: list[ColorType], sizes: Indices, with_star: bool) -> None:
     from matplotlib.lines import Line2D
 
-    style = {"linestyle": "none", "markeredgecolor": "none", "markersize": 8}
+    style: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "none", "markersize": 8}
     handles = [
         Line2D([], [], marker="o", markerfacecolor=color, label=f"cluster {label} ({size:,})", **style)
         for label, (color, size) in enumerate(zip(colors, sizes.tolist(), strict=True))
     ]
     if with_star:
-        star = {**style, "markeredgecolor": INK, "markersize": 13}
+        star: dict[str, Any] = {**style, "markeredgecolor": INK, "markersize": 13}
         handles.append(Line2D([], [], marker="*", markerfacecolor="white", label="center", **star))
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
 
 
-def _add_color_bar(ax: Axes, colors: list[Any]) -> None:
+def _add_color_bar(ax: Axes, colors: list[ColorType]) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm, ListedColormap
 
     n_clusters = len(colors)
     norm = BoundaryNorm(np.arange(n_clusters + 1) - 0.5, n_clusters)
     bar = ax.figure.colorbar(ScalarMappable(norm, ListedColormap(colors)), ax=ax, label="cluster")
-    bar.set_ticks(np.unique(np.linspace(0, n_clusters - 1, 9).round().astype(int)))
+    bar.set_ticks(np.unique(np.linspace(0, n_clusters - 1, 9).round().astype(int)).tolist())
     bar.minorticks_off()
 
 
@@ -299,10 +201,3 @@ def _describe_axes(ax: Axes, axis_names: list[str], one_feature: bool) -> None:
         ax.set_yticks([])
         ax.set_ylim(-1.6, 1.6)
     declutter(ax)
-
-
-def _check_centers(centers: Any, n_features: int) -> np.ndarray:
-    values = as_matrix(centers, name="centers").values
-    if values.shape[1] != n_features:
-        raise ValueError(f"centers must have the {n_features} features of X; got shape {values.shape}.")
-    return values

@@ -1,0 +1,52 @@
+"""Anything 2-D -> a row matrix. An ndarray that needs no conversion passes through untouched.
+
+A wrong container (sparse, lazy, on a GPU) raises TypeError, wrong contents raise ValueError; only an entry
+that Python's own float() refuses with TypeError does so here too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..types import Names, Samples
+from .arrays import check_shape, is_ready, to_array, to_float
+from .tables import is_table, read_table
+
+
+class Matrix(NamedTuple):
+    """A checked row matrix and what is needed to answer in the caller's own terms.
+
+    values : (n_samples, n_features), C order, native float32 or float64; the caller's memory if that fits.
+    feature_names : (n_features,) of str, dtype object; None unless every column has a string for a name.
+    native : the table that was passed, for the frame_* helpers; None for anything else.
+    """
+
+    values: Samples
+    feature_names: Names | None
+    native: Any
+
+
+def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None) -> Matrix:
+    """Turn X into a row matrix, without a copy when X is an aligned C-order float32 or float64 array.
+
+    X : array-like of shape (n_samples, n_features), nested lists, DataFrame, or tensor in CPU memory.
+    name : what messages call X.
+    dtype : float32 or float64 to convert to. By default float32 stays, float16 becomes float32, the rest
+        float64; a table gives float32 only if all its columns are float32.
+    Returns Matrix. Values may be NaN or infinite (a null becomes NaN): compare the feature names with those
+        of fit first, then call check_finite.
+    Raises TypeError for a container that cannot be read, ValueError for a wrong shape or wrong contents.
+    """
+    wanted = None if dtype is None else np.dtype(dtype)
+    if type(X) is np.ndarray and is_ready(X, wanted):
+        return Matrix(X.view(), None, None)  # whoever holds X may give it another shape meanwhile
+    if is_table(X):
+        return Matrix(*read_table(X, name, wanted), X)
+    array = to_array(X, name)
+    if array.ndim == 0 and array.dtype.kind in "OUS":
+        raise TypeError(f"{name} must be a 2D array-like or a DataFrame; got {type(X).__name__}.")
+    check_shape(array, name)
+    return Matrix(to_float(array, name, wanted), None, None)

@@ -1,0 +1,48 @@
+"""The weights of samples, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..types import Floats
+from .arrays import FLOAT64, to_array, to_float
+from .finite import check_finite
+
+
+def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
+    """Return the weights as a C-order float64 array of shape (n_samples,), or None if sample_weight is None.
+
+    sample_weight : None, a number (given to every sample) or array-like of shape (n_samples,); finite, not
+        negative, at least one above zero. Not copied when already float64.
+    Raises ValueError if it is anything else.
+    """
+    if sample_weight is None:
+        return None
+    array = to_array(sample_weight, "sample_weight")
+    if array.ndim == 0:
+        array = np.full(n_samples, array)
+    if array.ndim != 1:
+        raise ValueError(
+            "sample_weight must be a number or a 1D array with one weight per sample; got an array of shape "
+            f"{array.shape}. Use sample_weight.ravel() if it is one column."
+        )
+    if len(array) != n_samples:
+        raise ValueError(
+            f"sample_weight must have one weight a sample; got {len(array)} weights for {n_samples} samples."
+        )
+    weights = to_float(array, "sample_weight", FLOAT64)
+    check_finite(weights, "sample_weight")
+    lightest = int(weights.argmin())
+    if weights[lightest] < 0:
+        raise ValueError(
+            f"sample_weight must not be negative; got {weights[lightest]:g} for row {lightest}. "
+            "Use 0 to leave a sample out."
+        )
+    if not weights.any():
+        raise ValueError(
+            f"sample_weight must contain at least one non-zero number; all {n_samples} are 0. "
+            "Use sample_weight=None to weigh all samples alike."
+        )
+    return weights
