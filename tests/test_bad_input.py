@@ -215,6 +215,9 @@ BAD_WEIGHTS = {
     "zero for all": (0, ValueError, "sample_weight must contain at least one non-zero number; all 12 are 0"),
     "NaN weight": ([np.nan] + [1] * 11, ValueError, "Input sample_weight contains NaN.*row 0"),
     "infinite weight": ([1] * 11 + [np.inf], ValueError, "Input sample_weight contains infinity.*row 11"),
+    "weights too far apart": (
+        [1e-200, 1e139] + [0.0] * 10, ValueError, "sample_weight must not span more than 290 .*1e-200 for row 0 beside 1e[+]139"
+    ),
     "weights that are text": (["heavy"] * 12, ValueError, "sample_weight holds text .*needs numbers"),
     "128-bit weights": (
         pl.Series([1] * 12).cast(pl.Int128), TypeError, r"sample_weight \(Series\) does not convert .*\. Cast it to"
@@ -427,6 +430,11 @@ BAD_CALLS = {
     "elbow k too large": (
         lambda: elbow(GOOD_X, k=13), ValueError, "k must not go beyond n_samples=12; got 13"
     ),
+    "elbow k of a billion": (lambda: elbow(GOOD_X, k=10**9), ValueError, "must not go beyond n_samples=12; got 1000000000"),
+    "elbow range of a billion": (lambda: elbow(GOOD_X, k=range(1, 10**9)), ValueError, "beyond n_samples=12; got 999999999"),
+    "elbow k of many digits": (lambda: elbow(GOOD_X, k="1:" + "9" * 30), ValueError, "beyond n_samples=12; got 9{30}"),
+    "elbow empty range": (lambda: elbow(GOOD_X, k=range(0)), ValueError, "k must hold at least one"),
+    "elbow range from below": (lambda: elbow(GOOD_X, k=range(-(10**9), 3)), ValueError, "clusters >= 1; got -1000000000"),
     "elbow k=2.5": (lambda: elbow(GOOD_X, k=2.5), TypeError, r"k must be a whole number, .*; got 2\.5"),
     "elbow k=True": (lambda: elbow(GOOD_X, k=True), TypeError, "k must be a whole number, .*; got True"),
     "elbow k=None": (lambda: elbow(GOOD_X, k=None), TypeError, "k must be a whole number, .*; got None"),

@@ -13,6 +13,7 @@ from fastkmeans import KMeans, cluster, elbow, k_means, kmeans_plusplus
 from fastkmeans._core import medians, runtime
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.cli.main import main
+from fastkmeans.engines.medians import lower_median
 from fastkmeans.metrics.table import METRICS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -499,3 +500,16 @@ def test_every_instruction_set_gives_the_same_medians(real, rng):
             runtime.use_isa(before)
         found.append([model.labels_.tobytes() + model.cluster_centers_.tobytes() for model in fits])
     assert found[1:] == found[:-1]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_median_is_where_half_the_weight_ends(weighted, real, rng):
+    for _ in range(200):
+        X = rng.integers(-4, 5, size=(int(rng.integers(1, 40)), 3)).astype(real)
+        weights = rng.integers(0, 4, size=len(X)).astype(float)
+        weights[0] = 1.0
+        chosen = rng.random(len(X)) < 0.7
+        chosen[0] = True
+        found = lower_median(X, chosen, weights[chosen] if weighted else None)
+        repeated = np.repeat(X[chosen], weights[chosen].astype(int) if weighted else 1, axis=0)
+        np.testing.assert_array_equal(found, np.sort(repeated, axis=0)[(len(repeated) - 1) // 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import threading
@@ -262,3 +263,41 @@ def test_centers_are_moved_into_arrays_that_fit():
     for moved, terms, origin in [(CENTERS[:1], (2, 4), 3), (CENTERS, (2, 3), 3), (CENTERS, (2, 4), 2)]:
         with pytest.raises(ValueError, match="must have shape"):
             state.move(CENTERS, np.zeros(origin), moved.copy(), np.ones(terms))
+
+
+def test_what_is_pickled_or_saved_amid_a_fit_is_of_one_moment(rng, tmp_path):
+    """pickle and copy walk over the attributes while another thread may set them."""
+    model = KMeans(2, random_state=1).fit(rng.normal(size=(50, 2)))
+
+    class Slow:
+        """A parameter; while it is pickled, a fit of another number of clusters ends."""
+
+        def __init__(self):
+            self.fitted = False
+
+        def __reduce__(self):
+            if not self.fitted:
+                self.fitted = True
+                model.set_params(n_clusters=5).fit(rng.normal(size=(70, 2)))
+            return dict, ()
+
+    model.a_first_attribute = Slow()
+    model.__dict__ = {"a_first_attribute": model.a_first_attribute, **vars(model)}
+    copy = pickle.loads(pickle.dumps(model))
+    assert len(copy.cluster_centers_) == copy.n_clusters_ == 2
+    assert len(copy.labels_) == 50
+    assert model.n_clusters_ == 5
+
+
+def test_an_estimator_is_saved_as_it_is_at_one_moment(rng, tmp_path, monkeypatch):
+    model = KMeans(2, random_state=1).fit(rng.normal(size=(50, 2)))
+    params = type(model).get_params
+
+    def refitted(self, deep=True):
+        model.set_params(n_clusters=5).fit(rng.normal(size=(70, 2)))
+        return params(self, deep)
+
+    monkeypatch.setattr(type(model), "get_params", refitted)
+    model.save(tmp_path / "model.npz")
+    loaded = KMeans.load(tmp_path / "model.npz")
+    assert len(loaded.cluster_centers_) == loaded.n_clusters_ == loaded.n_clusters == 2

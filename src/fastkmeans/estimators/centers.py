@@ -233,8 +233,9 @@ class CentersEstimator(Estimator):
         OSError
             If the file cannot be written.
         """
-        check_is_fitted(self, "save")
-        write_model(self, path)
+        model = self._snapshot()
+        check_is_fitted(model, "save")
+        write_model(model, path)
 
     @classmethod
     def load(cls, path: Any) -> Self:

@@ -232,6 +232,10 @@ class Estimator:
             transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle and copy take: the attributes of one moment, also while another thread fits."""
+        return self.__dict__.copy()
+
     def _snapshot(self) -> Self:
         """Return an estimator with the parameters and attributes of this moment, for the length of one call.
 

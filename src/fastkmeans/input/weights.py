@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log10
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from ..types import Floats
 from .arrays import FLOAT64, to_array, to_float
 from .finite import check_finite
 
+LIGHTEST_SHARE = 1e-290
+"""Of the largest weight: float64 ends at 5e-324, and products with lighter weights would have lost their digits there."""
+
 
 def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
     """Return the weights as a C-order float64 array of shape (n_samples,), or None if sample_weight is None.
 
     sample_weight : None, a number (given to every sample) or array-like of shape (n_samples,); finite, not
-        negative, at least one above zero. Not copied when already float64.
+        negative, at least one above zero, none so much lighter than another. Not copied when already float64.
     Raises ValueError if it is anything else.
     """
     if sample_weight is None:
@@ -44,5 +48,13 @@ def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
         raise ValueError(
             f"sample_weight must contain at least one non-zero number; all {n_samples} are 0. "
             "Use sample_weight=None to weigh all samples alike."
+        )
+    largest = float(weights.max())
+    too_light = largest * LIGHTEST_SHARE
+    if weights[lightest] < too_light and ((weights > 0.0) & (weights < too_light)).any():
+        row = int(((weights > 0.0) & (weights < too_light)).argmax())
+        raise ValueError(
+            f"sample_weight must not span more than {-log10(LIGHTEST_SHARE):.0f} powers of ten; got {weights[row]:g} for row "
+            f"{row} beside {largest:g}. Use 0 to leave so light a sample out."
         )
     return weights

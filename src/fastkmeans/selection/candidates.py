@@ -15,16 +15,23 @@ def k_values(k: int | str | Iterable[int], n_samples: int) -> list[int]:
     """Return the numbers of clusters to try, ascending and each once."""
     if k is DEFAULT_K:  # nobody asked for more than there are
         k = range(1, min(DEFAULT_K[-1], n_samples) + 1)
-    candidates = sorted({_whole_number(value) for value in _expand(k)})
-    if not candidates:
-        raise ValueError(f"k must hold at least one number of clusters; got {k!r}.")
-    if candidates[0] < 1:
-        raise ValueError(f"k must hold numbers of clusters >= 1; got {candidates[0]}.")
-    if candidates[-1] > n_samples:
-        raise ValueError(
-            f"k must not go beyond n_samples={n_samples}; got {candidates[-1]}. Pass k={n_samples} or less."
-        )
+    numbers = _expand(k)
+    if isinstance(numbers, range):  # whose numbers are not written out before its ends are right
+        _check_ends([*numbers[:1], *numbers[-1:]], k, n_samples)
+    candidates = sorted({_whole_number(value) for value in numbers})
+    _check_ends(candidates, k, n_samples)
     return candidates
+
+
+def _check_ends(numbers: list[int], k: int | str | Iterable[int], n_samples: int) -> None:
+    if not numbers:
+        raise ValueError(f"k must hold at least one number of clusters; got {k!r}.")
+    if min(numbers) < 1:
+        raise ValueError(f"k must hold numbers of clusters >= 1; got {min(numbers)}.")
+    if max(numbers) > n_samples:
+        raise ValueError(
+            f"k must not go beyond n_samples={n_samples}; got {max(numbers)}. Pass k={n_samples} or less."
+        )
 
 
 def _expand(k: int | str | Iterable[int]) -> Iterable[Any]:
