@@ -7,7 +7,7 @@ narwhals is imported only when a table arrives.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -80,9 +80,7 @@ def frame_from_columns(columns: Mapping[str, AnyArray], like: Any) -> Any:
     return _like(nw.from_dict(dict(columns), backend=backend), like)
 
 
-def frame_for_output(
-    values: AnyArray, columns: Names, kind: Literal["pandas", "polars", "pyarrow"], like: Any = None
-) -> Any:
+def frame_for_output(values: AnyArray, columns: Names, kind: str, like: Any = None) -> Any:
     """Return the output of a transform as a table of the library `kind` (one of OUTPUT_KINDS[1:]).
 
     values : (n_samples, len(columns)).
@@ -91,8 +89,9 @@ def frame_for_output(
     import narwhals.stable.v2 as nw
 
     by_name = {str(column): values[:, j] for j, column in enumerate(columns)}
+    backend: Any = kind  # narwhals' annotations list the names that it takes, and a str may be any
     try:
-        frame = nw.from_dict(by_name, backend=kind)
+        frame = nw.from_dict(by_name, backend=backend)
     except ImportError as error:
         raise ImportError(f"set_output(transform={kind!r}) needs {kind}: pip install {kind}") from error
     table = frame.to_native()
