@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Samples: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
-"""Samples, or anything else that stays in the type of the samples."""
+Values: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+"""Values, or anything else that stays in the type of the samples."""
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..storage.npy import map_array
 from ..storage.whole import check_plain_file
-from ..types import Samples
+from ..types import Values
 from . import csv_files
 
 TABLE_SUFFIXES = (".csv", ".parquet", ".npy")
@@ -28,7 +28,7 @@ class TableFile(NamedTuple):
     """
 
     path: str
-    values: Samples
+    values: Values
     names: list[str]
     all_names: list[str]
     named: bool

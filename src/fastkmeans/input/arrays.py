@@ -6,7 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..types import AnyArray, Floats, Samples
+from ..types import AnyArray, Floats, Values
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
@@ -93,10 +93,10 @@ def to_float(array: AnyArray, name: str, wanted: np.dtype[np.float64]) -> Floats
 
 
 @overload
-def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Samples: ...
+def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Values: ...
 
 
-def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Samples:
+def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Values:
     """Convert to an aligned C-order array of float32 or float64."""
     kind, dtype = array.dtype.kind, array.dtype
     if kind in _REFUSED_KINDS:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..types import Names, Samples
+from ..types import Names, Values
 
 # Squares of larger values leave no room in float64 for the sum over the features.
 MAGNITUDE_LIMIT = 1e150
@@ -14,11 +14,11 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 
 def check_finite(
-    values: Samples,
+    values: Values,
     name: str = "X",
     feature_names: Names | None = None,
     *,
-    find: Callable[[Samples], int] | None = None,
+    find: Callable[[Values], int] | None = None,
 ) -> None:
     """Raise ValueError, naming the place, if a value is NaN, infinite or too large to be squared.
 
@@ -47,7 +47,7 @@ def check_finite(
     )
 
 
-def find_unusable(values: Samples) -> int:
+def find_unusable(values: Values) -> int:
     """Return the flat index of the first value that is NaN, infinite or over MAGNITUDE_LIMIT; -1 if none."""
     # One pass without a temporary: an unusable value drives the sum of squares beyond the limit's square, or
     # to NaN. A comparison in float32 would round the limit to infinity, hence float().
@@ -80,7 +80,7 @@ def check_inertia(inertia: float, largest_weight: float) -> float:
     )
 
 
-def _where(values: Samples, index: int, feature_names: Names | None) -> str:
+def _where(values: Values, index: int, feature_names: Names | None) -> str:
     """Name the place of a flat index."""
     if values.ndim == 1:
         return f"row {index}"

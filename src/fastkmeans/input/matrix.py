@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..types import Names, Samples
+from ..types import Names, Values
 from .arrays import check_shape, is_ready, to_array, to_float
 from .tables import is_table, read_table
 
@@ -24,7 +24,7 @@ class Matrix(NamedTuple):
     native : the table that was passed, for the frame_* helpers; None for anything else.
     """
 
-    values: Samples
+    values: Values
     feature_names: Names | None
     native: Any
 

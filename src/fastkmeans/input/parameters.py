@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..types import Samples
+from ..types import Values
 from .finite import check_finite
 from .matrix import as_matrix
 from .tables import is_table
@@ -46,7 +46,7 @@ def check_n_clusters(n_clusters: int, n_samples: int) -> None:
         )
 
 
-def check_init(init: Any, n_clusters: int, n_features: int, dtype: DTypeLike) -> Samples:
+def check_init(init: Any, n_clusters: int, n_features: int, dtype: DTypeLike) -> Values:
     """Return given initial centers as a new C-order array of the data's dtype.
 
     init : array-like of shape (n_clusters, n_features), or what an init callable returned.

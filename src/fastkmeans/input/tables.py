@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..types import AnyArray, Labels, Names, Samples
+from ..types import AnyArray, Labels, Names, Values
 from .arrays import FLOAT32, FLOAT64, check_shape, to_float
 
 # What set_output accepts: "default" is a NumPy array, the others are libraries narwhals can build tables of.
@@ -39,7 +39,7 @@ def is_table(X: Any) -> bool:
         return True
 
 
-def read_table(X: Any, name: str, wanted: np.dtype[Any] | None) -> tuple[Samples, Names | None]:
+def read_table(X: Any, name: str, wanted: np.dtype[Any] | None) -> tuple[Values, Names | None]:
     """Copy a table into one C-order array, of float32 if `wanted` or all columns are, and take its column names."""
     frame = _open_table(X, name)
     names = _feature_names(frame.columns, name)

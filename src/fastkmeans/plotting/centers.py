@@ -11,7 +11,7 @@ from ..engines.spherical import unit_rows
 from ..errors import check_is_fitted
 from ..input.finite import check_finite
 from ..input.matrix import Matrix, as_matrix
-from ..types import Floats, Indices, Samples
+from ..types import Floats, Indices, Values
 from .parts import INK, axes_or_new, check_names, is_model, require_matplotlib, some_clusters
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _check_sizes(sizes: Any, n_clusters: int) -> list[str]:
 
 def _standardised(values: Floats, samples: Matrix | None) -> tuple[Floats, str]:
     """Return the centers as deviations from the mean, and the words for the colour bar."""
-    population: Samples = values
+    population: Values = values
     whose = "centers"
     if samples is not None:
         check_finite(samples.values, "X", samples.feature_names)

@@ -9,17 +9,17 @@ from .._core.lloyd import LloydState, sum_anew
 from ..engines.rounding import losses_of
 from ..runtime.threads import effective_n_threads
 from ..samples import describe
-from ..types import Floats, Indices, Labels, Samples
+from ..types import Floats, Indices, Labels, Values
 
 
-def about_means(values: Samples, codes: Labels, n_threads: int | None) -> tuple[Indices, Floats, Floats]:
+def about_means(values: Values, codes: Labels, n_threads: int | None) -> tuple[Indices, Floats, Floats]:
     """Return size and mean of each cluster, and the squared distance of each sample to its cluster's mean."""
     sizes = np.bincount(codes)
     means = sums_of_clusters(values, codes, len(sizes), n_threads) / sizes[:, None]
     return sizes, means, sq_distances_to(means, values, codes, n_threads)
 
 
-def sums_of_clusters(values: Samples, codes: Labels, n_clusters: int, n_threads: int | None) -> Floats:
+def sums_of_clusters(values: Values, codes: Labels, n_clusters: int, n_threads: int | None) -> Floats:
     """Return the sum of the samples of each cluster, (n_clusters, n_features) float64, rounded once."""
     n_threads = effective_n_threads(n_threads, float(values.size))
     description = describe(values, n_threads)
@@ -30,7 +30,7 @@ def sums_of_clusters(values: Samples, codes: Labels, n_clusters: int, n_threads:
     return (state.sums[:, 0] + state.sums[:, 1])[:, :-1]
 
 
-def sq_distances_to(means: Floats, values: Samples, codes: Labels, n_threads: int | None) -> Floats:
+def sq_distances_to(means: Floats, values: Values, codes: Labels, n_threads: int | None) -> Floats:
     """Return the squared distance of each sample to its cluster's mean."""
     sq_distances = np.empty(len(values))
     n_threads = effective_n_threads(n_threads, float(values.size))

@@ -9,13 +9,13 @@ import numpy as np
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.parameters import check_n_threads, check_name
-from ..types import AnyArray, Indices, Labels, Samples
+from ..types import AnyArray, Indices, Labels, Values
 from .mean_distances import METRICS
 
 
 def checked_clustering(
     X: Any, labels: Any, metric: str, n_threads: int | None, *, at_least: int = 2
-) -> tuple[Samples, Labels]:
+) -> tuple[Values, Labels]:
     """Return X as a matrix, and the labels as int32 from 0 to n_clusters - 1, or raise.
 
     at_least : clusters that there must be; from 2 on, no more than n_samples - 1 either.

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._core import silhouette
 from ..runtime.threads import effective_n_threads
-from ..types import Floats, Indices, Labels, Samples
+from ..types import Floats, Indices, Labels, Values
 
 METRICS = ("euclidean", "manhattan", "cosine")
 
@@ -17,10 +17,10 @@ _MIN_ROWS_OF_A_CALL = 1024
 
 
 def mean_distances(
-    values: Samples,
+    values: Values,
     rows: Indices,
     labels: Labels | Indices,
-    others: Samples,
+    others: Values,
     order: Indices,
     runs: Labels | Indices,
     per_sum: Floats,
@@ -55,7 +55,7 @@ def rows_of_a_call(n_rows: int, n_others: int, n_features: int, n_threads: int |
     return step, effective_n_threads(n_threads, work_of_a_row * n_rows)
 
 
-def unit_rows(values: Samples) -> Floats:
+def unit_rows(values: Values) -> Floats:
     """Return a float64 copy with rows of length 1; rows of zeros stay."""
     # Scaled by a power of two, no row underflows or overflows when squared, and none is rounded.
     largest = np.maximum(values.max(axis=1), -values.min(axis=1)).astype(np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 from .._core import silhouette
 from ..input.parameters import check_integer, drawing_from
 from ..runtime.threads import effective_n_threads
-from ..types import Floats, Indices, Labels, Mask, Samples
+from ..types import Floats, Indices, Labels, Mask, Values
 from .cluster_means import sq_distances_to, sums_of_clusters
 from .labels import check_n_labels, checked_clustering, encode_labels
 from .mean_distances import mean_distances, rows_of_a_call, silhouettes_in_clusters, unit_rows, without_rounding
@@ -133,7 +133,7 @@ def silhouette_score(
 
 
 def silhouettes_of_rows(
-    values: Samples, codes: Labels, rows: Indices, metric: str, n_threads: int | None
+    values: Values, codes: Labels, rows: Indices, metric: str, n_threads: int | None
 ) -> Floats:
     """Return the silhouettes of the chosen rows, each against all rows.
 
@@ -154,7 +154,7 @@ def silhouettes_of_rows(
 
 
 def silhouettes_of_labelings(
-    values: Samples, labelings: list[Labels], rows: Indices, metric: str, n_threads: int | None
+    values: Values, labelings: list[Labels], rows: Indices, metric: str, n_threads: int | None
 ) -> list[Floats]:
     """Return what silhouettes_of_rows would for each of several labelings, up to rounding.
 
@@ -196,7 +196,7 @@ def _silhouettes_of_sums(sums: Floats, codes: Labels, rows: Indices) -> Floats:
 
 
 def _silhouettes_of_all(
-    values: Samples, codes: Labels, metric: str, n_threads: int | None
+    values: Values, codes: Labels, metric: str, n_threads: int | None
 ) -> Floats:
     """Return what silhouettes_of_rows would for all rows, up to rounding, from each pair once where that pays."""
     sizes = np.bincount(codes)
@@ -216,7 +216,7 @@ def _silhouettes_of_all(
 
 
 def _cosine_means(
-    values: Samples, codes: Labels, sizes: Indices, rows: Indices, n_threads: int | None
+    values: Values, codes: Labels, sizes: Indices, rows: Indices, n_threads: int | None
 ) -> tuple[Floats, Floats]:
     """Return what mean_distances would of cosine distances, from one mean a cluster.
 
