@@ -6,15 +6,15 @@ P. S. Bradley, O. L. Mangasarian and W. N. Street, "Clustering via concave minim
 tells how labels are kept unread, and how medians are found without sorting.
 """
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, NAN, fabs, fmin, frexp, ldexp, nextafterf
+from libc.math cimport INFINITY, NAN, fabs, fmin, ldexp, nextafterf
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 cimport kernels as c
 from shared cimport (
-    align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch,
-    start_watch,
+    align, aligned, ceil_log2, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch,
+    take_count,
 )
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -37,12 +37,6 @@ cdef double WHOLE_SHARE = 1.0 / 16.0
 ctypedef fused real:
     float
     double
-
-
-cdef int ceil_log2(double value) noexcept nogil:
-    cdef int exponent
-    cdef double mantissa = frexp(value, &exponent)
-    return exponent - 1 if mantissa == 0.5 else exponent
 
 
 cdef class MediansState:
