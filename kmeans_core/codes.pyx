@@ -12,8 +12,8 @@ from libc.stdlib cimport free
 
 cimport kernels as c
 from shared cimport (
-    align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit, signal_watch,
-    start_watch, unit_samples,
+    aligned, arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit,
+    signal_watch, start_watch, take, unit_samples,
 )
 
 from fastkmeans._core.runtime import both
@@ -53,7 +53,8 @@ cdef class CodedRows:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef bint is_float32
-    cdef Py_ssize_t n_samples
+    cdef Py_ssize_t n_samples, n_features
+    cdef int n_threads
     cdef void *memory
     cdef char *prefix
     cdef char *scratch           # [n_threads], scratch_size apart
@@ -66,7 +67,7 @@ cdef class CodedRows:
 
     def __cinit__(self, X, directions, double skew, offset, double scale, int n_threads):
         cdef const c.kernels *table = in_use[0]
-        cdef Py_ssize_t n_tiles, unit, u, n_units, n_features = X.shape[1]
+        cdef Py_ssize_t unit, u, n_units, n_features = X.shape[1]
         cdef const float[:, ::1] turned = directions
         cdef const double[::1] origin = offset
         check_count("n_threads", n_threads)
@@ -77,22 +78,15 @@ cdef class CodedRows:
             self.x32 = X
         else:
             self.x64 = X
-        self.n_samples = len(X)
+        self.n_samples, self.n_features, self.n_threads = len(X), n_features, n_threads
         self.directions, self.offset, self.scale = directions, offset, scale
         self.n_directions = n_features if directions is None else len(directions)
         self.skew = skew
 
-        n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
-        cdef size_t prefix_size = aligned(table.prefix_bytes(SEED_CANDIDATES, n_features, self.n_directions,
-                                                               directions is not None))
-        self.tile_bytes = table.prefix_tile_bytes(self.n_directions)
-        self.scratch_size = aligned(table.prefix_scratch_bytes(1, n_features, self.n_directions))
-        self.memory = take_zeros(128 + prefix_size + n_threads * self.scratch_size + n_tiles * self.tile_bytes)
+        self.memory = take_zeros(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the codes of the samples; use algorithm='lloyd'.")
-        self.prefix = align(self.memory)
-        self.scratch = self.prefix + prefix_size
-        self.codes = self.scratch + n_threads * self.scratch_size
+        self._divide(self.memory)
         unit = unit_samples(self.n_samples, block_samples(n_features), n_threads)
         unit = short_unit(unit, block_samples(n_features), <double>n_features * self.n_directions)
         n_units = (self.n_samples + unit - 1) // unit
@@ -106,6 +100,20 @@ cdef class CodedRows:
 
     def __dealloc__(self):
         free(self.memory)
+
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef const c.kernels *table = in_use[0]
+        cdef arena parts = arena_in(memory)
+        cdef bint is_turned = self.directions is not None
+        cdef Py_ssize_t n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
+        self.tile_bytes = table.prefix_tile_bytes(self.n_directions)
+        self.scratch_size = aligned(table.prefix_scratch_bytes(1, self.n_features, self.n_directions))
+        self.prefix = <char *>take(&parts, table.prefix_bytes(SEED_CANDIDATES, self.n_features, self.n_directions,
+                                                              is_turned))
+        self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        self.codes = <char *>take(&parts, n_tiles * self.tile_bytes)
+        return arena_bytes(&parts)
 
     @property
     def addresses(self):

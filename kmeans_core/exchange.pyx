@@ -8,7 +8,10 @@ from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 cimport kernels as c
-from shared cimport check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, sort_by_label, start_watch
+from shared cimport (
+    arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, sort_by_label,
+    start_watch, take,
+)
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -81,7 +84,10 @@ cdef class Exchange:
                 or self.weights.shape[0] != self.n_clusters \
                 or sample_weight is not None and self.sample_weight.shape[0] != self.n_samples:
             raise ValueError("Exchange got shapes that do not fit together.")
-        self._allocate()
+        self.memory = malloc(self._divide(NULL))
+        if self.memory == NULL:
+            raise MemoryError("no memory to list the samples of each cluster; use init='k-means++'.")
+        self._divide(self.memory)
         start_watch(&self.watch)
         with nogil:
             sort_by_label(&labels[0], self.n_samples, self.n_clusters, self.rows, self.starts)
@@ -92,25 +98,20 @@ cdef class Exchange:
     def __dealloc__(self):
         free(self.memory)
 
-    cdef int _allocate(self) except -1:
-        cdef size_t n_reals = (2 * self.n_trial + self.n_threads) * self.n_features
-        cdef size_t n_ranked = 2 * self.n_clusters + self.n_trial
-        cdef size_t n_whole = self.n_samples + 3 * self.n_clusters + 1
-        self.memory = malloc(n_reals * sizeof(double) + n_ranked * sizeof(ranked) + n_whole * sizeof(int32_t)
-                             + self.n_clusters)
-        if self.memory == NULL:
-            raise MemoryError("no memory to list the samples of each cluster; use init='k-means++'.")
-        self.halves = <double *>self.memory
-        self.scratch = self.halves + 2 * self.n_trial * self.n_features
-        self.merges = <ranked *>(self.scratch + self.n_threads * self.n_features)
-        self.tried = self.merges + self.n_clusters
-        self.splits = self.tried + self.n_clusters
-        self.rows = <int32_t *>(self.splits + self.n_trial)
-        self.starts = self.rows + self.n_samples
-        self.partners = self.starts + self.n_clusters + 1
-        self.far = self.partners + self.n_clusters
-        self.taken = <uint8_t *>(self.far + self.n_clusters)
-        return 0
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef arena parts = arena_in(memory)
+        self.halves = <double *>take(&parts, 2 * self.n_trial * self.n_features * sizeof(double))
+        self.scratch = <double *>take(&parts, self.n_threads * self.n_features * sizeof(double))
+        self.merges = <ranked *>take(&parts, self.n_clusters * sizeof(ranked))
+        self.tried = <ranked *>take(&parts, self.n_clusters * sizeof(ranked))
+        self.splits = <ranked *>take(&parts, self.n_trial * sizeof(ranked))
+        self.rows = <int32_t *>take(&parts, self.n_samples * sizeof(int32_t))
+        self.starts = <int32_t *>take(&parts, (self.n_clusters + 1) * sizeof(int32_t))
+        self.partners = <int32_t *>take(&parts, self.n_clusters * sizeof(int32_t))
+        self.far = <int32_t *>take(&parts, self.n_clusters * sizeof(int32_t))
+        self.taken = <uint8_t *>take(&parts, self.n_clusters)
+        return arena_bytes(&parts)
 
     cdef void _weigh(self) noexcept nogil:
         cdef Py_ssize_t j

@@ -6,15 +6,15 @@ P. S. Bradley, O. L. Mangasarian and W. N. Street, "Clustering via concave minim
 tells how labels are kept unread, and how medians are found without sorting.
 """
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, NAN, fabs, fmin, frexp, ldexp, nextafterf
+from libc.math cimport INFINITY, NAN, fabs, fmin, ldexp, nextafterf
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 cimport kernels as c
 from shared cimport (
-    align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch,
-    start_watch,
+    aligned, arena, arena_bytes, arena_in, ceil_log2, check_count, check_shape, interrupted, kernels_in_use,
+    raise_interrupt, signal_watch, start_watch, take, take_count,
 )
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -37,12 +37,6 @@ cdef double WHOLE_SHARE = 1.0 / 16.0
 ctypedef fused real:
     float
     double
-
-
-cdef int ceil_log2(double value) noexcept nogil:
-    cdef int exponent
-    cdef double mantissa = frexp(value, &exponent)
-    return exponent - 1 if mantissa == 0.5 else exponent
 
 
 cdef class MediansState:
@@ -98,18 +92,12 @@ cdef class MediansState:
     cdef readonly str stepped_by  # the algorithm of the last step
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
-        import numpy as np
-
         cdef const c.kernels *table = in_use[0]
-        cdef size_t real_size = X.dtype.itemsize
-        cdef size_t length
-        cdef int weight_bits, count_bits
-        cdef double largest
         check_count("n_clusters", n_clusters)
         check_count("n_threads", n_threads)
         if len(max_abs) != X.shape[1] or len(X) < 1 or sample_weight is not None and len(sample_weight) != len(X):
             raise ValueError("MediansState got shapes that do not fit together.")
-        self.is_float32 = real_size == 4
+        self.is_float32 = X.dtype.itemsize == 4
         if self.is_float32:
             self.x32 = X
         else:
@@ -122,6 +110,29 @@ cdef class MediansState:
         self.block = block_samples(self.n_features)
         self.n_bins = max(<Py_ssize_t>1, min(<Py_ssize_t>MOST_BINS, self.n_samples // (BIN_SAMPLES * n_clusters)))
         self.n_padded = (self.n_features + 63) // 64 * 64
+        # Any one feature fits; more features together are gathered in turns.
+        self.capacity = max(self.n_samples, self.n_samples * self.n_features // 8)
+        self._make_arrays()
+        self._choose_unit(float(max_abs.max()))
+        self._choose_grid(max_weight)
+        self._choose_bins(X)
+        self.memory = take_zeros(self._divide(NULL))
+        if self.memory == NULL:
+            raise MemoryError("no memory for the histograms of each thread; use fewer threads (n_threads).")
+        self._divide(self.memory)
+        start_watch(&self.watch)
+        with nogil:
+            self._encode(table)
+        raise_interrupt(&self.watch)
+
+    def __dealloc__(self):
+        free(self.memory)
+
+    def _make_arrays(self):
+        """What is kept of each sample, and what `step` and `move` write."""
+        import numpy as np
+
+        n_clusters, n_threads = self.n_clusters, self.n_threads
         self.labels = np.full(self.n_samples, -1, dtype=np.int32)
         self.label_view = self.labels
         self.slack = np.full(self.n_samples, -np.inf, dtype=np.float32)
@@ -139,46 +150,39 @@ cdef class MediansState:
         self.places = np.zeros((n_threads, n_clusters * self.n_features), dtype=np.uintp)
         self.starts = np.zeros(n_clusters * self.n_features + 1, dtype=np.uintp)
         self.counts = np.zeros(n_threads * 16, dtype=np.uintp)
-        # Distances near 1: they stay within float32, and so do their leads.
-        largest = float(max_abs.max())
+
+    cdef void _choose_unit(self, double largest) noexcept nogil:
+        """Distances near 1: they stay within float32, and so do their leads."""
         self.unit = ldexp(1.0, max(-1000, min(1000, -ceil_log2(largest)))) if largest > 0.0 else 1.0
-        count_bits = ceil_log2(<double>max(self.n_samples, <Py_ssize_t>4))
-        weight_bits = ceil_log2(max_weight) + count_bits + 1 - 53
-        self.coarse = ldexp(1.5, 52 + max(weight_bits, -960))
-        self.fine = ldexp(1.5, 52 + max(max(weight_bits, -960) + count_bits - 53, -1020))
-        self._choose_bins(X)
 
-        # Any one feature fits; more features together are gathered in turns.
-        self.capacity = max(self.n_samples, self.n_samples * self.n_features // 8)
-        length = n_clusters * self.n_features * self.n_bins
-        self.touched_size = aligned(n_clusters)
-        self.wanted_size = aligned(2 * n_clusters * self.n_padded)
+    cdef void _choose_grid(self, double max_weight) noexcept nogil:
+        """Grids on which weights add up without rounding."""
+        cdef int count_bits = ceil_log2(<double>max(self.n_samples, <Py_ssize_t>4))
+        cdef int coarse_bits = max(ceil_log2(max_weight) + count_bits + 1 - 53, -960)
+        self.coarse = ldexp(1.5, 52 + coarse_bits)
+        self.fine = ldexp(1.5, 52 + max(coarse_bits + count_bits - 53, -1020))
+
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef const c.kernels *table = in_use[0]
+        cdef arena parts = arena_in(memory)
+        cdef bint weighted = self.sample_weight is not None
+        cdef size_t length = self.n_clusters * self.n_features * self.n_bins
+        self.touched_size = aligned(self.n_clusters)
+        self.wanted_size = aligned(2 * self.n_clusters * self.n_padded)
         self.weights_at = aligned(length * sizeof(uint32_t))
-        self.histogram_size = self.weights_at + (0 if sample_weight is None else aligned(2 * length * sizeof(double)))
-        self.scratch_size = aligned(table.median_scratch_bytes(n_clusters, self.n_features))
-        cdef size_t codes_size = aligned(self.n_samples * self.n_features + 64)
-        cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
-        cdef size_t values_size = aligned(self.capacity * real_size)
-        cdef size_t value_weights_size = 0 if sample_weight is None else aligned(self.capacity * sizeof(double))
-        self.memory = take_zeros(128 + codes_size + packed_size + values_size + value_weights_size
-                                 + n_threads * (self.touched_size + self.wanted_size + self.histogram_size + self.scratch_size))
-        if self.memory == NULL:
-            raise MemoryError("no memory for the histograms of each thread; use fewer threads (n_threads).")
-        self.packed = align(self.memory)
-        self.codes = <uint8_t *>(self.packed + packed_size)
-        self.values = <char *>self.codes + codes_size
-        self.value_weights = <double *>(self.values + values_size) if value_weights_size else NULL
-        self.scratch = self.values + values_size + value_weights_size
-        self.histograms = self.scratch + n_threads * self.scratch_size
-        self.touched = self.histograms + n_threads * self.histogram_size
-        self.wanted = self.touched + n_threads * self.touched_size
-        start_watch(&self.watch)
-        with nogil:
-            self._encode(table)
-        raise_interrupt(&self.watch)
-
-    def __dealloc__(self):
-        free(self.memory)
+        self.histogram_size = self.weights_at + (aligned(2 * length * sizeof(double)) if weighted else 0)
+        self.scratch_size = aligned(table.median_scratch_bytes(self.n_clusters, self.n_features))
+        self.packed = <char *>take(&parts, table.packed_bytes(self.n_clusters, self.n_features))
+        self.codes = <uint8_t *>take(&parts, self.n_samples * self.n_features + 64)
+        self.values = <char *>take(&parts, self.capacity * (4 if self.is_float32 else 8))
+        if weighted:
+            self.value_weights = <double *>take(&parts, self.capacity * sizeof(double))
+        self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        self.histograms = <char *>take(&parts, self.n_threads * self.histogram_size)
+        self.touched = <char *>take(&parts, self.n_threads * self.touched_size)
+        self.wanted = <char *>take(&parts, self.n_threads * self.wanted_size)
+        return arena_bytes(&parts)
 
     def _choose_bins(self, X):
         """Spread the codes over what all but the outermost of some samples span; those beyond get the outer codes."""
@@ -259,13 +263,10 @@ cdef class MediansState:
         """
         cdef const c.kernels *table = in_use[0]
         cdef c.median_step facts
-        cdef size_t n_changed = 0
         cdef double cost = 0.0
         cdef Py_ssize_t b
         cdef int t
-        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
-            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
-                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
         start_watch(&self.watch)
         with nogil:
             self._take_centers(centers)
@@ -283,14 +284,10 @@ cdef class MediansState:
             self.total_cost = cost if facts.whole else self.total_cost + cost
             if facts.whole:
                 self.whole_cost = cost
-            self.n_decided = 0
-            for t in range(self.n_threads):
-                n_changed = n_changed + self.counts[16 * t]
-                self.n_decided += self.counts[16 * t + 1]
-                self.counts[16 * t] = self.counts[16 * t + 1] = 0
         raise_interrupt(&self.watch)
         self.cost_is_known = True
-        return n_changed
+        self.n_decided = take_count(&self.counts[0], self.n_threads, 1)
+        return take_count(&self.counts[0], self.n_threads, 0)
 
     @property
     def cost(self):

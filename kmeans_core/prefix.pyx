@@ -10,12 +10,14 @@ from libc.stdint cimport int32_t, uintptr_t
 from libc.stdlib cimport free
 
 cimport kernels as c
+from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    PIECE_WORK, align, aligned, interrupted, kernels_in_use, raise_interrupt, short_unit, signal_watch,
-    start_watch, unit_samples,
+    PIECE_WORK, aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt, short_unit,
+    signal_watch, start_watch, take, take_count, unit_samples,
 )
 
 from fastkmeans._core.codes import Codes
+from fastkmeans._core.lloyd import LloydState
 from fastkmeans.algorithms.directions import dense_cost, filter_cost
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -28,17 +30,18 @@ cdef const c.kernels **in_use = kernels_in_use()
 
 
 cdef class PrefixState:
-    """What the filter keeps between iterations: codes of every sample, and Lloyd's state, which keeps the sums.
+    """What the filter keeps between iterations: codes of every sample, and the sums of each cluster.
 
     Parameters
     ----------
-    X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as LloydState.
+    X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as ClusterSums.
     copies : Codes of X that others may share, or None.
     n_directions : int or None. None lets the first step choose, by counting on a few rows; 0 leaves all to Lloyd's.
 
     The first step allocates, the others nothing. Where the filter costs more than it saves, Lloyd's steps are taken.
     """
 
+    cdef readonly ClusterSums clusters
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef object dense, copies, rows, n_wanted
@@ -63,9 +66,8 @@ cdef class PrefixState:
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
                   n_directions=None):
-        from fastkmeans._core.lloyd import LloydState
-
-        self.dense = LloydState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = Codes(X, max_abs, n_threads) if copies is None else copies
         self.is_float32 = X.dtype.itemsize == 4
@@ -87,29 +89,9 @@ cdef class PrefixState:
     def __dealloc__(self):
         free(self.memory)
 
-    @property
-    def labels(self):
-        return self.dense.labels
-
-    @property
-    def sums(self):
-        return self.dense.sums
-
-    @property
-    def grid(self):
-        return self.dense.grid
-
-    def move(self, centers, origin, moved, terms, digits=0.0):
-        """Write the center that the sums of each cluster ask for, see LloydState."""
-        return self.dense.move(centers, origin, moved, terms, digits)
-
     def step(self, const double[:, ::1] centers):
-        """Label every sample with its nearest center and follow the labels in `sums`, see LloydState."""
-        cdef size_t n_compared = 0, n_decided = 0
-        cdef int t
-        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
-            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
-                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        """Label every sample with its nearest center and let the sums follow the labels, as LloydState.step does."""
+        check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
         if self.n_directions < 0:
             self._begin(centers)
         if self.n_directions == 0:
@@ -124,12 +106,9 @@ cdef class PrefixState:
             self.table.prefix_gather_moved(self.prefix)
             self._assign_units(centers)
         raise_interrupt(&self.watch)
-        for t in range(self.n_threads):
-            n_compared += self.counts[16 * t]
-            n_decided += self.counts[16 * t + 1]
-            self.counts[16 * t] = self.counts[16 * t + 1] = 0
-        self.n_compared, self.n_decided = n_compared, n_decided
-        n_changed = self.dense.follow(self.found)
+        self.n_compared = take_count(self.counts, self.n_threads, 0)
+        self.n_decided = take_count(self.counts, self.n_threads, 1)
+        n_changed = self.clusters.follow(self.found)
         self._weigh()
         return n_changed
 
@@ -149,22 +128,25 @@ cdef class PrefixState:
         self.bounds = np.empty((self.n_samples, 2))
 
     cdef int _take_codes(self, const float[:, ::1] directions, const double[::1] offset) except -1:
-        cdef const c.kernels *table = self.table
-        cdef size_t prefix_size = aligned(table.prefix_bytes(self.n_clusters, self.n_features, self.n_directions,
-                                                               True))
-        cdef size_t counts_size = self.n_threads * 16 * sizeof(size_t)
         _, codes, self.tile_bytes = self.rows.addresses
         self.codes = <char *><uintptr_t>codes
-        self.scratch_size = aligned(table.prefix_scratch_bytes(self.n_clusters, self.n_features, self.n_directions))
-        self.memory = take_zeros(128 + prefix_size + counts_size + self.n_threads * self.scratch_size)
+        self.memory = take_zeros(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the codes of the centers; use algorithm='lloyd'.")
-        self.prefix = align(self.memory)
-        self.counts = <size_t *>(self.prefix + prefix_size)
-        self.scratch = <char *>self.counts + counts_size
-        table.prefix_start(&directions[0, 0], self.n_directions, self.rows.skew, &offset[0], self.rows.scale,
-                           self.n_clusters, self.n_features, self.is_float32, self.prefix)
+        self._divide(self.memory)
+        self.table.prefix_start(&directions[0, 0], self.n_directions, self.rows.skew, &offset[0], self.rows.scale,
+                                self.n_clusters, self.n_features, self.is_float32, self.prefix)
         return 0
+
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef const c.kernels *table = self.table
+        cdef arena parts = arena_in(memory)
+        self.scratch_size = aligned(table.prefix_scratch_bytes(self.n_clusters, self.n_features, self.n_directions))
+        self.prefix = <char *>take(&parts, table.prefix_bytes(self.n_clusters, self.n_features, self.n_directions, True))
+        self.counts = <size_t *>take(&parts, self.n_threads * 16 * sizeof(size_t))
+        self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        return arena_bytes(&parts)
 
     cdef char *_codes_of(self, Py_ssize_t first) noexcept nogil:
         return self.codes + first // self.table.tile_samples * self.tile_bytes

@@ -10,9 +10,10 @@ from libc.stdint cimport int32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
+from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    align, aligned, check_count, follow_rows, interrupted, kernels_in_use, raise_interrupt, row_follower,
-    short_unit, signal_watch, start_watch, unit_samples,
+    aligned, arena, arena_bytes, arena_in, check_count, check_shape, follow_rows, interrupted, kernels_in_use,
+    raise_interrupt, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
 )
 
 from fastkmeans._core.lloyd import LloydState
@@ -140,7 +141,6 @@ cdef class QuantizedRows:
 
     def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads, bint filled=True):
         cdef const c.kernels *table = in_use[0]
-        cdef Py_ssize_t n_tiles
         check_count("n_threads", n_threads)
         if bits not in (8, 16):
             raise ValueError(f"bits must be 8 or 16; got {bits}.")
@@ -156,20 +156,26 @@ cdef class QuantizedRows:
             raise ValueError(f"offset must have shape ({self.n_features},); got ({offset.shape[0]},).")
         self.bits = bits
         self.n_threads = n_threads
-        n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
-        cdef size_t how_size = aligned(table.quantizer_bytes(self.n_features))
-        self.scratch_size = aligned(table.quantized_scratch_bytes(1, self.n_features))
-        self.tile_bytes = table.quantized_tile_bytes(self.n_features, bits)
         # Not zeroed: each thread touches first what it writes.
-        self.memory = take_memory(128 + how_size + n_threads * self.scratch_size + n_tiles * self.tile_bytes)
+        self.memory = take_memory(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the quantized samples; use algorithm='lloyd'.")
-        self.how = align(self.memory)
-        self.scratch = self.how + how_size
-        self.tiles = self.scratch + n_threads * self.scratch_size
+        self._divide(self.memory)
         table.quantizer_start(&offset[0], largest, self.n_features, bits, self.is_float32, self.how)
         if filled:
             self.fill()
+
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef const c.kernels *table = in_use[0]
+        cdef arena parts = arena_in(memory)
+        cdef Py_ssize_t n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
+        self.scratch_size = aligned(table.quantized_scratch_bytes(1, self.n_features))
+        self.tile_bytes = table.quantized_tile_bytes(self.n_features, self.bits)
+        self.how = <char *>take(&parts, table.quantizer_bytes(self.n_features))
+        self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        self.tiles = <char *>take(&parts, n_tiles * self.tile_bytes)
+        return arena_bytes(&parts)
 
     def fill(self):
         """Quantize the samples."""
@@ -278,7 +284,7 @@ cdef class QuantizedState:
 
     Parameters
     ----------
-    X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as LloydState, which keeps the sums.
+    X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as ClusterSums.
     copies : QuantizedCopies of X that others may share, or None.
     bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
 
@@ -287,9 +293,9 @@ cdef class QuantizedState:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef readonly ClusterSums clusters
     cdef object dense, copies, asked_bits
     cdef QuantizedRows rows
-    cdef row_follower *follower
     cdef bint is_float32, started
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted, n_steps
     cdef int n_threads
@@ -308,8 +314,8 @@ cdef class QuantizedState:
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
                   bits=None):
-        self.dense = LloydState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
-        self.follower = <row_follower *><uintptr_t>self.dense.follower_address
+        self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+        self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = QuantizedCopies(X, n_threads) if copies is None else copies
         self.asked_bits = bits
@@ -332,18 +338,6 @@ cdef class QuantizedState:
         free(self.counts)
 
     @property
-    def labels(self):
-        return self.dense.labels
-
-    @property
-    def sums(self):
-        return self.dense.sums
-
-    @property
-    def grid(self):
-        return self.dense.grid
-
-    @property
     def quantized(self):
         """QuantizedRows of the last step, filled; None for Lloyd's float32."""
         if self.rows is not None and not self.rows.is_filled:
@@ -355,21 +349,9 @@ cdef class QuantizedState:
         """Bits a feature of the last step; 0 for Lloyd's float32."""
         return self.rows.bits if self.rows is not None else 0
 
-    def move(self, centers, origin, moved, terms, digits=0.0):
-        """Write the center that the sums of each cluster ask for, see LloydState."""
-        return self.dense.move(centers, origin, moved, terms, digits)
-
-    def follow(self, new_labels):
-        """Take over labels that another algorithm found, see LloydState."""
-        return self.dense.follow(new_labels)
-
     def step(self, const double[:, ::1] centers):
-        """Label every sample with its nearest center and follow the labels in `sums`, see LloydState."""
-        cdef size_t n_decided = 0
-        cdef int t
-        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
-            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
-                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        """Label every sample with its nearest center and let the sums follow the labels, as LloydState.step does."""
+        check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
         if not self.started:
             self._begin(centers)
         if self.rows is None or not self._assign(centers):
@@ -378,11 +360,8 @@ cdef class QuantizedState:
             self.stepped_by = "lloyd"
             return n_changed
         self.stepped_by = "quantized"
-        for t in range(self.n_threads):
-            n_decided += self.counts[16 * t]
-            self.counts[16 * t] = 0
-        self.n_decided = n_decided
-        n_changed = self.dense.take_followed()
+        self.n_decided = take_count(self.counts, self.n_threads, 0)
+        n_changed = take_count(self.clusters.follower.counts, self.n_threads, 0)
         self._weigh()
         return n_changed
 
@@ -403,16 +382,22 @@ cdef class QuantizedState:
         self.rows = rows
         how, tiles, self.tile_bytes = rows.addresses
         self.how, self.tiles = <char *><uintptr_t>how, <char *><uintptr_t>tiles
-        cdef size_t centers_size = aligned(self.table.quantized_centers_bytes(self.n_clusters, self.n_features,
-                                                                              self.rows.bits))
-        self.labels_at = aligned(self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
-        self.scratch_size = self.labels_at + aligned(self.unit * sizeof(int32_t))
         free(self.memory)
-        self.memory = calloc(1, 128 + centers_size + self.n_threads * self.scratch_size)
+        self.memory = calloc(1, self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the quantized centers; use algorithm='lloyd'.")
-        self.quantized = align(self.memory)
-        self.scratch = self.quantized + centers_size
+        self._divide(self.memory)
+
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef const c.kernels *table = self.table
+        cdef arena parts = arena_in(memory)
+        self.labels_at = aligned(table.quantized_scratch_bytes(self.n_clusters, self.n_features))
+        self.scratch_size = self.labels_at + aligned(self.unit * sizeof(int32_t))
+        self.quantized = <char *>take(&parts, table.quantized_centers_bytes(self.n_clusters, self.n_features,
+                                                                           self.rows.bits))
+        self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        return arena_bytes(&parts)
 
     cdef bint _assign(self, const double[:, ::1] centers) except -1:
         """Label the samples, and let the sums follow them, unless the centers lie too far out."""
@@ -426,6 +411,7 @@ cdef class QuantizedState:
         with nogil:
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 self._assign_unit(rows, u, threadid())
+            self.clusters.merge(self.table, &self.watch)
         raise_interrupt(&self.watch)
         rows.is_filled = True
         return True
@@ -453,10 +439,10 @@ cdef class QuantizedState:
                                                                        self.quantized, scratch,
                                                                        labels + (first - start))
             if not rows.is_filled:
-                follow_rows(self.follower, self.table, first, count, labels + (first - start), t)
+                follow_rows(&self.clusters.follower, self.table, first, count, labels + (first - start), t)
             first = first + count
         if rows.is_filled:  # few labels change: their rows are fetched ahead
-            follow_rows(self.follower, self.table, start, end - start, labels, t)
+            follow_rows(&self.clusters.follower, self.table, start, end - start, labels, t)
 
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two in a row that did more work. Counted, never timed."""

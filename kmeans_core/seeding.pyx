@@ -18,7 +18,10 @@ from libc.stdint cimport uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
 cimport kernels as c
-from shared cimport align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
+from shared cimport (
+    align, aligned, arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt,
+    signal_watch, start_watch, take,
+)
 
 from fastkmeans._core.codes import CodedRows
 
@@ -123,30 +126,11 @@ cdef class PlusPlus:
         self.dense_share = dense_share
         self.block = SEED_BLOCK if self.n_samples >= few_samples else small_block
         self.n_blocks = (self.n_samples + self.block - 1) // self.block
-
-        cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
-        cdef size_t min_sq_size = aligned(n_padded * (4 if self.is_float32 else 8))
-        cdef size_t near_size = aligned(n_padded * sizeof(uint64_t))
-        cdef size_t blocks_size = aligned(self.n_blocks * sizeof(double))
-        cdef size_t packed_size = aligned(max(table.candidates_bytes(SEED_CANDIDATES, self.n_features),
-                                              STEP_TARGETS * self.n_features * sizeof(double)))
-        cdef size_t point_size = aligned(self.n_features * sizeof(double))
-        self.scratch_size = aligned(max(table.seeding_scratch_bytes(self.n_features),
-                                        table.step_scratch_bytes(self.n_features)))
         # Not cleared: a page belongs to the thread that writes it first, and `near` may never be written.
-        self.memory = take_memory(128 + min_sq_size + near_size + (3 + SEED_CANDIDATES) * blocks_size + packed_size
-                                  + point_size + n_threads * self.scratch_size)
+        self.memory = take_memory(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the distances of the samples to the seeds.")
-        self.min_sq = align(self.memory)
-        self.near = <uint64_t *>(self.min_sq + min_sq_size)
-        self.potentials = <double *>(<char *>self.near + near_size)
-        self.running = <double *>(<char *>self.potentials + blocks_size)
-        self.gains = <double *>(<char *>self.running + blocks_size)
-        self.packed = <char *>self.gains + SEED_CANDIDATES * blocks_size
-        self.n_near = <size_t *>(self.packed + packed_size)
-        self.pending_target = <char *>self.n_near + blocks_size
-        self.scratch = self.pending_target + point_size
+        self._divide(self.memory)
         self.is_dense = n_pool <= 0 and not manhattan
         if rows is not None:
             self._take_rows(rows)
@@ -162,6 +146,26 @@ cdef class PlusPlus:
     def __dealloc__(self):
         free(self.memory)
         free(self.quantized)
+
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef const c.kernels *table = in_use[0]
+        cdef arena parts = arena_in(memory)
+        cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
+        cdef size_t target_size = self.n_features * sizeof(double)
+        self.scratch_size = aligned(max(table.seeding_scratch_bytes(self.n_features),
+                                        table.step_scratch_bytes(self.n_features)))
+        self.min_sq = <char *>take(&parts, n_padded * (4 if self.is_float32 else 8))
+        self.near = <uint64_t *>take(&parts, n_padded * sizeof(uint64_t))
+        self.potentials = <double *>take(&parts, self.n_blocks * sizeof(double))
+        self.running = <double *>take(&parts, self.n_blocks * sizeof(double))
+        self.gains = <double *>take(&parts, self.n_blocks * SEED_CANDIDATES * sizeof(double))
+        self.packed = <char *>take(&parts, max(table.candidates_bytes(SEED_CANDIDATES, self.n_features),
+                                               STEP_TARGETS * target_size))
+        self.n_near = <size_t *>take(&parts, self.n_blocks * sizeof(size_t))
+        self.pending_target = <char *>take(&parts, target_size)
+        self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        return arena_bytes(&parts)
 
     def _take_rows(self, rows):
         """Let passes read quantized samples, or codes."""

@@ -1,7 +1,7 @@
-# What every compiled module needs: the kernels in use, threads, aligned memory, the division of rows into units, and sums that follow
-# labels.
+# What every compiled module needs: the kernels in use, threads, aligned memory, the division of rows into units, and
+# sums that follow labels.
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport fabs
+from libc.math cimport fabs, frexp
 from libc.stdint cimport int32_t, uint8_t, uintptr_t
 from libc.string cimport memset
 
@@ -12,6 +12,15 @@ from threads cimport run_region, use_threads
 cdef extern from "threads/lock.h" nogil:
     void take_lock(uint8_t *lock) noexcept
     void give_lock(uint8_t *lock) noexcept
+
+
+cdef extern from "kernels/arena.h" nogil:
+    # One block of memory for many arrays: a function that takes them in turn counts their bytes, too.
+    ctypedef struct arena:
+        pass
+    arena arena_in(void *memory)
+    void *take(arena *parts, size_t bytes)
+    size_t arena_bytes(const arena *parts)
 
 
 cdef struct shared_runtime:
@@ -44,6 +53,14 @@ cdef inline int check_count(str name, Py_ssize_t value) except -1:
     return 0
 
 
+cdef inline int check_shape(str name, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t wanted_rows,
+                            Py_ssize_t wanted_columns) except -1:
+    """Refuse an array that has not the shape (wanted_rows, wanted_columns)."""
+    if n_rows != wanted_rows or n_columns != wanted_columns:
+        raise ValueError(f"{name} must have shape ({wanted_rows}, {wanted_columns}); got ({n_rows}, {n_columns}).")
+    return 0
+
+
 cdef inline Py_ssize_t short_unit(Py_ssize_t unit, Py_ssize_t block, double work, Py_ssize_t least=64) noexcept nogil:
     """A unit of rows, or a shorter one that is a piece of work: whole blocks, or `least` rows where a block is too long.
 
@@ -71,6 +88,23 @@ cdef inline void add_carefully(double term, double *total, double *lacking) noex
     cdef double sum = total[0] + term
     lacking[0] += (total[0] - sum) + term if fabs(total[0]) >= fabs(term) else (term - sum) + total[0]
     total[0] = sum
+
+
+cdef inline int ceil_log2(double value) noexcept nogil:
+    """Smallest e with value <= 2**e; 0 for 0."""
+    cdef int exponent
+    cdef double mantissa = frexp(value, &exponent)
+    return exponent - 1 if mantissa == 0.5 else exponent
+
+
+cdef inline size_t take_count(size_t *counts, int n_threads, int which) noexcept nogil:
+    """Add up a count over the threads, and start it anew.   counts : [n_threads][16], one cache line or more each"""
+    cdef size_t total = 0
+    cdef int t
+    for t in range(n_threads):
+        total += counts[16 * t + which]
+        counts[16 * t + which] = 0
+    return total
 
 
 cdef inline size_t aligned(size_t size) noexcept nogil:
@@ -108,7 +142,7 @@ cdef inline void sort_by_label(const int32_t *labels, Py_ssize_t n_samples, Py_s
 
 
 cdef struct row_follower:
-    # What LloydState's sums need to follow new labels; any thread may do it, for rows of its own.
+    # What ClusterSums need to follow new labels; any thread may do it, for rows of its own.
     const char *x
     size_t row_bytes
     bint is_float32

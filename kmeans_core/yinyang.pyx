@@ -13,7 +13,11 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 cimport kernels as c
-from shared cimport align, aligned, interrupted, kernels_in_use, raise_interrupt, short_unit, signal_watch, start_watch
+from fastkmeans._core.sums cimport ClusterSums
+from shared cimport (
+    aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt, short_unit,
+    signal_watch, start_watch, take, take_count,
+)
 
 from fastkmeans._core.quantized import QuantizedState
 
@@ -38,7 +42,7 @@ cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose dig
 
 
 cdef class YinyangState:
-    """What Yinyang keeps between iterations: beside Lloyd's labels and sums, bounds of every sample.
+    """What Yinyang keeps between iterations: beside labels and sums, bounds of every sample.
 
     Parameters
     ----------
@@ -48,6 +52,7 @@ cdef class YinyangState:
     cost. While it would not pay, the steps are those of quantized samples.
     """
 
+    cdef readonly ClusterSums clusters
     cdef object _dense
     cdef object _rows            # QuantizedRows from which bounds may begin, or None
     cdef char *tiles
@@ -106,6 +111,7 @@ cdef class YinyangState:
         import numpy as np
 
         self._dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies)
+        self.clusters = self._dense.clusters
         cdef const c.kernels *table = in_use[0]
         self.table = table
         self.is_float32 = X.dtype.itemsize == 4
@@ -135,46 +141,10 @@ cdef class YinyangState:
         self.hopeless = 2 * (4 + 300 // self.n_features) > n_clusters + 10
         self.probe_rows = (self.n_probed + 31) // 32 * 32
 
-        cdef size_t center_size = aligned(n_clusters * self.n_features * sizeof(double))
-        cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, self.n_features))
-        cdef size_t per_center = aligned(n_clusters * sizeof(double))
-        cdef size_t per_group = aligned((self.n_groups + 1) * sizeof(double))
-        cdef size_t per_feature = aligned(2 * self.n_features * sizeof(double))
-        cdef size_t bound_size = aligned(self.n_blocks * self.n_rows * sizeof(float))
-        cdef size_t probe_size = aligned(self.probe_rows * sizeof(float))
-        cdef size_t row_size = aligned((self.n_probed * self.n_features + 64) * real_size)
-        cdef size_t counts_size = n_threads * 16 * sizeof(size_t)
-        self.scratch_size = aligned(table.bound_scratch_bytes(n_clusters, self.n_features,
-                                                              max(self.n_rows, self.probe_rows)))
-        self.memory = take_zeros(128 + 2 * packed_size + 2 * center_size + 2 * per_feature + 6 * per_center
-                                 + 3 * per_group + (1 + self.n_groups) * (bound_size + probe_size) + probe_size
-                                 + row_size + counts_size + n_threads * self.scratch_size)
+        self.memory = take_zeros(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the bounds of each sample; use algorithm='lloyd'.")
-        cdef char *place = align(self.memory)
-        self.packed = place
-        self.grouped = self.packed + packed_size
-        self.previous = <double *>(self.grouped + packed_size)
-        self.placed = <double *>(<char *>self.previous + center_size)
-        self.offset = <double *>(<char *>self.placed + center_size)
-        self.direction = <double *>(<char *>self.offset + per_feature)
-        self.keys = <double *>(<char *>self.direction + per_feature)
-        self.shifts = <double *>(<char *>self.keys + per_center)
-        self.center_drift64 = <double *>(<char *>self.shifts + per_center)
-        self.center_drift = <float *>(<char *>self.center_drift64 + per_center)
-        self.center_of = <int32_t *>(<char *>self.center_drift + per_center)
-        self.group_of = <int32_t *>(<char *>self.center_of + per_center)
-        self.group_drift64 = <double *>(<char *>self.group_of + per_center)
-        self.group_drift = <float *>(<char *>self.group_drift64 + per_group)
-        self.first_panel = <int32_t *>(<char *>self.group_drift + per_group)
-        self.upper = <float *>(<char *>self.first_panel + per_group)
-        self.lower = <float *>(<char *>self.upper + bound_size)
-        self.probe_upper = <float *>(<char *>self.lower + self.n_groups * bound_size)
-        self.probe_lower = <float *>(<char *>self.probe_upper + probe_size)
-        self.probe_labels = <int32_t *>(<char *>self.probe_lower + self.n_groups * probe_size)
-        self.probe = <char *>self.probe_labels + probe_size
-        self.counts = <size_t *>(self.probe + row_size)
-        self.scratch = <char *>self.counts + counts_size
+        self._divide(self.memory)
         self.now.packed = self.packed
         self.now.grouped = self.grouped
         self.now.n_groups = self.n_groups
@@ -186,27 +156,58 @@ cdef class YinyangState:
         self.probe_cost = 1.0
         self._take_probe(real_size)
 
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef const c.kernels *table = self.table
+        cdef arena parts = arena_in(memory)
+        cdef size_t k = self.n_clusters, d = self.n_features, n_groups = self.n_groups
+        cdef size_t bound_size = aligned(self.n_blocks * self.n_rows * sizeof(float))
+        cdef size_t probe_size = aligned(self.probe_rows * sizeof(float))
+        cdef size_t n_rows = max(self.n_rows, self.probe_rows)
+        self.scratch_size = aligned(table.bound_scratch_bytes(k, d, n_rows))
+        self.packed = <char *>take(&parts, table.packed_bytes(k, d))
+        self.grouped = <char *>take(&parts, table.packed_bytes(k, d))
+        self.previous = <double *>take(&parts, k * d * sizeof(double))
+        self.placed = <double *>take(&parts, k * d * sizeof(double))
+        self.offset = <double *>take(&parts, d * sizeof(double))
+        self.direction = <double *>take(&parts, 2 * d * sizeof(double))
+        self.keys = <double *>take(&parts, k * sizeof(double))
+        self.shifts = <double *>take(&parts, k * sizeof(double))
+        self.center_drift64 = <double *>take(&parts, k * sizeof(double))
+        self.center_drift = <float *>take(&parts, k * sizeof(float))
+        # The places that fill the last panel up read as center 0.
+        self.center_of = <int32_t *>take(&parts, (k + table.tile_centers) * sizeof(int32_t))
+        self.group_of = <int32_t *>take(&parts, k * sizeof(int32_t))
+        self.group_drift64 = <double *>take(&parts, n_groups * sizeof(double))
+        self.group_drift = <float *>take(&parts, n_groups * sizeof(float))
+        self.first_panel = <int32_t *>take(&parts, (n_groups + 1) * sizeof(int32_t))
+        self.upper = <float *>take(&parts, bound_size)
+        self.lower = <float *>take(&parts, n_groups * bound_size)
+        self.probe_upper = <float *>take(&parts, probe_size)
+        self.probe_lower = <float *>take(&parts, n_groups * probe_size)
+        self.probe_labels = <int32_t *>take(&parts, self.probe_rows * sizeof(int32_t))
+        self.probe = <char *>take(&parts, (self.n_probed * d + 64) * (4 if self.is_float32 else 8))
+        self.counts = <size_t *>take(&parts, self.n_threads * 16 * sizeof(size_t))
+        self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        return arena_bytes(&parts)
+
+    cdef size_t _divide_quantized(self, void *memory, int bits) noexcept nogil:
+        """The same for what takes bounds from quantized samples."""
+        cdef arena parts = arena_in(memory)
+        cdef size_t centers_size = self.table.quantized_centers_bytes(self.n_clusters, self.n_features, bits)
+        self.whole_scratch_size = aligned(self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
+        self.grouped_whole = <char *>take(&parts, centers_size)
+        self.plain_whole = <char *>take(&parts, centers_size)
+        self.whole_scratch = <char *>take(&parts, self.n_threads * self.whole_scratch_size)
+        return arena_bytes(&parts)
+
     def __dealloc__(self):
         free(self.memory)
         free(self.quantized_memory)
 
-    @property
-    def labels(self):
-        return self._dense.labels
-
-    @property
-    def sums(self):
-        return self._dense.sums
-
-    @property
-    def grid(self):
-        return self._dense.grid
-
     def step(self, const double[:, ::1] centers):
         """Label every sample with its nearest center, as LloydState.step does, and with the same labels."""
-        if centers.shape[0] != self.n_clusters or centers.shape[1] != self.n_features:
-            raise ValueError(f"centers must have shape ({self.n_clusters}, {self.n_features}); "
-                             f"got ({centers.shape[0]}, {centers.shape[1]}).")
+        check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
         cdef bint pays = False, reuse, laid_out
         cdef Py_ssize_t n_changed
         cdef double cost, dense_share = self._dense.share
@@ -235,10 +236,10 @@ cdef class YinyangState:
                 self._label_blocks(reuse)
             raise_interrupt(&self.watch)
             self.stepped_by = "yinyang"
-            self.n_decided = self._take_count(0)
-            self.n_scored = self._take_count(1)
-            cost = self._take_count(2)
-            n_changed = self._dense.follow(self.new_labels)
+            self.n_decided = take_count(self.counts, self.n_threads, 0)
+            self.n_scored = take_count(self.counts, self.n_threads, 1)
+            cost = take_count(self.counts, self.n_threads, 2)
+            n_changed = self.clusters.follow(self.new_labels)
             self.bounded = self.now.insist or cost < STOP_ABOVE * dense_share * self.n_samples * (self.n_clusters + 10.0)
             if not self.bounded:
                 self.wait = 2 * self.wait if self.wait else FIRST_WAIT
@@ -258,11 +259,6 @@ cdef class YinyangState:
                     self._lay_out(centers)
                 self._bound_probe()
         return n_changed
-
-    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms,
-             double digits=0.0):
-        """Write the center that the sums of each cluster ask for, see LloydState.move."""
-        return self._dense.move(centers, origin, moved, terms, digits)
 
     def insist(self):
         """Use bounds from now on even where they do not pay, for tests."""
@@ -305,15 +301,6 @@ cdef class YinyangState:
             memcpy(self.probe + p * self.n_features * real_size,
                    x + p * self.n_samples // self.n_probed * self.n_features * real_size, self.n_features * real_size)
         return 0
-
-    cdef size_t _take_count(self, int which) noexcept nogil:
-        """Add up a count over the threads, and start it anew."""
-        cdef size_t total = 0
-        cdef int t
-        for t in range(self.n_threads):
-            total += self.counts[16 * t + which]
-            self.counts[16 * t + which] = 0
-        return total
 
     # ------------------------------------------------------------ centers
 
@@ -363,23 +350,17 @@ cdef class YinyangState:
     cdef bint _quantize_centers(self, const double[:, ::1] centers) except -1:
         """Lay the centers out for quantized samples, if there are any and the centers lie within their reach."""
         cdef const c.kernels *table = self.table
-        cdef size_t centers_size
-        cdef int t
         rows = self._dense.quantized
         if rows is None:
             return False
         how, tiles, self.tile_bytes = rows.addresses
         if rows is not self._rows:
-            centers_size = aligned(table.quantized_centers_bytes(self.n_clusters, self.n_features, rows.bits))
-            self.whole_scratch_size = aligned(table.quantized_scratch_bytes(self.n_clusters, self.n_features))
             self._rows = None
             free(self.quantized_memory)
-            self.quantized_memory = take_zeros(128 + 2 * centers_size + self.n_threads * self.whole_scratch_size)
+            self.quantized_memory = take_zeros(self._divide_quantized(NULL, rows.bits))
             if self.quantized_memory == NULL:
                 raise MemoryError("no memory for the quantized centers; use algorithm='lloyd'.")
-            self.grouped_whole = align(self.quantized_memory)
-            self.plain_whole = self.grouped_whole + centers_size
-            self.whole_scratch = self.plain_whole + centers_size
+            self._divide_quantized(self.quantized_memory, rows.bits)
             self._rows, self.tiles = rows, <char *><uintptr_t>tiles
         return table.quantize_centers(&centers[0, 0], self.n_clusters, <char *><uintptr_t>how, self.plain_whole) and \
             table.quantize_centers(self.placed, self.n_clusters, <char *><uintptr_t>how, self.grouped_whole)

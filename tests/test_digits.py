@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fastkmeans import KMeans, calinski_harabasz_score, elbow, within_cluster_variation
 from fastkmeans._core import lloyd, runtime
+from fastkmeans._core.sums import explained_of
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines import local
 from fastkmeans.input.finite import check_inertia
@@ -141,7 +142,7 @@ def test_ordinary_samples_are_not_read_once_more(algorithm, real, rng, monkeypat
         raise AssertionError("the samples were read")
 
     monkeypatch.setattr(local, "inertia_of", refuse)
-    monkeypatch.setattr(lloyd, "sum_anew", refuse)
+    monkeypatch.setattr(local, "sum_anew", refuse)
     assert begun.move(X[:7].astype(np.float64))[2] > 0
 
 
@@ -178,12 +179,12 @@ def test_what_clusters_take_off_the_scatter_has_twice_the_digits(seed, n_feature
     state = lloyd.LloydState(X, None, np.abs(X).max(axis=0), 1.0, 4, 1)
     state.step(centers)
     scale = expected = Fraction(0)
-    for row, j in zip(X.tolist(), state.labels.tolist()):
+    for row, j in zip(X.tolist(), state.clusters.labels.tolist()):
         for value, center, middle in zip(row, centers[j].tolist(), origin.tolist()):
             about_origin = (Fraction(value) - Fraction(middle)) ** 2
             expected += about_origin - (Fraction(value) - Fraction(center)) ** 2
             scale += about_origin
-    found = sum(map(Fraction, lloyd.explained_of(state.sums, centers, origin, 2)))
+    found = sum(map(Fraction, explained_of(state.clusters.sums, centers, origin, 2)))
     size = Fraction(float(np.abs(X).max())) ** 2
     assert abs(found - expected) <= Fraction(2) ** -95 * n_features * (scale + size)
 

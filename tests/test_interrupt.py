@@ -129,19 +129,20 @@ CENTERS = np.ones((N_CLUSTERS, N_FEATURES))
 def step_of_a_state(state, X, centers=CENTERS):
     """Make a call, and what tells whether it was left undone."""
     made = state(X, None, np.ones(X.shape[1]), 1.0, len(centers), 1)
-    return lambda: made.step(centers), lambda: (made.labels < 0).any()
+    keeper = made if state is MediansState else made.clusters
+    return lambda: made.step(centers), lambda: (keeper.labels < 0).any()
 
 
 def step_of_prefix(X):
     """A step of the filter finds labels in memory of its own; the sums follow all of them, or none."""
     made = PrefixState(X, None, np.ones(X.shape[1]), 1.0, len(CENTERS), 1, None, 8)
-    return lambda: made.step(CENTERS), lambda: (made.labels < 0).all()
+    return lambda: made.step(CENTERS), lambda: (made.clusters.labels < 0).all()
 
 
 def step_with_bounds(X):
     made = YinyangState(X, None, np.ones(X.shape[1]), 1.0, len(CENTERS), 1)
     made.insist()
-    return lambda: made.step(CENTERS), lambda: (made.labels < 0).all()
+    return lambda: made.step(CENTERS), lambda: (made.clusters.labels < 0).all()
 
 
 def labels_of(X, kind=distances.EUCLIDEAN):

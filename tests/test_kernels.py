@@ -9,6 +9,7 @@ import pytest
 import reference
 
 from fastkmeans._core import distances, lloyd, runtime, samples, seeding, totals
+from fastkmeans._core.sums import ClusterSums
 from fastkmeans.samples import describe
 
 N_FEATURES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 100, 129, 300]
@@ -75,12 +76,12 @@ def test_sums_follow_the_labels_without_a_trace(n_features, weighted, real, rng)
         moved.step(centers)
     fresh = lloyd.LloydState(X, weights, max_abs, max_weight, n_clusters, 1)
     assert fresh.step(centers) == n_samples
-    np.testing.assert_array_equal(moved.labels, fresh.labels)
-    assert moved.sums.tobytes() == fresh.sums.tobytes()
+    np.testing.assert_array_equal(moved.clusters.labels, fresh.clusters.labels)
+    assert moved.clusters.sums.tobytes() == fresh.clusters.sums.tobytes()
     expected = np.zeros((n_clusters, n_features + 1))
     ones = np.ones(n_samples) if weights is None else weights
-    np.add.at(expected, fresh.labels, np.c_[X * ones[:, None].astype(np.float64), ones])
-    np.testing.assert_allclose(fresh.sums.sum(axis=1), expected, rtol=1e-9, atol=1e-12 * max_abs.max() * n_samples)
+    np.add.at(expected, fresh.clusters.labels, np.c_[X * ones[:, None].astype(np.float64), ones])
+    np.testing.assert_allclose(fresh.clusters.sums.sum(axis=1), expected, rtol=1e-9, atol=1e-12 * max_abs.max() * n_samples)
 
 
 @pytest.mark.parametrize("n_features", N_FEATURES)
@@ -138,15 +139,14 @@ def test_labels_of_another_algorithm_are_followed_as_its_own(n_samples, n_featur
     max_abs = np.abs(X).max(axis=0).astype(np.float64)
     weights = rng.uniform(size=n_samples) if weighted else None
     max_weight = weights.max() if weighted else 1.0
-    own, *others = (
-        lloyd.LloydState(X, weights, max_abs, max_weight, n_clusters, n_threads) for n_threads in (1, 1, 3)
-    )
+    own = lloyd.LloydState(X, weights, max_abs, max_weight, n_clusters, 1)
+    others = [ClusterSums(X, weights, max_abs, max_weight, n_clusters, n_threads) for n_threads in (1, 3)]
     for _ in range(3):
         n_changed = own.step(X[rng.integers(n_samples, size=n_clusters)].astype(np.float64))
         for other in others:
-            assert other.follow(own.labels.copy()) == n_changed
-            np.testing.assert_array_equal(other.labels, own.labels)
-            assert own.sums.tobytes() == other.sums.tobytes()
+            assert other.follow(own.clusters.labels.copy()) == n_changed
+            np.testing.assert_array_equal(other.labels, own.clusters.labels)
+            assert own.clusters.sums.tobytes() == other.sums.tobytes()
 
 
 TERMS = {  # name -> maker of n numbers
@@ -193,3 +193,20 @@ def test_a_description_has_its_digits(rng):
         variances = [sum((value - mean) ** 2 for value in column) / n_samples for column, mean in zip(exact, means)]
         np.testing.assert_allclose(description.mean, np.array(means, dtype=float), rtol=1e-14)
         np.testing.assert_allclose(description.variance, np.array(variances, dtype=float), rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_over_parts_of_samples_add_up_to_those_over_all(weighted, real, rng):
+    X = (rng.normal(size=(3000, 5)) * 10.0 ** rng.integers(-6, 6, size=5)).astype(real)
+    weights = rng.uniform(size=3000) if weighted else None
+    facts = np.abs(X).max(axis=0).astype(np.float64), weights.max() if weighted else 1.0, 7, 2
+    labels = rng.integers(7, size=3000).astype(np.int32)
+    whole = ClusterSums(X, weights, *facts)
+    whole.follow(labels)
+    added = np.zeros_like(whole.sums)
+    for rows in np.split(np.arange(3000), [100, 2001, 2500]):
+        part = ClusterSums(X[rows], None if weights is None else weights[rows], *facts, n_grid_samples=3000)
+        np.testing.assert_array_equal(part.grid, whole.grid)
+        part.follow(labels[rows])
+        added += part.sums
+    assert added.tobytes() == whole.sums.tobytes()

@@ -27,11 +27,11 @@ def walk(X, centers, n_steps=6, **params):
     compared = []
     for _ in range(n_steps):
         assert filtered.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(filtered.labels, dense.labels)
-        assert filtered.sums.tobytes() == dense.sums.tobytes()
+        np.testing.assert_array_equal(filtered.clusters.labels, dense.clusters.labels)
+        assert filtered.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
         compared.append(filtered.n_compared)
         moved, terms = np.empty_like(centers), np.empty((len(centers), 4))
-        filtered.move(centers, np.zeros(X.shape[1]), moved, terms)
+        filtered.clusters.move(centers, np.zeros(X.shape[1]), moved, terms)
         centers = moved.astype(X.dtype).astype(np.float64)
     return filtered, compared
 
@@ -148,7 +148,7 @@ def test_samples_halfway_between_two_centers_are_decided_in_float64(n_directions
     _, filtered = states(X, 37, n_directions=n_directions)
     for moved in (centers, centers[::-1].copy()):  # the labels of one step are bad guesses for the other
         filtered.step(moved)
-        np.testing.assert_array_equal(filtered.labels, reference.nearest(X, moved))
+        np.testing.assert_array_equal(filtered.clusters.labels, reference.nearest(X, moved))
 
 
 def test_a_tie_goes_to_the_lowest_index(isa, real, rng):
@@ -157,7 +157,7 @@ def test_a_tie_goes_to_the_lowest_index(isa, real, rng):
     _, filtered = states(X, 60, n_directions=20)
     for order in (np.arange(60), rng.permutation(60)):
         filtered.step(centers[order])
-        np.testing.assert_array_equal(filtered.labels, reference.nearest(X, centers[order]))
+        np.testing.assert_array_equal(filtered.clusters.labels, reference.nearest(X, centers[order]))
 
 
 @pytest.mark.parametrize("init", ["random", "k-means++"])
@@ -183,7 +183,7 @@ def test_threads_change_neither_labels_nor_counts(rng, real):
     trails = []
     for n_threads in (1, 2, 5):
         filtered, compared = walk(X, X[:64], n_threads=n_threads, n_directions=16)
-        trails.append((compared, filtered.n_decided, filtered.labels.tobytes()))
+        trails.append((compared, filtered.n_decided, filtered.clusters.labels.tobytes()))
     assert trails[0] == trails[1] == trails[2]
 
 
@@ -194,7 +194,7 @@ def test_centers_that_stand_still_keep_their_codes(rng, real):
     for moving in ([], [3], [0, 17, 39], []):
         centers[moving] = X[rng.integers(2000, size=len(moving))]
         assert filtered.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(filtered.labels, dense.labels)
+        np.testing.assert_array_equal(filtered.clusters.labels, dense.clusters.labels)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.8, 0.95])
@@ -205,7 +205,7 @@ def test_centers_that_stand_still_win_and_lose_ties_as_ever(share, isa, real, rn
     dense, filtered = states(X, 90, n_directions=10, n_threads=2)
     for _ in range(6):
         assert filtered.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(filtered.labels, reference.nearest(X, centers))
+        np.testing.assert_array_equal(filtered.clusters.labels, reference.nearest(X, centers))
         moving = rng.random(90) < share
         centers[moving] = centers[rng.integers(90, size=moving.sum())]  # often onto one that stands still
         centers[moving, 0] += rng.integers(-1, 2, size=moving.sum())
@@ -221,9 +221,9 @@ def test_bounds_by_shifts_keep_the_labels_of_lloyd(stride, share, isa, real, rng
     dense, filtered = states(X, 80, n_directions=80)
     for _ in range(15):
         assert filtered.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(filtered.labels, dense.labels)
+        np.testing.assert_array_equal(filtered.clusters.labels, dense.clusters.labels)
         for j in np.flatnonzero(rng.random(80) < share):
-            own = np.flatnonzero(dense.labels == j)
+            own = np.flatnonzero(dense.clusters.labels == j)
             away = centers[j] - X[rng.choice(own)] if len(own) else rng.normal(size=80)
             centers[j] += stride * rng.choice([0.1, 1.0]) * away
         centers = centers.astype(real).astype(np.float64)

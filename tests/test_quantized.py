@@ -29,8 +29,8 @@ def check_steps(X, centers, n_steps, *, weights=None, n_threads=1, bits=None):
     centers, n_decided = centers.astype(np.float64), []
     for step in range(n_steps):
         assert state.step(centers) == dense.step(centers), step
-        np.testing.assert_array_equal(state.labels, dense.labels)
-        assert state.sums.tobytes() == dense.sums.tobytes()
+        np.testing.assert_array_equal(state.clusters.labels, dense.clusters.labels)
+        assert state.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
         n_decided.append(state.n_decided)
         centers = moved(state, centers)
     return state, n_decided
@@ -79,7 +79,7 @@ def test_ties_go_to_the_lowest_index(bits, rng, real):
     centers = np.repeat(grid[:20], 2, axis=0).astype(np.float64)
     state = make_quantized(grid, len(centers), bits=bits)
     state.step(centers)
-    np.testing.assert_array_equal(state.labels, reference.sq_distances(grid, centers).argmin(axis=1))
+    np.testing.assert_array_equal(state.clusters.labels, reference.sq_distances(grid, centers).argmin(axis=1))
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -90,7 +90,7 @@ def test_centers_far_outside_the_samples(bits, rng, real):
     for factor in (1.0, 1e4, 1e12, 1.0, 1e-12):
         centers = X[:30].astype(np.float64) * factor
         assert state.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(state.labels, dense.labels)
+        np.testing.assert_array_equal(state.clusters.labels, dense.clusters.labels)
 
 
 def test_weights_and_threads_change_nothing(blobs, rng, real):
@@ -134,7 +134,7 @@ def test_a_wrong_first_choice_is_corrected(rng, real):
     for centers in [X[:60]] + 4 * [X[60:120] * 0.2]:
         wide = centers.astype(np.float64)
         assert state.step(wide) == dense.step(wide)
-        np.testing.assert_array_equal(state.labels, dense.labels)
+        np.testing.assert_array_equal(state.clusters.labels, dense.clusters.labels)
     assert state.bits in (0, 16)
 
 

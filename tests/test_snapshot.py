@@ -19,6 +19,7 @@ from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.medians import MediansState
 from fastkmeans._core.quantized import QuantizedRows
 from fastkmeans._core.seeding import PlusPlus
+from fastkmeans._core.sums import ClusterSums
 from fastkmeans._core.tiles import TilesState
 
 # What would be refused at the start of a fit, and what would lead elsewhere.
@@ -239,6 +240,7 @@ MISFITS = {
     "largest values": lambda: LloydState(ROWS, None, np.ones(2), 1.0, 2, 1),
     "clusters": lambda: LloydState(ROWS, None, np.ones(3), 1.0, 0, 1),
     "weights of a state": lambda: LloydState(ROWS, np.ones(9), np.ones(3), 1.0, 2, 1),
+    "samples of a grid": lambda: ClusterSums(ROWS, None, np.ones(3), 1.0, 2, 1, 39),
     "no samples": lambda: LloydState(ROWS[:0], None, np.ones(3), 1.0, 2, 1),
     "weights in tiles": lambda: TilesState(np.ones((400, 3)), np.ones(9), np.ones(3), 1.0, 2, 1),
     "medians": lambda: MediansState(ROWS, None, np.ones(2), 1.0, 2, 1),
@@ -262,7 +264,7 @@ def test_centers_are_moved_into_arrays_that_fit():
     state.step(CENTERS)
     for moved, terms, origin in [(CENTERS[:1], (2, 4), 3), (CENTERS, (2, 3), 3), (CENTERS, (2, 4), 2)]:
         with pytest.raises(ValueError, match="must have shape"):
-            state.move(CENTERS, np.zeros(origin), moved.copy(), np.ones(terms))
+            state.clusters.move(CENTERS, np.zeros(origin), moved.copy(), np.ones(terms))
 
 
 def test_what_is_pickled_or_saved_amid_a_fit_is_of_one_moment(rng, tmp_path):

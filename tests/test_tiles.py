@@ -27,7 +27,7 @@ def new_state(State, X, n_clusters, n_threads=2, sample_weight=None):
 
 def moved_centers(state, centers):
     moved, terms = np.empty_like(centers), np.empty((len(centers), 4))
-    state.move(centers, centers.mean(axis=0), moved, terms)
+    state.clusters.move(centers, centers.mean(axis=0), moved, terms)
     return moved
 
 
@@ -39,12 +39,12 @@ def check_walk(X, centers, n_steps, n_threads=2, sample_weight=None):
     for step in range(n_steps):
         assert dense.step(centers) == tiled.step(centers), f"{step=}"
         if step % 3 == 0:
-            np.testing.assert_array_equal(tiled.labels, dense.labels, err_msg=f"{step=}")
-        assert tiled.sums.tobytes() == dense.sums.tobytes()
+            np.testing.assert_array_equal(tiled.clusters.labels, dense.clusters.labels, err_msg=f"{step=}")
+        assert tiled.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
         moved = moved_centers(dense, centers)
         assert moved_centers(tiled, centers).tobytes() == moved.tobytes()
         centers = moved
-    np.testing.assert_array_equal(tiled.labels, dense.labels)
+    np.testing.assert_array_equal(tiled.clusters.labels, dense.clusters.labels)
     return tiled
 
 
@@ -109,8 +109,8 @@ def test_centers_that_jump_walk_with_lloyd(real, rng):
     for scale in [1.0, 0.01, 1e6, 3.0, 0.0, 1.0, 30.0]:
         centers = (rng.normal(size=(30, 2)) * scale).astype(real).astype(np.float64)
         assert tiled.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(tiled.labels, dense.labels)
-        assert tiled.sums.tobytes() == dense.sums.tobytes()
+        np.testing.assert_array_equal(tiled.clusters.labels, dense.clusters.labels)
+        assert tiled.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
@@ -123,8 +123,8 @@ def test_any_number_of_threads_does_the_same_work(n_threads, n_clusters, rng):
         assert one.step(centers) == many.step(centers)
         for name in ["n_decided", "n_tested", "n_mixed", "n_scored"]:
             assert getattr(one, name) == getattr(many, name)
-        np.testing.assert_array_equal(one.labels, many.labels)
-        assert one.sums.tobytes() == many.sums.tobytes()
+        np.testing.assert_array_equal(one.clusters.labels, many.clusters.labels)
+        assert one.clusters.sums.tobytes() == many.clusters.sums.tobytes()
 
 
 # ---------------------------------------------------------------- no center is excluded wrongly
@@ -134,7 +134,7 @@ def labels_of(X, centers):
     state = new_state(tiles.TilesState, X, len(centers))
     state.step(np.ascontiguousarray(centers, np.float64))
     assert state.is_tiled
-    return state.labels
+    return state.clusters.labels
 
 
 @pytest.mark.parametrize("n_features", [1, 2, 3, 4, 6, 12])
@@ -211,8 +211,8 @@ def test_tiles_that_do_not_pay_are_left_for_good(monkeypatch, real, rng):
             monkeypatch.setattr(tiles, "WORTH", 0.0 if step == 2 else np.inf)
             centers = X[rng.integers(5000, size=n_clusters)].astype(np.float64)
             assert tiled.step(centers) == dense.step(centers)
-            np.testing.assert_array_equal(tiled.labels, dense.labels)
-            assert tiled.sums.tobytes() == dense.sums.tobytes()
+            np.testing.assert_array_equal(tiled.clusters.labels, dense.clusters.labels)
+            assert tiled.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
             assert tiled.is_tiled == (step < 2)
 
 

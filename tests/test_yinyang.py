@@ -20,7 +20,7 @@ def make_state(state, X, n_clusters, weights=None, n_threads=1):
 def moved(state, centers):
     """The centers that the sums of a state ask for."""
     out, terms = np.empty_like(centers), np.empty((len(centers), 4))
-    state.move(centers, np.zeros(centers.shape[1]), out, terms)
+    state.clusters.move(centers, np.zeros(centers.shape[1]), out, terms)
     return out
 
 
@@ -34,8 +34,8 @@ def check_steps(X, centers, n_steps, *, weights=None, n_threads=1, insist=False,
     n_scored = []
     for step in range(n_steps):
         assert state.step(centers) == dense.step(centers), step
-        np.testing.assert_array_equal(state.labels, dense.labels)
-        assert state.sums.tobytes() == dense.sums.tobytes()
+        np.testing.assert_array_equal(state.clusters.labels, dense.clusters.labels)
+        assert state.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
         n_scored.append(state.n_scored)
         if at_step:
             at_step(state, centers)
@@ -51,8 +51,8 @@ def check_bounds(state, X, centers):
     distances = np.sqrt(reference.sq_distances(X, centers))
     rows = np.arange(len(X))
     tiny = 1e-12 * distances.max(axis=1)
-    assert (upper >= distances[rows, state.labels] - tiny).all()
-    distances[rows, state.labels] = np.inf
+    assert (upper >= distances[rows, state.clusters.labels] - tiny).all()
+    distances[rows, state.clusters.labels] = np.inf
     for g in range(lower.shape[1]):
         assert (lower[:, g] <= distances[:, group_of == g].min(axis=1) + tiny).all(), g
 
@@ -101,8 +101,8 @@ def test_bounds_that_begin_from_quantized_samples_hold(data, n_features, isa, bl
     dense, state = make_state(LloydState, X, 130), make_state(YinyangState, X, 130, n_threads=2)
     for step in range(5):
         assert state.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(state.labels, dense.labels)
-        assert state.sums.tobytes() == dense.sums.tobytes()
+        np.testing.assert_array_equal(state.clusters.labels, dense.clusters.labels)
+        assert state.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
         check_bounds(state, X, centers)
         assert (state.bounds() is not None) == (step > 0)
         if step == 0:
@@ -161,7 +161,7 @@ def test_centers_may_jump_between_steps(blobs, real, rng):
     centers = X[:60].astype(np.float64)
     for step in range(24):
         assert state.step(centers) == dense.step(centers)
-        np.testing.assert_array_equal(state.labels, dense.labels)
+        np.testing.assert_array_equal(state.clusters.labels, dense.clusters.labels)
         check_bounds(state, X, centers)
         centers = moved(state, centers)
         if step % 3 == 1:

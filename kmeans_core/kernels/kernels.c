@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "arena.h"
 #include "vec.h"
 
 #define JOIN_(a, b) a##_##b

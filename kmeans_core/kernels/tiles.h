@@ -131,35 +131,28 @@ typedef struct {
     void *rows;              /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
 } group_scratch;
 
-/* Take `bytes` of the memory at *place. */
-static void *take(char **place, size_t bytes)
-{
-    void *taken = *place;
-    *place += aligned(bytes);
-    return taken;
-}
-
-static group_scratch divide_group_scratch(char **place, size_t n_clusters, size_t n_features)
+/* parts   INOUT a block of memory, or one to be counted */
+static group_scratch divide_group_scratch(arena *parts, size_t n_clusters, size_t n_features)
 {
     const size_t columns = padded_columns(n_clusters);
     group_scratch scratch;
-    scratch.sq_distances = take(place, columns * sizeof(double));
-    scratch.columns = take(place, n_features * columns * sizeof(double));
-    scratch.panel = take(place, n_clusters * (1 + n_features) * sizeof(float));
-    scratch.norms = take(place, n_clusters * sizeof(float));
-    scratch.of_group = take(place, (columns + 1) * sizeof(int32_t));
-    scratch.of_tile = take(place, (columns + 1) * sizeof(int32_t));
-    scratch.labels = take(place, MAX_TILE_ROWS * sizeof(int32_t));
-    scratch.unused_norms = take(place, MAX_TILE_ROWS * sizeof(float));
-    scratch.rows = take(place, (TILE_SAMPLES * n_features + LANES) * sizeof(double));
+    scratch.sq_distances = take(parts, columns * sizeof(double));
+    scratch.columns = take(parts, n_features * columns * sizeof(double));
+    scratch.panel = take(parts, n_clusters * (1 + n_features) * sizeof(float));
+    scratch.norms = take(parts, n_clusters * sizeof(float));
+    scratch.of_group = take(parts, (columns + 1) * sizeof(int32_t));
+    scratch.of_tile = take(parts, (columns + 1) * sizeof(int32_t));
+    scratch.labels = take(parts, MAX_TILE_ROWS * sizeof(int32_t));
+    scratch.unused_norms = take(parts, MAX_TILE_ROWS * sizeof(float));
+    scratch.rows = take(parts, (TILE_SAMPLES * n_features + LANES) * sizeof(double));
     return scratch;
 }
 
 static size_t tile_scratch_bytes(size_t n_clusters, size_t n_features)
 {
-    char *place = NULL;
-    divide_group_scratch(&place, n_clusters, n_features);
-    return (size_t)(place - (char *)NULL);
+    arena parts = arena_in(NULL);
+    divide_group_scratch(&parts, n_clusters, n_features);
+    return arena_bytes(&parts);
 }
 
 /* Centers as columns, padded by +inf.   listed   IN [n_listed] places in `columns`, or NULL for all */
@@ -663,8 +656,8 @@ static void NAME(step_group)(const tiling *tiles, size_t g, const double *center
     const size_t n_features = tiles->n_features, box = 2 * n_features + 2;
     const size_t n_tiles = (tiles->n_samples + tiles->tile_rows - 1) / tiles->tile_rows;
     const size_t first = g * GROUP_TILES, end = first + GROUP_TILES < n_tiles ? first + GROUP_TILES : n_tiles;
-    char *place = memory;
-    const group_scratch scratch = divide_group_scratch(&place, n_clusters, n_features);
+    arena parts = arena_in(memory);
+    const group_scratch scratch = divide_group_scratch(&parts, n_clusters, n_features);
     const double *group_box = tiles->group_boxes + g * box;
     const size_t n_group = near_box(columns, padded_columns(n_clusters), n_clusters, n_features, group_box,
                                     scratch.sq_distances, scratch.of_group);

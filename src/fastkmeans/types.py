@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
-"""Values, or anything else that stays in the type of the samples."""
+"""Of samples, or anything else that stays in the type of the samples."""
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -1,7 +1,10 @@
+from typing import overload
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .distances import Samples
+from .sums import ClusterSums
 
 def sum_anew(
     X: Samples,
@@ -14,11 +17,10 @@ def sum_anew(
 ) -> None: ...
 
 class LloydState:
-    labels: NDArray[np.int32]
-    sums: NDArray[np.float64]
-    grid: NDArray[np.float64]
+    clusters: ClusterSums
     n_decided: int
     stepped_by: str
+    @overload
     def __init__(
         self,
         X: Samples,
@@ -28,15 +30,6 @@ class LloydState:
         n_clusters: int,
         n_threads: int,
     ) -> None: ...
+    @overload
+    def __init__(self, *, clusters: ClusterSums) -> None: ...
     def step(self, centers: NDArray[np.float64]) -> int: ...
-    follower_address: int
-    def take_followed(self) -> int: ...
-    def follow(self, new_labels: NDArray[np.int32]) -> int: ...
-    def move(
-        self,
-        centers: NDArray[np.float64],
-        origin: NDArray[np.float64],
-        moved: NDArray[np.float64],
-        terms: NDArray[np.float64],
-        digits: float = 0.0,
-    ) -> tuple[float, float, int, int]: ...

@@ -3,11 +3,10 @@ from numpy.typing import NDArray
 
 from .codes import Codes
 from .distances import Samples
+from .sums import ClusterSums
 
 class PrefixState:
-    labels: NDArray[np.int32]
-    sums: NDArray[np.float64]
-    grid: NDArray[np.float64]
+    clusters: ClusterSums
     n_directions: int
     n_compared: int
     n_decided: int
@@ -24,11 +23,3 @@ class PrefixState:
         n_directions: int | None = None,
     ) -> None: ...
     def step(self, centers: NDArray[np.float64]) -> int: ...
-    def move(
-        self,
-        centers: NDArray[np.float64],
-        origin: NDArray[np.float64],
-        moved: NDArray[np.float64],
-        terms: NDArray[np.float64],
-        digits: float = 0.0,
-    ) -> tuple[float, float, int, int]: ...

@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .distances import Samples
-from .lloyd import LloydState
+from .sums import ClusterSums
 
 SIZE_ROWS: int
 TRIAL_PAIRS: int
@@ -39,7 +39,22 @@ class QuantizedCopies:
     def least_bits(self) -> int: ...
     def rows(self, bits: int, filled: bool = True) -> QuantizedRows: ...
 
-class QuantizedState(LloydState):  # by its methods alone: it holds one
+class QuantizedState:
+    clusters: ClusterSums
+    n_decided: int
+    stepped_by: str
     bits: int
     quantized: QuantizedRows | None
     share: float
+    def __init__(
+        self,
+        X: Samples,
+        sample_weight: NDArray[np.float64] | None,
+        max_abs: NDArray[np.float64],
+        max_weight: float,
+        n_clusters: int,
+        n_threads: int,
+        copies: QuantizedCopies | None = None,
+        bits: int | None = None,
+    ) -> None: ...
+    def step(self, centers: NDArray[np.float64]) -> int: ...

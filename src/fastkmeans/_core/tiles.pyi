@@ -2,11 +2,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .distances import Samples
+from .sums import ClusterSums
 
 class TilesState:
-    labels: NDArray[np.int32]
-    sums: NDArray[np.float64]
-    grid: NDArray[np.float64]
+    clusters: ClusterSums
     n_decided: int
     stepped_by: str
     is_tiled: bool
@@ -23,11 +22,3 @@ class TilesState:
         n_threads: int,
     ) -> None: ...
     def step(self, centers: NDArray[np.float64]) -> int: ...
-    def move(
-        self,
-        centers: NDArray[np.float64],
-        origin: NDArray[np.float64],
-        moved: NDArray[np.float64],
-        terms: NDArray[np.float64],
-        digits: float = 0.0,
-    ) -> tuple[float, float, int, int]: ...

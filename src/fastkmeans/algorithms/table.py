@@ -14,7 +14,7 @@ from .._core.yinyang import YinyangState
 class Algorithm(NamedTuple):
     """A row of the table.
 
-    state : class with step(centers) and move(...), see kmeans_core/lloyd.pyx.
+    state : class with step(centers) and clusters, the sums that follow the labels: see kmeans_core/lloyd.pyx.
     bytes_per_sample : what the state keeps for each sample.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
     copies : which copies of the samples the state shares with the seeding and other starts, a name in Copies; "" for none.

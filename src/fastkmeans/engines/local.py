@@ -6,8 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from .._core import distances, lloyd
+from .._core import distances
+from .._core.doubtful import move_anew, sum_anew, trust_some
 from .._core.quantized import LEAST_SIZE
+from .._core.sums import explained_of
 from ..algorithms.table import ALGORITHMS
 from ..runtime.blas import one_blas_thread
 from ..runtime.threads import assignment_work, effective_n_threads
@@ -48,6 +50,7 @@ class LocalEngine:
         self._state = ALGORITHMS[algorithm].state(
             X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )
+        self._clusters = self._state.clusters
         self.least_weight = 0.0 if sample_weight is None else np.nextafter(0, 1)
         self._terms = np.empty((n_clusters, 4))
         shape = rounding_of(*X.shape)
@@ -64,7 +67,7 @@ class LocalEngine:
     @cached_property
     def _losses(self) -> np.ndarray | None:
         return losses_of(
-            self._state.grid, self.sample_weight, self.description.smallest.of(self.X, self.n_threads), len(self.X)
+            self._clusters.grid, self.sample_weight, self.description.smallest.of(self.X, self.n_threads), len(self.X)
         )
 
     @cached_property
@@ -84,7 +87,7 @@ class LocalEngine:
     @property
     def labels(self) -> np.ndarray:
         """(n_samples,) int32: the labels of the last step; overwritten by the next."""
-        return self._state.labels
+        return self._clusters.labels
 
     @property
     def stepped_by(self) -> str:
@@ -106,7 +109,7 @@ class LocalEngine:
         """Return moved centers, the sum of their squared shifts, the inertia of the last step, and the number of empty
         clusters. What it is of each cluster stands in weights and sq_shifts."""
         moved = np.empty_like(centers)
-        center_shift, explained, n_empty, n_doubtful = self._state.move(
+        center_shift, explained, n_empty, n_doubtful = self._clusters.move(
             centers, self.description.mean, moved, self._terms, self._digits
         )
         self._doubtful = None
@@ -126,7 +129,7 @@ class LocalEngine:
 
         Added up term by term; later ones differ from that by what the clusters take off more, which has twice the digits.
         """
-        high, low = lloyd.explained_of(self._state.sums, centers, self.description.mean, self.n_threads)
+        high, low = explained_of(self._clusters.sums, centers, self.description.mean, self.n_threads)
         if self._anchor is not None:
             summed, high_then, low_then = self._anchor
             inertia = summed - ((high - high_then) + (low - low_then))
@@ -155,43 +158,43 @@ class LocalEngine:
         if self._losses is None:
             self._digits = 0.0  # no need to look again
             return False
-        sums, grid, lossy = self._state.sums, self._state.grid, self._losses > 0.0
+        sums, grid, lossy = self._clusters.sums, self._clusters.grid, self._losses > 0.0
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.X))
         totals = sums[:, 0, lossy] + sums[:, 1, lossy]
         doubtful = (np.abs(totals) < self._losses[lossy] * n_rows).any(axis=1).view(np.uint8)
         if doubtful.any():
-            lloyd.trust_some(self.X, self.sample_weight, self.labels, sums, grid, self._losses, doubtful)
+            trust_some(self.X, self.sample_weight, self.labels, sums, grid, self._losses, doubtful)
         self._doubtful = doubtful if doubtful.any() else None
         return self._doubtful is not None
 
     def _move_doubtful(self, centers: np.ndarray, moved: np.ndarray) -> tuple[float, float, int]:
-        """Move the centers of doubtful clusters by sums of their own; return what the state's move returns."""
+        """Move the centers of doubtful clusters by sums of their own; return what ClusterSums.move returns."""
         sums, units = self._anew = self._sum_anew(self.labels, self._doubtful)
-        return lloyd.move_anew(
+        return move_anew(
             self.X, self.sample_weight is not None, sums, units, self._doubtful, centers, self.description.mean, moved,
             self._terms,
         )[:3]  # fmt: skip
 
     def _sum_anew(self, labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        sums, units = np.empty_like(self._state.sums), np.ones(len(wanted))
-        lloyd.sum_anew(self.X, self.sample_weight, labels, wanted, sums, units, self.n_threads)
+        sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))
+        sum_anew(self.X, self.sample_weight, labels, wanted, sums, units, self.n_threads)
         return sums, units
 
     def sums(self) -> np.ndarray:
         """(n_clusters, 2, n_features + 1) float64: coarse and fine sums of weight * x over each cluster, and its weight; in
         a unit of its own where the grids may have lost digits."""
-        if not self._has_small(self._state.sums) or not self._find_doubtful():
-            return self._state.sums
+        if not self._has_small(self._clusters.sums) or not self._find_doubtful():
+            return self._clusters.sums
         return self._mended_sums(self._sum_anew(self.labels, self._doubtful)[0])
 
     def _has_small(self, sums: np.ndarray) -> bool:
         """Is any of these sums so small that it may have lost digits to the grids? Of the last step's sums, move tells."""
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.X))
-        needed = self._digits * (self._state.grid[1] / 1.5 * 2.0**-52)
+        needed = self._digits * (self._clusters.grid[1] / 1.5 * 2.0**-52)
         return bool((np.abs(sums.sum(axis=1)) < needed * n_rows).any())
 
     def _mended_sums(self, anew: np.ndarray) -> np.ndarray:
-        return np.where(self._doubtful.view(bool)[:, None, None], anew, self._state.sums)
+        return np.where(self._doubtful.view(bool)[:, None, None], anew, self._clusters.sums)
 
     def centers_without(self, taken: dict[int, list[int]], centers: np.ndarray) -> np.ndarray:
         """Where the centers of clusters move that lose rows, whose shares are taken out without rounding.
@@ -199,7 +202,7 @@ class LocalEngine:
         taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
         """
         donors = list(taken)
-        sums, units = self._state.sums[donors], np.ones(len(donors))
+        sums, units = self._clusters.sums[donors], np.ones(len(donors))
         for own, rows in zip(sums, taken.values()):
             for i in rows:
                 own -= self._share_of(i)
@@ -214,7 +217,7 @@ class LocalEngine:
     def _best_centers(self, sums: np.ndarray, units: np.ndarray, centers: np.ndarray) -> np.ndarray:
         """The centers that sums in some units ask for, of clusters whose centers were these."""
         moved, every = np.empty_like(centers), np.ones(len(centers), dtype=np.uint8)
-        lloyd.move_anew(
+        move_anew(
             self.X, self.sample_weight is not None, sums, units, every, centers, self.description.mean, moved,
             np.empty((len(centers), 4)),
         )  # fmt: skip
@@ -224,7 +227,7 @@ class LocalEngine:
         """(2, n_features + 1) float64: what sample i adds to the sums of its cluster, without rounding."""
         weight = 1.0 if self.sample_weight is None else self.sample_weight[i]
         share = np.append(weight * self.X[i].astype(np.float64), weight)
-        coarse, fine = self._state.grid
+        coarse, fine = self._clusters.grid
         coarse_part = (share + coarse) - coarse
         return np.stack([coarse_part, ((share - coarse_part) + fine) - fine])
 
@@ -237,7 +240,7 @@ class LocalEngine:
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""
         if self.sample_weight is None:
-            return int(np.count_nonzero(self._state.sums[:, 0, -1]))
+            return int(np.count_nonzero(self._clusters.sums[:, 0, -1]))
         return count_distinct(self.labels, len(self._terms))
 
     def inertia(self, centers: np.ndarray) -> float:

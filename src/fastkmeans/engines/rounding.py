@@ -121,7 +121,7 @@ class Bounds:
 def losses_of(grid, sample_weight, min_abs: np.ndarray, n_samples: int) -> np.ndarray | None:
     """What weight * x must come to on average over a cluster, so that its sum has lost no digits to the grids.
 
-    grid : of a LloydState.   min_abs : (n_features,), smallest |x| but 0.
+    grid : of a ClusterSums.   min_abs : (n_features,), smallest |x| but 0.
     Returns (n_features + 1,) float64, with 0 for features that have no values so small; None where none has.
     """
     least = np.append(min_abs, 1.0) * (1.0 if sample_weight is None else _least_weight(sample_weight))

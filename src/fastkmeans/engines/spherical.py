@@ -50,7 +50,7 @@ class SphericalEngine(LocalEngine):
         """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center, and so does
         one whose unit vector, as it is stored, is no better."""
         means, _, inertia, n_empty = super().move(centers)
-        sums = self._state.sums if self._doubtful is None else self._mended_sums(self._anew[0])
+        sums = self._clusters.sums if self._doubtful is None else self._mended_sums(self._anew[0])
         moved = self._along(means, self.weights > 0.0, sums, centers)
         self.sq_shifts[:] = ((moved - centers) ** 2).sum(axis=1)
         return moved, float(self.sq_shifts.sum()), inertia, n_empty

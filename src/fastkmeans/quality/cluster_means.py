@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .._core import distances
-from .._core.lloyd import LloydState, sum_anew
+from .._core.doubtful import sum_anew
+from .._core.sums import ClusterSums
 from ..engines.rounding import losses_of
 from ..runtime.threads import effective_n_threads
 from ..samples import describe
@@ -23,11 +24,11 @@ def sums_of_clusters(values: Values, codes: Labels, n_clusters: int, n_threads: 
     """Return the sum of the samples of each cluster, (n_clusters, n_features) float64, rounded once."""
     n_threads = effective_n_threads(n_threads, float(values.size))
     description = describe(values, n_threads)
-    state = LloydState(values, None, description.max_abs, 1.0, n_clusters, n_threads)
-    state.follow(codes)
-    if losses_of(state.grid, None, description.smallest.of(values, n_threads), len(values)) is not None:
-        sum_anew(values, None, codes, np.ones(n_clusters, dtype=np.uint8), state.sums, np.ones(n_clusters), n_threads)
-    return (state.sums[:, 0] + state.sums[:, 1])[:, :-1]
+    clusters = ClusterSums(values, None, description.max_abs, 1.0, n_clusters, n_threads)
+    clusters.follow(codes)
+    if losses_of(clusters.grid, None, description.smallest.of(values, n_threads), len(values)) is not None:
+        sum_anew(values, None, codes, np.ones(n_clusters, dtype=np.uint8), clusters.sums, np.ones(n_clusters), n_threads)
+    return (clusters.sums[:, 0] + clusters.sums[:, 1])[:, :-1]
 
 
 def sq_distances_to(means: Floats, values: Values, codes: Labels, n_threads: int | None) -> Floats:

@@ -1,0 +1,355 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""The sums of each cluster, which follow the labels without rounding, and what moves centers to their means.
+
+Every algorithm finds labels in its own way, and keeps one of these.
+"""
+from cython.parallel cimport prange, threadid
+from libc.math cimport ldexp
+from libc.stdint cimport int32_t, uint8_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+
+cimport kernels as c
+from fastkmeans._core.sums cimport choose_grid
+from shared cimport (
+    LOCK_SIZE, add_carefully, aligned, arena, arena_bytes, arena_in, check_count, check_shape, follow_rows, interrupted,
+    kernels_in_use, raise_interrupt, short_unit, signal_watch, sort_by_label, start_watch, take, take_count,
+    unit_samples,
+)
+
+import numpy as np
+
+cdef extern from "kernels/kernels.h" nogil:
+    size_t block_samples(size_t n_features)
+
+cdef extern from "memory.h" nogil:
+    void *take_memory(size_t size)
+    void *take_zeros(size_t size)
+
+cdef const c.kernels **in_use = kernels_in_use()
+
+# First labels are followed cluster by cluster where the sums are too large for a cache that a core has to itself, and
+# the samples few enough to be sorted by one thread in a millisecond.
+cdef Py_ssize_t LARGE_SUMS = 1 << 19, SORTED_SAMPLES = 1 << 18
+
+
+# A grid for its 1.5 * 2^52.
+cdef double QUANTUM = ldexp(1.0, -52) / 1.5
+
+# Bytes that all sets of sums but the first may take. Sums outgrow them where clusters or features are so many that
+# comparing takes far longer than adding, so that threads which share a set seldom meet.
+cdef size_t MOST_PARTIAL = 64 << 20
+
+
+cdef Py_ssize_t small_block(Py_ssize_t n_samples, int n_threads) noexcept nogil:
+    """Rows of a block with which each thread gets four or more of few samples."""
+    cdef Py_ssize_t rows = n_samples // (4 * n_threads) // 32 * 32
+    return n_samples if n_threads == 1 else max(rows, 128)
+
+
+cdef int check_samples(Py_ssize_t n_samples, Py_ssize_t n_features, Py_ssize_t n_maxima,
+                       Py_ssize_t n_weights) except -1:
+    """Refuse arrays that do not fit together; n_weights is -1 without weights."""
+    if n_samples < 1 or n_features < 1 or n_maxima != n_features or n_weights not in (-1, n_samples):
+        raise ValueError(f"X ({n_samples}, {n_features}), max_abs ({n_maxima},) and sample_weight "
+                         f"{None if n_weights < 0 else (n_weights,)} do not fit together.")
+    return 0
+
+
+cdef class ClusterSums:
+    """Labels, and the sums of each cluster.
+
+    Parameters
+    ----------
+    X : (n_samples, n_features) float32 or float64, C order, finite.
+    sample_weight : (n_samples,) float64 or None for ones.
+    max_abs : (n_features,) float64, largest absolute value of each feature.
+    max_weight : largest weight (1 without weights).
+    n_clusters, n_threads : int >= 1.
+    n_grid_samples : number of samples that the grid is for, n_samples or more; 0 for n_samples. Sums over parts of the
+        same samples have one grid, and may be added up, if each is given the number of all samples. max_abs and
+        max_weight are then those of all samples, too.
+
+    Attributes
+    ----------
+    labels : (n_samples,) int32, -1 before the first labels; overwritten by the next.
+    sums : (n_clusters, 2, n_features + 1) float64. `sums[j, 0] + sums[j, 1]` is the sum of weight * x over cluster j, its
+        last column the weight.
+    grid : (2, n_features + 1) float64: 1.5 * 2^52 * grid, coarse and fine.
+
+    Nothing is allocated for new labels, but to sort the first. Whatever a signal interrupts raises the exception of its
+    handler, and the sums are of no use then.
+    """
+
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads,
+                  Py_ssize_t n_grid_samples=0):
+        check_count("n_clusters", n_clusters)
+        check_count("n_threads", n_threads)
+        self.is_float32 = X.dtype.itemsize == 4
+        if self.is_float32:
+            self.x32 = X
+        else:
+            self.x64 = X
+        self.sample_weight = sample_weight
+        self.n_samples, self.n_features = X.shape
+        check_samples(self.n_samples, self.n_features, len(max_abs),
+                      -1 if sample_weight is None else len(sample_weight))
+        self.n_clusters = n_clusters
+        self.n_threads = n_threads
+        self.n_cluster_threads = n_threads if n_clusters * self.n_features > 20000 else 1
+        self.n_grid_samples = n_grid_samples if n_grid_samples else self.n_samples
+        if self.n_grid_samples < self.n_samples:
+            raise ValueError(f"n_grid_samples must be {self.n_samples} or more, or 0; got {n_grid_samples}.")
+        self.block = min(<Py_ssize_t>block_samples(self.n_features), small_block(self.n_samples, n_threads))
+        self.unit = unit_samples(self.n_samples, self.block, n_threads)
+        self.unit = short_unit(self.unit, self.block, <double>n_clusters * self.n_features)
+        self.own_labels = np.empty(self.n_samples, dtype=np.int32)
+        self.label_view = self.own_labels
+        memset(&self.label_view[0], 255, self.n_samples * sizeof(int32_t))  # each is -1
+        self.grid = np.empty((2, self.n_features + 1))
+        self.grid_view = self.grid
+        self._choose_grid(max_abs, max_weight)
+        self.sums = np.empty((n_clusters, 2, self.n_features + 1))
+        self.total = self.sums
+        self._take_memory()
+        self._clear_sums()
+
+    def __dealloc__(self):
+        free(self.memory)
+        free(self.partial)
+
+    cdef int _take_memory(self) except -1:
+        """Prepare the follower, and take memory for what threads add up apart from each other."""
+        cdef size_t sums_size = self.n_clusters * 2 * (self.n_features + 1) * sizeof(double)
+        self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        self.follower.row_bytes = self.n_features * (4 if self.is_float32 else 8)
+        self.follower.is_float32 = self.is_float32
+        self.follower.n_features = self.n_features
+        self.follower.weights = NULL if self.sample_weight is None else &self.sample_weight[0]
+        self.follower.labels = &self.label_view[0]
+        self.follower.grid.coarse, self.follower.grid.fine = &self.grid_view[0, 0], &self.grid_view[1, 0]
+        self.follower.total = &self.total[0, 0, 0]
+        self.follower.touched_size = aligned(self.n_clusters)
+        self.follower.partial_size = aligned(sums_size)
+        self.follower.n_sums = 1 + min(self.n_threads - 1, <int>(MOST_PARTIAL // self.follower.partial_size))
+        self.memory = take_zeros(self._divide(NULL))
+        self.partial = take_memory(self._divide_partial(NULL))
+        if self.memory == NULL or self.partial == NULL:
+            raise MemoryError("no memory for the sums of each thread; use fewer threads (n_threads).")
+        self._divide(self.memory)
+        self._divide_partial(self.partial)
+        memset(self.follower.touched, 1, self.n_clusters)  # the first set's, which are the total
+        return 0
+
+    cdef size_t _divide(self, void *memory) noexcept nogil:
+        """Divide memory, or count its bytes: see arena.h."""
+        cdef arena parts = arena_in(memory)
+        cdef row_follower *of = &self.follower
+        of.counts = <size_t *>take(&parts, self.n_threads * 16 * sizeof(size_t))
+        of.touched = <uint8_t *>take(&parts, of.n_sums * of.touched_size)
+        if of.n_sums < self.n_threads:
+            of.locks = <uint8_t *>take(&parts, of.n_sums * LOCK_SIZE)
+        return arena_bytes(&parts)
+
+    cdef size_t _divide_partial(self, void *memory) noexcept nogil:
+        """The same for memory that is not cleared: a set of sums is not read before its cluster is touched."""
+        cdef arena parts = arena_in(memory)
+        self.follower.partial = <char *>take(&parts, (self.follower.n_sums - 1) * self.follower.partial_size)
+        return arena_bytes(&parts)
+
+    cdef void _clear_sums(self) noexcept nogil:
+        """Let each thread write first, and so own, the pages of the sums that it merges.
+
+        Zeros from the system, read before they are written, would be its one page of zeros, and each later write would
+        tell every core that the page is another: 30 of 250 ms of a fit with 37 MB of sums (12 000 x 768, k=1000, two
+        cores of a virtual machine).
+        """
+        cdef Py_ssize_t j, size = 2 * (self.n_features + 1) * sizeof(double)
+        if self.n_cluster_threads == 1:
+            memset(&self.total[0, 0, 0], 0, self.n_clusters * size)
+        else:
+            for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+                memset(&self.total[j, 0, 0], 0, size)
+
+    cdef int _choose_grid(self, const double[::1] max_abs, double max_weight) except -1:
+        cdef Py_ssize_t f
+        for f in range(self.n_features + 1):
+            choose_grid(max_weight * (max_abs[f] if f < self.n_features else 1.0), self.n_grid_samples,
+                        &self.grid_view[0, f], &self.grid_view[1, f])
+        return 0
+
+    @property
+    def labels(self):
+        return self.own_labels
+
+    def follow(self, const int32_t[::1] new_labels):
+        """Take over labels that another algorithm found, and let the sums follow them.
+
+        new_labels : (n_samples,) int32, all >= 0; read only.   Returns the number of labels that changed.
+        """
+        cdef const c.kernels *table = in_use[0]
+        cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
+        if new_labels.shape[0] != self.n_samples:
+            raise ValueError(f"new_labels must have shape ({self.n_samples},); got ({new_labels.shape[0]},).")
+        start_watch(&self.watch)
+        if self.label_view[0] < 0 and self._follow_by_cluster(table, &new_labels[0]):
+            raise_interrupt(&self.watch)
+            return self.n_samples
+        with nogil:
+            for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+                if not interrupted(&self.watch):
+                    follow_rows(&self.follower, table, u * self.unit, min(self.unit, self.n_samples - u * self.unit),
+                                &new_labels[u * self.unit], threadid())
+            self.merge(table, &self.watch)
+        raise_interrupt(&self.watch)
+        return take_count(self.follower.counts, self.n_threads, 0)
+
+    cdef bint _follow_by_cluster(self, const c.kernels *table, const int32_t *new_labels) noexcept:
+        """Follow first labels with each cluster's sums in a core's cache, and none to merge; False where that would not
+        pay.
+
+        Row by row, sums come from memory for each: first labels of 12 000 x 384 samples and k=1000 took 3.9 ms, on two
+        threads 2.8; like this 2.8 and 1.6 (Zen 3).
+        """
+        cdef Py_ssize_t j
+        cdef int32_t *rows
+        cdef int32_t *starts
+        if self.n_samples > SORTED_SAMPLES or self.n_clusters * 2 * (self.n_features + 1) * 8 < LARGE_SUMS:
+            return False
+        rows = <int32_t *>malloc((self.n_samples + self.n_clusters + 1) * sizeof(int32_t))
+        if rows == NULL:
+            return False
+        starts = rows + self.n_samples
+        with nogil:
+            memcpy(&self.label_view[0], new_labels, self.n_samples * sizeof(int32_t))
+            sort_by_label(new_labels, self.n_samples, self.n_clusters, rows, starts)
+            for j in prange(self.n_clusters, schedule="dynamic", chunksize=4, num_threads=self.n_threads):
+                self._add_rows(table, rows + starts[j], starts[j + 1] - starts[j], j)
+        free(rows)
+        return True
+
+    cdef void _add_rows(self, const c.kernels *table, const int32_t *rows, size_t count, Py_ssize_t j) noexcept nogil:
+        if interrupted(&self.watch):
+            return
+        if self.is_float32:
+            table.add_rows_f32(<const float *>self.follower.x, self.n_features, rows, count, self.follower.weights,
+                               self.follower.grid, &self.total[j, 0, 0])
+        else:
+            table.add_rows_f64(<const double *>self.follower.x, self.n_features, rows, count, self.follower.weights,
+                               self.follower.grid, &self.total[j, 0, 0])
+
+    def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms,
+             double digits=0.0):
+        """Write the center that the sums of each cluster ask for: their mean, rounded to the type of X.
+
+        centers : (n_clusters, n_features), those of the last step.   origin : (n_features,), any point amid the data.
+        moved : OUT (n_clusters, n_features); a cluster without weight keeps its center.
+        terms : OUT (n_clusters, 4): weight; squared distance from center to moved; what the cluster takes off
+        the scatter about the origin, the sum of weight * (|x - origin|^2 - |x - center|^2), so that
+        inertia = sum of weight * |x - origin|^2 - sum of these; and 1 where a sum may have lost digits to the grids,
+        else 0.
+        digits : quanta of the fine grid that each weight * x of a cluster must come to on average, or a sum is one of
+        those.
+        Returns what totals_of makes of the terms.
+        """
+        cdef const c.kernels *table = in_use[0]
+        cdef bint weighted = self.sample_weight is not None
+        cdef const double *fine = &self.grid_view[1, 0]
+        cdef Py_ssize_t j
+        check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
+        check_shape("moved", moved.shape[0], moved.shape[1], self.n_clusters, self.n_features)
+        check_shape("terms", terms.shape[0], terms.shape[1], self.n_clusters, 4)
+        if origin.shape[0] != self.n_features:
+            raise ValueError(f"origin must have shape ({self.n_features},); got ({origin.shape[0]},).")
+        digits *= QUANTUM * (self.n_grid_samples if weighted else 1)
+        with nogil:
+            if self.n_cluster_threads == 1:  # OpenMP takes a microsecond even for one thread
+                for j in range(self.n_clusters):
+                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], fine, digits,
+                                      self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
+            else:
+                for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+                    table.move_center(&self.total[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], fine, digits,
+                                      self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
+        return totals_of(terms)
+
+    cdef void merge(self, const c.kernels *table, signal_watch *watch) noexcept nogil:
+        """Bring `sums` up to date with the rows that follow_rows took: add what the other sets of sums saw change to the
+        first; exact, so the order is free."""
+        cdef Py_ssize_t j
+        if self.follower.n_sums == 1:
+            return
+        if self.n_cluster_threads == 1:
+            for j in range(self.n_clusters):
+                self._merge_cluster(table, j, watch)
+        else:
+            for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
+                self._merge_cluster(table, j, watch)
+
+    cdef void _merge_cluster(self, const c.kernels *table, Py_ssize_t j, signal_watch *watch) noexcept nogil:
+        cdef Py_ssize_t length = 2 * (self.n_features + 1)
+        cdef int t
+        if interrupted(watch):
+            return
+        for t in range(1, self.follower.n_sums):
+            if self.follower.touched[t * self.follower.touched_size + j]:
+                table.merge_sums(<double *>(self.follower.partial + (t - 1) * self.follower.partial_size) + j * length,
+                                 self.n_features, &self.total[j, 0, 0])
+                self.follower.touched[t * self.follower.touched_size + j] = 0
+
+
+cpdef tuple totals_of(const double[:, ::1] terms):
+    """Sum of the squared shifts, sum of what is taken off the scatter, number of clusters without weight, and of those
+    whose sums may have lost digits: see move."""
+    cdef Py_ssize_t j, n_empty = 0, n_doubtful = 0
+    cdef double center_shift = 0.0, explained = 0.0, lacking = 0.0
+    with nogil:
+        for j in range(terms.shape[0]):
+            n_empty += not terms[j, 0] > 0.0
+            n_doubtful += terms[j, 3] > 0.0
+            center_shift += terms[j, 1]
+            add_carefully(terms[j, 2], &explained, &lacking)
+    return center_shift, explained + lacking, n_empty, n_doubtful
+
+
+def explained_of(const double[:, :, ::1] sums, const double[:, ::1] centers, const double[::1] origin, int n_threads):
+    """What the clusters take off the scatter about the origin, as move tells it, as a sum of two float64, the larger
+    first."""
+    cdef const c.kernels *table = in_use[0]
+    cdef Py_ssize_t g, n_clusters = sums.shape[0]
+    cdef Py_ssize_t n_groups = (n_clusters + EXPLAINED_TOGETHER - 1) // EXPLAINED_TOGETHER
+    cdef double[:, ::1] explained = np.empty((n_groups, 2))
+    cdef double[2] total = [0.0, 0.0]
+    check_count("n_threads", n_threads)
+    with nogil:
+        for g in prange(n_groups, schedule="static", num_threads=min(n_threads, n_groups)):
+            explain_group(table, sums, centers, &origin[0], g * EXPLAINED_TOGETHER, &explained[g, 0])
+        for g in range(n_groups):
+            add_to_two(&explained[g, 0], total)
+    return total[0], total[1]
+
+
+cdef enum:
+    EXPLAINED_TOGETHER = 128  # clusters
+
+
+cdef void explain_group(const c.kernels *table, const double[:, :, ::1] sums, const double[:, ::1] centers,
+                        const double *origin, Py_ssize_t first, double *explained) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double[2] own
+    explained[0] = explained[1] = 0.0
+    for j in range(first, min(first + EXPLAINED_TOGETHER, sums.shape[0])):
+        table.explain_center(&sums[j, 0, 0], centers.shape[1], &centers[j, 0], origin, own)
+        add_to_two(own, explained)
+
+
+cdef inline void add_to_two(const double *term, double *total) noexcept nogil:
+    """Add one sum of two float64 to another."""
+    cdef double sum = total[0] + term[0]
+    cdef double part = sum - total[0]
+    cdef double low = total[1] + (((total[0] - (sum - part)) + (term[0] - part)) + term[1])
+    total[0] = sum + low
+    total[1] = low - (total[0] - sum)
+
+
