@@ -14,12 +14,14 @@ cdef const c.kernels **in_use = kernels_in_use()
 
 
 def trust_some(X, const double[::1] sample_weight, const int32_t[::1] labels, const double[:, :, ::1] sums,
-               const double[:, ::1] grid, const double[::1] losses, uint8_t[::1] doubtful):
+               const double[:, ::1] grid, const double[::1] losses, uint8_t[::1] doubtful,
+               Py_ssize_t n_samples=0):
     """Leave out of the doubtful clusters those whose values are large enough that the grids have lost none of their
     digits.
 
     sums, grid : of a ClusterSums.   doubtful : (n_clusters,) of 0 and 1, INOUT.
     losses : (n_features + 1,) what a value must come to on average, so that the sums have enough digits; 0 for any.
+    n_samples : of all that the sums are of, if X holds those of the doubtful clusters alone; 0 for len(X).
     Values are added up on the coarse grid, where nothing rounds: the order of the rows does not matter.
     """
     import numpy as np
@@ -41,7 +43,7 @@ def trust_some(X, const double[::1] sample_weight, const int32_t[::1] labels, co
             if not doubtful[j]:
                 continue
             n_doubtful += 1
-            n_rows = sums[j, 0, n_features] if sample_weight is None else <double>labels.shape[0]
+            n_rows = sums[j, 0, n_features] if sample_weight is None else <double>(n_samples if n_samples else labels.shape[0])
             for p in range(lossy.shape[0]):
                 f = lossy[p]
                 needed[j, p] = losses[f] * n_rows

@@ -50,8 +50,10 @@ cdef class LloydState:
     cdef readonly Py_ssize_t n_decided
     cdef readonly str stepped_by
 
-    def __cinit__(self, *samples, ClusterSums clusters=None):
-        self.clusters = ClusterSums(*samples) if clusters is None else clusters
+    def __cinit__(self, *samples, ClusterSums clusters=None, Py_ssize_t n_grid_samples=0):
+        self.clusters = clusters
+        if clusters is None:
+            self.clusters = ClusterSums(*samples, n_grid_samples=n_grid_samples)
         self.stepped_by = "lloyd"
         self.n_units = (self.clusters.n_samples + self.clusters.unit - 1) // self.clusters.unit
         self.memory = take_zeros(self._divide(NULL))

@@ -65,8 +65,8 @@ cdef class PrefixState:
     cdef readonly str stepped_by           # the algorithm of the last step
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
-                  n_directions=None):
-        self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+                  n_directions=None, Py_ssize_t n_grid_samples=0):
+        self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = Codes(X, max_abs, n_threads) if copies is None else copies

@@ -313,8 +313,8 @@ cdef class QuantizedState:
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
-                  bits=None):
-        self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+                  bits=None, Py_ssize_t n_grid_samples=0):
+        self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = QuantizedCopies(X, n_threads) if copies is None else copies

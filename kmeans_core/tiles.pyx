@@ -97,7 +97,8 @@ cdef class TilesState:
     cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly Py_ssize_t n_decided, n_tested, n_mixed, n_scored
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads,
+                  Py_ssize_t n_grid_samples=0):
         check_count("n_clusters", n_clusters)
         check_count("n_threads", n_threads)
         self.n_samples, self.n_features = X.shape
@@ -113,11 +114,12 @@ cdef class TilesState:
         if self.is_tiled:
             self._take_memory()
             self.order = TileOrder(X, sample_weight, self.tile_rows, n_clusters >= SPLIT_FROM_CLUSTERS, n_threads)
-            self.clusters = TileSums(self.order.X, self.order.weights, max_abs, max_weight, n_clusters, n_threads)
+            self.clusters = TileSums(self.order.X, self.order.weights, max_abs, max_weight, n_clusters, n_threads,
+                                     n_grid_samples)
             (<TileSums>self.clusters).take_order(self.order)
             self._describe_tiles()
         else:
-            self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
+            self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self._dense = LloydState(clusters=self.clusters)
 
     def __dealloc__(self):

@@ -107,10 +107,12 @@ cdef class YinyangState:
     cdef signal_watch watch
     cdef Py_ssize_t piece        # rows of a block that are labelled between two looks for signals
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None):
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
+                  Py_ssize_t n_grid_samples=0):
         import numpy as np
 
-        self._dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies)
+        self._dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies, None,
+                                     n_grid_samples)
         self.clusters = self._dense.clusters
         cdef const c.kernels *table = in_use[0]
         self.table = table

@@ -76,6 +76,10 @@ class Samples:
         self.scatter: float | None = None
         self._copies: Copies | None = None
 
+    def whole(self) -> Samples:
+        """The samples in one array of this process: these."""
+        return self
+
     def copies(self, n_threads: int | None) -> Copies:
         """Compact copies of the values; one object, whoever asks."""
         if self._copies is None:

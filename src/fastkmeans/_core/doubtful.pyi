@@ -11,6 +11,7 @@ def trust_some(
     grid: NDArray[np.float64],
     losses: NDArray[np.float64],
     doubtful: NDArray[np.uint8],
+    n_samples: int = 0,
 ) -> None: ...
 def sum_anew(
     X: Samples,

@@ -6,16 +6,6 @@ from numpy.typing import NDArray
 from .distances import Samples
 from .sums import ClusterSums
 
-def sum_anew(
-    X: Samples,
-    sample_weight: NDArray[np.float64] | None,
-    labels: NDArray[np.int32],
-    wanted: NDArray[np.uint8],
-    sums: NDArray[np.float64],
-    units: NDArray[np.float64],
-    n_threads: int,
-) -> None: ...
-
 class LloydState:
     clusters: ClusterSums
     n_decided: int

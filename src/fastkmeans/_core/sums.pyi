@@ -27,6 +27,16 @@ class ClusterSums:
         digits: float = 0.0,
     ) -> tuple[float, float, int, int]: ...
 
+    def move_by(
+        self,
+        sums: NDArray[np.float64],
+        centers: NDArray[np.float64],
+        origin: NDArray[np.float64],
+        moved: NDArray[np.float64],
+        terms: NDArray[np.float64],
+        digits: float = 0.0,
+    ) -> tuple[float, float, int, int]: ...
+
 def totals_of(terms: NDArray[np.float64]) -> tuple[float, float, int, int]: ...
 def explained_of(
     sums: NDArray[np.float64], centers: NDArray[np.float64], origin: NDArray[np.float64], n_threads: int

@@ -1,2 +1,1 @@
-"""Who runs the steps. An engine holds the samples and answers step, move, own_distances, centers_without and inertia; the loop
-that asks (fastkmeans.fitting.loop) is one for all. `local` is this machine's threads."""
+"""Who runs the steps: an engine says where the samples are (contract.py), and one table chooses it (table.py)."""

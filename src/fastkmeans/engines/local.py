@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from .._core import distances
 from .._core.doubtful import move_anew, sum_anew, trust_some
+from .._core.exchange import Exchange
 from .._core.quantized import LEAST_SIZE
 from .._core.sums import explained_of
-from ..algorithms.table import ALGORITHMS
+from ..algorithms.table import ALGORITHMS, Algorithm
 from ..runtime.blas import one_blas_thread
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, inertia_of, scatter_of, weight_unit
+from .contract import Served, count_rows_of, farthest_of
 from .rounding import Bounds, losses_of, plain_bound, rounding_of
 
 MEAN_ROUNDING = 2.0**-50
@@ -39,19 +42,13 @@ class LocalEngine:
         self.sample_weight = sample_weight
         self.largest_weight = self._weight_unit * max_weight
         if samples.scatter is None:
-            samples.scatter = scatter_of(X, sample_weight, description, self.n_threads)
+            samples.scatter = self._scatter_of(samples)
         self.scatter = samples.scatter
         if algorithm != "lloyd" and description.largest < LEAST_SIZE:
             algorithm = "lloyd"  # no bound is as coarse as squares of few digits
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
-        shared = {}
-        if ALGORITHMS[algorithm].copies:
-            shared["copies"] = getattr(samples.copies(n_threads), ALGORITHMS[algorithm].copies)
-        self._state = ALGORITHMS[algorithm].state(
-            X, sample_weight, description.max_abs, max_weight, n_clusters, self.n_threads, **shared
-        )
+        self._state = self._make_state(samples, ALGORITHMS[algorithm], max_weight, n_clusters)
         self._clusters = self._state.clusters
-        self.least_weight = 0.0 if sample_weight is None else np.nextafter(0, 1)
         self._terms = np.empty((n_clusters, 4))
         shape = rounding_of(*X.shape)
         self._digits = shape.digits
@@ -64,11 +61,23 @@ class LocalEngine:
         self._doubtful = self._anew = None
         self._anchor = None
 
+    def _scatter_of(self, samples: Samples) -> float:
+        return scatter_of(samples.values, self.sample_weight, samples.description, self.n_threads)
+
+    def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> Any:
+        """Return what steps: a state of the algorithm, and its `clusters`."""
+        shared = {"copies": getattr(samples.copies(self.n_threads), algorithm.copies)} if algorithm.copies else {}
+        return algorithm.state(
+            samples.values, self.sample_weight, samples.description.max_abs, max_weight, n_clusters, self.n_threads, **shared
+        )
+
+    def _smallest(self) -> np.ndarray:
+        """(n_features,): smallest |x| but 0."""
+        return self.description.smallest.of(self.X, self.n_threads)
+
     @cached_property
     def _losses(self) -> np.ndarray | None:
-        return losses_of(
-            self._clusters.grid, self.sample_weight, self.description.smallest.of(self.X, self.n_threads), len(self.X)
-        )
+        return losses_of(self._clusters.grid, self.sample_weight, self._smallest(), len(self.labels))
 
     @cached_property
     def _bounds(self) -> Bounds:
@@ -81,7 +90,7 @@ class LocalEngine:
 
     def sits_on(self, i: int, center: np.ndarray) -> bool:
         """Is the center that of copies of sample i, up to rounding?"""
-        row = self.X[i].astype(np.float64)
+        row = self.take([i])[0].astype(np.float64)
         return bool((np.abs(row - center) <= MEAN_ROUNDING * np.abs(row)).all())
 
     @property
@@ -158,12 +167,12 @@ class LocalEngine:
         if self._losses is None:
             self._digits = 0.0  # no need to look again
             return False
-        sums, grid, lossy = self._clusters.sums, self._clusters.grid, self._losses > 0.0
-        n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.X))
+        sums, lossy = self._clusters.sums, self._losses > 0.0
+        n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.labels))
         totals = sums[:, 0, lossy] + sums[:, 1, lossy]
         doubtful = (np.abs(totals) < self._losses[lossy] * n_rows).any(axis=1).view(np.uint8)
         if doubtful.any():
-            trust_some(self.X, self.sample_weight, self.labels, sums, grid, self._losses, doubtful)
+            self._trust_some(doubtful)
         self._doubtful = doubtful if doubtful.any() else None
         return self._doubtful is not None
 
@@ -174,6 +183,11 @@ class LocalEngine:
             self.X, self.sample_weight is not None, sums, units, self._doubtful, centers, self.description.mean, moved,
             self._terms,
         )[:3]  # fmt: skip
+
+    def _trust_some(self, doubtful: np.ndarray) -> None:
+        trust_some(
+            self.X, self.sample_weight, self.labels, self._clusters.sums, self._clusters.grid, self._losses, doubtful
+        )
 
     def _sum_anew(self, labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))
@@ -189,7 +203,7 @@ class LocalEngine:
 
     def _has_small(self, sums: np.ndarray) -> bool:
         """Is any of these sums so small that it may have lost digits to the grids? Of the last step's sums, move tells."""
-        n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.X))
+        n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.labels))
         needed = self._digits * (self._clusters.grid[1] / 1.5 * 2.0**-52)
         return bool((np.abs(sums.sum(axis=1)) < needed * n_rows).any())
 
@@ -226,16 +240,29 @@ class LocalEngine:
     def _share_of(self, i: int) -> np.ndarray:
         """(2, n_features + 1) float64: what sample i adds to the sums of its cluster, without rounding."""
         weight = 1.0 if self.sample_weight is None else self.sample_weight[i]
-        share = np.append(weight * self.X[i].astype(np.float64), weight)
+        share = np.append(weight * self.take([i])[0].astype(np.float64), weight)
         coarse, fine = self._clusters.grid
         coarse_part = (share + coarse) - coarse
         return np.stack([coarse_part, ((share - coarse_part) + fine) - fine])
 
-    def own_distances(self, centers: np.ndarray) -> np.ndarray:
-        """(n_samples,) float64: distance of each sample to the center of its label, squared if Euclidean."""
-        own = np.empty(len(self.X))
-        distances.own_sq_distances(self.X, centers, self.labels, own, self.n_threads, self.kind)
-        return own
+    def farthest(self, centers: np.ndarray, count: int) -> Served:
+        """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
+        return farthest_of(self, centers, count)
+
+    def count_rows(self) -> np.ndarray:
+        """(n_clusters,): number of samples of each cluster that weigh something."""
+        return count_rows_of(self.labels, self.sample_weight, len(self._terms))
+
+    def take(self, rows: list[int]) -> np.ndarray:
+        """(len(rows), n_features): some samples."""
+        return self.X[rows]
+
+    def exchange(self, moved: np.ndarray, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
+        """Merge pairs of clusters and split others; see the contract."""
+        exchange = Exchange(
+            self.X, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows, self.n_threads
+        )
+        return exchange.apply(surplus)
 
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""

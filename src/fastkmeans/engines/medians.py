@@ -10,6 +10,7 @@ from .._core import distances
 from .._core.medians import MediansState
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, inertia_of, weight_unit
+from .contract import Served, count_rows_of, farthest_of
 from .rounding import VANISHING, light_of
 
 
@@ -62,7 +63,6 @@ class MediansEngine:
         self._state = MediansState(
             X, self.sample_weight, samples.description.max_abs, max_weight, n_clusters, self.n_threads
         )
-        self.least_weight = 0.0 if self.sample_weight is None else np.nextafter(0, 1)
         self._light = light_of(self.sample_weight, max_weight)
         self._told = True
 
@@ -118,11 +118,21 @@ class MediansEngine:
         own[rows] = False
         return lower_median(self.X, own, None if self.sample_weight is None else self.sample_weight[own])
 
-    def own_distances(self, centers: np.ndarray) -> np.ndarray:
-        """(n_samples,) float64: distance of each sample to the center of its label."""
-        own = np.empty(len(self.X))
-        distances.own_sq_distances(self.X, centers, self.labels, own, self.n_threads, self.kind)
-        return own
+    def farthest(self, centers: np.ndarray, count: int) -> Served:
+        """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
+        return farthest_of(self, centers, count)
+
+    def count_rows(self) -> np.ndarray:
+        """(n_clusters,): number of samples of each cluster that weigh something."""
+        return count_rows_of(self.labels, self.sample_weight, len(self.weights))
+
+    def take(self, rows: list[int]) -> np.ndarray:
+        """(len(rows), n_features): some samples."""
+        return self.X[rows]
+
+    def sits_on(self, row: int, center: np.ndarray) -> bool:
+        """Is the center that of copies of a sample? Then the distance is 0, and nobody asks."""
+        return bool((self.X[row] == center).all())
 
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""

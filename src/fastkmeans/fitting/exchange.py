@@ -8,12 +8,9 @@ Optical Engineering 37(10), 1998).
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from .._core.exchange import Exchange
+from ..engines.contract import Engine
 from ..settings import Settings
+from ..types import Floats
 
 AFTER = 8
 """Iterations before it: the clusters are known roughly, and what remains to be done is done once. On digits-100 and
@@ -38,14 +35,10 @@ def merge_after(settings: Settings, n_clusters: int) -> int | None:
     return AFTER if chooses and n_clusters >= 3 else None
 
 
-def split_and_merge(engine: Any, moved: np.ndarray) -> int:
+def split_and_merge(engine: Engine, moved: Floats) -> int:
     """Put centers where they are worth more; return how many pairs of clusters were merged.
 
     moved : (n_clusters, n_features) float64, the means of the engine's labels; changed in place.
     """
     n_trial = max(len(moved) // SPLIT_SHARE, LEAST_SPLITS)
-    exchange = Exchange(
-        engine.X, engine.sample_weight, engine.labels, engine.weights.copy(), moved, n_trial, SPLIT_ITERATIONS, SPLIT_ROWS,
-        engine.n_threads,
-    )  # fmt: skip
-    return exchange.apply(SURPLUS)
+    return engine.exchange(moved, n_trial, SPLIT_ITERATIONS, SPLIT_ROWS, SURPLUS)

@@ -16,7 +16,7 @@ def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
     """Run every start and return the one with the lowest inertia, the first of equals, and what ran it."""
     with source_of(settings, settings.random_state) as random_state:
         if settings.searches and is_large(*samples.values.shape, settings.n_clusters, samples.sample_weight):
-            return _best_coarse(settings, samples, random_state)
+            return _best_coarse(settings, samples.whole(), random_state)
         return _best_plain(settings, samples, random_state)
 
 

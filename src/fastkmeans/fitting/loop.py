@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..engines.contract import Engine
 from ..input.finite import check_inertia
 from .exchange import split_and_merge
 from .refill import refill
@@ -34,7 +35,7 @@ class Run(NamedTuple):
 
 
 def run(
-    engine: Any,
+    engine: Engine,
     centers: np.ndarray,
     *,
     max_iter: int,

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..algorithms.table import choose_algorithm
+from ..engines.contract import Engine
+from ..engines.table import engine_for
 from ..errors import ConvergenceWarning, warn
 from ..input.parameters import check_random_state, drawing_from
 from ..metrics.table import METRICS
@@ -57,13 +59,15 @@ def draw_centers(
 ) -> np.ndarray:
     """Return initial centers by settings.init, as the metric stores them."""
     metric = METRICS[settings.metric]
-    centers = initial_centers(settings.init, samples, n_clusters, random_state, n_threads, metric.seeds_by_manhattan)
+    centers = initial_centers(settings.init, samples.whole(), n_clusters, random_state, n_threads, metric.seeds_by_manhattan)
     return centers if metric.prepare_centers is None else metric.prepare_centers(centers)
 
 
-def make_engine(settings: Settings, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> Any:
+def make_engine(
+    settings: Settings, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None
+) -> Engine:
     """Return what runs one start."""
-    return METRICS[settings.metric].engine(samples, n_clusters, algorithm, n_threads)
+    return engine_for(samples, settings.metric)(samples, n_clusters, algorithm, n_threads)
 
 
 def algorithm_of(settings: Settings, samples: Samples, n_clusters: int, max_iter: int, n_runs: int = 1) -> str:

@@ -12,9 +12,7 @@ import numpy as np
 
 from .._core import distances
 from ..algorithms.table import ALGORITHMS
-from ..engines.local import LocalEngine
-from ..engines.medians import MediansEngine
-from ..engines.spherical import SphericalEngine, unit_centers, unit_rows
+from ..engines.spherical import unit_centers, unit_rows
 from ..input.parameters import check_name
 
 
@@ -22,7 +20,6 @@ class Metric(NamedTuple):
     """A row of the table.
 
     kind : what the compiled distances take for it.
-    engine : class of the engine, which knows the best center.
     algorithms : names that `algorithm` accepts beside "auto".
     best_center, inertia : in words: of one cluster, and what is summed.
     prepare_rows : (rows, dtype, name, n_threads) -> rows as they are measured; None for as they are.
@@ -31,7 +28,6 @@ class Metric(NamedTuple):
     """
 
     kind: int
-    engine: type
     algorithms: tuple[str, ...]
     best_center: str
     inertia: str
@@ -41,14 +37,14 @@ class Metric(NamedTuple):
 
 
 METRICS = {
-    "euclidean": Metric(distances.EUCLIDEAN, LocalEngine, tuple(ALGORITHMS), "mean", "squared distances"),
+    "euclidean": Metric(distances.EUCLIDEAN, tuple(ALGORITHMS), "mean", "squared distances"),
     # Bounds and sums of the other algorithms are those of means.
     "manhattan": Metric(
-        distances.MANHATTAN, MediansEngine, ("lloyd",), "median", "absolute differences", seeds_by_manhattan=True
+        distances.MANHATTAN, ("lloyd",), "median", "absolute differences", seeds_by_manhattan=True
     ),
     # Of unit rows half the squared Euclidean distance is 1 - cos: all that is exact for Euclidean k-means serves.
     "cosine": Metric(
-        distances.COSINE, SphericalEngine, tuple(ALGORITHMS), "unit mean", "1 - cos", unit_rows, unit_centers
+        distances.COSINE, tuple(ALGORITHMS), "unit mean", "1 - cos", unit_rows, unit_centers
     ),
 }
 

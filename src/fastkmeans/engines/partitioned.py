@@ -1,0 +1,226 @@
+"""Samples in several parts: the model of every engine whose samples do not lie in one array.
+
+What a part tells is added up without rounding, so labels, centers and inertia are those of one array, bit for bit: sums of clusters
+on one grid for all, and sums of leaves of 1024 samples by their number (samples.py). A leaf that lies in several parts is put together
+from them, which moves at most 1023 samples per part. Where a step asks for all samples, as an exchange of clusters does, they are
+gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._core import distances, samples, totals
+from .._core.doubtful import sum_anew, trust_some
+from .._core.exchange import Exchange
+from ..algorithms.table import Algorithm
+from ..samples import LEAF, Samples, describe_pieces, leaf_inertias
+from ..types import Floats, Labels, Values
+from .contract import Served, count_rows_of, largest
+from .local import LocalEngine
+from .spherical import SphericalEngine
+
+
+class Shape(NamedTuple):
+    """What an array in one piece would have."""
+
+    shape: tuple[int, int]
+    dtype: Any
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+class Parts(Samples):
+    """Samples in several arrays; as Samples, but `values` has nothing but a shape and a type.
+
+    parts : arrays of shape (n, n_features), of one type, C order, finite, one after the other; some may be empty.
+    sample_weight : (n_samples,), of all.
+    """
+
+    __slots__ = ("parts", "rows", "_whole")
+
+    def __init__(self, parts: list[Values], sample_weight: Floats | None, n_threads: int) -> None:
+        ends = np.cumsum([0, *map(len, parts)]).tolist()
+        self.parts = [part for part in parts if len(part)]
+        self.rows = [slice(first, end) for first, end in zip(ends, ends[1:]) if end > first]
+        n_samples, n_features = ends[-1], parts[0].shape[1]
+        description = describe_pieces([piece for _, piece in self.pieces()], n_samples, n_threads)
+        super().__init__(Shape((n_samples, n_features), parts[0].dtype), sample_weight, description)
+        self._whole: Samples | None = None
+
+    def pieces(self) -> Iterator[tuple[slice, Values]]:
+        """The samples again, cut where leaves begin: numbers and values. Most pieces are views."""
+        begun: list[Values] = []  # of a leaf
+        first = 0
+        for part in self.parts:
+            n_begun = sum(map(len, begun))
+            n_lacking = min(LEAF - n_begun, len(part)) if begun else 0
+            if n_lacking:
+                begun.append(part[:n_lacking])
+                if n_begun + n_lacking == LEAF:
+                    yield slice(first, first + LEAF), np.concatenate(begun)
+                    begun, first = [], first + LEAF
+            whole = (len(part) - n_lacking) // LEAF * LEAF
+            if whole:
+                yield slice(first, first + whole), part[n_lacking : n_lacking + whole]
+                first += whole
+            if n_lacking + whole < len(part):
+                begun.append(part[n_lacking + whole :])
+        if begun:
+            yield slice(first, first + sum(map(len, begun))), np.concatenate(begun)
+
+    def take(self, rows: list[int]) -> Values:
+        """(len(rows), n_features): samples by number."""
+        taken = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
+        numbers = np.asarray(rows)
+        for own, part in zip(self.rows, self.parts):
+            here = (own.start <= numbers) & (numbers < own.stop)
+            taken[here] = part[numbers[here] - own.start]
+        return taken
+
+    def whole(self) -> Samples:
+        """The samples in one array, for those few that read all: seeding, searches on subsamples, exchanges of clusters."""
+        if self._whole is None:
+            self._whole = Samples(np.concatenate(self.parts), self.sample_weight, self.description)
+        return self._whole
+
+
+class _PartedSums:
+    """What ClusterSums tells, of the sums of all parts."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self._parts = parts
+        self.grid = parts[0].grid
+        self.forget()
+
+    def forget(self) -> None:
+        self._sums: Floats | None = None
+        self._labels: Labels | None = None
+
+    @property
+    def sums(self) -> Floats:
+        if self._sums is None:
+            self._sums = sum((part.sums for part in self._parts[1:]), self._parts[0].sums.copy())
+        return self._sums
+
+    @property
+    def labels(self) -> Labels:
+        if self._labels is None:
+            self._labels = np.concatenate([part.labels for part in self._parts])
+        return self._labels
+
+    def move(self, *arguments: Any) -> tuple[float, float, int, int]:
+        return self._parts[0].move_by(self.sums, *arguments)
+
+
+class _PartedState:
+    """A state of an algorithm for each part."""
+
+    def __init__(self, states: list[Any]) -> None:
+        self._states = states
+        self.clusters = _PartedSums([state.clusters for state in states])
+
+    @property
+    def stepped_by(self) -> str:
+        return self._states[0].stepped_by
+
+    def step(self, centers: Floats) -> int:
+        self.clusters.forget()
+        return sum(state.step(centers) for state in self._states)
+
+
+class PartitionedEngine(LocalEngine):
+    """Samples in several parts, and the state of one run over them."""
+
+    _samples: Parts
+
+    def _make_state(self, samples: Parts, algorithm: Algorithm, max_weight: float, n_clusters: int) -> _PartedState:
+        return _PartedState([
+            algorithm.state(
+                part, None if self.sample_weight is None else self.sample_weight[rows], samples.description.max_abs, max_weight,
+                n_clusters, self.n_threads, n_grid_samples=len(samples.values),
+            )
+            for rows, part in zip(samples.rows, samples.parts)
+        ])  # fmt: skip
+
+    def _scatter_of(self, samples: Parts) -> float:
+        self._samples = samples
+        if self.sample_weight is None:
+            return samples.description.total_variance * len(samples.values)
+        one_cluster = np.zeros(len(samples.values), dtype=np.int32)
+        return self._inertia_of(samples.description.mean[None, :], one_cluster, distances.EUCLIDEAN)
+
+    def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
+        weights = self.sample_weight
+        leaves = np.concatenate([
+            leaf_inertias(piece, centers, labels[rows], None if weights is None else weights[rows], self.n_threads, kind)
+            for rows, piece in self._samples.pieces()
+        ])
+        return totals.total_of(leaves) if len(leaves) > 1 else float(leaves[0])
+
+    def _summed_inertia(self, centers: Floats) -> float:
+        return self._inertia_of(centers, self.labels, distances.EUCLIDEAN)
+
+    def inertia(self, centers: Floats) -> float:
+        """Sum of weight * squared distance to the center of its label, term by term."""
+        return self._weight_unit * self._inertia_of(centers, self.labels, self.kind)
+
+    def _smallest(self) -> Floats:
+        smallest = np.empty((len(self._samples.parts), self.X.shape[1]))
+        for i, part in enumerate(self._samples.parts):
+            samples.find_smallest(part, smallest[i : i + 1], self.n_threads)
+        return smallest.min(axis=0)
+
+    def _rows_of(self, wanted: np.ndarray, labels: Labels) -> tuple[Values, Floats | None, Labels]:
+        """Values, weights and labels of the samples of some clusters.   wanted : (n_clusters,) of 0 and 1."""
+        rows = np.flatnonzero(np.append(wanted, np.uint8(0))[labels])  # labels beyond the clusters are in none
+        weights = None if self.sample_weight is None else self.sample_weight[rows]
+        return self._samples.take(rows), weights, labels[rows]
+
+    def _trust_some(self, doubtful: np.ndarray) -> None:
+        X, weights, labels = self._rows_of(doubtful, self.labels)
+        n_samples = len(self.labels)
+        trust_some(X, weights, labels, self._clusters.sums, self._clusters.grid, self._losses, doubtful, n_samples)
+
+    def _sum_anew(self, labels: Labels, wanted: np.ndarray) -> tuple[Floats, Floats]:
+        sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))
+        X, weights, labels = self._rows_of(wanted, labels)
+        if len(X):
+            sum_anew(X, weights, labels, wanted, sums, units, self.n_threads)
+        else:
+            sums[wanted > 0] = 0.0
+        return sums, units
+
+    def farthest(self, centers: Floats, count: int) -> Served:
+        """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
+        labels, own = self.labels, np.empty(len(self.labels))
+        for rows, part in zip(self._samples.rows, self._samples.parts):
+            distances.own_sq_distances(part, centers, labels[rows], own[rows], self.n_threads, self.kind)
+        if self.sample_weight is not None:
+            own[self.sample_weight <= 0.0] = 0.0
+        chosen = largest(own, count)
+        return Served(chosen, own[chosen], labels[chosen])
+
+    def count_rows(self) -> np.ndarray:
+        """(n_clusters,): number of samples of each cluster that weigh something."""
+        return count_rows_of(self.labels, self.sample_weight, len(self.weights))
+
+    def take(self, rows: list[int]) -> Values:
+        """(len(rows), n_features): some samples."""
+        return self._samples.take(rows)
+
+    def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
+        """Merge pairs of clusters and split others, over all samples, which are gathered for that; see the contract."""
+        exchange = Exchange(
+            self._samples.whole().values, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows,
+            self.n_threads,
+        )  # fmt: skip
+        return exchange.apply(surplus)
+
+
+class PartitionedSphericalEngine(PartitionedEngine, SphericalEngine):
+    """The same over rows of length 1, whose centers have length 1 too."""

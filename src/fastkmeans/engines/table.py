@@ -1,0 +1,25 @@
+"""The engines: what holds the samples -> metric -> the class that runs steps over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..samples import Samples
+from .local import LocalEngine
+from .medians import MediansEngine
+from .partitioned import PartitionedEngine, PartitionedSphericalEngine, Parts
+from .spherical import SphericalEngine
+
+ENGINES: dict[type, dict[str, Any]] = {
+    Samples: {"euclidean": LocalEngine, "manhattan": MediansEngine, "cosine": SphericalEngine},
+    Parts: {"euclidean": PartitionedEngine, "cosine": PartitionedSphericalEngine},
+}
+
+
+def engine_for(samples: Samples, metric: str) -> Any:
+    """Return the class of engine for samples; raise ValueError where it does not know the metric."""
+    engines = ENGINES[type(samples)]
+    if metric not in engines:
+        known = " or ".join(map(repr, engines))
+        raise ValueError(f"metric must be {known} for samples in several parts; got {metric!r}. Put them into one array first.")
+    return engines[metric]
