@@ -198,6 +198,22 @@ def test_the_cache_of_no_folder_is_installed():
     assert set(re.findall(r"'(\w+)'", (PACKAGE / "meson.build").read_text().partition("]")[0])) == folders
 
 
+@needs_sources
+def test_contributing_shows_every_file():
+    """The tree at its head has one line per file, in folders, and no line of a file that is gone."""
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("```")[1]
+    shown, folders = set(), {}
+    for line in tree.strip().splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        if name.endswith("/"):
+            folders[depth] = name
+        else:
+            shown.add("".join(folders[level] for level in range(depth)) + name)
+    there = {path for path in sources(PACKAGE, CORE) if path.parent != PACKAGE / "_core"}
+    there -= {path for path in there if path.name == "__init__.py" and path.parent != PACKAGE}
+    assert shown == {path.relative_to(ROOT).as_posix() for path in there}
+
+
 OPTIONAL = set("pandas polars pyarrow narwhals matplotlib tqdm scipy sklearn joblib threadpoolctl".split())
 
 
