@@ -51,6 +51,8 @@ cdef class LloydState:
     cdef readonly str stepped_by
 
     def __cinit__(self, *samples, ClusterSums clusters=None):
+        if samples and clusters is not None:
+            raise TypeError("LloydState takes samples, or clusters that have them; got both.")
         self.clusters = ClusterSums(*samples) if clusters is None else clusters
         self.stepped_by = "lloyd"
         self.n_units = (self.clusters.n_samples + self.clusters.unit - 1) // self.clusters.unit
