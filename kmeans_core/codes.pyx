@@ -52,6 +52,8 @@ cdef class CodedRows:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef const char *x           # whichever of these there is
+    cdef size_t row_bytes
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features
     cdef int n_threads
@@ -83,6 +85,8 @@ cdef class CodedRows:
         self.n_directions = n_features if directions is None else len(directions)
         self.skew = skew
 
+        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        self.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.memory = take_zeros(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the codes of the samples; use algorithm='lloyd'.")
@@ -125,10 +129,8 @@ cdef class CodedRows:
         cdef char *codes = self.codes + first // table.tile_samples * self.tile_bytes
         if interrupted(&self.watch):
             return
-        if self.is_float32:
-            table.prefix_encode_f32(&self.x32[first, 0], count, self.n_samples - first, self.prefix, scratch, codes)
-        else:
-            table.prefix_encode_f64(&self.x64[first, 0], count, self.n_samples - first, self.prefix, scratch, codes)
+        table.prefix_encode[self.is_float32](self.x + first * self.row_bytes, count, self.n_samples - first,
+                                             self.prefix, scratch, codes)
 
 
 class Codes:

@@ -100,18 +100,11 @@ cdef size_t nearest_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_
     while done < n_unit:
         count = min(block, n_unit - done)
         if kind == _MANHATTAN:
-            if real is float:
-                n_decided += table.assign_manhattan_f32(&X[first + done, 0], count, X.shape[0] - first - done, packed,
-                                                        scratch, labels + done, NULL)
-            else:
-                n_decided += table.assign_manhattan_f64(&X[first + done, 0], count, X.shape[0] - first - done, packed,
-                                                        scratch, labels + done, NULL)
-        elif real is float:
-            n_decided += table.assign_f32(&X[first + done, 0], count, X.shape[0] - first - done, packed, scratch,
-                                          labels + done)
+            n_decided += table.assign_manhattan[real is float](&X[first + done, 0], count, X.shape[0] - first - done,
+                                                               packed, scratch, labels + done, NULL)
         else:
-            n_decided += table.assign_f64(&X[first + done, 0], count, X.shape[0] - first - done, packed, scratch,
-                                          labels + done)
+            n_decided += table.assign[real is float](&X[first + done, 0], count, X.shape[0] - first - done, packed,
+                                                     scratch, labels + done)
         done += count
     return n_decided
 
@@ -143,16 +136,11 @@ cdef void own_block(const c.kernels *table, const real[:, ::1] X, const double[:
                     Py_ssize_t first, Py_ssize_t count, double *sq_distances, int kind) noexcept nogil:
     cdef Py_ssize_t i
     if kind == _MANHATTAN:
-        if real is float:
-            table.own_distances_manhattan_f32(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first,
-                                              sq_distances)
-        else:
-            table.own_distances_manhattan_f64(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first,
-                                              sq_distances)
-    elif real is float:
-        table.own_sq_distances_f32(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first, sq_distances)
+        table.own_distances_manhattan[real is float](&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first,
+                                                     sq_distances)
     else:
-        table.own_sq_distances_f64(&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first, sq_distances)
+        table.own_sq_distances[real is float](&X[first, 0], count, X.shape[1], &centers[0, 0], labels + first,
+                                              sq_distances)
     if kind == _COSINE:
         for i in range(count):
             sq_distances[i] *= 0.5
@@ -253,14 +241,10 @@ cdef int pairwise_row(const c.kernels *table, const real[:, ::1] X, Py_ssize_t i
     cdef Py_ssize_t j, nearest = 0
     cdef int overflowed = 0
     if kind == _MANHATTAN:
-        if real is float:
-            table.all_distances_manhattan_f32(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
-        else:
-            table.all_distances_manhattan_f64(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
-    elif real is float:
-        table.all_sq_distances_f32(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
+        table.all_distances_manhattan[real is float](&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0],
+                                                     sq_distances)
     else:
-        table.all_sq_distances_f64(&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
+        table.all_sq_distances[real is float](&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
     for j in range(centers.shape[0]):
         if kind == _EUCLIDEAN:
             distances[j] = <real_out>sqrt(sq_distances[j])

@@ -141,10 +141,7 @@ cdef void sum_cluster(const c.kernels *table, const own_sums *of, const int32_t 
     for f in range(n_features + 1):
         choose_grid(largest[f], count, coarse + f, fine + f)
     grid.coarse, grid.fine = coarse, fine
-    if of.is_float32:
-        table.add_rows_f32(<const float *>of.x, n_features, rows, count, of.scaled, grid, sums)
-    else:
-        table.add_rows_f64(<const double *>of.x, n_features, rows, count, of.scaled, grid, sums)
+    table.add_rows[of.is_float32](of.x, n_features, rows, count, of.scaled, grid, sums)
 
 
 def move_anew(X, bint weighted, const double[:, :, ::1] sums, const double[::1] units, const uint8_t[::1] wanted,

@@ -9,8 +9,8 @@ from libc.string cimport memset
 
 cimport kernels as c
 from shared cimport (
-    arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch, sort_by_label,
-    start_watch, take,
+    arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch,
+    sort_by_label, start_watch, take,
 )
 
 cdef const c.kernels **in_use = kernels_in_use()
@@ -48,6 +48,7 @@ cdef class Exchange:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef const char *x           # whichever of these there is
     cdef const double[::1] sample_weight, weights
     cdef double[:, ::1] means
     cdef bint is_float32
@@ -84,6 +85,7 @@ cdef class Exchange:
                 or self.weights.shape[0] != self.n_clusters \
                 or sample_weight is not None and self.sample_weight.shape[0] != self.n_samples:
             raise ValueError("Exchange got shapes that do not fit together.")
+        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.memory = malloc(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory to list the samples of each cluster; use init='k-means++'.")
@@ -135,12 +137,8 @@ cdef class Exchange:
             return
         self.merges[j].value = table.cheapest_merge(&self.means[0, 0], &self.weights[0], self.n_clusters,
                                                     self.n_features, j, self.partners + j)
-        if self.is_float32:
-            self.tried[j].value = -table.inertia_of_cluster_f32(&self.x32[0, 0], self.n_features, rows, count,
-                                                                weights, &self.means[j, 0], self.far + j)
-        else:
-            self.tried[j].value = -table.inertia_of_cluster_f64(&self.x64[0, 0], self.n_features, rows, count,
-                                                                weights, &self.means[j, 0], self.far + j)
+        self.tried[j].value = -table.inertia_of_cluster[self.is_float32](self.x, self.n_features, rows, count, weights,
+                                                                         &self.means[j, 0], self.far + j)
 
     cdef void _split(self) noexcept nogil:
         cdef Py_ssize_t t
@@ -163,14 +161,9 @@ cdef class Exchange:
         cdef double *halves = self.halves + 2 * t * self.n_features
         cdef double saved = 0.0
         if not interrupted(&self.watch) and -self.tried[t].value > self.merges[0].value and self.far[j] >= 0:
-            if self.is_float32:
-                saved = table.split_cluster_f32(&self.x32[0, 0], self.n_features, rows, count, weights,
-                                                &self.means[j, 0], self.far[j], self.merges[0].value, self.n_iterations,
-                                                self.most_rows, direction, halves)
-            else:
-                saved = table.split_cluster_f64(&self.x64[0, 0], self.n_features, rows, count, weights,
-                                                &self.means[j, 0], self.far[j], self.merges[0].value, self.n_iterations,
-                                                self.most_rows, direction, halves)
+            saved = table.split_cluster[self.is_float32](self.x, self.n_features, rows, count, weights,
+                                                         &self.means[j, 0], self.far[j], self.merges[0].value,
+                                                         self.n_iterations, self.most_rows, direction, halves)
         self.splits[t].index = <int32_t>t
         self.splits[t].value = -saved if saved < INFINITY else 0.0  # where squares overflow nothing is known
 

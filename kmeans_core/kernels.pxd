@@ -89,75 +89,47 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t (*scratch_bytes)(size_t, size_t) noexcept nogil
         void (*find_offset)(const double *, size_t, size_t, double *) noexcept nogil
         void (*pack_centers)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
-        size_t (*assign_f32)(const float *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
-        size_t (*assign_f64)(const double *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
-        size_t (*follow_f32)(const float *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
-                             double *, uint8_t *) noexcept nogil
-        size_t (*follow_f64)(const double *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
-                             double *, uint8_t *) noexcept nogil
-        void (*add_rows_f32)(const float *, size_t, const int32_t *, size_t, const double *, sum_grid,
-                             double *) noexcept nogil
-        void (*add_rows_f64)(const double *, size_t, const int32_t *, size_t, const double *, sum_grid,
-                             double *) noexcept nogil
+        size_t (*assign[2])(const void *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
+        size_t (*follow[2])(const void *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
+                            double *, uint8_t *) noexcept nogil
+        void (*add_rows[2])(const void *, size_t, const int32_t *, size_t, const double *, sum_grid,
+                            double *) noexcept nogil
         void (*merge_sums)(double *, size_t, double *) noexcept nogil
         void (*move_center)(const double *, size_t, const double *, const double *, const double *, double, int, int,
                             double *, double *) noexcept nogil
         void (*explain_center)(const double *, size_t, const double *, const double *, double *) noexcept nogil
-        void (*own_sq_distances_f32)(const float *, size_t, size_t, const double *, const int32_t *,
-                                     double *) noexcept nogil
-        void (*own_sq_distances_f64)(const double *, size_t, size_t, const double *, const int32_t *,
-                                     double *) noexcept nogil
-        void (*all_sq_distances_f32)(const float *, size_t, size_t, const double *, size_t, double *) noexcept nogil
-        void (*all_sq_distances_f64)(const double *, size_t, size_t, const double *, size_t, double *) noexcept nogil
+        void (*own_sq_distances[2])(const void *, size_t, size_t, const double *, const int32_t *,
+                                    double *) noexcept nogil
+        void (*all_sq_distances[2])(const void *, size_t, size_t, const double *, size_t, double *) noexcept nogil
         size_t (*candidates_bytes)(size_t, size_t) noexcept nogil
         size_t (*seeding_scratch_bytes)(size_t) noexcept nogil
-        void (*pack_candidates_f32)(const float *, size_t, const size_t *, size_t, const float *, double,
+        void (*pack_candidates[2])(const void *, size_t, const size_t *, size_t, const void *, double,
+                                   void *) noexcept nogil
+        void (*find_near[2])(const void *, size_t, size_t, const void *, void *, const void *,
+                             uint64_t *) noexcept nogil
+        void (*near_gains[2])(const void *, size_t, const void *, uint64_t, const double *, const void *, uint64_t *,
+                              double *) noexcept nogil
+        void (*accept_candidate[2])(const void *, size_t, size_t, const void *, double, const uint64_t *, uint64_t,
                                     void *) noexcept nogil
-        void (*pack_candidates_f64)(const double *, size_t, const size_t *, size_t, const double *, double,
-                                    void *) noexcept nogil
-        void (*find_near_f32)(const float *, size_t, size_t, const void *, void *, const float *, uint64_t *) noexcept nogil
-        void (*near_gains_f32)(const float *, size_t, const void *, uint64_t, const double *, const float *, uint64_t *,
-                               double *) noexcept nogil
-        void (*accept_candidate_f32)(const float *, size_t, size_t, const float *, double, const uint64_t *, uint64_t,
-                                     float *) noexcept nogil
-        double (*potential_f32)(const float *, size_t, const double *) noexcept nogil
-        void (*find_near_f64)(const double *, size_t, size_t, const void *, void *, const double *, uint64_t *) noexcept nogil
-        void (*near_gains_f64)(const double *, size_t, const void *, uint64_t, const double *, const double *, uint64_t *,
-                               double *) noexcept nogil
-        void (*accept_candidate_f64)(const double *, size_t, size_t, const double *, double, const uint64_t *, uint64_t,
-                                     double *) noexcept nogil
-        double (*potential_f64)(const double *, size_t, const double *) noexcept nogil
+        double (*potential[2])(const void *, size_t, const double *) noexcept nogil
         size_t (*step_scratch_bytes)(size_t) noexcept nogil
-        void (*pack_targets_f32)(const float *, size_t, const size_t *, size_t, double, float *) noexcept nogil
-        void (*pack_targets_f64)(const double *, size_t, const size_t *, size_t, double, double *) noexcept nogil
-        double (*seeding_step_f32)(const float *, size_t, size_t, size_t, double, const float *, size_t, size_t, int,
-                                   const double *, void *, float *, double *, size_t *) noexcept nogil
-        double (*seeding_step_f64)(const double *, size_t, size_t, size_t, double, const double *, size_t, size_t, int,
-                                   const double *, void *, double *, double *, size_t *) noexcept nogil
-        void (*describe_f32)(const float *, size_t, size_t, double *, double *, double *) noexcept nogil
-        void (*describe_f64)(const double *, size_t, size_t, double *, double *, double *) noexcept nogil
-        void (*find_smallest_f32)(const float *, size_t, size_t, double *) noexcept nogil
-        void (*find_smallest_f64)(const double *, size_t, size_t, double *) noexcept nogil
-        int (*has_unusable_f32)(const float *, size_t, float) noexcept nogil
-        int (*has_unusable_f64)(const double *, size_t, double) noexcept nogil
+        void (*pack_targets[2])(const void *, size_t, const size_t *, size_t, double, void *) noexcept nogil
+        double (*seeding_step[2])(const void *, size_t, size_t, size_t, double, const void *, size_t, size_t, int,
+                                  const double *, void *, void *, double *, size_t *) noexcept nogil
+        void (*describe[2])(const void *, size_t, size_t, double *, double *, double *) noexcept nogil
+        void (*find_smallest[2])(const void *, size_t, size_t, double *) noexcept nogil
+        int (*has_unusable[2])(const void *, size_t, double) noexcept nogil
         double (*fma_spin)(size_t) noexcept nogil
         # Tiles
-        void (*find_cells_f32)(const float *, size_t, size_t, cell_grid, uint16_t *, uint32_t *) noexcept nogil
-        void (*find_cells_f64)(const double *, size_t, size_t, cell_grid, uint16_t *, uint32_t *) noexcept nogil
-        void (*order_by_cell_f32)(const float *, size_t, size_t, const double *, const uint16_t *, size_t, uint32_t *,
-                                  float *, int32_t *, double *) noexcept nogil
-        void (*order_by_cell_f64)(const double *, size_t, size_t, const double *, const uint16_t *, size_t, uint32_t *,
-                                  double *, int32_t *, double *) noexcept nogil
-        void (*order_by_splits_f32)(float *, size_t, size_t, size_t, int32_t *, double *, void *) noexcept nogil
-        void (*order_by_splits_f64)(double *, size_t, size_t, size_t, int32_t *, double *, void *) noexcept nogil
-        void (*describe_group_f32)(const tiling *, size_t, const double *, sum_grid) noexcept nogil
-        void (*describe_group_f64)(const tiling *, size_t, const double *, sum_grid) noexcept nogil
+        void (*find_cells[2])(const void *, size_t, size_t, cell_grid, uint16_t *, uint32_t *) noexcept nogil
+        void (*order_by_cell[2])(const void *, size_t, size_t, const double *, const uint16_t *, size_t, uint32_t *,
+                                 void *, int32_t *, double *) noexcept nogil
+        void (*order_by_splits[2])(void *, size_t, size_t, size_t, int32_t *, double *, void *) noexcept nogil
+        void (*describe_group[2])(const tiling *, size_t, const double *, sum_grid) noexcept nogil
         void (*center_columns)(const double *, const int32_t *, size_t, size_t, double *) noexcept nogil
         size_t (*tile_scratch_bytes)(size_t, size_t) noexcept nogil
-        void (*step_group_f32)(const tiling *, size_t, const double *, const double *, size_t, const double *,
-                               sum_grid, void *, double *, uint8_t *, size_t *) noexcept nogil
-        void (*step_group_f64)(const tiling *, size_t, const double *, const double *, size_t, const double *,
-                               sum_grid, void *, double *, uint8_t *, size_t *) noexcept nogil
+        void (*step_group[2])(const tiling *, size_t, const double *, const double *, size_t, const double *, sum_grid,
+                              void *, double *, uint8_t *, size_t *) noexcept nogil
         # the prefix filter
         size_t (*prefix_bytes)(size_t, size_t, size_t, int) noexcept nogil
         size_t (*prefix_tile_bytes)(size_t) noexcept nogil
@@ -166,15 +138,11 @@ cdef extern from "kernels/kernels.h" nogil:
                              void *) noexcept nogil
         void (*prefix_pack_centers)(const double *, size_t, size_t, void *, void *) noexcept nogil
         void (*prefix_gather_moved)(void *) noexcept nogil
-        void (*prefix_encode_f32)(const float *, size_t, size_t, const void *, void *, void *) noexcept nogil
-        void (*prefix_encode_f64)(const double *, size_t, size_t, const void *, void *, void *) noexcept nogil
-        void (*prefix_assign_f32)(const float *, size_t, const double *, const void *, const void *, void *, int32_t *,
-                                  double *, size_t *) noexcept nogil
-        void (*prefix_assign_f64)(const double *, size_t, const double *, const void *, const void *, void *, int32_t *,
-                                  double *, size_t *) noexcept nogil
+        void (*prefix_encode[2])(const void *, size_t, size_t, const void *, void *, void *) noexcept nogil
+        void (*prefix_assign[2])(const void *, size_t, const double *, const void *, const void *, void *, int32_t *,
+                                 double *, size_t *) noexcept nogil
         void (*prefix_take_samples)(const size_t *, size_t, const void *, void *) noexcept nogil
-        void (*find_near_coded_f32)(const void *, size_t, const void *, double, const float *, uint64_t *) noexcept nogil
-        void (*find_near_coded_f64)(const void *, size_t, const void *, double, const double *, uint64_t *) noexcept nogil
+        void (*find_near_coded[2])(const void *, size_t, const void *, double, const void *, uint64_t *) noexcept nogil
         int code_features
         int code_limit
         int code_length
@@ -186,47 +154,31 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t (*quantized_scratch_bytes)(size_t, size_t) noexcept nogil
         void (*quantizer_start)(const double *, double, size_t, int, int, void *) noexcept nogil
         double (*quantizer_scale)(const void *) noexcept nogil
-        void (*quantize_f32)(const float *, size_t, size_t, const void *, void *, void *) noexcept nogil
-        void (*quantize_f64)(const double *, size_t, size_t, const void *, void *, void *) noexcept nogil
+        void (*quantize[2])(const void *, size_t, size_t, const void *, void *, void *) noexcept nogil
         int (*quantize_centers)(const double *, size_t, const void *, void *) noexcept nogil
-        size_t (*assign_quantized_f32)(const float *, size_t, const void *, const void *, void *, int32_t *) noexcept nogil
-        size_t (*assign_quantized_f64)(const double *, size_t, const void *, const void *, void *, int32_t *) noexcept nogil
-        void (*find_near_quantized_f32)(const void *, size_t, const void *, double, const float *, uint64_t *) noexcept nogil
-        void (*find_near_quantized_f64)(const void *, size_t, const void *, double, const double *, uint64_t *) noexcept nogil
+        size_t (*assign_quantized[2])(const void *, size_t, const void *, const void *, void *,
+                                      int32_t *) noexcept nogil
+        void (*find_near_quantized[2])(const void *, size_t, const void *, double, const void *,
+                                       uint64_t *) noexcept nogil
         # yinyang
         size_t (*bound_scratch_bytes)(size_t, size_t, size_t) noexcept nogil
-        size_t (*assign_bounded_f32)(const float *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
-                                     float *, size_t) noexcept nogil
-        size_t (*assign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
-                                     float *, size_t) noexcept nogil
-        size_t (*bound_quantized_f32)(const float *, size_t, const void *, const void *, const void *, const bound_step *,
-                                      void *, int32_t *, float *, float *, size_t) noexcept nogil
-        size_t (*bound_quantized_f64)(const double *, size_t, const void *, const void *, const void *, const bound_step *,
-                                      void *, int32_t *, float *, float *, size_t) noexcept nogil
-        size_t (*reassign_bounded_f32)(const float *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
-                                       float *, size_t, bound_work *) noexcept nogil
-        size_t (*reassign_bounded_f64)(const double *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
-                                       float *, size_t, bound_work *) noexcept nogil
-        size_t (*probe_bounds_f32)(const float *, size_t, size_t, const bound_step *, void *, const int32_t *,
-                                   const float *, const float *, size_t) noexcept nogil
-        size_t (*probe_bounds_f64)(const double *, size_t, size_t, const bound_step *, void *, const int32_t *,
-                                   const float *, const float *, size_t) noexcept nogil
+        size_t (*assign_bounded[2])(const void *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
+                                    float *, size_t) noexcept nogil
+        size_t (*bound_quantized[2])(const void *, size_t, const void *, const void *, const void *, const bound_step *,
+                                     void *, int32_t *, float *, float *, size_t) noexcept nogil
+        size_t (*reassign_bounded[2])(const void *, size_t, size_t, const bound_step *, void *, int32_t *, float *,
+                                      float *, size_t, bound_work *) noexcept nogil
+        size_t (*probe_bounds[2])(const void *, size_t, size_t, const bound_step *, void *, const int32_t *,
+                                  const float *, const float *, size_t) noexcept nogil
         # Silhouettes
-        void (*gather_eights_f32)(const float *, size_t, const int64_t *, size_t, double *) noexcept nogil
-        void (*gather_eights_f64)(const double *, size_t, const int64_t *, size_t, double *) noexcept nogil
-        double (*inertia_of_cluster_f32)(const float *, size_t, const int32_t *, size_t, const double *, const double *,
-                                         int32_t *) noexcept nogil
-        double (*inertia_of_cluster_f64)(const double *, size_t, const int32_t *, size_t, const double *, const double *,
-                                         int32_t *) noexcept nogil
-        double (*split_cluster_f32)(const float *, size_t, const int32_t *, size_t, const double *, const double *, int32_t,
-                                    double, size_t, size_t, double *, double *) noexcept nogil
-        double (*split_cluster_f64)(const double *, size_t, const int32_t *, size_t, const double *, const double *, int32_t,
-                                    double, size_t, size_t, double *, double *) noexcept nogil
+        void (*gather_eights[2])(const void *, size_t, const int64_t *, size_t, double *) noexcept nogil
+        double (*inertia_of_cluster[2])(const void *, size_t, const int32_t *, size_t, const double *, const double *,
+                                        int32_t *) noexcept nogil
+        double (*split_cluster[2])(const void *, size_t, const int32_t *, size_t, const double *, const double *,
+                                   int32_t, double, size_t, size_t, double *, double *) noexcept nogil
         double (*cheapest_merge)(const double *, const double *, size_t, size_t, size_t, int32_t *) noexcept nogil
-        void (*judge_f32)(const float *, const double *, size_t, size_t, const int32_t *, const double *,
-                          const double *, const double *, size_t, double *) noexcept nogil
-        void (*judge_f64)(const double *, const double *, size_t, size_t, const int32_t *, const double *,
-                          const double *, const double *, size_t, double *) noexcept nogil
+        void (*judge[2])(const void *, const double *, size_t, size_t, const int32_t *, const double *, const double *,
+                         const double *, size_t, double *) noexcept nogil
         add_distances add_euclidean
         add_distances add_manhattan
         add_distances add_cosine
@@ -239,52 +191,29 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*pack_centers_manhattan)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
         double (*packed_scale)(const void *) noexcept nogil
         size_t (*median_scratch_bytes)(size_t, size_t) noexcept nogil
-        size_t (*assign_manhattan_f32)(const float *, size_t, size_t, const void *, void *, int32_t *,
-                                       float *) noexcept nogil
-        void (*own_distances_manhattan_f32)(const float *, size_t, size_t, const double *, const int32_t *,
-                                            double *) noexcept nogil
-        void (*all_distances_manhattan_f32)(const float *, size_t, size_t, const double *, size_t,
-                                            double *) noexcept nogil
-        void (*pack_candidates_manhattan_f32)(const float *, size_t, const size_t *, size_t, const float *, double,
-                                              void *) noexcept nogil
-        void (*find_near_manhattan_f32)(const float *, size_t, size_t, const void *, void *, const float *,
-                                        uint64_t *) noexcept nogil
-        void (*near_gains_manhattan_f32)(const float *, size_t, const void *, uint64_t, const double *, const float *,
-                                         uint64_t *, double *) noexcept nogil
-        void (*accept_candidate_manhattan_f32)(const float *, size_t, size_t, const float *, double, const uint64_t *,
-                                               uint64_t, float *) noexcept nogil
-        void (*encode_f32)(const float *, size_t, size_t, const double *, const double *, size_t,
-                           uint8_t *) noexcept nogil
-        size_t (*step_medians_f32)(const float *, size_t, size_t, const median_step *, void *, histograms, double *,
-                                   size_t *) noexcept nogil
-        void (*gather_medians_f32)(const float *, size_t, size_t, const median_step *, const uint8_t *, const uint8_t *,
-                                   size_t, size_t *, void *, double *) noexcept nogil
-        float (*select_half_f32)(float *, double *, size_t, double *, double, double, double) noexcept nogil
-        double (*cost_of_move_f32)(const float *, const double *, size_t, double, double) noexcept nogil
-        size_t (*normalize_f32)(const float *, size_t, size_t, void *, int) noexcept nogil
-        size_t (*assign_manhattan_f64)(const double *, size_t, size_t, const void *, void *, int32_t *,
-                                       float *) noexcept nogil
-        void (*own_distances_manhattan_f64)(const double *, size_t, size_t, const double *, const int32_t *,
-                                            double *) noexcept nogil
-        void (*all_distances_manhattan_f64)(const double *, size_t, size_t, const double *, size_t,
-                                            double *) noexcept nogil
-        void (*pack_candidates_manhattan_f64)(const double *, size_t, const size_t *, size_t, const double *, double,
-                                              void *) noexcept nogil
-        void (*find_near_manhattan_f64)(const double *, size_t, size_t, const void *, void *, const double *,
-                                        uint64_t *) noexcept nogil
-        void (*near_gains_manhattan_f64)(const double *, size_t, const void *, uint64_t, const double *, const double *,
-                                         uint64_t *, double *) noexcept nogil
-        void (*accept_candidate_manhattan_f64)(const double *, size_t, size_t, const double *, double, const uint64_t *,
-                                               uint64_t, double *) noexcept nogil
-        void (*encode_f64)(const double *, size_t, size_t, const double *, const double *, size_t,
-                           uint8_t *) noexcept nogil
-        size_t (*step_medians_f64)(const double *, size_t, size_t, const median_step *, void *, histograms, double *,
-                                   size_t *) noexcept nogil
-        void (*gather_medians_f64)(const double *, size_t, size_t, const median_step *, const uint8_t *, const uint8_t *,
-                                   size_t, size_t *, void *, double *) noexcept nogil
-        double (*select_half_f64)(double *, double *, size_t, double *, double, double, double) noexcept nogil
-        double (*cost_of_move_f64)(const double *, const double *, size_t, double, double) noexcept nogil
-        size_t (*normalize_f64)(const double *, size_t, size_t, void *, int) noexcept nogil
+        size_t (*assign_manhattan[2])(const void *, size_t, size_t, const void *, void *, int32_t *,
+                                      float *) noexcept nogil
+        void (*own_distances_manhattan[2])(const void *, size_t, size_t, const double *, const int32_t *,
+                                           double *) noexcept nogil
+        void (*all_distances_manhattan[2])(const void *, size_t, size_t, const double *, size_t,
+                                           double *) noexcept nogil
+        void (*pack_candidates_manhattan[2])(const void *, size_t, const size_t *, size_t, const void *, double,
+                                             void *) noexcept nogil
+        void (*find_near_manhattan[2])(const void *, size_t, size_t, const void *, void *, const void *,
+                                       uint64_t *) noexcept nogil
+        void (*near_gains_manhattan[2])(const void *, size_t, const void *, uint64_t, const double *, const void *,
+                                        uint64_t *, double *) noexcept nogil
+        void (*accept_candidate_manhattan[2])(const void *, size_t, size_t, const void *, double, const uint64_t *,
+                                              uint64_t, void *) noexcept nogil
+        void (*encode[2])(const void *, size_t, size_t, const double *, const double *, size_t,
+                          uint8_t *) noexcept nogil
+        size_t (*step_medians[2])(const void *, size_t, size_t, const median_step *, void *, histograms, double *,
+                                  size_t *) noexcept nogil
+        void (*gather_medians[2])(const void *, size_t, size_t, const median_step *, const uint8_t *, const uint8_t *,
+                                  size_t, size_t *, void *, double *) noexcept nogil
+        double (*select_half[2])(void *, double *, size_t, double *, double, double, double) noexcept nogil
+        double (*cost_of_move[2])(const void *, const double *, size_t, double, double) noexcept nogil
+        size_t (*normalize[2])(const void *, size_t, size_t, void *, int) noexcept nogil
 
     int kernel_tables(const kernels **tables) noexcept nogil
     const kernels *kernel_table(const char *cap) noexcept nogil

@@ -12,7 +12,7 @@ cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
     aligned, arena, arena_bytes, arena_in, check_shape, follow_rows, interrupted, kernels_in_use, raise_interrupt,
-    row_follower, signal_watch, start_watch, take, take_count,
+    row_follower, row_of, signal_watch, start_watch, take, take_count,
 )
 
 cdef extern from "memory.h" nogil:
@@ -51,6 +51,8 @@ cdef class LloydState:
     cdef readonly str stepped_by
 
     def __cinit__(self, *samples, ClusterSums clusters=None, Py_ssize_t n_grid_samples=0):
+        if samples and clusters is not None:
+            raise TypeError("LloydState takes samples, or clusters that have them; got both.")
         self.clusters = clusters
         if clusters is None:
             self.clusters = ClusterSums(*samples, n_grid_samples=n_grid_samples)
@@ -116,11 +118,7 @@ cdef class LloydState:
             return
         while first < end:
             count = min(self.clusters.block, end - first)
-            if of.is_float32:
-                of.counts[16 * t + 1] += table.assign_f32(&self.clusters.x32[first, 0], count, n_samples - first,
-                                                          self.packed, scratch, labels)
-            else:
-                of.counts[16 * t + 1] += table.assign_f64(&self.clusters.x64[first, 0], count, n_samples - first,
-                                                          self.packed, scratch, labels)
+            of.counts[16 * t + 1] += table.assign[of.is_float32](row_of(of, first), count, n_samples - first,
+                                                                 self.packed, scratch, labels)
             follow_rows(of, table, first, count, labels, t)
             first = first + count

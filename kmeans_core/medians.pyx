@@ -55,6 +55,8 @@ cdef class MediansState:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef const char *x           # whichever of these there is
+    cdef size_t row_bytes, real_size
     cdef const double[::1] sample_weight
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_bins, n_padded, block, capacity
@@ -104,6 +106,9 @@ cdef class MediansState:
             self.x64 = X
         self.sample_weight = sample_weight
         self.n_samples, self.n_features = X.shape
+        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        self.real_size = 4 if self.is_float32 else 8
+        self.row_bytes = self.n_features * self.real_size
         self.n_clusters = n_clusters
         self.n_threads = n_threads
         self.stepped_by = "lloyd"
@@ -175,7 +180,7 @@ cdef class MediansState:
         self.scratch_size = aligned(table.median_scratch_bytes(self.n_clusters, self.n_features))
         self.packed = <char *>take(&parts, table.packed_bytes(self.n_clusters, self.n_features))
         self.codes = <uint8_t *>take(&parts, self.n_samples * self.n_features + 64)
-        self.values = <char *>take(&parts, self.capacity * (4 if self.is_float32 else 8))
+        self.values = <char *>take(&parts, self.capacity * self.real_size)
         if weighted:
             self.value_weights = <double *>take(&parts, self.capacity * sizeof(double))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
@@ -207,20 +212,14 @@ cdef class MediansState:
         cdef uint8_t *codes = self.codes + first * self.n_features
         if interrupted(&self.watch):
             return
-        if self.is_float32:
-            table.encode_f32(&self.x32[first, 0], count, self.n_features, &self.lowest[0], &self.per_unit[0],
-                             self.n_bins, codes)
-        else:
-            table.encode_f64(&self.x64[first, 0], count, self.n_features, &self.lowest[0], &self.per_unit[0],
-                             self.n_bins, codes)
+        table.encode[self.is_float32](self.x + first * self.row_bytes, count, self.n_features, &self.lowest[0],
+                                      &self.per_unit[0], self.n_bins, codes)
 
     cdef int _code(self, const c.kernels *table, double value, Py_ssize_t f) noexcept nogil:
         cdef uint8_t code
         cdef float value32 = <float>value
-        if self.is_float32:
-            table.encode_f32(&value32, 1, 1, &self.lowest[f], &self.per_unit[f], self.n_bins, &code)
-        else:
-            table.encode_f64(&value, 1, 1, &self.lowest[f], &self.per_unit[f], self.n_bins, &code)
+        table.encode[self.is_float32](<const void *>&value32 if self.is_float32 else <const void *>&value, 1, 1,
+                                      &self.lowest[f], &self.per_unit[f], self.n_bins, &code)
         return code
 
     cdef c.histograms _counted(self, int t) noexcept nogil:
@@ -325,14 +324,9 @@ cdef class MediansState:
             count = min(self.block, self.n_samples - first)
             if interrupted(&self.watch):
                 return
-            if self.is_float32:
-                self.counts[16 * t] += table.step_medians_f32(
-                    &self.x32[0, 0], first, count, facts, scratch, self._counted(t), &self.block_costs[b],
-                    &self.counts[16 * t + 1])
-            else:
-                self.counts[16 * t] += table.step_medians_f64(
-                    &self.x64[0, 0], first, count, facts, scratch, self._counted(t), &self.block_costs[b],
-                    &self.counts[16 * t + 1])
+            self.counts[16 * t] += table.step_medians[self.is_float32](self.x, first, count, facts, scratch,
+                                                                       self._counted(t), &self.block_costs[b],
+                                                                       &self.counts[16 * t + 1])
 
     def move(self, double[:, ::1] moved, double[::1] weights):
         """Write the medians of each cluster: per feature the smallest value up to which half its weight lies.
@@ -515,12 +509,8 @@ cdef class MediansState:
                     width[j * self.n_padded + f] = self.width[j, f]
         while start < end and not interrupted(&self.watch):
             count = min(piece, end - start)
-            if self.is_float32:
-                table.gather_medians_f32(&self.x32[0, 0], start, count, &facts, low, width, self.n_padded,
-                                         &self.places[t, 0], self.values, self.value_weights)
-            else:
-                table.gather_medians_f64(&self.x64[0, 0], start, count, &facts, low, width, self.n_padded,
-                                         &self.places[t, 0], self.values, self.value_weights)
+            table.gather_medians[self.is_float32](self.x, start, count, &facts, low, width, self.n_padded,
+                                                  &self.places[t, 0], self.values, self.value_weights)
             start = start + count
 
     cdef void _select(self, const c.kernels *table, Py_ssize_t j, Py_ssize_t f) noexcept nogil:
@@ -533,12 +523,9 @@ cdef class MediansState:
             return
         count = self._n_within(j, f, -1)
         below = self.below[place, 0] + self.below[place, 1]
-        if self.is_float32:
-            new = table.select_half_f32(<float *>self.values + start, weights, count, &self.below[place, 0],
-                                        0.5 * self.cluster_weights[j], self.coarse, self.fine)
-        else:
-            new = table.select_half_f64(<double *>self.values + start, weights, count, &self.below[place, 0],
-                                        0.5 * self.cluster_weights[j], self.coarse, self.fine)
+        new = table.select_half[self.is_float32](self.values + start * self.real_size, weights, count,
+                                                 &self.below[place, 0], 0.5 * self.cluster_weights[j], self.coarse,
+                                                 self.fine)
         self.medians[j, f] = new
         self.move_costs[place] = 0.0
         if self.cost_is_known and new != old:
@@ -547,7 +534,5 @@ cdef class MediansState:
             inside = coarse + fine
             # Whatever was not gathered is on the same side of both.
             self.move_costs[place] = (new - old) * (below - (self.cluster_weights[j] - below - inside))
-            if self.is_float32:
-                self.move_costs[place] += table.cost_of_move_f32(<float *>self.values + start, weights, count, old, new)
-            else:
-                self.move_costs[place] += table.cost_of_move_f64(<double *>self.values + start, weights, count, old, new)
+            self.move_costs[place] += table.cost_of_move[self.is_float32](self.values + start * self.real_size, weights,
+                                                                          count, old, new)

@@ -12,8 +12,8 @@ from libc.stdlib cimport free
 cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    PIECE_WORK, aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt, short_unit,
-    signal_watch, start_watch, take, take_count, unit_samples,
+    PIECE_WORK, aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt,
+    row_of, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
 )
 
 from fastkmeans._core.codes import Codes
@@ -42,8 +42,6 @@ cdef class PrefixState:
     """
 
     cdef readonly ClusterSums clusters
-    cdef const float[:, ::1] x32
-    cdef const double[:, ::1] x64
     cdef object dense, copies, rows, n_wanted
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted
@@ -71,10 +69,6 @@ cdef class PrefixState:
         self.table = in_use[0]
         self.copies = Codes(X, max_abs, n_threads) if copies is None else copies
         self.is_float32 = X.dtype.itemsize == 4
-        if self.is_float32:
-            self.x32 = X
-        else:
-            self.x64 = X
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
@@ -143,7 +137,8 @@ cdef class PrefixState:
         cdef const c.kernels *table = self.table
         cdef arena parts = arena_in(memory)
         self.scratch_size = aligned(table.prefix_scratch_bytes(self.n_clusters, self.n_features, self.n_directions))
-        self.prefix = <char *>take(&parts, table.prefix_bytes(self.n_clusters, self.n_features, self.n_directions, True))
+        self.prefix = <char *>take(&parts, table.prefix_bytes(self.n_clusters, self.n_features, self.n_directions,
+                                                              True))
         self.counts = <size_t *>take(&parts, self.n_threads * 16 * sizeof(size_t))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
         return arena_bytes(&parts)
@@ -172,12 +167,9 @@ cdef class PrefixState:
         cdef char *scratch = self.scratch + t * self.scratch_size
         if interrupted(&self.watch):
             return
-        if self.is_float32:
-            self.table.prefix_assign_f32(&self.x32[first, 0], count, &centers[0, 0], self._codes_of(first), self.prefix,
-                                         scratch, &self.found_view[first], &self.bounds[first, 0], self.counts + 16 * t)
-        else:
-            self.table.prefix_assign_f64(&self.x64[first, 0], count, &centers[0, 0], self._codes_of(first), self.prefix,
-                                         scratch, &self.found_view[first], &self.bounds[first, 0], self.counts + 16 * t)
+        self.table.prefix_assign[self.is_float32](row_of(&self.clusters.follower, first), count, &centers[0, 0],
+                                                  self._codes_of(first), self.prefix, scratch, &self.found_view[first],
+                                                  &self.bounds[first, 0], self.counts + 16 * t)
 
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two in a row in which the filter did more work. Counted, never timed."""

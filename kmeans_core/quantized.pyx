@@ -13,7 +13,7 @@ cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
     aligned, arena, arena_bytes, arena_in, check_count, check_shape, follow_rows, interrupted, kernels_in_use,
-    raise_interrupt, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
+    raise_interrupt, row_of, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
 )
 
 from fastkmeans._core.lloyd import LloydState
@@ -129,6 +129,8 @@ cdef class QuantizedRows:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef const char *x           # whichever of these there is
+    cdef size_t row_bytes
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features
     cdef void *memory
@@ -154,6 +156,8 @@ cdef class QuantizedRows:
         self.n_samples, self.n_features = X.shape
         if offset.shape[0] != self.n_features:
             raise ValueError(f"offset must have shape ({self.n_features},); got ({offset.shape[0]},).")
+        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        self.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.bits = bits
         self.n_threads = n_threads
         # Not zeroed: each thread touches first what it writes.
@@ -207,10 +211,8 @@ cdef class QuantizedRows:
     cdef void _quantize(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
-        if self.is_float32:
-            table.quantize_f32(&self.x32[first, 0], count, self.n_samples - first, self.how, scratch, tiles)
-        else:
-            table.quantize_f64(&self.x64[first, 0], count, self.n_samples - first, self.how, scratch, tiles)
+        table.quantize[self.is_float32](self.x + first * self.row_bytes, count, self.n_samples - first, self.how,
+                                        scratch, tiles)
 
 
 class QuantizedCopies:
@@ -291,8 +293,6 @@ cdef class QuantizedState:
     The first step allocates, the others nothing. Where whole numbers leave too much open, Lloyd's steps are taken.
     """
 
-    cdef const float[:, ::1] x32
-    cdef const double[:, ::1] x64
     cdef readonly ClusterSums clusters
     cdef object dense, copies, asked_bits
     cdef QuantizedRows rows
@@ -320,10 +320,6 @@ cdef class QuantizedState:
         self.copies = QuantizedCopies(X, n_threads) if copies is None else copies
         self.asked_bits = bits
         self.is_float32 = X.dtype.itemsize == 4
-        if self.is_float32:
-            self.x32 = X
-        else:
-            self.x64 = X
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
@@ -430,14 +426,9 @@ cdef class QuantizedState:
             if not rows.is_filled:
                 rows._quantize(self.table, first, count, t)
             tiles = self.tiles + first // self.table.tile_samples * self.tile_bytes
-            if self.is_float32:
-                self.counts[16 * t] += self.table.assign_quantized_f32(&self.x32[first, 0], count, tiles,
-                                                                       self.quantized, scratch,
-                                                                       labels + (first - start))
-            else:
-                self.counts[16 * t] += self.table.assign_quantized_f64(&self.x64[first, 0], count, tiles,
-                                                                       self.quantized, scratch,
-                                                                       labels + (first - start))
+            self.counts[16 * t] += self.table.assign_quantized[self.is_float32](
+                row_of(&self.clusters.follower, first), count, tiles, self.quantized, scratch,
+                labels + (first - start))
             if not rows.is_filled:
                 follow_rows(&self.clusters.follower, self.table, first, count, labels + (first - start), t)
             first = first + count

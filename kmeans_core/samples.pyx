@@ -41,10 +41,8 @@ def has_unusable(const real[:, ::1] X, real limit, int n_threads):
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             if interrupted(&watch):
                 pass
-            elif real is float:
-                found += table.has_unusable_f32(values + b * block, min(block, size - b * block), limit)
             else:
-                found += table.has_unusable_f64(values + b * block, min(block, size - b * block), limit)
+                found += table.has_unusable[real is float](values + b * block, min(block, size - b * block), limit)
     raise_interrupt(&watch)
     return found > 0
 
@@ -75,12 +73,8 @@ def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] de
 cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t count,
                          double *described) noexcept nogil:
     cdef Py_ssize_t n_features = X.shape[1]
-    if real is float:
-        table.describe_f32(&X[first, 0], count, n_features, described, described + n_features,
-                           described + 2 * n_features)
-    else:
-        table.describe_f64(&X[first, 0], count, n_features, described, described + n_features,
-                           described + 2 * n_features)
+    table.describe[real is float](&X[first, 0], count, n_features, described, described + n_features,
+                                  described + 2 * n_features)
 
 
 def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
@@ -120,10 +114,8 @@ def find_smallest(const real[:, ::1] X, double[:, ::1] smallest, int n_threads):
     with nogil:
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             if not interrupted(&watch) and b * block < n_samples:
-                if real is float:
-                    table.find_smallest_f32(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1], &smallest[b, 0])
-                else:
-                    table.find_smallest_f64(&X[b * block, 0], min(block, n_samples - b * block), X.shape[1], &smallest[b, 0])
+                table.find_smallest[real is float](&X[b * block, 0], min(block, n_samples - b * block), X.shape[1],
+                                                   &smallest[b, 0])
     raise_interrupt(&watch)
 
 
@@ -159,10 +151,7 @@ cdef Py_ssize_t normalize_block(const c.kernels *table, const real[:, ::1] X, re
                                 Py_ssize_t count) noexcept nogil:
     """Index of the first sample of zeros, or -1."""
     cdef Py_ssize_t zero
-    if real is float:
-        zero = table.normalize_f32(&X[first, 0], count, X.shape[1], &rows[first, 0], sizeof(real_out) == 4)
-    else:
-        zero = table.normalize_f64(&X[first, 0], count, X.shape[1], &rows[first, 0], sizeof(real_out) == 4)
+    zero = table.normalize[real is float](&X[first, 0], count, X.shape[1], &rows[first, 0], sizeof(real_out) == 4)
     return first + zero if zero < count else -1
 
 

@@ -67,6 +67,8 @@ cdef class PlusPlus:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef const char *x           # whichever of these there is
+    cdef size_t row_bytes, real_size
     cdef const double[::1] sample_weight
     cdef bint is_float32, has_gains, is_dense, manhattan
     cdef double scale, dense_share
@@ -116,6 +118,9 @@ cdef class PlusPlus:
             self.x64 = X
         self.sample_weight = sample_weight
         self.n_samples, self.n_features = X.shape
+        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        self.real_size = 4 if self.is_float32 else 8
+        self.row_bytes = self.n_features * self.real_size
         self.scale = scale
         self.n_trials = n_trials
         self.n_threads = n_threads
@@ -320,15 +325,11 @@ cdef class PlusPlus:
         cdef float min32
         cdef double min64
         cdef size_t n_near
-        if self.is_float32:
-            min32 = (<float *>self.min_sq)[row]
-            table.seeding_step_f32(&self.x32[row, 0], 1, self.n_samples - row, self.n_features, self.scale,
-                                   <float *>self.pending_target, 1, 0, False, NULL, self.scratch, &min32, NULL, &n_near)
-            return min32
-        min64 = (<double *>self.min_sq)[row]
-        table.seeding_step_f64(&self.x64[row, 0], 1, self.n_samples - row, self.n_features, self.scale,
-                               <double *>self.pending_target, 1, 0, False, NULL, self.scratch, &min64, NULL, &n_near)
-        return min64
+        min32 = min64 = self._min_sq(row)
+        table.seeding_step[self.is_float32](self.x + row * self.row_bytes, 1, self.n_samples - row, self.n_features,
+                                            self.scale, self.pending_target, 1, 0, False, NULL, self.scratch,
+                                            <void *>&min32 if self.is_float32 else <void *>&min64, NULL, &n_near)
+        return min32 if self.is_float32 else min64
 
     cdef void _take_first(self, const c.kernels *table) noexcept nogil:
         """Make the first row the first seed, without a dense step: every sample is near it."""
@@ -346,10 +347,7 @@ cdef class PlusPlus:
 
     cdef void _pack_targets(self, const c.kernels *table, const size_t *rows, size_t n_targets,
                            char *targets) noexcept nogil:
-        if self.is_float32:
-            table.pack_targets_f32(&self.x32[0, 0], self.n_features, rows, n_targets, self.scale, <float *>targets)
-        else:
-            table.pack_targets_f64(&self.x64[0, 0], self.n_features, rows, n_targets, self.scale, <double *>targets)
+        table.pack_targets[self.is_float32](self.x, self.n_features, rows, n_targets, self.scale, targets)
 
     cdef void _read(self, const c.kernels *table, Py_ssize_t n_candidates) noexcept nogil:
         """Bring min_sq and its sums up to date with the pending seed, and add up the gains of the first candidates."""
@@ -379,14 +377,11 @@ cdef class PlusPlus:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef double *gains = self.gains + b * STEP_TARGETS
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        if self.is_float32:
-            self.potentials[b] = table.seeding_step_f32(
-                &self.x32[first, 0], count, left, self.n_features, self.scale, <float *>self.packed, n_seeds,
-                n_candidates, fresh, weight, scratch, <float *>self.min_sq + first, gains, self.n_near + b)
-        else:
-            self.potentials[b] = table.seeding_step_f64(
-                &self.x64[first, 0], count, left, self.n_features, self.scale, <double *>self.packed, n_seeds,
-                n_candidates, fresh, weight, scratch, <double *>self.min_sq + first, gains, self.n_near + b)
+        self.potentials[b] = table.seeding_step[self.is_float32](self.x + first * self.row_bytes, count, left,
+                                                                 self.n_features, self.scale, self.packed, n_seeds,
+                                                                 n_candidates, fresh, weight, scratch,
+                                                                 self.min_sq + first * self.real_size, gains,
+                                                                 self.n_near + b)
 
     cdef Py_ssize_t _choose_near(self, const c.kernels *table, Py_ssize_t n_left) noexcept nogil:
         """Take n_trials candidates and make the one with the largest gain a seed, the first of equals; -1 for none."""
@@ -494,9 +489,7 @@ cdef class PlusPlus:
 
     cdef double _potential(self, const c.kernels *table, Py_ssize_t first, size_t count) noexcept nogil:
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        if self.is_float32:
-            return table.potential_f32(<float *>self.min_sq + first, count, weight)
-        return table.potential_f64(<double *>self.min_sq + first, count, weight)
+        return table.potential[self.is_float32](self.min_sq + first * self.real_size, count, weight)
 
     cdef double _total_gain(self, Py_ssize_t m) noexcept nogil:
         cdef double total = 0.0
@@ -516,14 +509,10 @@ cdef class PlusPlus:
                     self.candidates[m, f] = self.x32[self.pool[m], f] if self.is_float32 else self.x64[self.pool[m], f]
             self.is_quantized = table.quantize_centers(&self.candidates[0, 0], self.n_pool, self.how,
                                                        align(self.quantized))
-        if self.is_float32:
-            (table.pack_candidates_manhattan_f32 if self.manhattan else table.pack_candidates_f32)(
-                &self.x32[0, 0], self.n_features, self.pool, self.n_pool, &self.x32[self.first, 0], self.scale,
-                self.packed)
-        else:
-            (table.pack_candidates_manhattan_f64 if self.manhattan else table.pack_candidates_f64)(
-                &self.x64[0, 0], self.n_features, self.pool, self.n_pool, &self.x64[self.first, 0], self.scale,
-                self.packed)
+        (table.pack_candidates_manhattan[self.is_float32] if self.manhattan
+         else table.pack_candidates[self.is_float32])(
+            self.x, self.n_features, self.pool, self.n_pool, self.x + self.first * self.row_bytes, self.scale,
+            self.packed)
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
                 self._pass_block(table, b, 0)
@@ -542,36 +531,25 @@ cdef class PlusPlus:
             self._find_near_coded(table, b, count)
         elif self.is_quantized:
             self._find_near_quantized(table, b, count)
-        elif self.is_float32:
-            (table.find_near_manhattan_f32 if self.manhattan else table.find_near_f32)(
-                &self.x32[first, 0], count, left, self.packed, scratch, <float *>self.min_sq + first,
-                                self.near + first)
         else:
-            (table.find_near_manhattan_f64 if self.manhattan else table.find_near_f64)(
-                &self.x64[first, 0], count, left, self.packed, scratch, <double *>self.min_sq + first,
-                                self.near + first)
+            (table.find_near_manhattan[self.is_float32] if self.manhattan
+             else table.find_near[self.is_float32])(
+                self.x + first * self.row_bytes, count, left, self.packed, scratch,
+                self.min_sq + first * self.real_size, self.near + first)
         if self.has_gains:
             self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
 
     cdef void _find_near_quantized(self, const c.kernels *table, Py_ssize_t b, size_t count) noexcept nogil:
         cdef Py_ssize_t first = b * self.block
         cdef const char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
-        if self.is_float32:
-            table.find_near_quantized_f32(tiles, count, align(self.quantized), self.to_units,
-                                          <float *>self.min_sq + first, self.near + first)
-        else:
-            table.find_near_quantized_f64(tiles, count, align(self.quantized), self.to_units,
-                                          <double *>self.min_sq + first, self.near + first)
+        table.find_near_quantized[self.is_float32](tiles, count, align(self.quantized), self.to_units,
+                                                   self.min_sq + first * self.real_size, self.near + first)
 
     cdef void _find_near_coded(self, const c.kernels *table, Py_ssize_t b, size_t count) noexcept nogil:
         cdef Py_ssize_t first = b * self.block
         cdef const char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
-        if self.is_float32:
-            table.find_near_coded_f32(tiles, count, self.how, self.to_units, <float *>self.min_sq + first,
-                                      self.near + first)
-        else:
-            table.find_near_coded_f64(tiles, count, self.how, self.to_units, <double *>self.min_sq + first,
-                                      self.near + first)
+        table.find_near_coded[self.is_float32](tiles, count, self.how, self.to_units,
+                                               self.min_sq + first * self.real_size, self.near + first)
 
     cdef void _gains(self, const c.kernels *table, uint64_t wanted) noexcept nogil:
         cdef Py_ssize_t b
@@ -589,14 +567,10 @@ cdef class PlusPlus:
         cdef size_t count = min(self.block, self.n_samples - first)
         cdef double *gains = self.gains + b * SEED_CANDIDATES
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        if self.is_float32:
-            (table.near_gains_manhattan_f32 if self.manhattan else table.near_gains_f32)(
-                &self.x32[first, 0], count, self.packed, wanted, weight, <float *>self.min_sq + first,
-                self.near + first, gains)
-        else:
-            (table.near_gains_manhattan_f64 if self.manhattan else table.near_gains_f64)(
-                &self.x64[first, 0], count, self.packed, wanted, weight, <double *>self.min_sq + first,
-                self.near + first, gains)
+        (table.near_gains_manhattan[self.is_float32] if self.manhattan
+         else table.near_gains[self.is_float32])(
+            self.x + first * self.row_bytes, count, self.packed, wanted, weight, self.min_sq + first * self.real_size,
+            self.near + first, gains)
 
     cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
         """Make a row a seed: the candidate with this bit."""
@@ -649,11 +623,7 @@ cdef class PlusPlus:
         if interrupted(&self.watch):
             return
         self.potentials[b] = -1.0
-        if self.is_float32:
-            (table.accept_candidate_manhattan_f32 if self.manhattan else table.accept_candidate_f32)(
-                &self.x32[first, 0], count, self.n_features, &self.x32[row, 0], self.scale, near,
-                mask, <float *>self.min_sq + first)
-        else:
-            (table.accept_candidate_manhattan_f64 if self.manhattan else table.accept_candidate_f64)(
-                &self.x64[first, 0], count, self.n_features, &self.x64[row, 0], self.scale, near,
-                mask, <double *>self.min_sq + first)
+        (table.accept_candidate_manhattan[self.is_float32] if self.manhattan
+         else table.accept_candidate[self.is_float32])(
+            self.x + first * self.row_bytes, count, self.n_features, self.x + row * self.row_bytes, self.scale, near,
+            mask, self.min_sq + first * self.real_size)

@@ -160,6 +160,11 @@ cdef struct row_follower:
     size_t *counts               # [n_threads][16]: labels changed, samples decided in float64; one cache line each
 
 
+cdef inline const char *row_of(const row_follower *of, Py_ssize_t i) noexcept nogil:
+    """Where sample i lies."""
+    return of.x + i * of.row_bytes
+
+
 cdef enum:
     LOCK_SIZE = 64
 
@@ -171,14 +176,10 @@ cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_
     cdef double *sums = of.total if own == 0 else <double *>(of.partial + (own - 1) * of.partial_size)
     cdef uint8_t *touched = of.touched + own * of.touched_size
     cdef const double *weight = NULL if of.weights == NULL else of.weights + first
-    cdef const char *x = of.x + first * of.row_bytes
+    cdef const char *x = row_of(of, first)
     if of.locks != NULL:
         take_lock(of.locks + own * LOCK_SIZE)
-    if of.is_float32:
-        of.counts[16 * t] += table.follow_f32(<const float *>x, count, of.n_features, weight, labels, of.labels + first,
-                                              of.grid, sums, touched)
-    else:
-        of.counts[16 * t] += table.follow_f64(<const double *>x, count, of.n_features, weight, labels,
-                                              of.labels + first, of.grid, sums, touched)
+    of.counts[16 * t] += table.follow[of.is_float32](x, count, of.n_features, weight, labels, of.labels + first,
+                                                     of.grid, sums, touched)
     if of.locks != NULL:
         give_lock(of.locks + own * LOCK_SIZE)

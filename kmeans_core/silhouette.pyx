@@ -94,17 +94,11 @@ cdef void unit_distances(signal_watch *watch, const c.kernels *table, c.add_dist
     cdef c.cluster_runs from_here
     from_here.per_sum = &per_sum[0]
     from_here.offset = &offset[0]
-    if real is float:
-        table.gather_eights_f32(&X[0, 0], n_features, &rows[first], n_unit, samples)
-    else:
-        table.gather_eights_f64(&X[0, 0], n_features, &rows[first], n_unit, samples)
+    table.gather_eights[real is float](&X[0, 0], n_features, &rows[first], n_unit, samples)
     memset(sums, 0, sum_size)
     while done < n_others and not interrupted(watch):
         count = min(block, n_others - done)
-        if other_real is float:
-            table.gather_eights_f32(&others[0, 0], n_features, &order[done], count, eights)
-        else:
-            table.gather_eights_f64(&others[0, 0], n_features, &order[done], count, eights)
+        table.gather_eights[other_real is float](&others[0, 0], n_features, &order[done], count, eights)
         from_here.labels = &runs[done]
         add(samples, n_unit, eights, count, n_features, &from_here, &labels[first], sums, &own[first],
             &nearest[first])
@@ -159,10 +153,7 @@ cdef void eight_sums(const c.kernels *table, c.add_labelled add, const real[:, :
     cdef double *distances = <double *>(scratch + sample_size)
     cdef Py_ssize_t n_features = X.shape[1], first = 0
     memset(sums, 0, n_places * 8 * sizeof(double))
-    if real is float:
-        table.gather_eights_f32(&X[0, 0], n_features, rows, n_rows, samples)
-    else:
-        table.gather_eights_f64(&X[0, 0], n_features, rows, n_rows, samples)
+    table.gather_eights[real is float](&X[0, 0], n_features, rows, n_rows, samples)
     while first < n_others:
         add(samples, others + first * n_features, min(block, n_others - first), n_features, &labels[0, first],
             labels.shape[0], labels.shape[1], distances, sums)
@@ -186,12 +177,9 @@ def lay_eights(const real[:, ::1] X, const int64_t[::1] rows, double[::1] eights
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             if interrupted(&watch):
                 pass
-            elif real is float:
-                table.gather_eights_f32(&X[0, 0], n_features, &rows[b * block], min(block, n_rows - b * block),
-                                        &eights[b * block * n_features])
             else:
-                table.gather_eights_f64(&X[0, 0], n_features, &rows[b * block], min(block, n_rows - b * block),
-                                        &eights[b * block * n_features])
+                table.gather_eights[real is float](&X[0, 0], n_features, &rows[b * block],
+                                                   min(block, n_rows - b * block), &eights[b * block * n_features])
     raise_interrupt(&watch)
 
 
@@ -233,12 +221,8 @@ cdef void judge_block(const c.kernels *table, const real[:, ::1] X, const double
     cdef const double *own_eights = &eights[first * X.shape[1]]
     if weight != NULL:
         weight += first
-    if real is float:
-        table.judge_f32(&X[first, 0], own_eights, count, X.shape[1], &labels[first], weight, &centers[0, 0],
-                        &means[0, 0], centers.shape[0], &sums[b, 0])
-    else:
-        table.judge_f64(&X[first, 0], own_eights, count, X.shape[1], &labels[first], weight, &centers[0, 0],
-                        &means[0, 0], centers.shape[0], &sums[b, 0])
+    table.judge[real is float](&X[first, 0], own_eights, count, X.shape[1], &labels[first], weight, &centers[0, 0],
+                               &means[0, 0], centers.shape[0], &sums[b, 0])
 
 
 def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const int32_t[::1] runs,

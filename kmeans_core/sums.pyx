@@ -232,12 +232,8 @@ cdef class ClusterSums:
     cdef void _add_rows(self, const c.kernels *table, const int32_t *rows, size_t count, Py_ssize_t j) noexcept nogil:
         if interrupted(&self.watch):
             return
-        if self.is_float32:
-            table.add_rows_f32(<const float *>self.follower.x, self.n_features, rows, count, self.follower.weights,
-                               self.follower.grid, &self.total[j, 0, 0])
-        else:
-            table.add_rows_f64(<const double *>self.follower.x, self.n_features, rows, count, self.follower.weights,
-                               self.follower.grid, &self.total[j, 0, 0])
+        table.add_rows[self.is_float32](self.follower.x, self.n_features, rows, count, self.follower.weights,
+                                        self.follower.grid, &self.total[j, 0, 0])
 
     def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms,
              double digits=0.0):

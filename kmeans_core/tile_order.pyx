@@ -5,7 +5,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cimport kernels as c
-from shared cimport align, aligned, interrupted, kernels_in_use, raise_interrupt, signal_watch, start_watch
+from shared cimport align, aligned, interrupted, kernels_in_use, raise_interrupt, start_watch
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -35,6 +35,7 @@ cdef class TileOrder:
 
         self.n_samples, self.n_features = X.shape
         self.is_float32 = X.dtype.itemsize == 4
+        self.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.tile_rows = tile_rows
         self.n_tiles = (self.n_samples + tile_rows - 1) // tile_rows
         self.n_threads = n_threads
@@ -105,12 +106,8 @@ cdef class TileOrder:
         cdef Py_ssize_t end = first + count
         while first < end and not interrupted(&self.watch):
             count = min(ROWS_OF_A_PIECE, end - first)
-            if self.is_float32:
-                table.find_cells_f32(<const float *>rows + first * self.n_features, count, self.n_features, grid,
-                                     cells + first, counts)
-            else:
-                table.find_cells_f64(<const double *>rows + first * self.n_features, count, self.n_features, grid,
-                                     cells + first, counts)
+            table.find_cells[self.is_float32](rows + first * self.row_bytes, count, self.n_features, grid,
+                                              cells + first, counts)
             first = first + count
 
     cdef void _order_by_cell(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
@@ -121,12 +118,8 @@ cdef class TileOrder:
         while first < end and not interrupted(&self.watch):
             count = min(ROWS_OF_A_PIECE, end - first)
             weight = NULL if given == NULL else given + first
-            if self.is_float32:
-                table.order_by_cell_f32(<const float *>rows + first * self.n_features, count, self.n_features, weight,
-                                        cells + first, first, next_place, <float *>ordered, order, weights)
-            else:
-                table.order_by_cell_f64(<const double *>rows + first * self.n_features, count, self.n_features, weight,
-                                        cells + first, first, next_place, <double *>ordered, order, weights)
+            table.order_by_cell[self.is_float32](rows + first * self.row_bytes, count, self.n_features, weight,
+                                                 cells + first, first, next_place, ordered, order, weights)
             first = first + count
 
     cdef int _split_cells(self, const uint32_t[::1] cell_starts, Py_ssize_t n_cells, char *ordered, int32_t *order,
@@ -149,8 +142,7 @@ cdef class TileOrder:
                     break
                 end += group
         run_starts[n_runs] = self.n_samples
-        cdef size_t row_size = self.n_features * (4 if self.is_float32 else 8)
-        cdef size_t scratch_size = aligned(longest * (sizeof(uint64_t) + row_size))
+        cdef size_t scratch_size = aligned(longest * (sizeof(uint64_t) + self.row_bytes))
         cdef uint8_t[::1] scratch = np.empty(128 + self.n_threads * scratch_size, dtype=np.uint8)
         cdef char *memory = align(&scratch[0])
         cdef const c.kernels *table = in_use[0]
@@ -167,12 +159,8 @@ cdef class TileOrder:
         cdef double *run_weights = NULL if weights == NULL else weights + first
         if interrupted(&self.watch):
             return
-        if self.is_float32:
-            table.order_by_splits_f32(<float *>ordered + first * self.n_features, count, self.n_features,
-                                      self.tile_rows, order + first, run_weights, scratch)
-        else:
-            table.order_by_splits_f64(<double *>ordered + first * self.n_features, count, self.n_features,
-                                      self.tile_rows, order + first, run_weights, scratch)
+        table.order_by_splits[self.is_float32](ordered + first * self.row_bytes, count, self.n_features, self.tile_rows,
+                                               order + first, run_weights, scratch)
 
     cdef int write_labels(self, const int32_t *ordered_labels, int32_t[::1] labels) except -1:
         """Bring labels to the places of the caller's samples: where no center owns a tile, those of its samples.

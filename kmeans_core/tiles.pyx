@@ -186,10 +186,7 @@ cdef class TilesState:
     cdef void _describe_group(self, const c.kernels *table, Py_ssize_t g) noexcept nogil:
         if interrupted(&self.watch):
             return
-        if self.is_float32:
-            table.describe_group_f32(&self.tiles, g, self.weights, self.sum_grid)
-        else:
-            table.describe_group_f64(&self.tiles, g, self.weights, self.sum_grid)
+        table.describe_group[self.is_float32](&self.tiles, g, self.weights, self.sum_grid)
 
     # ------------------------------------------------------------ steps
 
@@ -237,12 +234,8 @@ cdef class TilesState:
         for g in range(first, end):
             if interrupted(&self.watch):
                 return
-            if self.is_float32:
-                table.step_group_f32(&self.tiles, g, centers, self.columns, self.n_clusters, self.weights,
-                                     self.sum_grid, scratch, sums, touched, counts)
-            else:
-                table.step_group_f64(&self.tiles, g, centers, self.columns, self.n_clusters, self.weights,
-                                     self.sum_grid, scratch, sums, touched, counts)
+            table.step_group[self.is_float32](&self.tiles, g, centers, self.columns, self.n_clusters, self.weights,
+                                              self.sum_grid, scratch, sums, touched, counts)
 
     cdef void _merge_cluster(self, Py_ssize_t j, double *total) noexcept nogil:
         """Add what each thread saw change to the sums of the keeper; exact, so the order is free."""

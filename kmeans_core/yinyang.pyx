@@ -15,8 +15,8 @@ from libc.string cimport memcpy
 cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt, short_unit,
-    signal_watch, start_watch, take, take_count,
+    aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt, row_of,
+    short_unit, signal_watch, start_watch, take, take_count,
 )
 
 from fastkmeans._core.quantized import QuantizedState
@@ -63,10 +63,7 @@ cdef class YinyangState:
     cdef char *whole_scratch
     cdef size_t whole_scratch_size
     cdef bint from_quantized     # whether the step that begins bounds takes them from quantized samples
-    cdef object _x               # keeps the memory of x32 or x64
     cdef const c.kernels *table
-    cdef const float[:, ::1] x32
-    cdef const double[:, ::1] x64
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_rows, n_blocks, n_probed, probe_rows
     cdef int n_threads
@@ -117,11 +114,6 @@ cdef class YinyangState:
         cdef const c.kernels *table = in_use[0]
         self.table = table
         self.is_float32 = X.dtype.itemsize == 4
-        self._x = X
-        if self.is_float32:
-            self.x32 = X
-        else:
-            self.x64 = X
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
@@ -298,10 +290,9 @@ cdef class YinyangState:
     cdef int _take_probe(self, size_t real_size) except -1:
         """Copy the probe: rows evenly spaced."""
         cdef Py_ssize_t p
-        cdef const char *x = <const char *>(&self.x32[0, 0] if self.is_float32 else <const float *>&self.x64[0, 0])
         for p in range(self.n_probed):
             memcpy(self.probe + p * self.n_features * real_size,
-                   x + p * self.n_samples // self.n_probed * self.n_features * real_size, self.n_features * real_size)
+                   row_of(&self.clusters.follower, p * self.n_samples // self.n_probed), self.n_features * real_size)
         return 0
 
     # ------------------------------------------------------------ centers
@@ -505,14 +496,10 @@ cdef class YinyangState:
         cdef Py_ssize_t n_readable = self.n_samples - first
         cdef c.bound_work work
         work.n_scored = work.cost = 0
-        if self.is_float32:
-            counts[0] += self.table.reassign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
-                                                         &self.new_labels[first], self.upper + first,
-                                                         self._lower_of(first), self.n_rows, &work)
-        else:
-            counts[0] += self.table.reassign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
-                                                         &self.new_labels[first], self.upper + first,
-                                                         self._lower_of(first), self.n_rows, &work)
+        counts[0] += self.table.reassign_bounded[self.is_float32](row_of(&self.clusters.follower, first), count,
+                                                                  n_readable, &self.now, scratch,
+                                                                  &self.new_labels[first], self.upper + first,
+                                                                  self._lower_of(first), self.n_rows, &work)
         counts[1] += work.n_scored
         counts[2] += work.cost
 
@@ -526,44 +513,30 @@ cdef class YinyangState:
         counts[1] += count * self.n_clusters
         if self.from_quantized:
             counts[0] += self._bound_quantized(first, count, labels, upper, lower, t)
-        elif self.is_float32:
-            counts[0] += self.table.assign_bounded_f32(&self.x32[first, 0], count, n_readable, &self.now, scratch,
-                                                       labels, upper, lower, self.n_rows)
         else:
-            counts[0] += self.table.assign_bounded_f64(&self.x64[first, 0], count, n_readable, &self.now, scratch,
-                                                       labels, upper, lower, self.n_rows)
+            counts[0] += self.table.assign_bounded[self.is_float32](row_of(&self.clusters.follower, first), count,
+                                                                    n_readable, &self.now, scratch, labels, upper,
+                                                                    lower, self.n_rows)
 
     cdef size_t _bound_quantized(self, Py_ssize_t first, Py_ssize_t count, int32_t *labels, float *upper, float *lower,
                                  int t) noexcept nogil:
         cdef const char *tiles = self.tiles + first // self.table.tile_samples * self.tile_bytes
         cdef char *scratch = self.whole_scratch + t * self.whole_scratch_size
-        if self.is_float32:
-            return self.table.bound_quantized_f32(&self.x32[first, 0], count, tiles, self.grouped_whole,
-                                                  self.plain_whole, &self.now, scratch, labels, upper, lower, self.n_rows)
-        return self.table.bound_quantized_f64(&self.x64[first, 0], count, tiles, self.grouped_whole, self.plain_whole,
-                                              &self.now, scratch, labels, upper, lower, self.n_rows)
+        return self.table.bound_quantized[self.is_float32](row_of(&self.clusters.follower, first), count, tiles,
+                                                           self.grouped_whole, self.plain_whole, &self.now, scratch,
+                                                           labels, upper, lower, self.n_rows)
 
     cdef void _bound_probe(self) noexcept nogil:
-        if self.is_float32:
-            self.table.assign_bounded_f32(<const float *>self.probe, self.n_probed, self.n_probed, &self.now,
-                                          self.scratch, self.probe_labels, self.probe_upper, self.probe_lower,
-                                          self.probe_rows)
-        else:
-            self.table.assign_bounded_f64(<const double *>self.probe, self.n_probed, self.n_probed, &self.now,
-                                          self.scratch, self.probe_labels, self.probe_upper, self.probe_lower,
-                                          self.probe_rows)
+        self.table.assign_bounded[self.is_float32](self.probe, self.n_probed, self.n_probed, &self.now, self.scratch,
+                                                   self.probe_labels, self.probe_upper, self.probe_lower,
+                                                   self.probe_rows)
 
     cdef double _probe_cost(self) noexcept nogil:
         """What a bounded step would cost, as a share of scoring everything."""
         cdef size_t n_centers
-        if self.is_float32:
-            n_centers = self.table.probe_bounds_f32(<const float *>self.probe, self.n_probed, self.n_features,
-                                                    &self.now, self.scratch, self.probe_labels, self.probe_upper,
-                                                    self.probe_lower, self.probe_rows)
-        else:
-            n_centers = self.table.probe_bounds_f64(<const double *>self.probe, self.n_probed, self.n_features,
-                                                    &self.now, self.scratch, self.probe_labels, self.probe_upper,
-                                                    self.probe_lower, self.probe_rows)
+        n_centers = self.table.probe_bounds[self.is_float32](self.probe, self.n_probed, self.n_features, &self.now,
+                                                             self.scratch, self.probe_labels, self.probe_upper,
+                                                             self.probe_lower, self.probe_rows)
         return <double>n_centers / (self.n_probed * (self.n_clusters + 10.0))
 
 

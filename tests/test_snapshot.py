@@ -259,6 +259,15 @@ def test_the_compiled_layer_refuses_arrays_that_do_not_fit(name):
         MISFITS[name]()
 
 
+def test_a_state_has_the_samples_of_the_sums_that_it_shares():
+    clusters = ClusterSums(ROWS, None, np.ones(3), 1.0, 2, 1)
+    state = LloydState(clusters=clusters)
+    assert state.clusters is clusters
+    assert state.step(CENTERS) == len(ROWS) == clusters.sums[:, 0, -1].sum()
+    with pytest.raises(TypeError, match="got both"):
+        LloydState(ROWS, None, np.ones(3), 1.0, 2, 1, clusters=clusters)
+
+
 def test_centers_are_moved_into_arrays_that_fit():
     state = LloydState(ROWS, None, np.ones(3), 1.0, 2, 1)
     state.step(CENTERS)

@@ -19,9 +19,10 @@ static void NAME(pack_block)(const REAL *x, size_t n_samples, size_t n_readable,
     }
 }
 
-static size_t NAME(assign)(const REAL *x, size_t n_samples, size_t n_readable, const void *centers, void *memory,
+static size_t NAME(assign)(const void *any_x, size_t n_samples, size_t n_readable, const void *centers, void *memory,
                            int32_t *labels)
 {
+    const REAL *x = any_x;
     const packed_centers *packed = centers;
     const block_scratch scratch = divide_scratch(memory, packed);
     const size_t n_features = packed->n_features;

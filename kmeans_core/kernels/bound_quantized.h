@@ -121,10 +121,11 @@ static size_t NAME(bound_quantized_block)(const REAL *x, size_t n_samples, const
     return n_undecided;
 }
 
-static size_t NAME(bound_quantized)(const REAL *x, size_t n_samples, const void *tiles, const void *grouped,
+static size_t NAME(bound_quantized)(const void *any_x, size_t n_samples, const void *tiles, const void *grouped,
                                     const void *plain, const bound_step *step, void *memory, int32_t *labels,
                                     float *upper, float *lower, size_t stride)
 {
+    const REAL *x = any_x;
     const quantized_centers *q = plain;
     const size_t n_features = q->how->frame.n_features, block = block_samples(n_features);
     const size_t tile_bytes = quantized_tile_bytes(n_features, q->how->bits);

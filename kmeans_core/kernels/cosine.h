@@ -15,8 +15,9 @@ static inline __attribute__((always_inline)) double NAME(sq_length)(const REAL *
     return fold_sums(part);
 }
 
-static size_t NAME(normalize)(const REAL *x, size_t n_samples, size_t n_features, void *y, int as_float32)
+static size_t NAME(normalize)(const void *any_x, size_t n_samples, size_t n_features, void *y, int as_float32)
 {
+    const REAL *x = any_x;
     size_t first_zero = n_samples;
     for (size_t i = 0; i < n_samples; i++, x += n_features) {
         double scale = 1.0, sq = NAME(sq_length)(x, n_features, 1.0);

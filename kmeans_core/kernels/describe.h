@@ -162,8 +162,10 @@ static void NAME(describe_strip)(const REAL *x, size_t stride, size_t n_values, 
 /* Mean and squared deviations in two passes over a block that the caller keeps cache-sized, the second of which mends what the
  * first one's mean lacks (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American Statistician
  * 37(3), 1983: corrected, and merged by the caller). */
-static void NAME(describe)(const REAL *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2)
+static void NAME(describe)(const void *any_x, size_t n_samples, size_t n_features, double *max_abs, double *mean,
+                           double *m2)
 {
+    const REAL *x = any_x;
     const size_t n_values = n_samples * n_features;
     if (n_features < DESCRIBE_WIDTH) {
         const size_t width = rows_side_by_side(n_features) * n_features;
@@ -176,8 +178,9 @@ static void NAME(describe)(const REAL *x, size_t n_samples, size_t n_features, d
     }
 }
 
-static void NAME(find_smallest)(const REAL *x, size_t n_samples, size_t n_features, double *min_abs)
+static void NAME(find_smallest)(const void *any_x, size_t n_samples, size_t n_features, double *min_abs)
 {
+    const REAL *x = any_x;
     for (size_t i = 0; i < n_samples; i++, x += n_features) {
         size_t f = 0;
         for (; f + VD_LANES <= n_features; f += VD_LANES)
@@ -190,8 +193,10 @@ static void NAME(find_smallest)(const REAL *x, size_t n_samples, size_t n_featur
 }
 
 /* Written so that a NaN, which compares false, is found too; the flags have the width of the values, for the vectors. */
-static int NAME(has_unusable)(const REAL *values, size_t n, REAL limit)
+static int NAME(has_unusable)(const void *any_values, size_t n, double any_limit)
 {
+    const REAL *values = any_values;
+    const REAL limit = (REAL)any_limit;
     REAL found[16] = {0}, any = 0;
     size_t i = 0;
     for (; i + 16 <= n; i += 16)

@@ -59,17 +59,19 @@ static int32_t NAME(decide)(const REAL *x, const float *lane, float norm, const 
     return label;
 }
 
-static void NAME(own_sq_distances)(const REAL *x, size_t n_samples, size_t n_features, const double *centers,
+static void NAME(own_sq_distances)(const void *any_x, size_t n_samples, size_t n_features, const double *centers,
                                    const int32_t *labels, double *sq_distances)
 {
+    const REAL *x = any_x;
     for (size_t i = 0; i < n_samples; i++)
         sq_distances[i] =
             NAME(sq_distance)(x + i * n_features, centers + (size_t)labels[i] * n_features, n_features);
 }
 
-static void NAME(all_sq_distances)(const REAL *x, size_t n_samples, size_t n_features, const double *centers,
+static void NAME(all_sq_distances)(const void *any_x, size_t n_samples, size_t n_features, const double *centers,
                                    size_t n_clusters, double *sq_distances)
 {
+    const REAL *x = any_x;
     for (size_t i = 0; i < n_samples; i++)
         for (size_t j = 0; j < n_clusters; j++)
             sq_distances[i * n_clusters + j] =

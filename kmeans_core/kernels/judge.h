@@ -52,10 +52,11 @@ static inline double NAME(square_from)(const REAL *x, const double *mean, size_t
  *   eights          IN  the samples as gather_eights lays them out
  *   centers, means  IN [n_clusters][n_features]
  *   sums            OUT [1 + n_clusters] */
-static void NAME(judge)(const REAL *x, const double *eights, size_t n_samples, size_t n_features, const int32_t *labels,
-                        const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
-                        double *sums)
+static void NAME(judge)(const void *any_x, const double *eights, size_t n_samples, size_t n_features,
+                        const int32_t *labels, const double *sample_weight, const double *centers, const double *means,
+                        size_t n_clusters, double *sums)
 {
+    const REAL *x = any_x;
     vdouble silhouette_sums[EIGHT_VECS] = {{0.0}};
     memset(sums, 0, (1 + n_clusters) * sizeof(double));
     for (size_t first = 0; first < n_samples; first += EIGHT) {

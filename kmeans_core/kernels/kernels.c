@@ -91,7 +91,7 @@ static double fma_spin(size_t n_rounds)
 
 #define STRING_(a) #a
 #define STRING(a) STRING_(a)
-#define BOTH_REALS(verb) .verb##_f32 = verb##_f32, .verb##_f64 = verb##_f64
+#define BOTH_REALS(verb) .verb = {verb##_f64, verb##_f32}
 
 const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .name = STRING(FASTKMEANS_ISA),

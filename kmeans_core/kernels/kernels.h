@@ -160,6 +160,8 @@ typedef struct {
     uint8_t *touched;
 } histograms;
 
+/* Kernels that read samples come in pairs: [0] for samples in float64, [1] for samples in float32. Where they take
+ * samples, or numbers in the type of the samples, by a pointer to void, the array is of that type. */
 typedef struct {
     const char *name;  /* "v4vnni", "v4", "v3", "v2", "neon", "scalar" */
     int lanes;         /* float32 values in a vector */
@@ -184,10 +186,8 @@ typedef struct {
      *   n_readable   samples of the caller's array from x on (>= n_samples): vectors may read past a row's end
      *   labels       OUT [n_samples]
      *   returns the number of samples that needed float64 */
-    size_t (*assign_f32)(const float *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
-                         int32_t *labels);
-    size_t (*assign_f64)(const double *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
-                         int32_t *labels);
+    size_t (*assign[2])(const void *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
+                        int32_t *labels);
 
     /* Follow the labels in the sums: take every sample whose label changed out of its old cluster, put it into its new one.
      *   old_labels      INOUT [n_samples], -1 for a sample in no cluster yet; becomes new_labels
@@ -195,20 +195,14 @@ typedef struct {
      *   sums            INOUT [n_clusters][2][n_features + 1] float64, see sum_grid
      *   touched         INOUT [n_clusters], set to 1 where sums changed; where it is 0 they begin anew
      *   returns the number of labels that changed */
-    size_t (*follow_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                         const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
-                         uint8_t *touched);
-    size_t (*follow_f64)(const double *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                         const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
-                         uint8_t *touched);
+    size_t (*follow[2])(const void *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                        const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums, uint8_t *touched);
 
     /* Add rows to the sums of one cluster.
      *   x      IN [all rows][n_features]      rows            IN [count], which of them
      *   sums   INOUT [2][n_features + 1]      sample_weight   IN [all rows], or NULL for ones */
-    void (*add_rows_f32)(const float *x, size_t n_features, const int32_t *rows, size_t count,
-                         const double *sample_weight, sum_grid grid, double *sums);
-    void (*add_rows_f64)(const double *x, size_t n_features, const int32_t *rows, size_t count,
-                         const double *sample_weight, sum_grid grid, double *sums);
+    void (*add_rows[2])(const void *x, size_t n_features, const int32_t *rows, size_t count,
+                        const double *sample_weight, sum_grid grid, double *sums);
 
     /* Add a thread's sums of one cluster, [2][n_features + 1], to the total, and start them anew. */
     void (*merge_sums)(double *part, size_t n_features, double *total);
@@ -234,16 +228,12 @@ typedef struct {
     /* Squared distance of each sample to the center of its label, in float64, in the order of NumPy's pairwise sum:
      * bit for bit ((x - c) ** 2).sum() of float64 arrays.
      *   sq_distances   OUT [n_samples] */
-    void (*own_sq_distances_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
-                                 const int32_t *labels, double *sq_distances);
-    void (*own_sq_distances_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
-                                 const int32_t *labels, double *sq_distances);
+    void (*own_sq_distances[2])(const void *x, size_t n_samples, size_t n_features, const double *centers,
+                                const int32_t *labels, double *sq_distances);
 
     /* The same to every center.   sq_distances   OUT [n_samples][n_clusters] */
-    void (*all_sq_distances_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
-                                 size_t n_clusters, double *sq_distances);
-    void (*all_sq_distances_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
-                                 size_t n_clusters, double *sq_distances);
+    void (*all_sq_distances[2])(const void *x, size_t n_samples, size_t n_features, const double *centers,
+                                size_t n_clusters, double *sq_distances);
 
     /* Greedy k-means++: candidates are samples that might become the next seed.
      *   rows            IN [n_candidates] of the candidates, at most SEED_CANDIDATES
@@ -258,32 +248,23 @@ typedef struct {
      *   gains           OUT [n_candidates]: sum of weight * (min_sq - sq_distance) over the samples that are closer */
     size_t (*candidates_bytes)(size_t n_candidates, size_t n_features);
     size_t (*seeding_scratch_bytes)(size_t n_features);
-    void (*pack_candidates_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_candidates,
-                                const float *origin, double scale, void *candidates);
-    void (*pack_candidates_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_candidates,
-                                const double *origin, double scale, void *candidates);
+    void (*pack_candidates[2])(const void *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                               const void *origin, double scale, void *candidates);
 
     /* Set `near`, by scores. */
-    void (*find_near_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
-                          const float *min_sq, uint64_t *near);
-    void (*find_near_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
-                          const double *min_sq, uint64_t *near);
+    void (*find_near[2])(const void *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
+                         const void *min_sq, uint64_t *near);
 
     /* Gains of the candidates whose bits are wanted, from the samples near them; INOUT near: less where it was wrong. */
-    void (*near_gains_f32)(const float *x, size_t n_samples, const void *candidates, uint64_t wanted,
-                           const double *sample_weight, const float *min_sq, uint64_t *near, double *gains);
-    void (*near_gains_f64)(const double *x, size_t n_samples, const void *candidates, uint64_t wanted,
-                           const double *sample_weight, const double *min_sq, uint64_t *near, double *gains);
+    void (*near_gains[2])(const void *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                          const double *sample_weight, const void *min_sq, uint64_t *near, double *gains);
 
     /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit. */
-    void (*accept_candidate_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate, double scale,
-                                 const uint64_t *near, uint64_t bit, float *min_sq);
-    void (*accept_candidate_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
-                                 double scale, const uint64_t *near, uint64_t bit, double *min_sq);
+    void (*accept_candidate[2])(const void *x, size_t n_samples, size_t n_features, const void *candidate, double scale,
+                                const uint64_t *near, uint64_t bit, void *min_sq);
 
     /* Sum of weight * min_sq. */
-    double (*potential_f32)(const float *min_sq, size_t n_samples, const double *sample_weight);
-    double (*potential_f64)(const double *min_sq, size_t n_samples, const double *sample_weight);
+    double (*potential[2])(const void *min_sq, size_t n_samples, const double *sample_weight);
 
     /* All of that in one reading of the samples, where most of them are near (seeding_step.h).
      *   targets         [n_features][n_targets] of pack_targets, scaled: a seed that min_sq does not know yet, if n_seeds is 1,
@@ -293,64 +274,46 @@ typedef struct {
      *   n_near         OUT pairs of candidate and sample that are closer, among the first STEP_COUNTED samples
      *   returns the sum of weight * min_sq */
     size_t (*step_scratch_bytes)(size_t n_features);
-    void (*pack_targets_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_targets, double scale,
-                            float *targets);
-    void (*pack_targets_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_targets, double scale,
-                            double *targets);
-    double (*seeding_step_f32)(const float *x, size_t n_samples, size_t n_readable, size_t n_features, double scale,
-                               const float *targets, size_t n_seeds, size_t n_candidates, int fresh,
-                               const double *sample_weight, void *scratch, float *min_sq, double *gains,
-                               size_t *n_near);
-    double (*seeding_step_f64)(const double *x, size_t n_samples, size_t n_readable, size_t n_features, double scale,
-                               const double *targets, size_t n_seeds, size_t n_candidates, int fresh,
-                               const double *sample_weight, void *scratch, double *min_sq, double *gains,
-                               size_t *n_near);
+    void (*pack_targets[2])(const void *x, size_t n_features, const size_t *rows, size_t n_targets, double scale,
+                            void *targets);
+    double (*seeding_step[2])(const void *x, size_t n_samples, size_t n_readable, size_t n_features, double scale,
+                              const void *targets, size_t n_seeds, size_t n_candidates, int fresh,
+                              const double *sample_weight, void *scratch, void *min_sq, double *gains, size_t *n_near);
 
     /* Largest |x| of each feature, its mean and its sum of squared deviations.
      *   max_abs    OUT [n_features] float64; of the values that are not NaN
      *   mean, m2   OUT [n_features] float64; mean is not finite where a value is not */
-    void (*describe_f32)(const float *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
-    void (*describe_f64)(const double *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
+    void (*describe[2])(const void *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
 
     /* Smallest |x| of each feature, but 0.   min_abs   INOUT [n_features] float64, lowered; x is finite */
-    void (*find_smallest_f32)(const float *x, size_t n_samples, size_t n_features, double *min_abs);
-    void (*find_smallest_f64)(const double *x, size_t n_samples, size_t n_features, double *min_abs);
+    void (*find_smallest[2])(const void *x, size_t n_samples, size_t n_features, double *min_abs);
 
     /* Does the array of n values hold a NaN, or a value beyond the limit on either side? */
-    int (*has_unusable_f32)(const float *values, size_t n, float limit);
-    int (*has_unusable_f64)(const double *values, size_t n, double limit);
+    int (*has_unusable[2])(const void *values, size_t n, double limit);
 
     /* The roof of assign: multiply-adds in registers, nothing else. Returns the floating-point operations done. */
     double (*fma_spin)(size_t n_rounds);
 
     /* ---- Tiles (tiles.h); n_features at most MAX_TILED_FEATURES.
      * Throw samples into cells.   cells   OUT [n_samples]   counts   INOUT [n_cells] */
-    void (*find_cells_f32)(const float *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
-                           uint32_t *counts);
-    void (*find_cells_f64)(const double *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
-                           uint32_t *counts);
+    void (*find_cells[2])(const void *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
+                          uint32_t *counts);
 
     /* Copy samples to the places of their cells.
      *   first     index of the first sample      next   INOUT [n_cells]: place of each cell's next sample
      *   ordered   OUT rows      order   OUT index of the sample at each place, or NULL
      *   weights   OUT, unless sample_weight is NULL */
-    void (*order_by_cell_f32)(const float *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                              const uint16_t *cells, size_t first, uint32_t *next, float *ordered, int32_t *order,
-                              double *weights);
-    void (*order_by_cell_f64)(const double *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                              const uint16_t *cells, size_t first, uint32_t *next, double *ordered, int32_t *order,
-                              double *weights);
+    void (*order_by_cell[2])(const void *x, size_t n_samples, size_t n_features, const double *sample_weight,
+                             const uint16_t *cells, size_t first, uint32_t *next, void *ordered, int32_t *order,
+                             double *weights);
 
     /* Split rows at medians of the widest side until tiles are left; x, order and weights (or NULL) move along.
      *   scratch   n_rows * (8 + size of a row) bytes */
-    void (*order_by_splits_f32)(float *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
-                                double *weights, void *scratch);
-    void (*order_by_splits_f64)(double *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
-                                double *weights, void *scratch);
+    void (*order_by_splits[2])(void *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
+                               double *weights, void *scratch);
 
     /* Boxes and sums of the tiles of group g, and the group's box.   weights   IN in tile order, or NULL */
-    void (*describe_group_f32)(const tiling *tiles, size_t g, const double *weights, sum_grid grid);
-    void (*describe_group_f64)(const tiling *tiles, size_t g, const double *weights, sum_grid grid);
+    void (*describe_group[2])(const tiling *tiles, size_t g, const double *weights, sum_grid grid);
 
     /* Centers side by side.   listed   IN [n_listed], or NULL for the first ones
      *   columns   OUT [n_features][n_listed rounded up to 8], padded by +inf */
@@ -363,12 +326,9 @@ typedef struct {
      *   counts   INOUT [5]: labels changed, samples decided in float64, centers tested against a box, samples of
      *            mixed tiles, pairs of sample and center that were scored */
     size_t (*tile_scratch_bytes)(size_t n_clusters, size_t n_features);
-    void (*step_group_f32)(const tiling *tiles, size_t g, const double *centers, const double *columns,
-                           size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,
-                           uint8_t *touched, size_t *counts);
-    void (*step_group_f64)(const tiling *tiles, size_t g, const double *centers, const double *columns,
-                           size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,
-                           uint8_t *touched, size_t *counts);
+    void (*step_group[2])(const tiling *tiles, size_t g, const double *centers, const double *columns,
+                          size_t n_clusters, const double *weights, sum_grid grid, void *memory, double *sums,
+                          uint8_t *touched, size_t *counts);
 
     /* The prefix filter (prefix.h): the labels of `assign`, with most centers excluded by a few leading coordinates.
      * Bytes of the block that prefix_start fills, of the codes of a tile of samples, and of a thread's scratch, which
@@ -392,10 +352,8 @@ typedef struct {
     void (*prefix_gather_moved)(void *prefix);
 
     /* Once a fit: the codes of samples.   codes   OUT whole tiles */
-    void (*prefix_encode_f32)(const float *x, size_t n_samples, size_t n_readable, const void *prefix, void *scratch,
-                              void *codes);
-    void (*prefix_encode_f64)(const double *x, size_t n_samples, size_t n_readable, const void *prefix, void *scratch,
-                              void *codes);
+    void (*prefix_encode[2])(const void *x, size_t n_samples, size_t n_readable, const void *prefix, void *scratch,
+                             void *codes);
 
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
      *   codes    IN of the samples from x on
@@ -403,10 +361,8 @@ typedef struct {
      *   bounds   INOUT [n_samples][2]: in which the score of the label lies
      *   counts   INOUT [2]: adds the pairs that the codes could not exclude (own label aside), and the samples that
      *            needed float64 */
-    void (*prefix_assign_f32)(const float *x, size_t n_samples, const double *centers, const void *codes,
-                              const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
-    void (*prefix_assign_f64)(const double *x, size_t n_samples, const double *centers, const void *codes,
-                              const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
+    void (*prefix_assign[2])(const void *x, size_t n_samples, const double *centers, const void *codes,
+                             const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
 
     /* For seeding: `count` samples, of at most as many as prefix_start had clusters, as the centers that codes are compared with.
      *   codes   IN of all samples */
@@ -415,10 +371,8 @@ typedef struct {
     /* find_near by codes: those of `prefix` which may be closer to a sample than its seed is.
      *   codes      IN of the samples that min_sq and near belong to, whole tiles
      *   to_units   (scale of the codes / scale of the seeding)^2 */
-    void (*find_near_coded_f32)(const void *codes, size_t n_samples, const void *prefix, double to_units,
-                                const float *min_sq, uint64_t *near);
-    void (*find_near_coded_f64)(const void *codes, size_t n_samples, const void *prefix, double to_units,
-                                const double *min_sq, uint64_t *near);
+    void (*find_near_coded[2])(const void *codes, size_t n_samples, const void *prefix, double to_units,
+                               const void *min_sq, uint64_t *near);
     int code_features; /* coordinates in a 32-bit code: 4 bytes, or 1 of float32 */
     int code_limit;    /* largest whole number of a code; 0 for float32 */
     int code_length;   /* how long half the codes of a row may be, as a vector; 0 for any length */
@@ -441,10 +395,8 @@ typedef struct {
     double (*quantizer_scale)(const void *quantizer);
 
     /* Once a fit: samples into whole numbers.   tiles   OUT whole tiles */
-    void (*quantize_f32)(const float *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
-                         void *tiles);
-    void (*quantize_f64)(const double *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
-                         void *tiles);
+    void (*quantize[2])(const void *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
+                        void *tiles);
 
     /* Once a step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 where the centers lie too
      * far out, and `quantized` is not to be used. */
@@ -454,17 +406,13 @@ typedef struct {
      *   x         rows of the same samples as `tiles`, at most block_samples
      *   labels    OUT [n_samples]
      *   returns the number of samples that needed float64 */
-    size_t (*assign_quantized_f32)(const float *x, size_t n_samples, const void *tiles, const void *quantized,
-                                   void *scratch, int32_t *labels);
-    size_t (*assign_quantized_f64)(const double *x, size_t n_samples, const void *tiles, const void *quantized,
-                                   void *scratch, int32_t *labels);
+    size_t (*assign_quantized[2])(const void *x, size_t n_samples, const void *tiles, const void *quantized,
+                                  void *scratch, int32_t *labels);
 
     /* Set `near`, as find_near, for candidates that quantize_centers has packed.
      *   to_units   what brings a scaled squared distance of the seeding to the squares of quantized samples */
-    void (*find_near_quantized_f32)(const void *tiles, size_t n_samples, const void *quantized, double to_units,
-                                    const float *min_sq, uint64_t *near);
-    void (*find_near_quantized_f64)(const void *tiles, size_t n_samples, const void *quantized, double to_units,
-                                    const double *min_sq, uint64_t *near);
+    void (*find_near_quantized[2])(const void *tiles, size_t n_samples, const void *quantized, double to_units,
+                                   const void *min_sq, uint64_t *near);
 
     /* ---- yinyang: labels by bounds, see yinyang.h ----
      *   stride          rows that a block of samples has in `lower`: a multiple of 32, >= n_samples
@@ -475,55 +423,39 @@ typedef struct {
     size_t (*bound_scratch_bytes)(size_t n_clusters, size_t n_features, size_t stride);
 
     /* Label each sample as assign does, and bound it. All arrays OUT. */
-    size_t (*assign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
-                                 void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
-    size_t (*assign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
-                                 void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
+    size_t (*assign_bounded[2])(const void *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                void *scratch, int32_t *labels, float *upper, float *lower, size_t stride);
 
     /* The same from quantized samples.
      *   tiles            IN of the samples from x on
      *   grouped, plain   IN by quantize_centers: the centers by place and by index
      *   scratch          quantized_scratch_bytes */
-    size_t (*bound_quantized_f32)(const float *x, size_t n_samples, const void *tiles, const void *grouped,
-                                  const void *plain, const bound_step *step, void *scratch, int32_t *labels,
-                                  float *upper, float *lower, size_t stride);
-    size_t (*bound_quantized_f64)(const double *x, size_t n_samples, const void *tiles, const void *grouped,
-                                  const void *plain, const bound_step *step, void *scratch, int32_t *labels,
-                                  float *upper, float *lower, size_t stride);
+    size_t (*bound_quantized[2])(const void *x, size_t n_samples, const void *tiles, const void *grouped,
+                                 const void *plain, const bound_step *step, void *scratch, int32_t *labels,
+                                 float *upper, float *lower, size_t stride);
 
     /* Label each sample anew where its bounds ask for it. All arrays INOUT; work grows by what was done. */
-    size_t (*reassign_bounded_f32)(const float *x, size_t n_samples, size_t n_readable, const bound_step *step,
-                                   void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
-                                   bound_work *work);
-    size_t (*reassign_bounded_f64)(const double *x, size_t n_samples, size_t n_readable, const bound_step *step,
-                                   void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
-                                   bound_work *work);
+    size_t (*reassign_bounded[2])(const void *x, size_t n_samples, size_t n_readable, const bound_step *step,
+                                  void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
+                                  bound_work *work);
 
     /* What reassign_bounded would cost, in centers scored; assign costs n_clusters + 10 a sample. All arrays IN. */
-    size_t (*probe_bounds_f32)(const float *x, size_t n_samples, size_t n_features, const bound_step *step,
-                               void *scratch, const int32_t *labels, const float *upper, const float *lower,
-                               size_t stride);
-    size_t (*probe_bounds_f64)(const double *x, size_t n_samples, size_t n_features, const bound_step *step,
-                               void *scratch, const int32_t *labels, const float *upper, const float *lower,
-                               size_t stride);
+    size_t (*probe_bounds[2])(const void *x, size_t n_samples, size_t n_features, const bound_step *step, void *scratch,
+                              const int32_t *labels, const float *upper, const float *lower, size_t stride);
     /* ---- end of yinyang ---- */
 
     /* Silhouettes (silhouette.h). Lay listed rows out in eights.
      *   rows     IN [n_rows]     eights   OUT [n_rows rounded up to 8][n_features] */
-    void (*gather_eights_f32)(const float *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
-    void (*gather_eights_f64)(const double *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
+    void (*gather_eights[2])(const void *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
 
     /* Sums over samples of weight times simplified silhouette, then for each cluster of weight times distance to its mean.
      *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
      *   centers, means  IN [n_clusters][n_features]
      *   eights          IN the samples as gather_eights lays them out
      *   sums            OUT [1 + n_clusters] */
-    void (*judge_f32)(const float *x, const double *eights, size_t n_samples, size_t n_features, const int32_t *labels,
-                      const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
-                      double *sums);
-    void (*judge_f64)(const double *x, const double *eights, size_t n_samples, size_t n_features, const int32_t *labels,
-                      const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
-                      double *sums);
+    void (*judge[2])(const void *x, const double *eights, size_t n_samples, size_t n_features, const int32_t *labels,
+                     const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
+                     double *sums);
 
     /* Merging and splitting clusters (split.h, merge.h): sums in an order that is the same on all instruction sets.
      *   rows      IN [n_rows], the samples of a cluster      weights   IN of all samples, or NULL for ones
@@ -531,22 +463,17 @@ typedef struct {
      *
      * Sum over a cluster of weight times squared distance to its mean.
      *   far       OUT the row farthest from it, of those that weigh; the first of equals, -1 for none */
-    double (*inertia_of_cluster_f32)(const float *x, size_t n_features, const int32_t *rows, size_t n_rows,
-                                     const double *weights, const double *mean, int32_t *far);
-    double (*inertia_of_cluster_f64)(const double *x, size_t n_features, const int32_t *rows, size_t n_rows,
-                                     const double *weights, const double *mean, int32_t *far);
+    double (*inertia_of_cluster[2])(const void *x, size_t n_features, const int32_t *rows, size_t n_rows,
+                                    const double *weights, const double *mean, int32_t *far);
 
     /* What the inertia falls by when a cluster is split by iterations of two means, the first along the line to row `far`; 0
      * where one side has no weight, or where it is clear early that it would be less than `least`.
      *   most_rows   on how many rows, evenly spread, all iterations but the last are done
      *   direction   scratch [n_features]
      *   halves      OUT [2][n_features]: the means of both sides, less `mean` */
-    double (*split_cluster_f32)(const float *x, size_t n_features, const int32_t *rows, size_t n_rows,
-                                const double *weights, const double *mean, int32_t far, double least,
-                                size_t n_iterations, size_t most_rows, double *direction, double *halves);
-    double (*split_cluster_f64)(const double *x, size_t n_features, const int32_t *rows, size_t n_rows,
-                                const double *weights, const double *mean, int32_t far, double least,
-                                size_t n_iterations, size_t most_rows, double *direction, double *halves);
+    double (*split_cluster[2])(const void *x, size_t n_features, const int32_t *rows, size_t n_rows,
+                               const double *weights, const double *mean, int32_t far, double least,
+                               size_t n_iterations, size_t most_rows, double *direction, double *halves);
 
     /* What the inertia rises by in the cheapest merge of cluster j with one that weighs more, or as much and comes later;
      * infinite where there is none.
@@ -564,99 +491,75 @@ typedef struct {
     void (*pack_centers_manhattan)(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
                                    int samples_are_float32, void *packed);
     double (*packed_scale)(const void *packed);
-    size_t (*assign_manhattan_f32)(const float *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
-                                   int32_t *labels, float *gaps);
-    void (*own_distances_manhattan_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
-                                        const int32_t *labels, double *distances);
-    void (*all_distances_manhattan_f32)(const float *x, size_t n_samples, size_t n_features, const double *centers,
-                                        size_t n_clusters, double *distances);
-    void (*pack_candidates_manhattan_f32)(const float *x, size_t n_features, const size_t *rows, size_t n_candidates,
-                                          const float *origin, double scale, void *candidates);
-    void (*find_near_manhattan_f32)(const float *x, size_t n_samples, size_t n_readable, const void *candidates,
-                                    void *scratch, const float *min_distances, uint64_t *near);
-    void (*near_gains_manhattan_f32)(const float *x, size_t n_samples, const void *candidates, uint64_t wanted,
-                                     const double *sample_weight, const float *min_distances, uint64_t *near, double *gains);
-    void (*accept_candidate_manhattan_f32)(const float *x, size_t n_samples, size_t n_features, const float *candidate,
-                                           double scale, const uint64_t *near, uint64_t bit, float *min_distances);
-    size_t (*assign_manhattan_f64)(const double *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
-                                   int32_t *labels, float *gaps);
-    void (*own_distances_manhattan_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
-                                        const int32_t *labels, double *distances);
-    void (*all_distances_manhattan_f64)(const double *x, size_t n_samples, size_t n_features, const double *centers,
-                                        size_t n_clusters, double *distances);
-    void (*pack_candidates_manhattan_f64)(const double *x, size_t n_features, const size_t *rows, size_t n_candidates,
-                                          const double *origin, double scale, void *candidates);
-    void (*find_near_manhattan_f64)(const double *x, size_t n_samples, size_t n_readable, const void *candidates,
-                                    void *scratch, const double *min_distances, uint64_t *near);
-    void (*near_gains_manhattan_f64)(const double *x, size_t n_samples, const void *candidates, uint64_t wanted,
-                                     const double *sample_weight, const double *min_distances, uint64_t *near, double *gains);
-    void (*accept_candidate_manhattan_f64)(const double *x, size_t n_samples, size_t n_features, const double *candidate,
-                                           double scale, const uint64_t *near, uint64_t bit, double *min_distances);
+    size_t (*assign_manhattan[2])(const void *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
+                                  int32_t *labels, float *gaps);
+    void (*own_distances_manhattan[2])(const void *x, size_t n_samples, size_t n_features, const double *centers,
+                                       const int32_t *labels, double *distances);
+    void (*all_distances_manhattan[2])(const void *x, size_t n_samples, size_t n_features, const double *centers,
+                                       size_t n_clusters, double *distances);
+    void (*pack_candidates_manhattan[2])(const void *x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                         const void *origin, double scale, void *candidates);
+    void (*find_near_manhattan[2])(const void *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                   void *scratch, const void *min_distances, uint64_t *near);
+    void (*near_gains_manhattan[2])(const void *x, size_t n_samples, const void *candidates, uint64_t wanted,
+                                    const double *sample_weight, const void *min_distances, uint64_t *near,
+                                    double *gains);
+    void (*accept_candidate_manhattan[2])(const void *x, size_t n_samples, size_t n_features, const void *candidate,
+                                          double scale, const uint64_t *near, uint64_t bit, void *min_distances);
 
     /* Bytes of a thread's scratch for step_medians. */
     size_t (*median_scratch_bytes)(size_t n_clusters, size_t n_features);
 
     /* Codes that never fall as values grow: (x - lowest) * per_unit, cut to 0 .. n_bins - 1. */
-    void (*encode_f32)(const float *x, size_t n_samples, size_t n_features, const double *lowest, const double *per_unit,
-                       size_t n_bins, uint8_t *codes);
+    void (*encode[2])(const void *x, size_t n_samples, size_t n_features, const double *lowest, const double *per_unit,
+                      size_t n_bins, uint8_t *codes);
 
     /* Label a block of samples from `first` on, at most block_samples, and let the histograms follow.
      *   cost        OUT   sum of weight * distance to the own center if whole, else what changed labels add to it
      *   n_decided   INOUT samples decided in float64
      *   returns the labels that changed */
-    size_t (*step_medians_f32)(const float *x, size_t first, size_t n_samples, const median_step *step, void *scratch,
-                               histograms counted, double *cost, size_t *n_decided);
+    size_t (*step_medians[2])(const void *x, size_t first, size_t n_samples, const median_step *step, void *scratch,
+                              histograms counted, double *cost, size_t *n_decided);
 
     /* Gather the values whose codes lie in low .. low + width of their cluster and feature.
      *   low, width      IN [n_clusters][n_padded], n_padded a multiple of 64; low = 255, width = 0 for nothing
      *   places          INOUT [n_clusters][n_features]: where the next value goes
      *   values          OUT, type of x       value_weights   OUT, if there are weights */
-    void (*gather_medians_f32)(const float *x, size_t first, size_t n_samples, const median_step *step,
-                               const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places, void *values,
-                               double *value_weights);
+    void (*gather_medians[2])(const void *x, size_t first, size_t n_samples, const median_step *step,
+                              const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places, void *values,
+                              double *value_weights);
 
     /* The smallest of n values up to which the weight reaches `half`.   values, weights   INOUT: change places
      *   below   INOUT [2]: the weight that is smaller than all of them, on the grid of the weights */
-    float (*select_half_f32)(float *values, double *weights, size_t n, double *below, double half, double coarse_grid,
-                           double fine_grid);
+    double (*select_half[2])(void *values, double *weights, size_t n, double *below, double half, double coarse_grid,
+                             double fine_grid);
 
     /* Sum of weight * (|value - to| - |value - from|). */
-    double (*cost_of_move_f32)(const float *values, const double *weights, size_t n, double from, double to);
+    double (*cost_of_move[2])(const void *values, const double *weights, size_t n, double from, double to);
 
     /* Rows divided by their lengths.   y   OUT [n_samples][n_features], float32 or float64
      *   returns the first row of zeros, n_samples if there is none */
-    size_t (*normalize_f32)(const float *x, size_t n_samples, size_t n_features, void *y, int as_float32);
+    size_t (*normalize[2])(const void *x, size_t n_samples, size_t n_features, void *y, int as_float32);
 
     /* Codes that never fall as values grow: (x - lowest) * per_unit, cut to 0 .. n_bins - 1. */
-    void (*encode_f64)(const double *x, size_t n_samples, size_t n_features, const double *lowest, const double *per_unit,
-                       size_t n_bins, uint8_t *codes);
 
     /* Label a block of samples from `first` on, at most block_samples, and let the histograms follow.
      *   cost        OUT   sum of weight * distance to the own center if whole, else what changed labels add to it
      *   n_decided   INOUT samples decided in float64
      *   returns the labels that changed */
-    size_t (*step_medians_f64)(const double *x, size_t first, size_t n_samples, const median_step *step, void *scratch,
-                               histograms counted, double *cost, size_t *n_decided);
 
     /* Gather the values whose codes lie in low .. low + width of their cluster and feature.
      *   low, width      IN [n_clusters][n_padded], n_padded a multiple of 64; low = 255, width = 0 for nothing
      *   places          INOUT [n_clusters][n_features]: where the next value goes
      *   values          OUT, type of x       value_weights   OUT, if there are weights */
-    void (*gather_medians_f64)(const double *x, size_t first, size_t n_samples, const median_step *step,
-                               const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places, void *values,
-                               double *value_weights);
 
     /* The smallest of n values up to which the weight reaches `half`.   values, weights   INOUT: change places
      *   below   INOUT [2]: the weight that is smaller than all of them, on the grid of the weights */
-    double (*select_half_f64)(double *values, double *weights, size_t n, double *below, double half, double coarse_grid,
-                           double fine_grid);
 
     /* Sum of weight * (|value - to| - |value - from|). */
-    double (*cost_of_move_f64)(const double *values, const double *weights, size_t n, double from, double to);
 
     /* Rows divided by their lengths.   y   OUT [n_samples][n_features], float32 or float64
      *   returns the first row of zeros, n_samples if there is none */
-    size_t (*normalize_f64)(const double *x, size_t n_samples, size_t n_features, void *y, int as_float32);
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

@@ -185,9 +185,10 @@ static int32_t NAME(decide_manhattan)(const REAL *x, const float *lane, float no
     return label;
 }
 
-static size_t NAME(assign_manhattan)(const REAL *x, size_t n_samples, size_t n_readable, const void *centers,
+static size_t NAME(assign_manhattan)(const void *any_x, size_t n_samples, size_t n_readable, const void *centers,
                                      void *memory, int32_t *labels, float *gaps)
 {
+    const REAL *x = any_x;
     const packed_centers *packed = centers;
     const block_scratch scratch = divide_scratch(memory, packed);
     const size_t n_features = packed->n_features;
@@ -226,17 +227,19 @@ static size_t NAME(assign_manhattan)(const REAL *x, size_t n_samples, size_t n_r
     return n_decided;
 }
 
-static void NAME(own_distances_manhattan)(const REAL *x, size_t n_samples, size_t n_features, const double *centers,
+static void NAME(own_distances_manhattan)(const void *any_x, size_t n_samples, size_t n_features, const double *centers,
                                           const int32_t *labels, double *distances)
 {
+    const REAL *x = any_x;
     for (size_t i = 0; i < n_samples; i++)
         distances[i] =
             NAME(manhattan_distance)(x + i * n_features, centers + (size_t)labels[i] * n_features, n_features);
 }
 
-static void NAME(all_distances_manhattan)(const REAL *x, size_t n_samples, size_t n_features, const double *centers,
+static void NAME(all_distances_manhattan)(const void *any_x, size_t n_samples, size_t n_features, const double *centers,
                                           size_t n_clusters, double *distances)
 {
+    const REAL *x = any_x;
     for (size_t i = 0; i < n_samples; i++)
         for (size_t j = 0; j < n_clusters; j++)
             distances[i * n_clusters + j] =

@@ -91,9 +91,10 @@ static void follow_codes(const median_step *step, size_t i, int32_t from, int32_
 }
 #endif
 
-static void NAME(encode)(const REAL *x, size_t n_samples, size_t n_features, const double *lowest,
+static void NAME(encode)(const void *any_x, size_t n_samples, size_t n_features, const double *lowest,
                          const double *per_unit, size_t n_bins, uint8_t *codes)
 {
+    const REAL *x = any_x;
     const REAL last = (REAL)(n_bins - 1);
     for (size_t i = 0; i < n_samples; i++)
         for (size_t f = 0; f < n_features; f++) {
@@ -103,9 +104,10 @@ static void NAME(encode)(const REAL *x, size_t n_samples, size_t n_features, con
         }
 }
 
-static size_t NAME(step_medians)(const REAL *x, size_t first, size_t n_samples, const median_step *step, void *memory,
-                                 histograms counted, double *cost, size_t *n_decided)
+static size_t NAME(step_medians)(const void *any_x, size_t first, size_t n_samples, const median_step *step,
+                                 void *memory, histograms counted, double *cost, size_t *n_decided)
 {
+    const REAL *x = any_x;
     const size_t n_features = step->n_features;
     const REAL *rows = x + first * n_features;
     const median_scratch scratch = divide_median_scratch(memory, step->n_clusters, n_features);
@@ -184,10 +186,11 @@ static void NAME(take_hits)(const REAL *rows, size_t n_features, const int32_t *
     }
 }
 
-static void NAME(gather_medians)(const REAL *x, size_t first, size_t n_samples, const median_step *step,
-                                 const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places, void *values,
-                                 double *value_weights)
+static void NAME(gather_medians)(const void *any_x, size_t first, size_t n_samples, const median_step *step,
+                                 const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places,
+                                 void *values, double *value_weights)
 {
+    const REAL *x = any_x;
     const size_t n_features = step->n_features;
     uint32_t hits[GATHER_HITS + CODE_BYTES + 1];
     size_t n_hits = 0, origin = first;
@@ -220,9 +223,10 @@ static void NAME(gather_medians)(const REAL *x, size_t first, size_t n_samples, 
 /* The smallest value up to which the weight reaches half, among `n` that hold it. Quickselect in three parts (C. A. R.
  * Hoare, "Algorithm 65: find", CACM 4(7), 1961); values and weights change places.
  *   below   [2] weight of the values that are smaller than all of these, on the grid of the weights; changed */
-static REAL NAME(select_half)(REAL *values, double *weights, size_t n, double *below, double half, double coarse_grid,
-                              double fine_grid)
+static double NAME(select_half)(void *any_values, double *weights, size_t n, double *below, double half,
+                                double coarse_grid, double fine_grid)
 {
+    REAL *values = any_values;
     uint32_t random = 2463534242u;
     while (n > 1) {
         random ^= random << 13, random ^= random >> 17, random ^= random << 5;
@@ -288,8 +292,9 @@ static REAL NAME(select_half)(REAL *values, double *weights, size_t n, double *b
 }
 
 /* What the gathered values of a cluster's feature cost more about `to` than about `from`. */
-static double NAME(cost_of_move)(const REAL *values, const double *weights, size_t n, double from, double to)
+static double NAME(cost_of_move)(const void *any_values, const double *weights, size_t n, double from, double to)
 {
+    const REAL *values = any_values;
     double part[8] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
     size_t i = 0;
     for (; i + 8 <= n; i += 8)

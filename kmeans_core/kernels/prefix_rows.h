@@ -1,9 +1,10 @@
 /* The prefix filter over samples (prefix.h). Included once per real type. */
 
 /* Codes of the samples of a block.   codes  OUT whole tiles, prefix_tile_bytes each */
-static void NAME(prefix_encode)(const REAL *x, size_t n_samples, size_t n_readable, const void *memory,
+static void NAME(prefix_encode)(const void *any_x, size_t n_samples, size_t n_readable, const void *memory,
                                 void *scratch_memory, void *codes)
 {
+    const REAL *x = any_x;
     const prefix *p = memory;
     const prefix_scratch scratch = divide_prefix_scratch(scratch_memory, p);
     const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
@@ -137,8 +138,9 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
  *   to_units   what brings a scaled squared distance of the seeding to those of x'
  * |x' - c'|^2 / 2 is a score plus |x'|^2 / 2. The difference form of the seeding is off by n_features + 4 roundings of REAL. */
 static void NAME(find_near_coded)(const void *codes, size_t n_samples, const void *memory, double to_units,
-                                  const REAL *min_sq, uint64_t *near)
+                                  const void *any_min_sq, uint64_t *near)
 {
+    const REAL *min_sq = any_min_sq;
     const prefix *p = memory;
     const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
     const double per_sq = to_units * (1.0 + 2.0 * (double)p->frame.gamma) * PAD;
@@ -218,10 +220,11 @@ static void NAME(filter_samples)(const prefix *p, int own_is_still, const double
 }
 
 /* Samples by whether their own center stood still, then tile by tile. */
-static void NAME(prefix_assign)(const REAL *x, size_t n_samples, const double *centers, const void *codes,
+static void NAME(prefix_assign)(const void *any_x, size_t n_samples, const double *centers, const void *codes,
                                 const void *memory, void *scratch_memory, int32_t *labels, double *bounds,
                                 size_t *counts)
 {
+    const REAL *x = any_x;
     const prefix *p = memory;
     const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
     const prefix_scratch scratch = divide_prefix_scratch(scratch_memory, p);

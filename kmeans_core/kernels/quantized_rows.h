@@ -1,9 +1,10 @@
 /* Quantized samples (quantized.h). Included once per real type. */
 
 /* Quantize the samples of a block.   out  OUT whole tiles, quantized_tile_bytes each */
-static void NAME(quantize)(const REAL *x, size_t n_samples, size_t n_readable, const void *memory, void *scratch_memory,
-                           void *out)
+static void NAME(quantize)(const void *any_x, size_t n_samples, size_t n_readable, const void *memory,
+                           void *scratch_memory, void *out)
 {
+    const REAL *x = any_x;
     const quantizer *how = memory;
     const size_t n_features = how->frame.n_features;
     const quantized_scratch scratch = divide_quantized_scratch(scratch_memory, 1, n_features);
@@ -40,9 +41,10 @@ static int32_t NAME(decide_quantized)(const REAL *x, const quantized_centers *q,
     return label;
 }
 
-static size_t NAME(assign_quantized)(const REAL *x, size_t n_samples, const void *quantized, const void *centers,
+static size_t NAME(assign_quantized)(const void *any_x, size_t n_samples, const void *quantized, const void *centers,
                                      void *memory, int32_t *labels)
 {
+    const REAL *x = any_x;
     const quantized_centers *q = centers;
     const size_t n_features = q->how->frame.n_features, tile_words = (WORD_HEAD + q->how->n_words) * TILE_SAMPLES;
     const size_t n_tiles = (n_samples + TILE_SAMPLES - 1) / TILE_SAMPLES;
@@ -77,8 +79,9 @@ static size_t NAME(assign_quantized)(const REAL *x, size_t n_samples, const void
  * A candidate is ruled out by |i - u l| - e > distance to the seed, squared and in scores. The difference form of the seeding is
  * off by n_features + 4 roundings of REAL. */
 static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, const void *candidates, double to_units,
-                                      const REAL *min_sq, uint64_t *near)
+                                      const void *any_min_sq, uint64_t *near)
 {
+    const REAL *min_sq = any_min_sq;
     const quantized_centers *q = candidates;
     const size_t n_words = q->how->n_words, tile_words = (WORD_HEAD + n_words) * TILE_SAMPLES;
     const float gamma = q->how->frame.gamma, half_unit = (float)(0.5 / q->unit), center_rest = (float)(q->rest * PAD);

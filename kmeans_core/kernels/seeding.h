@@ -218,9 +218,11 @@ static inline __attribute__((always_inline)) REAL NAME(seed_distance)(const REAL
 
 #undef MAGNITUDES
 
-static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t *rows, size_t n_candidates,
-                                  const REAL *origin, double scale, void *memory)
+static void NAME(pack_candidates)(const void *any_x, size_t n_features, const size_t *rows, size_t n_candidates,
+                                  const void *any_origin, double scale, void *memory)
 {
+    const REAL *x = any_x;
+    const REAL *origin = any_origin;
     packed_candidates *packed = memory;
     char *place = (char *)memory + aligned(sizeof(packed_candidates));
     packed->frame.n_features = n_features;
@@ -255,9 +257,11 @@ static void NAME(pack_candidates)(const REAL *x, size_t n_features, const size_t
     }
 }
 
-static void NAME(pack_candidates_manhattan)(const REAL *x, size_t n_features, const size_t *rows, size_t n_candidates,
-                                            const REAL *origin, double scale, void *memory)
+static void NAME(pack_candidates_manhattan)(const void *any_x, size_t n_features, const size_t *rows,
+                                            size_t n_candidates, const void *any_origin, double scale, void *memory)
 {
+    const REAL *x = any_x;
+    const REAL *origin = any_origin;
     packed_candidates *packed = memory;
     NAME(pack_candidates)(x, n_features, rows, n_candidates, origin, scale, memory);
     const double unit = 0x1p-24 * (double)(n_features + 8);
@@ -342,15 +346,19 @@ static inline __attribute__((always_inline)) void NAME(find_near_by)(const REAL 
     }
 }
 
-static void NAME(find_near)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates, void *memory,
-                            const REAL *min_sq, uint64_t *near)
+static void NAME(find_near)(const void *any_x, size_t n_samples, size_t n_readable, const void *candidates,
+                            void *memory, const void *any_min_sq, uint64_t *near)
 {
+    const REAL *x = any_x;
+    const REAL *min_sq = any_min_sq;
     NAME(find_near_by)(x, n_samples, n_readable, candidates, memory, min_sq, near, 0);
 }
 
-static void NAME(find_near_manhattan)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates,
-                                      void *memory, const REAL *min_distances, uint64_t *near)
+static void NAME(find_near_manhattan)(const void *any_x, size_t n_samples, size_t n_readable, const void *candidates,
+                                      void *memory, const void *any_min_distances, uint64_t *near)
 {
+    const REAL *x = any_x;
+    const REAL *min_distances = any_min_distances;
     NAME(find_near_by)(x, n_samples, n_readable, candidates, memory, min_distances, near, 1);
 }
 
@@ -397,9 +405,11 @@ static inline __attribute__((always_inline)) void NAME(lower)(const REAL *x, siz
 }
 
 /* Few features: their number is known to the compiler, which then unrolls the distance. */
-static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
-                             const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains)
+static void NAME(near_gains)(const void *any_x, size_t n_samples, const void *candidates, uint64_t wanted,
+                             const double *sample_weight, const void *any_min_sq, uint64_t *near, double *gains)
 {
+    const REAL *x = any_x;
+    const REAL *min_sq = any_min_sq;
     const packed_candidates *packed = candidates;
     switch (packed->frame.n_features) {
     case 1: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 1, 0); break;
@@ -411,9 +421,12 @@ static void NAME(near_gains)(const REAL *x, size_t n_samples, const void *candid
     }
 }
 
-static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
-                                   double scale, const uint64_t *near, uint64_t bit, REAL *min_sq)
+static void NAME(accept_candidate)(const void *any_x, size_t n_samples, size_t n_features, const void *any_candidate,
+                                   double scale, const uint64_t *near, uint64_t bit, void *any_min_sq)
 {
+    const REAL *x = any_x;
+    const REAL *candidate = any_candidate;
+    REAL *min_sq = any_min_sq;
     switch (n_features) {
     case 1: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 1, 0); break;
     case 2: NAME(lower)(x, n_samples, candidate, scale, near, bit, min_sq, 2, 0); break;
@@ -422,17 +435,23 @@ static void NAME(accept_candidate)(const REAL *x, size_t n_samples, size_t n_fea
     }
 }
 
-static void NAME(near_gains_manhattan)(const REAL *x, size_t n_samples, const void *candidates, uint64_t wanted,
-                                       const double *sample_weight, const REAL *min_distances, uint64_t *near,
+static void NAME(near_gains_manhattan)(const void *any_x, size_t n_samples, const void *candidates, uint64_t wanted,
+                                       const double *sample_weight, const void *any_min_distances, uint64_t *near,
                                        double *gains)
 {
+    const REAL *x = any_x;
+    const REAL *min_distances = any_min_distances;
     const packed_candidates *packed = candidates;
     NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_distances, near, gains, packed->frame.n_features, 1);
 }
 
-static void NAME(accept_candidate_manhattan)(const REAL *x, size_t n_samples, size_t n_features, const REAL *candidate,
-                                             double scale, const uint64_t *near, uint64_t bit, REAL *min_distances)
+static void NAME(accept_candidate_manhattan)(const void *any_x, size_t n_samples, size_t n_features,
+                                             const void *any_candidate, double scale, const uint64_t *near,
+                                             uint64_t bit, void *any_min_distances)
 {
+    const REAL *x = any_x;
+    const REAL *candidate = any_candidate;
+    REAL *min_distances = any_min_distances;
     NAME(lower)(x, n_samples, candidate, scale, near, bit, min_distances, n_features, 1);
 }
 
@@ -440,8 +459,9 @@ static void NAME(accept_candidate_manhattan)(const REAL *x, size_t n_samples, si
 typedef REAL NAME(narrow) __attribute__((vector_size(VD_LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 
 /* Sum of weight * min_sq: sixteen partial sums, the upper eight to the lower, these in order, then what is left. */
-static double NAME(potential)(const REAL *min_sq, size_t n_samples, const double *sample_weight)
+static double NAME(potential)(const void *any_min_sq, size_t n_samples, const double *sample_weight)
 {
+    const REAL *min_sq = any_min_sq;
     enum { PARTS = 16 / VD_LANES };
     vdouble sums[PARTS];
 #pragma GCC unroll 16

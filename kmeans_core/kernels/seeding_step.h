@@ -36,9 +36,11 @@ static step_scratch divide_step_scratch(void *memory, size_t n_features)
 }
 #endif
 
-static void NAME(pack_targets)(const REAL *x, size_t n_features, const size_t *rows, size_t n_targets, double scale,
-                              REAL *targets)
+static void NAME(pack_targets)(const void *any_x, size_t n_features, const size_t *rows, size_t n_targets, double scale,
+                               void *any_targets)
 {
+    const REAL *x = any_x;
+    REAL *targets = any_targets;
     for (size_t f = 0; f < n_features; f++)
         for (size_t l = 0; l < n_targets; l++)
             targets[f * n_targets + l] = x[rows[l] * n_features + f] * (REAL)scale;
@@ -178,11 +180,14 @@ static void NAME(measure_wide)(const REAL *x, size_t n_samples, size_t n_readabl
     }
 }
 
-static double NAME(seeding_step)(const REAL *x, size_t n_samples, size_t n_readable, size_t n_features, double scale,
-                                 const REAL *targets, size_t n_seeds, size_t n_candidates, int fresh,
-                                 const double *sample_weight, void *memory, REAL *min_sq, double *gains,
+static double NAME(seeding_step)(const void *any_x, size_t n_samples, size_t n_readable, size_t n_features,
+                                 double scale, const void *any_targets, size_t n_seeds, size_t n_candidates, int fresh,
+                                 const double *sample_weight, void *memory, void *any_min_sq, double *gains,
                                  size_t *n_near)
 {
+    const REAL *x = any_x;
+    const REAL *targets = any_targets;
+    REAL *min_sq = any_min_sq;
     const step_scratch scratch = divide_step_scratch(memory, n_features);
     const size_t n_targets = n_seeds + n_candidates;
     REAL *sq = scratch.sq_distances;

@@ -30,9 +30,10 @@ static inline double NAME(along)(const REAL *x, const double *mean, const double
 /* Sum over the rows of a cluster of weight times squared distance to its mean.
  *   rows   IN [n_rows]       weights   IN of all samples, or NULL for ones
  *   far    OUT the row that is farthest, of those that weigh; the first of equals, -1 for none */
-static double NAME(inertia_of_cluster)(const REAL *x, size_t n_features, const int32_t *rows, size_t n_rows,
+static double NAME(inertia_of_cluster)(const void *any_x, size_t n_features, const int32_t *rows, size_t n_rows,
                                        const double *weights, const double *mean, int32_t *far)
 {
+    const REAL *x = any_x;
     double inertia = 0.0, largest = -1.0;
     *far = -1;
     for (size_t r = 0; r < n_rows; r++) {
@@ -54,10 +55,11 @@ static double NAME(inertia_of_cluster)(const REAL *x, size_t n_features, const i
  *   most_rows    on how many, evenly spread, the iterations but the last are done
  *   direction    scratch [n_features]
  *   halves       OUT [2][n_features]: the means of both sides, from `mean` on */
-static double NAME(split_cluster)(const REAL *x, size_t n_features, const int32_t *rows, size_t n_rows,
+static double NAME(split_cluster)(const void *any_x, size_t n_features, const int32_t *rows, size_t n_rows,
                                   const double *weights, const double *mean, int32_t far, double least,
                                   size_t n_iterations, size_t most_rows, double *direction, double *halves)
 {
+    const REAL *x = any_x;
     double threshold = 0.0, saved = 0.0;
     for (size_t f = 0; f < n_features; f++)
         direction[f] = (double)x[(size_t)far * n_features + f] - mean[f];

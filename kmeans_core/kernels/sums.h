@@ -101,9 +101,10 @@ static inline __attribute__((always_inline)) void NAME(add_batch)(const REAL *co
     }
 }
 
-static void NAME(add_rows)(const REAL *x, size_t n_features, const int32_t *rows, size_t count, const double *sample_weight,
-                           sum_grid grid, double *sums)
+static void NAME(add_rows)(const void *any_x, size_t n_features, const int32_t *rows, size_t count,
+                           const double *sample_weight, sum_grid grid, double *sums)
 {
+    const REAL *x = any_x;
     const size_t row_bytes = n_features * sizeof(REAL), most = AHEAD_BYTES / FOLLOW_BATCH;
     const REAL *batch[FOLLOW_BATCH];
     double weight[FOLLOW_BATCH];
@@ -201,10 +202,11 @@ static size_t NAME(follow_rows)(const REAL *x, size_t n_samples, size_t n_featur
     return n_changed;
 }
 
-static size_t NAME(follow)(const REAL *x, size_t n_samples, size_t n_features, const double *sample_weight,
+static size_t NAME(follow)(const void *any_x, size_t n_samples, size_t n_features, const double *sample_weight,
                            const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
                            uint8_t *touched)
 {
+    const REAL *x = any_x;
     size_t n_changed = 0;
     for (size_t first = 0; first < n_samples; first += FOLLOW_ROWS) {
         const size_t count = n_samples - first < FOLLOW_ROWS ? n_samples - first : FOLLOW_ROWS;

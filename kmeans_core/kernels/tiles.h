@@ -267,9 +267,10 @@ static void shift_sums(const double *tile_sums, double sign, size_t length, doub
 /* The cell of each sample, and how many samples each cell has. Cells are numbered so that neighbours are close:
  * the bits of a number are the halvings of the widest side, one after the other.
  *   counts   INOUT [n_cells]   cells   OUT [n_samples] */
-static void NAME(find_cells)(const REAL *x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
+static void NAME(find_cells)(const void *any_x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
                              uint32_t *counts)
 {
+    const REAL *x = any_x;
     const size_t group = CELL_WIDTH / n_features, width = group * n_features;
     REAL lowest[CELL_WIDTH], per_unit[CELL_WIDTH], last[CELL_WIDTH];
     int32_t starts[CELL_WIDTH], places[CELL_WIDTH];
@@ -301,10 +302,12 @@ static void NAME(find_cells)(const REAL *x, size_t n_samples, size_t n_features,
  *   next     INOUT [n_cells]: place of the next sample of each cell
  *   first    index of the first sample
  *   ordered  OUT rows   order   OUT indices, or NULL   weights   OUT, if there are any */
-static void NAME(order_by_cell)(const REAL *x, size_t n_samples, size_t n_features, const double *sample_weight,
-                                const uint16_t *cells, size_t first, uint32_t *next, REAL *ordered, int32_t *order,
+static void NAME(order_by_cell)(const void *any_x, size_t n_samples, size_t n_features, const double *sample_weight,
+                                const uint16_t *cells, size_t first, uint32_t *next, void *any_ordered, int32_t *order,
                                 double *weights)
 {
+    const REAL *x = any_x;
+    REAL *ordered = any_ordered;
     for (size_t i = 0; i < n_samples; i++, x += n_features) {
         const size_t place = next[cells[i]]++;
         for (size_t f = 0; f < n_features; f++)
@@ -367,9 +370,10 @@ static void NAME(split)(const REAL *x, size_t n_features, uint32_t *rows, uint32
 
 /* Bring neighbours together among at most MAX_SPLIT_GROUPS groups.
  *   scratch   n_rows * (8 + size of a row) bytes */
-static void NAME(order_by_splits)(REAL *x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
+static void NAME(order_by_splits)(void *any_x, size_t n_rows, size_t n_features, size_t tile_rows, int32_t *order,
                                   double *weights, void *scratch)
 {
+    REAL *x = any_x;
     uint32_t *rows = scratch, *spare = rows + n_rows;
     void *copy = spare + n_rows;
     for (size_t i = 0; i < n_rows; i++)

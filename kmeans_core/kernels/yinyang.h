@@ -353,9 +353,10 @@ static size_t NAME(bound_block)(const REAL *x, size_t n_samples, size_t n_readab
     return n_decided;
 }
 
-static size_t NAME(assign_bounded)(const REAL *x, size_t n_samples, size_t n_readable, const bound_step *step,
+static size_t NAME(assign_bounded)(const void *any_x, size_t n_samples, size_t n_readable, const bound_step *step,
                                    void *memory, int32_t *labels, float *upper, float *lower, size_t stride)
 {
+    const REAL *x = any_x;
     bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
     const size_t n_features = ((const packed_centers *)step->grouped)->n_features;
     const size_t block = block_samples(n_features);
@@ -367,10 +368,11 @@ static size_t NAME(assign_bounded)(const REAL *x, size_t n_samples, size_t n_rea
     return n_decided;
 }
 
-static size_t NAME(probe_bounds)(const REAL *x, size_t n_samples, size_t n_features, const bound_step *step,
+static size_t NAME(probe_bounds)(const void *any_x, size_t n_samples, size_t n_features, const bound_step *step,
                                  void *memory, const int32_t *labels, const float *upper, const float *lower,
                                  size_t stride)
 {
+    const REAL *x = any_x;
     const bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
     const size_t n_failing =
         find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper, lower, stride,
@@ -482,10 +484,11 @@ static void NAME(decide_chosen)(const REAL *x, size_t n_readable, const bound_st
     }
 }
 
-static size_t NAME(reassign_bounded)(const REAL *x, size_t n_samples, size_t n_readable, const bound_step *step,
+static size_t NAME(reassign_bounded)(const void *any_x, size_t n_samples, size_t n_readable, const bound_step *step,
                                      void *memory, int32_t *labels, float *upper, float *lower, size_t stride,
                                      bound_work *work)
 {
+    const REAL *x = any_x;
     bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
     const size_t n_features = ((const packed_centers *)step->packed)->n_features;
     const size_t n_clusters = ((const packed_centers *)step->packed)->n_clusters;

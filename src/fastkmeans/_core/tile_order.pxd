@@ -10,6 +10,7 @@ cdef class TileOrder:
     cdef int32_t[::1] owners
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_tiles, tile_rows
+    cdef size_t row_bytes
     cdef int n_threads
     cdef object _order           # (n_samples,) int32, the caller's sample of each place; empty if not split
     cdef object _cells, _cell_starts, _first_place, _next_place, _cell_owners   # None where cells were split
