@@ -17,7 +17,7 @@
 #define OFFSET offset32
 #define V_LOAD_REAL v_load_float
 #include "pack.h"
-#include "tile.h"
+#include "register_tile.h"
 #include "centers.h"
 #include "certificate.h"
 #include "move.h"
