@@ -9,8 +9,6 @@ from libc.math cimport INFINITY, isinf, nextafter, nextafterf, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
-cimport cython
-
 cimport kernels as c
 from shared cimport (
     align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit,

@@ -86,7 +86,7 @@ def share_undecided(rows, centers, offset, bits, limit):
     """
     import numpy as np
 
-    unit, largest = quantum(rows, offset, bits, limit)
+    unit = quantum(rows, offset, bits, limit)[0]
     if not 0.0 < unit < 1e300:
         return 1.0
     x, y = (rows - offset) / unit, (centers - offset) / unit

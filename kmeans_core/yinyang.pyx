@@ -299,7 +299,7 @@ cdef class YinyangState:
 
     cdef void _follow_centers(self, const double[:, ::1] centers) noexcept nogil:
         """Add up how far the centers have moved, and lay them out."""
-        cdef Py_ssize_t j, f, g, k = self.n_clusters, d = self.n_features
+        cdef Py_ssize_t j, f, k = self.n_clusters, d = self.n_features
         cdef double unit, largest = 0.0
         for f in range(d):
             self.offset[f] = 0.0
