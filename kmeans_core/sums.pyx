@@ -249,7 +249,7 @@ cdef class ClusterSums:
         those.
         Returns what totals_of makes of the terms.
         """
-        return self.move_by(self.total, centers, origin, moved, terms, digits)
+        return self._move(&self.total[0, 0, 0], centers, origin, moved, terms, digits)
 
     def move_by(self, const double[:, :, ::1] sums, const double[:, ::1] centers, const double[::1] origin,
                 double[:, ::1] moved, double[:, ::1] terms, double digits=0.0):
@@ -257,25 +257,32 @@ cdef class ClusterSums:
 
         sums : (n_clusters, 2, n_features + 1), that of the sums of parts, on the grid of this one.
         """
+        check_shape("sums", sums.shape[0], sums.shape[2], self.n_clusters, self.n_features + 1)
+        if sums.shape[1] != 2:
+            raise ValueError(f"sums must be pairs; got {sums.shape[1]} of each.")
+        return self._move(&sums[0, 0, 0], centers, origin, moved, terms, digits)
+
+    cdef tuple _move(self, const double *sums, const double[:, ::1] centers, const double[::1] origin,
+                     double[:, ::1] moved, double[:, ::1] terms, double digits):
+        """sums : [n_clusters][2][n_features + 1]; the rest as for move."""
         cdef const c.kernels *table = in_use[0]
         cdef bint weighted = self.sample_weight is not None
         cdef const double *fine = &self.grid_view[1, 0]
-        cdef Py_ssize_t j
-        check_shape("sums", sums.shape[0], sums.shape[2], self.n_clusters, self.n_features + 1)
+        cdef Py_ssize_t j, length = 2 * (self.n_features + 1)
         check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
         check_shape("moved", moved.shape[0], moved.shape[1], self.n_clusters, self.n_features)
         check_shape("terms", terms.shape[0], terms.shape[1], self.n_clusters, 4)
-        if origin.shape[0] != self.n_features or sums.shape[1] != 2:
-            raise ValueError(f"origin must have shape ({self.n_features},), got ({origin.shape[0]},); sums must be pairs.")
+        if origin.shape[0] != self.n_features:
+            raise ValueError(f"origin must have shape ({self.n_features},); got ({origin.shape[0]},).")
         digits *= QUANTUM * (self.n_grid_samples if weighted else 1)
         with nogil:
             if self.n_cluster_threads == 1:  # OpenMP takes a microsecond even for one thread
                 for j in range(self.n_clusters):
-                    table.move_center(&sums[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], fine, digits,
+                    table.move_center(sums + j * length, self.n_features, &centers[j, 0], &origin[0], fine, digits,
                                       self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
             else:
                 for j in prange(self.n_clusters, schedule="static", num_threads=self.n_cluster_threads):
-                    table.move_center(&sums[j, 0, 0], self.n_features, &centers[j, 0], &origin[0], fine, digits,
+                    table.move_center(sums + j * length, self.n_features, &centers[j, 0], &origin[0], fine, digits,
                                       self.is_float32, weighted, &moved[j, 0], &terms[j, 0])
         return totals_of(terms)
 

@@ -70,6 +70,7 @@ def check_one(seed, metric, algorithm, n_parts):
     model = KMeans(
         n_clusters, init=init, tol=float(rng.choice([0.0, 1e-4, 0.1])), max_iter=int(rng.choice([1, 7, 40])), metric=metric,
         algorithm=algorithm, n_threads=int(rng.integers(1, 4)), random_state=seed,
+        n_init="auto" if not isinstance(init, str) else int(rng.integers(1, 3)),
     )  # fmt: skip
     chosen = settings_of(model)
     expected = best_run(chosen, Samples(X, weights, describe(X, 1)))

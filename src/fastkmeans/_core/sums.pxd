@@ -46,6 +46,8 @@ cdef class ClusterSums:
     cdef int _choose_grid(self, const double[::1] max_abs, double max_weight) except -1
     cdef bint _follow_by_cluster(self, const c.kernels *table, const int32_t *new_labels) noexcept
     cdef void _add_rows(self, const c.kernels *table, const int32_t *rows, size_t count, Py_ssize_t j) noexcept nogil
+    cdef tuple _move(self, const double *sums, const double[:, ::1] centers, const double[::1] origin,
+                     double[:, ::1] moved, double[:, ::1] terms, double digits)
     cdef void merge(self, const c.kernels *table, signal_watch *watch) noexcept nogil
     cdef void _merge_cluster(self, const c.kernels *table, Py_ssize_t j, signal_watch *watch) noexcept nogil
 

@@ -139,6 +139,7 @@ class PartitionedEngine(LocalEngine):
     _samples: Parts
 
     def _make_state(self, samples: Parts, algorithm: Algorithm, max_weight: float, n_clusters: int) -> _PartedState:
+        self._samples = samples
         return _PartedState([
             algorithm.state(
                 part, None if self.sample_weight is None else self.sample_weight[rows], samples.description.max_abs, max_weight,
@@ -148,26 +149,25 @@ class PartitionedEngine(LocalEngine):
         ])  # fmt: skip
 
     def _scatter_of(self, samples: Parts) -> float:
-        self._samples = samples
         if self.sample_weight is None:
             return samples.description.total_variance * len(samples.values)
         one_cluster = np.zeros(len(samples.values), dtype=np.int32)
-        return self._inertia_of(samples.description.mean[None, :], one_cluster, distances.EUCLIDEAN)
+        return self._inertia_of(samples, samples.description.mean[None, :], one_cluster, distances.EUCLIDEAN)
 
-    def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
+    def _inertia_of(self, samples: Parts, centers: Floats, labels: Labels, kind: int) -> float:
         weights = self.sample_weight
         leaves = np.concatenate([
             leaf_inertias(piece, centers, labels[rows], None if weights is None else weights[rows], self.n_threads, kind)
-            for rows, piece in self._samples.pieces()
+            for rows, piece in samples.pieces()
         ])
         return totals.total_of(leaves) if len(leaves) > 1 else float(leaves[0])
 
     def _summed_inertia(self, centers: Floats) -> float:
-        return self._inertia_of(centers, self.labels, distances.EUCLIDEAN)
+        return self._inertia_of(self._samples, centers, self.labels, distances.EUCLIDEAN)
 
     def inertia(self, centers: Floats) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
-        return self._weight_unit * self._inertia_of(centers, self.labels, self.kind)
+        return self._weight_unit * self._inertia_of(self._samples, centers, self.labels, self.kind)
 
     def _smallest(self) -> Floats:
         smallest = np.empty((len(self._samples.parts), self.X.shape[1]))

@@ -62,9 +62,12 @@ def check_metric(name: Any) -> Metric:
     )
 
 
+_ALGORITHM_NAMES = ("auto", *ALGORITHMS)
+
+
 def check_algorithm(name: Any) -> None:
     """Refuse what is no algorithm at all."""
-    check_name("algorithm", name, ("auto", *ALGORITHMS))
+    check_name("algorithm", name, _ALGORITHM_NAMES)
 
 
 def check_algorithm_for(metric: str, algorithm: str) -> None:
