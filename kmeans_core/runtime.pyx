@@ -118,6 +118,7 @@ def both(int n_threads, first, second):
 
 def _start():
     threads.openmp_start()
+    threads.start_pool()
     asked = os.environ.get("FASTKMEANS_ISA", "")
     lent.kernels = c.kernel_table(asked.encode())
     if lent.kernels == NULL:

@@ -7,6 +7,7 @@ cdef extern from "threads/threads.h" nogil:
     void use_threads(run_region run) noexcept nogil
     bint has_pool() noexcept nogil
     void openmp_start() noexcept nogil
+    void start_pool() noexcept nogil
     bint openmp_enabled() noexcept nogil
     int openmp_max_threads() noexcept nogil
     int count_cpus() noexcept nogil

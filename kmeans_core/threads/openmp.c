@@ -58,9 +58,6 @@ void openmp_start(void)
     if (bound)
         dl_iterate_phdr(look_at_library, NULL);
 #endif
-#ifdef FASTKMEANS_POOL
-    start_pool();
-#endif
 }
 
 int openmp_max_threads(void) { return openmp.max_threads(); }
@@ -118,4 +115,5 @@ int count_cpus(void)
 void openmp_release(void) {}
 #else
 bool has_pool(void) { return false; }
+void start_pool(void) {}
 #endif

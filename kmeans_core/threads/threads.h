@@ -25,6 +25,7 @@ void use_threads(run_region run);
 
 /* The settings that OpenMP has read from its environment variables; serial builds answer for one thread. */
 void openmp_start(void);     /* once, before the other functions are called */
+void start_pool(void);       /* once, when the package is loaded */
 bool openmp_enabled(void);
 int openmp_max_threads(void);
 int openmp_n_places(void);   /* OMP_PLACES or OMP_PROC_BIND: sets of CPUs that threads are bound to; 0 for no binding */
@@ -40,9 +41,6 @@ bool has_pool(void);
 
 #ifdef FASTKMEANS_POOL
 #include <pthread.h>
-
-/* Once, when the package is loaded. */
-void start_pool(void);
 
 /* For the pool alone. */
 typedef struct {
