@@ -1,16 +1,13 @@
-import numpy as np
-from numpy.typing import NDArray
-
-from .distances import Samples
+from ..types import Floats, Labels, Values
 
 class Exchange:
     def __init__(
         self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        labels: NDArray[np.int32],
-        weights: NDArray[np.float64],
-        means: NDArray[np.float64],
+        X: Values,
+        sample_weight: Floats | None,
+        labels: Labels,
+        weights: Floats,
+        means: Floats,
         n_trial: int,
         n_iterations: int,
         most_rows: int,

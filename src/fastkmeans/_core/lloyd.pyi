@@ -1,9 +1,6 @@
 from typing import overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .distances import Samples
+from ..types import Floats, Values
 from .sums import ClusterSums
 
 class LloydState:
@@ -13,13 +10,13 @@ class LloydState:
     @overload
     def __init__(
         self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
     ) -> None: ...
     @overload
     def __init__(self, *, clusters: ClusterSums) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+    def step(self, centers: Floats) -> int: ...

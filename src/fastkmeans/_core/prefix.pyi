@@ -1,8 +1,5 @@
-import numpy as np
-from numpy.typing import NDArray
-
+from ..types import Floats, Values
 from .codes import Codes
-from .distances import Samples
 from .sums import ClusterSums
 
 class PrefixState:
@@ -13,13 +10,14 @@ class PrefixState:
     stepped_by: str
     def __init__(
         self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
         copies: Codes | None = None,
         n_directions: int | None = None,
+        n_grid_samples: int = 0,
     ) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+    def step(self, centers: Floats) -> int: ...

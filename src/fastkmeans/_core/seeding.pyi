@@ -1,8 +1,5 @@
-import numpy as np
-from numpy.typing import NDArray
-
+from ..types import Floats, Indices, Values
 from .codes import CodedRows
-from .distances import Samples
 from .quantized import QuantizedRows
 
 DENSE_SHARE: float
@@ -10,8 +7,8 @@ DENSE_SHARE: float
 class PlusPlus:
     def __init__(
         self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
+        X: Values,
+        sample_weight: Floats | None,
         scale: float,
         n_trials: int,
         n_threads: int,
@@ -22,8 +19,8 @@ class PlusPlus:
         manhattan: bool = False,
         dense_share: float = DENSE_SHARE,
     ) -> None: ...
-    def choose(self, rows: NDArray[np.intp]) -> int: ...
+    def choose(self, rows: Indices) -> int: ...
     @property
-    def min_sq_distances(self) -> NDArray[np.float64]: ...
+    def min_sq_distances(self) -> Floats: ...
     @property
     def n_passes_done(self) -> int: ...

@@ -1,11 +1,8 @@
-import numpy as np
-from numpy.typing import NDArray
-
-from .distances import Samples
+from ..types import Floats, Values
 
 class TileOrder:
-    X: Samples
-    weights: NDArray[np.float64] | None
+    X: Values
+    weights: Floats | None
     def __init__(
-        self, X: Samples, sample_weight: NDArray[np.float64] | None, tile_rows: int, split: bool, n_threads: int
+        self, X: Values, sample_weight: Floats | None, tile_rows: int, split: bool, n_threads: int
     ) -> None: ...

@@ -1,7 +1,4 @@
-import numpy as np
-from numpy.typing import NDArray
-
-from .distances import Samples
+from ..types import Floats, Values
 from .sums import ClusterSums
 
 class TilesState:
@@ -14,11 +11,12 @@ class TilesState:
     n_scored: int
     def __init__(
         self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
+        n_grid_samples: int = 0,
     ) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+    def step(self, centers: Floats) -> int: ...

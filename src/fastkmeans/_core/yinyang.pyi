@@ -1,7 +1,4 @@
-import numpy as np
-from numpy.typing import NDArray
-
-from .distances import Samples
+from ..types import Floats, Indices, Values
 from .quantized import QuantizedCopies
 from .sums import ClusterSums
 
@@ -14,14 +11,15 @@ class YinyangState:
     begins_from_quantized: bool
     def __init__(
         self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
         copies: QuantizedCopies | None = None,
+        n_grid_samples: int = 0,
     ) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+    def step(self, centers: Floats) -> int: ...
     def insist(self) -> None: ...
-    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]] | None: ...
+    def bounds(self) -> tuple[Floats, Floats, Indices] | None: ...

@@ -34,9 +34,10 @@ class Engine(Protocol):
     latter may be written to.
     """
 
-    rounding: float
-    largest_weight: float
-
+    @property
+    def rounding(self) -> float: ...
+    @property
+    def largest_weight(self) -> float: ...
     @property
     def stepped_by(self) -> str: ...
     @property
