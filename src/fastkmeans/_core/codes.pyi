@@ -1,3 +1,5 @@
+from typing import Self
+
 from ..types import Floats, Singles, Values
 
 OFFSET_ROWS: int
@@ -11,15 +13,15 @@ class CodedRows:
     skew: float
     n_directions: int
     addresses: tuple[int, int, int]
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         directions: Singles | None,
         skew: float,
         offset: Floats,
         scale: float,
         n_threads: int,
-    ) -> None: ...
+    ) -> Self: ...
 
 class Codes:
     def __init__(self, X: Values, max_abs: Floats, n_threads: int) -> None: ...

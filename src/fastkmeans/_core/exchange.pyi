@@ -1,8 +1,10 @@
+from typing import Self
+
 from ..types import Floats, Labels, Values
 
 class Exchange:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         labels: Labels,
@@ -12,5 +14,5 @@ class Exchange:
         n_iterations: int,
         most_rows: int,
         n_threads: int,
-    ) -> None: ...
+    ) -> Self: ...
     def apply(self, surplus: float) -> int: ...

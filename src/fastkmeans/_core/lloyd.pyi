@@ -1,4 +1,4 @@
-from typing import overload
+from typing import Self, overload
 
 from ..types import Floats, Values
 from .sums import ClusterSums
@@ -8,15 +8,15 @@ class LloydState:
     n_decided: int
     stepped_by: str
     @overload
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
-    ) -> None: ...
+    ) -> Self: ...
     @overload
-    def __init__(self, *, clusters: ClusterSums) -> None: ...
+    def __new__(cls, *, clusters: ClusterSums) -> Self: ...
     def step(self, centers: Floats) -> int: ...

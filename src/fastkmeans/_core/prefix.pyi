@@ -1,3 +1,5 @@
+from typing import Self
+
 from ..types import Floats, Values
 from .codes import Codes
 from .sums import ClusterSums
@@ -8,8 +10,8 @@ class PrefixState:
     n_compared: int
     n_decided: int
     stepped_by: str
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         max_abs: Floats,
@@ -19,5 +21,5 @@ class PrefixState:
         copies: Codes | None = None,
         n_directions: int | None = None,
         n_grid_samples: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     def step(self, centers: Floats) -> int: ...

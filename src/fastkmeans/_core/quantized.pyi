@@ -1,3 +1,5 @@
+from typing import Self
+
 from ..types import Floats, Values
 from .sums import ClusterSums
 
@@ -26,9 +28,9 @@ class QuantizedRows:
     addresses: tuple[int, int, int]
     n_threads: int
     is_filled: bool
-    def __init__(
-        self, X: Values, offset: Floats, largest: float, bits: int, n_threads: int, filled: bool = True
-    ) -> None: ...
+    def __new__(
+        cls, X: Values, offset: Floats, largest: float, bits: int, n_threads: int, filled: bool = True
+    ) -> Self: ...
     def fill(self) -> None: ...
 
 class QuantizedCopies:
@@ -44,8 +46,8 @@ class QuantizedState:
     bits: int
     quantized: QuantizedRows | None
     share: float
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         max_abs: Floats,
@@ -55,5 +57,5 @@ class QuantizedState:
         copies: QuantizedCopies | None = None,
         bits: int | None = None,
         n_grid_samples: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     def step(self, centers: Floats) -> int: ...

@@ -1,3 +1,5 @@
+from typing import Self
+
 from ..types import Floats, Indices, Values
 from .codes import CodedRows
 from .quantized import QuantizedRows
@@ -5,8 +7,8 @@ from .quantized import QuantizedRows
 DENSE_SHARE: float
 
 class PlusPlus:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         scale: float,
@@ -18,7 +20,7 @@ class PlusPlus:
         rows: QuantizedRows | CodedRows | None = None,
         manhattan: bool = False,
         dense_share: float = DENSE_SHARE,
-    ) -> None: ...
+    ) -> Self: ...
     def choose(self, rows: Indices) -> int: ...
     @property
     def min_sq_distances(self) -> Floats: ...

@@ -1,11 +1,13 @@
+from typing import Self
+
 from ..types import Floats, Labels, Values
 
 class ClusterSums:
     labels: Labels
     sums: Floats
     grid: Floats
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         max_abs: Floats,
@@ -13,7 +15,7 @@ class ClusterSums:
         n_clusters: int,
         n_threads: int,
         n_grid_samples: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     def follow(self, new_labels: Labels) -> int: ...
     def move(
         self,

@@ -1,8 +1,10 @@
+from typing import Self
+
 from ..types import Floats, Values
 
 class TileOrder:
     X: Values
     weights: Floats | None
-    def __init__(
-        self, X: Values, sample_weight: Floats | None, tile_rows: int, split: bool, n_threads: int
-    ) -> None: ...
+    def __new__(
+        cls, X: Values, sample_weight: Floats | None, tile_rows: int, split: bool, n_threads: int
+    ) -> Self: ...

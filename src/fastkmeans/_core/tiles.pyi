@@ -1,3 +1,5 @@
+from typing import Self
+
 from ..types import Floats, Values
 from .sums import ClusterSums
 
@@ -9,8 +11,8 @@ class TilesState:
     n_tested: int
     n_mixed: int
     n_scored: int
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         max_abs: Floats,
@@ -18,5 +20,5 @@ class TilesState:
         n_clusters: int,
         n_threads: int,
         n_grid_samples: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     def step(self, centers: Floats) -> int: ...

@@ -1,4 +1,4 @@
-from typing import Final
+from typing import Final, Self
 
 from ..types import Floats
 
@@ -6,7 +6,7 @@ MOST_TERMS: Final[int]
 
 class Totals:
     n_totals: int
-    def __init__(self, n_totals: int) -> None: ...
+    def __new__(cls, n_totals: int) -> Self: ...
     def add(self, terms: Floats) -> None: ...
     def add_described(
         self, described: Floats, block: int, n_samples: int, origin: Floats

@@ -1,3 +1,5 @@
+from typing import Self
+
 from ..types import Floats, Indices, Values
 from .quantized import QuantizedCopies
 from .sums import ClusterSums
@@ -9,8 +11,8 @@ class YinyangState:
     n_scored: int
     n_groups: int
     begins_from_quantized: bool
-    def __init__(
-        self,
+    def __new__(
+        cls,
         X: Values,
         sample_weight: Floats | None,
         max_abs: Floats,
@@ -19,7 +21,7 @@ class YinyangState:
         n_threads: int,
         copies: QuantizedCopies | None = None,
         n_grid_samples: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     def step(self, centers: Floats) -> int: ...
     def insist(self) -> None: ...
     def bounds(self) -> tuple[Floats, Floats, Indices] | None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._core.runtime import both
-from ..types import Floats, Singles
+from ..types import AnyArray, Floats, Singles
 
 # Most rows that the directions come from; and the pairs of rows and centers, and most rows, on which numbers of directions are
 # tried. Twice the rows of either took digits-100 2 of 42 ms more and saved none of it later (Zen 3).
@@ -27,7 +27,8 @@ def principal_directions(rows: Singles, span: Singles, n_directions: int) -> Sin
     """
     n_features = rows.shape[1]
     if n_features <= EIGEN_FEATURES:
-        return np.linalg.eigh(span.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
+        vectors: Floats = np.linalg.eigh(span.astype(np.float64))[1]
+        return vectors[:, ::-1][:, :n_directions].astype(np.float32)
     basis = orthonormal(span)
     if is_wide(n_features, n_directions):
         # One round finds the span of the directions, but not their order.
@@ -49,11 +50,14 @@ def spanning(rows: Singles, n_directions: int, n_threads: int) -> Singles:
     drawn = np.random.default_rng(1).permutation(len(rows))[: min(n_features, n_directions + 8)]
     left, right = np.array_split(rows[drawn].T, 2, axis=1)
     if is_wide(n_features, n_directions):
-        return np.hstack(both(n_threads, lambda: rows.T @ (rows @ left), lambda: rows.T @ (rows @ right)))
-    covariance = np.add(*both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:]))
+        halves: tuple[Singles, Singles]
+        halves = both(n_threads, lambda: rows.T @ (rows @ left), lambda: rows.T @ (rows @ right))
+        return np.hstack(halves)
+    covariance: Singles = np.add(*both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:]))
     if n_features <= EIGEN_FEATURES:
         return covariance
-    return np.hstack(both(n_threads, lambda: covariance @ (covariance @ left), lambda: covariance @ (covariance @ right)))
+    halves = both(n_threads, lambda: covariance @ (covariance @ left), lambda: covariance @ (covariance @ right))
+    return np.hstack(halves)
 
 
 def is_wide(n_features: int, n_directions: int) -> bool:
@@ -66,7 +70,8 @@ def orthonormal(span: Singles) -> Floats:
     wide = span.astype(np.float64)
     squares, order = np.linalg.eigh(wide.T @ wide)
     if squares[0] > 1e-10 * squares[-1]:
-        return wide @ (order / np.sqrt(squares))[:, ::-1]
+        basis: Floats = wide @ (order / np.sqrt(squares))[:, ::-1]
+        return basis
     # Fewer dimensions than columns: the Gram matrix has no inverse root.
     return np.linalg.qr(wide)[0]
 
@@ -160,6 +165,9 @@ class Trial:
 class _Coded:
     """Vectors along directions, and the lengths that bound what codes of them leave out."""
 
+    _sq_kept: Singles
+    _largest: Singles
+
     def __init__(self, vectors: Singles, directions: Singles, code_limit: int, code_length: int):
         self.coordinates = vectors @ directions
         self.sq_norms = np.einsum("if,if->i", vectors, vectors)
@@ -171,7 +179,7 @@ class _Coded:
         coordinates = self.coordinates[:, new]
         self._sq_kept += np.einsum("if,if->i", coordinates, coordinates)
         np.maximum(self._largest, np.abs(coordinates).max(axis=1), out=self._largest)
-        step = self._largest / self._code_limit if self._code_limit else 0.0 * self._largest
+        step: AnyArray = self._largest / self._code_limit if self._code_limit else 0.0 * self._largest
         if self._code_length:  # of half the coordinates
             step = np.maximum(step, np.sqrt(0.5 * self._sq_kept) / self._code_length)
         # What rounding to whole numbers leaves over is even on average: a twelfth of a squared step in each direction.

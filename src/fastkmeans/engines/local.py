@@ -176,7 +176,7 @@ class LocalEngine:
         sums, lossy = self._clusters.sums, losses > 0.0
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.labels))
         totals = sums[:, 0, lossy] + sums[:, 1, lossy]
-        doubtful: Flags = (np.abs(totals) < losses[lossy] * n_rows).any(axis=1).view(np.uint8)
+        doubtful: Flags = np.any(np.abs(totals) < losses[lossy] * n_rows, axis=1).view(np.uint8)
         if doubtful.any():
             self._trust_some(doubtful, losses)
         self._doubtful = doubtful if doubtful.any() else None

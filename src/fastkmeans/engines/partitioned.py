@@ -87,7 +87,8 @@ class Parts(Samples):
     def whole(self) -> Samples:
         """The samples in one array, for those few that read all: seeding, searches on subsamples, exchanges of clusters."""
         if self._whole is None:
-            self._whole = Samples(np.concatenate(self.parts), self.sample_weight, self.description)
+            values: AnyArray = np.concatenate(self.parts)
+            self._whole = Samples(values, self.sample_weight, self.description)
         return self._whole
 
 
@@ -175,10 +176,11 @@ class PartitionedEngine(LocalEngine):
         return self._weight_unit * self._inertia_of(centers, self.labels, self.kind)
 
     def _smallest(self) -> Floats:
-        smallest = np.empty((len(self._samples.parts), self.X.shape[1]))
+        smallest: Floats = np.empty((len(self._samples.parts), self.X.shape[1]))
         for i, part in enumerate(self._samples.parts):
             samples.find_smallest(part, smallest[i : i + 1], self.n_threads)
-        return smallest.min(axis=0)
+        of_all: Floats = smallest.min(axis=0)
+        return of_all
 
     def _rows_of(self, wanted: Flags, labels: Labels) -> tuple[Values, Floats | None, Labels]:
         """Values, weights and labels of the samples of some clusters.   wanted : (n_clusters,) of 0 and 1."""

@@ -80,4 +80,5 @@ def _is_no_better(sums: Floats, centers: Floats, moved: Floats) -> Mask:
     """(n_clusters,) bool: does the inertia of a cluster fall by no more than rounding when its center moves?"""
     weights, steps = sums[:, -1], moved - centers
     saved = (steps * (2.0 * sums[:, :-1] - weights[:, None] * (centers + moved))).sum(axis=1)
-    return saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))
+    kept: Mask = saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))
+    return kept

@@ -59,7 +59,8 @@ def draw(n_samples: int, mass: Floats | None, count: int, random_state: np.rando
 def weights_of(mass: Floats, rows: Indices, weights: Floats | None) -> Floats:
     """Weights that make the sum over the drawn rows equal, on average, to the sum over all."""
     own = 1.0 if weights is None else weights[rows]
-    return own * (mass.sum() / len(rows)) / mass[rows]
+    drawn: Floats = own * (mass.sum() / len(rows)) / mass[rows]
+    return drawn
 
 
 def take(values: Values, rows: Indices, origin: Floats | None, n_threads: int | None) -> Values:

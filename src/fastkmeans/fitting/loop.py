@@ -52,7 +52,7 @@ def run(
     merge_after : iterations after which centers may change places, once, or sooner if the run would stop; see exchange.py.
     Raises ValueError if the inertia overflows float64.
     """
-    dtype = centers.dtype
+    dtype: np.dtype[Any] = centers.dtype
     centers = centers.astype(np.float64)
     history: list[dict[str, Any]] = []
     reason = ""

@@ -18,7 +18,7 @@ from ..input.parameters import drawing_from
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, describe
 from ..settings import Settings
-from ..types import Floats, Indices, Values
+from ..types import AnyArray, Floats, Indices, Values
 from . import coreset
 from .exchange import merge_after
 from .loop import Run, run
@@ -85,7 +85,7 @@ class Fit(NamedTuple):
     run: Run
     algorithm: str
     means: Floats | None
-    weights: Floats
+    weights: AnyArray
     seconds: float
 
 
@@ -297,7 +297,7 @@ class Chain:
             )
         return found, engine, algorithm
 
-    def _means(self, found: Run, engine: Engine) -> tuple[Floats | None, Floats]:
+    def _means(self, found: Run, engine: Engine) -> tuple[Floats | None, AnyArray]:
         n_clusters, sample_weight = len(found.centers), self._all.sample_weight
         if self._settings.metric != "euclidean":
             return None, np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
