@@ -16,6 +16,9 @@ class LloydState:
         max_weight: float,
         n_clusters: int,
         n_threads: int,
+        /,
+        *,
+        n_grid_samples: int = 0,
     ) -> Self: ...
     @overload
     def __new__(cls, *, clusters: ClusterSums) -> Self: ...

@@ -4,7 +4,11 @@ from ..types import Floats, Values
 from .sums import ClusterSums
 
 SIZE_ROWS: int
+SIZE_VALUES: int
 TRIAL_PAIRS: int
+LATER_SHARE: float
+CHECKED_STEP: int
+SHARE_OF_16: float
 TWO_STEP_WORD: float
 LARGEST_SHARE: float
 ROOM_16: float
@@ -28,6 +32,8 @@ class QuantizedRows:
     addresses: tuple[int, int, int]
     n_threads: int
     is_filled: bool
+    @property
+    def scale(self) -> float: ...
     def __new__(
         cls, X: Values, offset: Floats, largest: float, bits: int, n_threads: int, filled: bool = True
     ) -> Self: ...

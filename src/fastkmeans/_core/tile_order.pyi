@@ -2,6 +2,9 @@ from typing import Self
 
 from ..types import Floats, Values
 
+CELL_BITS: int
+SPREAD_SAMPLES: int
+
 class TileOrder:
     X: Values
     weights: Floats | None

@@ -3,6 +3,18 @@ from typing import Self
 from ..types import Floats, Values
 from .sums import ClusterSums
 
+MIN_SAMPLES: int
+MIN_TILE_ROWS: int
+TILES_A_CLUSTER: int
+SPLIT_FROM_CLUSTERS: int
+DENSE_SAMPLE_WORK: float
+MIXED_SAMPLE_WORK: float
+SCORE_WORK: float
+TEST_WORK: float
+WORTH: float
+
+class TileSums(ClusterSums): ...
+
 class TilesState:
     clusters: ClusterSums
     n_decided: int

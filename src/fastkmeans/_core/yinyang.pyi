@@ -6,6 +6,7 @@ from .sums import ClusterSums
 
 class YinyangState:
     clusters: ClusterSums
+    probe_cost: float
     n_decided: int
     stepped_by: str
     n_scored: int
