@@ -49,11 +49,13 @@ def spanning(rows: Singles, n_directions: int, n_threads: int) -> Singles:
     half = len(rows) // 2
     drawn = np.random.default_rng(1).permutation(len(rows))[: min(n_features, n_directions + 8)]
     left, right = np.array_split(rows[drawn].T, 2, axis=1)
+    halves: tuple[Singles, Singles]
     if is_wide(n_features, n_directions):
-        halves: tuple[Singles, Singles]
         halves = both(n_threads, lambda: rows.T @ (rows @ left), lambda: rows.T @ (rows @ right))
         return np.hstack(halves)
-    covariance: Singles = np.add(*both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:]))
+    covariance: Singles = np.add(
+        *both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:])
+    )
     if n_features <= EIGEN_FEATURES:
         return covariance
     halves = both(n_threads, lambda: covariance @ (covariance @ left), lambda: covariance @ (covariance @ right))

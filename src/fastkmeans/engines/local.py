@@ -69,7 +69,9 @@ class LocalEngine:
 
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> State[Sums]:
         """Return what steps: a state of the algorithm, and its `clusters`."""
-        shared: dict[str, Any] = {"copies": getattr(samples.copies(self.n_threads), algorithm.copies)} if algorithm.copies else {}
+        shared: dict[str, Any] = {}
+        if algorithm.copies:
+            shared["copies"] = getattr(samples.copies(self.n_threads), algorithm.copies)
         return algorithm.state(
             samples.values, self.sample_weight, samples.description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )
@@ -168,7 +170,10 @@ class LocalEngine:
         return self._terms[:, 1]
 
     def _find_doubtful(self) -> Flags | None:
-        """Look for clusters whose sums may have lost digits to the grids, as beside a value 1e18 times larger; None without."""
+        """Look for clusters whose sums may have lost digits to the grids, as beside a value 1e18 times larger.
+
+        Returns which they are; None where there are none.
+        """
         losses = self._losses
         if losses is None:
             self._digits = 0.0  # no need to look again

@@ -52,8 +52,9 @@ class Criteria:
     """
 
     def __init__(
-        self, samples: Samples, metric: str, random_state: np.random.RandomState, n_threads: int | None, most_clusters: int
-    ) -> None:
+        self, samples: Samples, metric: str, random_state: np.random.RandomState, n_threads: int | None,
+        most_clusters: int,
+    ) -> None:  # fmt: skip
         values, sample_weight, description = samples.values, samples.sample_weight, samples.description
         self._values, self._weights, self._metric, self._n_threads = values, sample_weight, metric, n_threads
         self._total = scatter_of(values, sample_weight, description, effective_n_threads(n_threads, values.size))
