@@ -2,6 +2,7 @@
 
     python3 dev.py demo    make .venv, build, run the elbow and fit commands on a real table
     python3 dev.py test    make .venv, build, run the tests
+    python3 dev.py lint    make .venv, build, check style and types
     python3 dev.py build   make .venv and build only
 
 Standard library only. Everything goes into .venv and build/ beside this file; a second call reuses them.
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 BUILD_TOOLS = ["meson-python>=0.19", "meson>=1.6", "Cython>=3.1,<4", "ninja"]
-EXTRAS = {"build": "plot,io", "demo": "plot,io", "test": "plot,io,test"}
+EXTRAS = {"build": "plot,io", "demo": "plot,io", "test": "plot,io,test", "lint": "plot,io,test,lint"}
 STAMPED = ["pyproject.toml", "dev.py"]
 
 
@@ -65,6 +66,14 @@ def demo() -> None:
           f"labelled table:  {output / 'labelled.csv'}")
 
 
+def lint() -> None:
+    """Check the style of all Python, the types of the package, and its stubs against what is compiled."""
+    run(BIN / "ruff", "check", ".")
+    run(BIN / "mypy", "--strict", "src/fastkmeans")
+    run(BIN / "python", "-m", "mypy.stubtest", "--mypy-config-file", "pyproject.toml", "--ignore-disjoint-bases",
+        "--allowlist", ".ci/stubs_allowlist.txt", "fastkmeans._core")
+
+
 def main() -> None:
     goal = sys.argv[1] if len(sys.argv) > 1 else ""
     if goal not in EXTRAS:
@@ -77,6 +86,8 @@ def main() -> None:
         demo()
     elif goal == "test":
         run(BIN / "python", "-m", "pytest", *sys.argv[2:])
+    elif goal == "lint":
+        lint()
     print(f"{goal}: done in {time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -124,6 +124,16 @@ def test_an_instruction_set_changes_no_bit_of_parts(rng):
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_several_starts_over_the_same_parts_keep_the_best(rng, metric):
+    X = rng.normal(size=(500, 3))
+    if METRICS[metric].prepare_rows is not None:
+        X = METRICS[metric].prepare_rows(X, X.dtype, "X", 1)
+    chosen = settings_of(KMeans(4, n_init=3, metric=metric, random_state=0))
+    expected = best_run(chosen, Samples(X, None, describe(X, 1)))
+    assert_same_bits(best_run(chosen, Parts([X[:100], X[100:]], None, 1)), expected)
+
+
 def test_manhattan_distances_are_refused_for_parts(rng):
     X = DATA["blobs"](rng, 50, 2)
     with pytest.raises(ValueError, match="metric must be 'euclidean' or 'cosine' for samples in several parts"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import frexp
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from .input.finite import MAGNITUDE_LIMIT, check_finite
 from .input.matrix import Matrix
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
+from .types import Floats, Labels, Values
 
 if TYPE_CHECKING:
     from .metrics.table import Metric
@@ -32,9 +33,9 @@ class Smallest:
     __slots__ = ("_found",)
 
     def __init__(self) -> None:
-        self._found: np.ndarray | None = None
+        self._found: Floats | None = None
 
-    def of(self, X, n_threads: int) -> np.ndarray:
+    def of(self, X: Values, n_threads: int) -> Floats:
         """(n_features,) float64, infinite where all values are 0.   X : the samples that are described."""
         if self._found is None:
             blocks = np.empty((4 * n_threads, X.shape[1]))
@@ -50,9 +51,9 @@ class Description(NamedTuple):
     largest : the largest of max_abs.   total_variance : sum of the variances.   is_finite : whether all means are.
     """
 
-    max_abs: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+    max_abs: Floats
+    mean: Floats
+    variance: Floats
     largest: float
     total_variance: float
     is_finite: bool
@@ -69,7 +70,7 @@ class Samples:
 
     __slots__ = ("values", "sample_weight", "description", "scatter", "_copies")
 
-    def __init__(self, values: np.ndarray, sample_weight: np.ndarray | None, description: Description) -> None:
+    def __init__(self, values: Values, sample_weight: Floats | None, description: Description) -> None:
         self.values = values
         self.sample_weight = sample_weight
         self.description = description
@@ -88,20 +89,25 @@ class Samples:
         return self._copies
 
 
-def inertia_of(X, centers, labels, sample_weight, n_threads: int, kind: int = distances.EUCLIDEAN) -> float:
+def inertia_of(
+    X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int,
+    kind: int = distances.EUCLIDEAN,
+) -> float:  # fmt: skip
     """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
     inertias = leaf_inertias(X, centers, labels, sample_weight, n_threads, kind)
     return totals.total_of(inertias) if len(inertias) > 1 else float(inertias[0])
 
 
-def leaf_inertias(X, centers, labels, sample_weight, n_threads: int, kind: int) -> np.ndarray:
+def leaf_inertias(
+    X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int, kind: int
+) -> Floats:
     """(n_leaves,) float64: the inertia of each leaf. X begins with a leaf."""
     inertias = np.empty(-(-len(X) // LEAF))
     distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
     return inertias
 
 
-def count_distinct(labels: np.ndarray, n_clusters: int) -> int:
+def count_distinct(labels: Labels, n_clusters: int) -> int:
     """Return how many clusters occur; part by part, because NumPy counts a copy with 8 bytes per label."""
     occurs = np.zeros(n_clusters, dtype=bool)
     for part in parts_of(len(labels)):
@@ -109,12 +115,12 @@ def count_distinct(labels: np.ndarray, n_clusters: int) -> int:
     return int(np.count_nonzero(occurs))
 
 
-def describe(X, n_threads: int) -> Description:
+def describe(X: Values, n_threads: int) -> Description:
     """Describe the samples."""
     return describe_pieces([X], len(X), n_threads)
 
 
-def describe_pieces(pieces: Sequence[np.ndarray], n_samples: int, n_threads: int) -> Description:
+def describe_pieces(pieces: Sequence[Values], n_samples: int, n_threads: int) -> Description:
     """Describe samples that lie in several arrays, which begin with a leaf each.
 
     pieces : in the order of the samples, none of them empty.   n_samples : of all.
@@ -130,16 +136,17 @@ def describe_pieces(pieces: Sequence[np.ndarray], n_samples: int, n_threads: int
             sums.add_described(described, LEAF, len(piece), origin)
             np.maximum(rows[0], described[:, 0].max(axis=0), out=rows[0])
         totals.describe_from(sums, origin, n_samples, rows)
-    return Description(*rows, *samples.sum_up(rows, n_samples), Smallest())
+    max_abs, mean, variance = rows
+    return Description(max_abs, mean, variance, *samples.sum_up(rows, n_samples), Smallest())
 
 
-def _describe_leaves(X: np.ndarray, n_threads: int) -> np.ndarray:
+def _describe_leaves(X: Values, n_threads: int) -> Floats:
     described = np.empty((-(-len(X) // LEAF), 3, X.shape[1]))
     samples.describe_blocks(X, LEAF, described, n_threads)
     return described
 
 
-def scatter_of(X, sample_weight, description: Description, n_threads: int) -> float:
+def scatter_of(X: Values, sample_weight: Floats | None, description: Description, n_threads: int) -> float:
     """Return the sum of weight * |x - mean|^2."""
     if sample_weight is None:
         return description.total_variance * len(X)
@@ -147,19 +154,23 @@ def scatter_of(X, sample_weight, description: Description, n_threads: int) -> fl
     return inertia_of(X, description.mean[None, :], one_cluster, sample_weight, n_threads)
 
 
-def weight_unit(sample_weight) -> tuple[float, float, Any]:
+def weight_unit(sample_weight: Floats | None) -> tuple[float, float, Floats | None]:
     """Return a unit for the weights, the largest in that unit, and the weights in it.
 
     The grids of the sums end at 2^-1074: weights near it are brought to 1 by a power of two.
     """
-    largest = 1.0 if sample_weight is None else float(sample_weight.max())
+    if sample_weight is None:
+        return 1.0, 1.0, None
+    largest = float(sample_weight.max())
     if 1e-100 < largest < 1e100:
         return 1.0, largest, sample_weight
     unit = 2.0 ** (frexp(largest)[1] - 1)
     return unit, largest / unit, sample_weight / unit
 
 
-def inertia_in_units(X, centers, labels, sample_weight, n_threads: int, kind: int) -> float:
+def inertia_in_units(
+    X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int, kind: int
+) -> float:
     """As inertia_of, of weights of any size: terms neither vanish nor overflow before they are added up."""
     unit, _, sample_weight = weight_unit(sample_weight)
     return unit * inertia_of(X, centers, labels, sample_weight, n_threads, kind)
@@ -173,7 +184,7 @@ def check_values(matrix: Matrix, n_threads: int) -> None:
         check_finite(values, "X", matrix.feature_names)
 
 
-def prepare(matrix: Matrix, sample_weight: np.ndarray | None, metric: Metric, n_threads: int | None) -> Samples:
+def prepare(matrix: Matrix, sample_weight: Floats | None, metric: Metric, n_threads: int | None) -> Samples:
     """Check the values of a table for a fit, and return the samples as the metric measures them.
 
     sample_weight : checked.

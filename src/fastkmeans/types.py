@@ -12,12 +12,17 @@ Values: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+Singles: TypeAlias = NDArray[np.float32]
+
 Labels: TypeAlias = NDArray[np.int32]
 
 Indices: TypeAlias = NDArray[np.int64]
 """Of samples or of clusters; their numbers, too."""
 
 Mask: TypeAlias = NDArray[np.bool_]
+
+Flags: TypeAlias = NDArray[np.uint8]
+"""Of clusters: 1 for those that are meant, 0 for the others."""
 
 Integers: TypeAlias = NDArray[np.integer[Any]]
 """Of any width, such as labels that users pass."""

@@ -1,30 +1,29 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Singles, Values
 
 OFFSET_ROWS: int
 MAX_FEATURES: int
 MAX_DIRECTIONS: int
 
 class CodedRows:
-    directions: NDArray[np.float32] | None
-    offset: NDArray[np.float64]
+    directions: Singles | None
+    offset: Floats
     scale: float
     skew: float
     n_directions: int
     addresses: tuple[int, int, int]
-    def __init__(
-        self,
-        X: Samples,
-        directions: NDArray[np.float32] | None,
+    def __new__(
+        cls,
+        X: Values,
+        directions: Singles | None,
         skew: float,
-        offset: NDArray[np.float64],
+        offset: Floats,
         scale: float,
         n_threads: int,
-    ) -> None: ...
+    ) -> Self: ...
 
 class Codes:
-    def __init__(self, X: Samples, max_abs: NDArray[np.float64], n_threads: int) -> None: ...
+    def __init__(self, X: Values, max_abs: Floats, n_threads: int) -> None: ...
     def for_seeding(self) -> CodedRows | None: ...
-    def for_steps(self, centers: NDArray[np.float64], n_directions: int | None = None) -> CodedRows | None: ...
+    def for_steps(self, centers: Floats, n_directions: int | None = None) -> CodedRows | None: ...

@@ -1,32 +1,29 @@
-import numpy as np
-from numpy.typing import NDArray
-
-Samples = NDArray[np.float32] | NDArray[np.float64]
+from ..types import Floats, Labels, Values
 
 EUCLIDEAN: int
 MANHATTAN: int
 COSINE: int
 
 def nearest(
-    X: Samples, centers: NDArray[np.float64], labels: NDArray[np.int32], n_threads: int, kind: int = 0
+    X: Values, centers: Floats, labels: Labels, n_threads: int, kind: int = 0
 ) -> int: ...
 def own_sq_distances(
-    X: Samples,
-    centers: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    sq_distances: NDArray[np.float64],
+    X: Values,
+    centers: Floats,
+    labels: Labels,
+    sq_distances: Floats,
     n_threads: int,
     kind: int = 0,
 ) -> None: ...
 def inertia_of_blocks(
-    X: Samples,
-    centers: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    sample_weight: NDArray[np.float64] | None,
-    inertias: NDArray[np.float64],
+    X: Values,
+    centers: Floats,
+    labels: Labels,
+    sample_weight: Floats | None,
+    inertias: Floats,
     n_threads: int,
     kind: int = 0,
 ) -> None: ...
 def pairwise(
-    X: Samples, centers: NDArray[np.float64], distances: Samples, n_threads: int, kind: int = 0
+    X: Values, centers: Floats, distances: Values, n_threads: int, kind: int = 0
 ) -> int: ...

@@ -1,19 +1,18 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Labels, Values
 
 class Exchange:
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        labels: NDArray[np.int32],
-        weights: NDArray[np.float64],
-        means: NDArray[np.float64],
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        labels: Labels,
+        weights: Floats,
+        means: Floats,
         n_trial: int,
         n_iterations: int,
         most_rows: int,
         n_threads: int,
-    ) -> None: ...
+    ) -> Self: ...
     def apply(self, surplus: float) -> int: ...

@@ -1,9 +1,6 @@
-from typing import overload
+from typing import Self, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .distances import Samples
+from ..types import Floats, Values
 from .sums import ClusterSums
 
 class LloydState:
@@ -11,15 +8,18 @@ class LloydState:
     n_decided: int
     stepped_by: str
     @overload
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
-    ) -> None: ...
+        /,
+        *,
+        n_grid_samples: int = 0,
+    ) -> Self: ...
     @overload
-    def __init__(self, *, clusters: ClusterSums) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+    def __new__(cls, *, clusters: ClusterSums) -> Self: ...
+    def step(self, centers: Floats) -> int: ...

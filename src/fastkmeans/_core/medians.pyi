@@ -1,22 +1,21 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Labels, Values
 
 class MediansState:
-    labels: NDArray[np.int32]
+    labels: Labels
     n_decided: int
     stepped_by: str
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def cost(self) -> float: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
-    def move(self, moved: NDArray[np.float64], weights: NDArray[np.float64]) -> None: ...
+    def step(self, centers: Floats) -> int: ...
+    def move(self, moved: Floats, weights: Floats) -> None: ...

@@ -1,8 +1,7 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
+from ..types import Floats, Values
 from .codes import Codes
-from .distances import Samples
 from .sums import ClusterSums
 
 class PrefixState:
@@ -11,15 +10,16 @@ class PrefixState:
     n_compared: int
     n_decided: int
     stepped_by: str
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
         copies: Codes | None = None,
         n_directions: int | None = None,
-    ) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+        n_grid_samples: int = 0,
+    ) -> Self: ...
+    def step(self, centers: Floats) -> int: ...

@@ -1,25 +1,29 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Values
 from .sums import ClusterSums
 
 SIZE_ROWS: int
+SIZE_VALUES: int
 TRIAL_PAIRS: int
+LATER_SHARE: float
+CHECKED_STEP: int
+SHARE_OF_16: float
 TWO_STEP_WORD: float
 LARGEST_SHARE: float
 ROOM_16: float
+LEAST_SIZE: float
 
 def dense_cost(n_features: int, n_clusters: int) -> float: ...
 def quantized_cost(
     n_features: int, n_clusters: int, bits: int, undecided: float, has_dot8: int
 ) -> float: ...
-def quantum(rows: NDArray[np.float64], offset: NDArray[np.float64], bits: int, limit: float) -> tuple[float, float]: ...
+def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[float, float]: ...
 def share_undecided(
-    rows: NDArray[np.float64], centers: NDArray[np.float64], offset: NDArray[np.float64], bits: int, limit: float
+    rows: Floats, centers: Floats, offset: Floats, bits: int, limit: float
 ) -> float: ...
 def choose_bits(
-    rows: NDArray[np.float64], centers: NDArray[np.float64], offset: NDArray[np.float64], has_dot8: int
+    rows: Floats, centers: Floats, offset: Floats, has_dot8: int
 ) -> int: ...
 
 class QuantizedRows:
@@ -28,14 +32,16 @@ class QuantizedRows:
     addresses: tuple[int, int, int]
     n_threads: int
     is_filled: bool
-    def __init__(
-        self, X: Samples, offset: NDArray[np.float64], largest: float, bits: int, n_threads: int, filled: bool = True
-    ) -> None: ...
+    @property
+    def scale(self) -> float: ...
+    def __new__(
+        cls, X: Values, offset: Floats, largest: float, bits: int, n_threads: int, filled: bool = True
+    ) -> Self: ...
     def fill(self) -> None: ...
 
 class QuantizedCopies:
-    def __init__(self, X: Samples, n_threads: int) -> None: ...
-    def choose_bits(self, centers: NDArray[np.float64]) -> int: ...
+    def __init__(self, X: Values, n_threads: int) -> None: ...
+    def choose_bits(self, centers: Floats) -> int: ...
     def least_bits(self) -> int: ...
     def rows(self, bits: int, filled: bool = True) -> QuantizedRows: ...
 
@@ -46,15 +52,16 @@ class QuantizedState:
     bits: int
     quantized: QuantizedRows | None
     share: float
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
         copies: QuantizedCopies | None = None,
         bits: int | None = None,
-    ) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+        n_grid_samples: int = 0,
+    ) -> Self: ...
+    def step(self, centers: Floats) -> int: ...

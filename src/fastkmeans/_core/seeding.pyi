@@ -1,17 +1,16 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
+from ..types import Floats, Indices, Values
 from .codes import CodedRows
-from .distances import Samples
 from .quantized import QuantizedRows
 
 DENSE_SHARE: float
 
 class PlusPlus:
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
         scale: float,
         n_trials: int,
         n_threads: int,
@@ -21,9 +20,9 @@ class PlusPlus:
         rows: QuantizedRows | CodedRows | None = None,
         manhattan: bool = False,
         dense_share: float = DENSE_SHARE,
-    ) -> None: ...
-    def choose(self, rows: NDArray[np.intp]) -> int: ...
+    ) -> Self: ...
+    def choose(self, rows: Indices) -> int: ...
     @property
-    def min_sq_distances(self) -> NDArray[np.float64]: ...
+    def min_sq_distances(self) -> Floats: ...
     @property
     def n_passes_done(self) -> int: ...

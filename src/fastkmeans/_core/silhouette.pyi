@@ -1,50 +1,47 @@
-import numpy as np
-from numpy.typing import NDArray
-
-from .distances import Samples
+from ..types import Floats, Indices, Labels, Values
 
 def mean_distances(
-    X: Samples,
-    rows: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    others: Samples,
-    order: NDArray[np.int64],
-    runs: NDArray[np.int32],
-    per_sum: NDArray[np.float64],
-    offset: NDArray[np.float64],
+    X: Values,
+    rows: Indices,
+    labels: Indices,
+    others: Values,
+    order: Indices,
+    runs: Labels,
+    per_sum: Floats,
+    offset: Floats,
     metric: str,
-    own: NDArray[np.float64],
-    nearest: NDArray[np.float64],
+    own: Floats,
+    nearest: Floats,
     n_threads: int,
 ) -> None: ...
 def labelled_sums(
-    X: Samples,
-    rows: NDArray[np.int64],
-    others: NDArray[np.int64],
-    labels: NDArray[np.int32],
+    X: Values,
+    rows: Indices,
+    others: Indices,
+    labels: Labels,
     metric: str,
-    sums: NDArray[np.float64],
+    sums: Floats,
     n_threads: int,
 ) -> None: ...
-def lay_eights(X: Samples, rows: NDArray[np.int64], eights: NDArray[np.float64], n_threads: int) -> None: ...
+def lay_eights(X: Values, rows: Indices, eights: Floats, n_threads: int) -> None: ...
 def judge_blocks(
-    X: Samples,
-    eights: NDArray[np.float64],
-    labels: NDArray[np.int32],
-    sample_weight: NDArray[np.float64] | None,
-    centers: NDArray[np.float64],
-    means: NDArray[np.float64],
+    X: Values,
+    eights: Floats,
+    labels: Labels,
+    sample_weight: Floats | None,
+    centers: Floats,
+    means: Floats,
     block: int,
-    sums: NDArray[np.float64],
+    sums: Floats,
     n_threads: int,
 ) -> None: ...
 def pair_mean_distances(
-    X: Samples,
-    order: NDArray[np.int64],
-    runs: NDArray[np.int32],
-    per_sum: NDArray[np.float64],
+    X: Values,
+    order: Indices,
+    runs: Labels,
+    per_sum: Floats,
     metric: str,
-    own: NDArray[np.float64],
-    nearest: NDArray[np.float64],
+    own: Floats,
+    nearest: Floats,
     n_threads: int,
 ) -> None: ...

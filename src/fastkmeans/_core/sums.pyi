@@ -1,43 +1,42 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Labels, Values
 
 class ClusterSums:
-    labels: NDArray[np.int32]
-    sums: NDArray[np.float64]
-    grid: NDArray[np.float64]
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+    labels: Labels
+    sums: Floats
+    grid: Floats
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
         n_grid_samples: int = 0,
-    ) -> None: ...
-    def follow(self, new_labels: NDArray[np.int32]) -> int: ...
+    ) -> Self: ...
+    def follow(self, new_labels: Labels) -> int: ...
     def move(
         self,
-        centers: NDArray[np.float64],
-        origin: NDArray[np.float64],
-        moved: NDArray[np.float64],
-        terms: NDArray[np.float64],
+        centers: Floats,
+        origin: Floats,
+        moved: Floats,
+        terms: Floats,
         digits: float = 0.0,
     ) -> tuple[float, float, int, int]: ...
 
     def move_by(
         self,
-        sums: NDArray[np.float64],
-        centers: NDArray[np.float64],
-        origin: NDArray[np.float64],
-        moved: NDArray[np.float64],
-        terms: NDArray[np.float64],
+        sums: Floats,
+        centers: Floats,
+        origin: Floats,
+        moved: Floats,
+        terms: Floats,
         digits: float = 0.0,
     ) -> tuple[float, float, int, int]: ...
 
-def totals_of(terms: NDArray[np.float64]) -> tuple[float, float, int, int]: ...
+def totals_of(terms: Floats) -> tuple[float, float, int, int]: ...
 def explained_of(
-    sums: NDArray[np.float64], centers: NDArray[np.float64], origin: NDArray[np.float64], n_threads: int
+    sums: Floats, centers: Floats, origin: Floats, n_threads: int
 ) -> tuple[float, float]: ...

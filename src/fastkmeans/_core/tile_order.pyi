@@ -1,11 +1,13 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Values
+
+CELL_BITS: int
+SPREAD_SAMPLES: int
 
 class TileOrder:
-    X: Samples
-    weights: NDArray[np.float64] | None
-    def __init__(
-        self, X: Samples, sample_weight: NDArray[np.float64] | None, tile_rows: int, split: bool, n_threads: int
-    ) -> None: ...
+    X: Values
+    weights: Floats | None
+    def __new__(
+        cls, X: Values, sample_weight: Floats | None, tile_rows: int, split: bool, n_threads: int
+    ) -> Self: ...

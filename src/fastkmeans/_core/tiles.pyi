@@ -1,8 +1,19 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Values
 from .sums import ClusterSums
+
+MIN_SAMPLES: int
+MIN_TILE_ROWS: int
+TILES_A_CLUSTER: int
+SPLIT_FROM_CLUSTERS: int
+DENSE_SAMPLE_WORK: float
+MIXED_SAMPLE_WORK: float
+SCORE_WORK: float
+TEST_WORK: float
+WORTH: float
+
+class TileSums(ClusterSums): ...
 
 class TilesState:
     clusters: ClusterSums
@@ -12,13 +23,14 @@ class TilesState:
     n_tested: int
     n_mixed: int
     n_scored: int
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
-    ) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+        n_grid_samples: int = 0,
+    ) -> Self: ...
+    def step(self, centers: Floats) -> int: ...

@@ -1,27 +1,28 @@
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
-from .distances import Samples
+from ..types import Floats, Indices, Values
 from .quantized import QuantizedCopies
 from .sums import ClusterSums
 
 class YinyangState:
     clusters: ClusterSums
+    probe_cost: float
     n_decided: int
     stepped_by: str
     n_scored: int
     n_groups: int
     begins_from_quantized: bool
-    def __init__(
-        self,
-        X: Samples,
-        sample_weight: NDArray[np.float64] | None,
-        max_abs: NDArray[np.float64],
+    def __new__(
+        cls,
+        X: Values,
+        sample_weight: Floats | None,
+        max_abs: Floats,
         max_weight: float,
         n_clusters: int,
         n_threads: int,
         copies: QuantizedCopies | None = None,
-    ) -> None: ...
-    def step(self, centers: NDArray[np.float64]) -> int: ...
+        n_grid_samples: int = 0,
+    ) -> Self: ...
+    def step(self, centers: Floats) -> int: ...
     def insist(self) -> None: ...
-    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]] | None: ...
+    def bounds(self) -> tuple[Floats, Floats, Indices] | None: ...

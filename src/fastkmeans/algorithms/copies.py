@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from .._core.codes import Codes
 from .._core.quantized import QuantizedCopies
+from ..types import Floats, Values
 
 
 class Copies(NamedTuple):
@@ -20,6 +19,6 @@ class Copies(NamedTuple):
     codes: Codes
 
 
-def copies_of(X: np.ndarray, max_abs: np.ndarray, n_threads: int) -> Copies:
+def copies_of(X: Values, max_abs: Floats, n_threads: int) -> Copies:
     """Prepare to copy an array.   max_abs : (n_features,) float64, its largest |x| of each feature."""
     return Copies(QuantizedCopies(X, n_threads), Codes(X, max_abs, n_threads))

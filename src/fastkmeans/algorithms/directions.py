@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._core.runtime import both
+from ..types import AnyArray, Floats, Singles
 
 # Most rows that the directions come from; and the pairs of rows and centers, and most rows, on which numbers of directions are
 # tried. Twice the rows of either took digits-100 2 of 42 ms more and saved none of it later (Zen 3).
@@ -18,7 +19,7 @@ EIGEN_FEATURES = 128
 N_DIRECTIONS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192)
 
 
-def principal_directions(rows: np.ndarray, span: np.ndarray, n_directions: int) -> np.ndarray:
+def principal_directions(rows: Singles, span: Singles, n_directions: int) -> Singles:
     """Orthonormal directions in which the rows vary most, in descending order, nearly.
 
     rows : (n_rows, n_features) float32, about the origin.   span : what spanning returned for them.
@@ -26,7 +27,8 @@ def principal_directions(rows: np.ndarray, span: np.ndarray, n_directions: int) 
     """
     n_features = rows.shape[1]
     if n_features <= EIGEN_FEATURES:
-        return np.linalg.eigh(span.astype(np.float64))[1][:, ::-1][:, :n_directions].astype(np.float32)
+        vectors: Floats = np.linalg.eigh(span.astype(np.float64))[1]
+        return vectors[:, ::-1][:, :n_directions].astype(np.float32)
     basis = orthonormal(span)
     if is_wide(n_features, n_directions):
         # One round finds the span of the directions, but not their order.
@@ -35,7 +37,7 @@ def principal_directions(rows: np.ndarray, span: np.ndarray, n_directions: int) 
     return basis[:, :n_directions].astype(np.float32)
 
 
-def spanning(rows: np.ndarray, n_directions: int, n_threads: int) -> np.ndarray:
+def spanning(rows: Singles, n_directions: int, n_threads: int) -> Singles:
     """Find columns that span, nearly, the directions in which the rows vary most: most of the work.
 
     rows : (n_rows, n_features) float32, about the origin.
@@ -47,12 +49,17 @@ def spanning(rows: np.ndarray, n_directions: int, n_threads: int) -> np.ndarray:
     half = len(rows) // 2
     drawn = np.random.default_rng(1).permutation(len(rows))[: min(n_features, n_directions + 8)]
     left, right = np.array_split(rows[drawn].T, 2, axis=1)
+    halves: tuple[Singles, Singles]
     if is_wide(n_features, n_directions):
-        return np.hstack(both(n_threads, lambda: rows.T @ (rows @ left), lambda: rows.T @ (rows @ right)))
-    covariance = np.add(*both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:]))
+        halves = both(n_threads, lambda: rows.T @ (rows @ left), lambda: rows.T @ (rows @ right))
+        return np.hstack(halves)
+    covariance: Singles = np.add(
+        *both(n_threads, lambda: rows[:half].T @ rows[:half], lambda: rows[half:].T @ rows[half:])
+    )
     if n_features <= EIGEN_FEATURES:
         return covariance
-    return np.hstack(both(n_threads, lambda: covariance @ (covariance @ left), lambda: covariance @ (covariance @ right)))
+    halves = both(n_threads, lambda: covariance @ (covariance @ left), lambda: covariance @ (covariance @ right))
+    return np.hstack(halves)
 
 
 def is_wide(n_features: int, n_directions: int) -> bool:
@@ -60,17 +67,18 @@ def is_wide(n_features: int, n_directions: int) -> bool:
     return n_features > max(EIGEN_FEATURES, 6 * (n_directions + 8))
 
 
-def orthonormal(span: np.ndarray) -> np.ndarray:
+def orthonormal(span: Singles) -> Floats:
     """Orthonormal columns, float64, that span those of a float32 matrix: its left singular vectors, in descending order."""
-    span = span.astype(np.float64)
-    squares, order = np.linalg.eigh(span.T @ span)
+    wide = span.astype(np.float64)
+    squares, order = np.linalg.eigh(wide.T @ wide)
     if squares[0] > 1e-10 * squares[-1]:
-        return span @ (order / np.sqrt(squares))[:, ::-1]
+        basis: Floats = wide @ (order / np.sqrt(squares))[:, ::-1]
+        return basis
     # Fewer dimensions than columns: the Gram matrix has no inverse root.
-    return np.linalg.qr(span)[0]
+    return np.linalg.qr(wide)[0]
 
 
-def skew_of(directions: np.ndarray) -> float:
+def skew_of(directions: Singles) -> float:
     """Bound the length that turning to some of these directions adds to that of a vector, as a share: 0 if they are orthonormal.
 
     directions : (n_features, n_directions) float32.
@@ -108,13 +116,13 @@ class Trial:
     centers : (n_clusters, n_features) float64, to be moved by offset, (n_features,), and scaled.
     """
 
-    def __init__(self, rows: np.ndarray, centers: np.ndarray, offset: np.ndarray, scale: float):
+    def __init__(self, rows: Singles, centers: Floats, offset: Floats, scale: float):
         n_rows = min(max(32, TRIAL_PAIRS // len(centers)), TRIAL_ROWS, len(rows))
         self._rows = rows[:: len(rows) // n_rows][:n_rows]
         self._centers, self._offset, self._scale = centers, offset, scale
-        self._least_scores = np.empty(0)
+        self._least_scores = np.empty(0, dtype=np.float32)
 
-    def _moved(self, centers: np.ndarray) -> np.ndarray:
+    def _moved(self, centers: Floats) -> Singles:
         return ((centers - self._offset) * self._scale).astype(np.float32)
 
     @np.errstate(all="ignore")
@@ -125,7 +133,7 @@ class Trial:
 
     @np.errstate(all="ignore")
     def choose_n_directions(
-        self, directions: np.ndarray, n_samples: int, code_features: int, code_limit: int, code_length: int, lanes: int
+        self, directions: Singles, n_samples: int, code_features: int, code_limit: int, code_length: int, lanes: int
     ) -> int:
         """Return the number of leading directions with the least cost, counted on rows; 0 if all centers in full cost less.
 
@@ -159,18 +167,21 @@ class Trial:
 class _Coded:
     """Vectors along directions, and the lengths that bound what codes of them leave out."""
 
-    def __init__(self, vectors: np.ndarray, directions: np.ndarray, code_limit: int, code_length: int):
+    _sq_kept: Singles
+    _largest: Singles
+
+    def __init__(self, vectors: Singles, directions: Singles, code_limit: int, code_length: int):
         self.coordinates = vectors @ directions
         self.sq_norms = np.einsum("if,if->i", vectors, vectors)
         self._code_limit, self._code_length = code_limit, code_length
         self._sq_kept, self._largest = np.zeros((2, len(vectors)), dtype=np.float32)
 
-    def lengths(self, new: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def lengths(self, new: slice) -> tuple[Singles, Singles, Singles]:
         """Take more directions in; return the length along all so far, that of the rounding, and that of the rest."""
         coordinates = self.coordinates[:, new]
         self._sq_kept += np.einsum("if,if->i", coordinates, coordinates)
         np.maximum(self._largest, np.abs(coordinates).max(axis=1), out=self._largest)
-        step = self._largest / self._code_limit if self._code_limit else 0.0 * self._largest
+        step: AnyArray = self._largest / self._code_limit if self._code_limit else 0.0 * self._largest
         if self._code_length:  # of half the coordinates
             step = np.maximum(step, np.sqrt(0.5 * self._sq_kept) / self._code_length)
         # What rounding to whole numbers leaves over is even on average: a twelfth of a squared step in each direction.

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
 
 from .._core.lloyd import LloydState
 from .._core.prefix import PrefixState
 from .._core.quantized import QuantizedState
+from .._core.sums import ClusterSums
 from .._core.tiles import TilesState
 from .._core.yinyang import YinyangState
+from ..types import Floats, Labels
+
+_Sums = TypeVar("_Sums", covariant=True)
+
+
+class Sums(Protocol):
+    """What an engine reads of the sums that follow the labels; see ClusterSums in kmeans_core/sums.pyx."""
+
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def sums(self) -> Floats: ...
+    @property
+    def grid(self) -> Floats: ...
+
+    def move(
+        self, centers: Floats, origin: Floats, moved: Floats, terms: Floats, digits: float = 0.0
+    ) -> tuple[float, float, int, int]:
+        """Move the centers to the means of the labels; see ClusterSums.move."""
+
+
+class State(Protocol[_Sums]):
+    """What steps, and the sums that follow its labels; see kmeans_core/lloyd.pyx."""
+
+    @property
+    def clusters(self) -> _Sums: ...
+    @property
+    def stepped_by(self) -> str: ...
+
+    def step(self, centers: Floats) -> int:
+        """Label every sample with its nearest center; return the number of labels that changed."""
 
 
 class Algorithm(NamedTuple):
@@ -21,7 +54,7 @@ class Algorithm(NamedTuple):
     source : the paper.
     """
 
-    state: type
+    state: Callable[..., State[ClusterSums]]
     bytes_per_sample: int
     source: str
     starts_with_blas: bool = False

@@ -34,9 +34,10 @@ class Engine(Protocol):
     latter may be written to.
     """
 
-    rounding: float
-    largest_weight: float
-
+    @property
+    def rounding(self) -> float: ...
+    @property
+    def largest_weight(self) -> float: ...
     @property
     def stepped_by(self) -> str: ...
     @property
@@ -82,6 +83,7 @@ class Engine(Protocol):
 
         moved : (n_clusters, n_features), the means of the labels; changed in place.   n_trial : clusters split on trial.
         n_iterations, n_rows : of the two means of a cluster, and of the samples they are found on, at most.
+        Nobody asks an engine whose centers are no means.
         """
 
     def inertia(self, centers: Floats) -> float:
@@ -91,7 +93,10 @@ class Engine(Protocol):
         """Number of clusters that have samples."""
 
     def sums(self) -> Floats:
-        """(n_clusters, 2, n_features + 1): sums of weight * x over each cluster and its weight, each as two numbers."""
+        """(n_clusters, 2, n_features + 1): sums of weight * x over each cluster and its weight, each as two numbers.
+
+        Nobody asks an engine whose centers are no means.
+        """
 
 
 def farthest_of(engine: Any, centers: Floats, count: int) -> Served:

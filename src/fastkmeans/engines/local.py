@@ -12,10 +12,11 @@ from .._core.doubtful import move_anew, sum_anew, trust_some
 from .._core.exchange import Exchange
 from .._core.quantized import LEAST_SIZE
 from .._core.sums import explained_of
-from ..algorithms.table import ALGORITHMS, Algorithm
+from ..algorithms.table import ALGORITHMS, Algorithm, State, Sums
 from ..runtime.blas import one_blas_thread
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, inertia_of, scatter_of, weight_unit
+from ..types import Flags, Floats, Indices, Labels, Values
 from .contract import Served, count_rows_of, farthest_of
 from .rounding import Bounds, losses_of, plain_bound, rounding_of
 
@@ -37,7 +38,8 @@ class LocalEngine:
 
     def __init__(self, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
         X, description = self.X, self.description = samples.values, samples.description
-        self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
+        n_samples, n_features = X.shape
+        self.n_threads = effective_n_threads(n_threads, assignment_work(n_samples, n_features, n_clusters))
         self._weight_unit, max_weight, sample_weight = weight_unit(samples.sample_weight)
         self.sample_weight = sample_weight
         self.largest_weight = self._weight_unit * max_weight
@@ -48,9 +50,9 @@ class LocalEngine:
             algorithm = "lloyd"  # no bound is as coarse as squares of few digits
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         self._state = self._make_state(samples, ALGORITHMS[algorithm], max_weight, n_clusters)
-        self._clusters = self._state.clusters
+        self._clusters: Sums = self._state.clusters
         self._terms = np.empty((n_clusters, 4))
-        shape = rounding_of(*X.shape)
+        shape = rounding_of(n_samples, n_features)
         self._digits = shape.digits
         self._inertia_unit = self._weight_unit * (0.5 if self.kind == distances.COSINE else 1.0)
         self._max_weight = max_weight
@@ -58,25 +60,28 @@ class LocalEngine:
             self._needed = plain_bound(shape, description.largest, self.scatter)
         else:
             self._needed = self._bounds.plain
-        self._doubtful = self._anew = None
-        self._anchor = None
+        self._doubtful: Flags | None = None
+        self._anew: tuple[Floats, Floats] | None = None
+        self._anchor: tuple[float, float, float] | None = None
 
     def _scatter_of(self, samples: Samples) -> float:
         return scatter_of(samples.values, self.sample_weight, samples.description, self.n_threads)
 
-    def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> Any:
+    def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> State[Sums]:
         """Return what steps: a state of the algorithm, and its `clusters`."""
-        shared = {"copies": getattr(samples.copies(self.n_threads), algorithm.copies)} if algorithm.copies else {}
+        shared: dict[str, Any] = {}
+        if algorithm.copies:
+            shared["copies"] = getattr(samples.copies(self.n_threads), algorithm.copies)
         return algorithm.state(
             samples.values, self.sample_weight, samples.description.max_abs, max_weight, n_clusters, self.n_threads, **shared
         )
 
-    def _smallest(self) -> np.ndarray:
+    def _smallest(self) -> Floats:
         """(n_features,): smallest |x| but 0."""
         return self.description.smallest.of(self.X, self.n_threads)
 
     @cached_property
-    def _losses(self) -> np.ndarray | None:
+    def _losses(self) -> Floats | None:
         return losses_of(self._clusters.grid, self.sample_weight, self._smallest(), len(self.labels))
 
     @cached_property
@@ -88,13 +93,13 @@ class LocalEngine:
         """Squared distance that no sample exceeds which sits on a center."""
         return float(((MEAN_ROUNDING * self.description.max_abs) ** 2).sum())
 
-    def sits_on(self, i: int, center: np.ndarray) -> bool:
+    def sits_on(self, i: int, center: Floats) -> bool:
         """Is the center that of copies of sample i, up to rounding?"""
         row = self.take([i])[0].astype(np.float64)
         return bool((np.abs(row - center) <= MEAN_ROUNDING * np.abs(row)).all())
 
     @property
-    def labels(self) -> np.ndarray:
+    def labels(self) -> Labels:
         """(n_samples,) int32: the labels of the last step; overwritten by the next."""
         return self._clusters.labels
 
@@ -103,7 +108,7 @@ class LocalEngine:
         """The algorithm of the last step: filters that do not pay go over to Lloyd's."""
         return self._state.stepped_by
 
-    def step(self, centers: np.ndarray) -> int:
+    def step(self, centers: Floats) -> int:
         """Label every sample with its nearest center; return the number of labels that changed.
 
         centers : (n_clusters, n_features) float64, the values of the stored centers.
@@ -114,7 +119,7 @@ class LocalEngine:
                 return self._state.step(centers)
         return self._state.step(centers)
 
-    def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
+    def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
         """Return moved centers, the sum of their squared shifts, the inertia of the last step, and the number of empty
         clusters. What it is of each cluster stands in weights and sq_shifts."""
         moved = np.empty_like(centers)
@@ -122,8 +127,10 @@ class LocalEngine:
             centers, self.description.mean, moved, self._terms, self._digits
         )
         self._doubtful = None
-        if n_doubtful and self._find_doubtful():
-            center_shift, explained, n_empty = self._move_doubtful(centers, moved)
+        if n_doubtful:
+            doubtful = self._find_doubtful()
+            if doubtful is not None:
+                center_shift, explained, n_empty = self._move_doubtful(doubtful, centers, moved)
         inertia = self.scatter - explained
         if not inertia > self._needed:
             inertia = self._careful_inertia(centers)
@@ -133,7 +140,7 @@ class LocalEngine:
         """Nobody will be told the inertia of each iteration: it may have few digits."""
         self._needed = -np.inf
 
-    def _careful_inertia(self, centers: np.ndarray) -> float:
+    def _careful_inertia(self, centers: Floats) -> float:
         """The inertia of the last step where scatter and what the clusters take off it are too close to each other.
 
         Added up term by term; later ones differ from that by what the clusters take off more, which has twice the digits.
@@ -148,69 +155,74 @@ class LocalEngine:
         self._anchor = inertia, high, low
         return inertia
 
-    def _summed_inertia(self, centers: np.ndarray) -> float:
+    def _summed_inertia(self, centers: Floats) -> float:
         """Sum of weight * squared distance to the center of its label, in the unit of the weights."""
         return inertia_of(self.X, centers, self.labels, self.sample_weight, self.n_threads)
 
     @property
-    def weights(self) -> np.ndarray:
+    def weights(self) -> Floats:
         """(n_clusters,) float64: the weight of each cluster at the last move; overwritten by the next."""
         return self._terms[:, 0]
 
     @property
-    def sq_shifts(self) -> np.ndarray:
+    def sq_shifts(self) -> Floats:
         """(n_clusters,) float64: how far each center moved, squared; overwritten by the next move."""
         return self._terms[:, 1]
 
-    def _find_doubtful(self) -> bool:
-        """Look for clusters whose sums may have lost digits to the grids, as beside a value 1e18 times larger."""
-        if self._losses is None:
+    def _find_doubtful(self) -> Flags | None:
+        """Look for clusters whose sums may have lost digits to the grids, as beside a value 1e18 times larger.
+
+        Returns which they are; None where there are none.
+        """
+        losses = self._losses
+        if losses is None:
             self._digits = 0.0  # no need to look again
-            return False
-        sums, lossy = self._clusters.sums, self._losses > 0.0
+            return None
+        sums, lossy = self._clusters.sums, losses > 0.0
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.labels))
         totals = sums[:, 0, lossy] + sums[:, 1, lossy]
-        doubtful = (np.abs(totals) < self._losses[lossy] * n_rows).any(axis=1).view(np.uint8)
+        doubtful: Flags = np.any(np.abs(totals) < losses[lossy] * n_rows, axis=1).view(np.uint8)
         if doubtful.any():
-            self._trust_some(doubtful)
+            self._trust_some(doubtful, losses)
         self._doubtful = doubtful if doubtful.any() else None
-        return self._doubtful is not None
+        return self._doubtful
 
-    def _move_doubtful(self, centers: np.ndarray, moved: np.ndarray) -> tuple[float, float, int]:
+    def _move_doubtful(self, doubtful: Flags, centers: Floats, moved: Floats) -> tuple[float, float, int]:
         """Move the centers of doubtful clusters by sums of their own; return what ClusterSums.move returns."""
-        sums, units = self._anew = self._sum_anew(self.labels, self._doubtful)
+        sums, units = self._anew = self._sum_anew(self.labels, doubtful)
         return move_anew(
-            self.X, self.sample_weight is not None, sums, units, self._doubtful, centers, self.description.mean, moved,
+            self.X, self.sample_weight is not None, sums, units, doubtful, centers, self.description.mean, moved,
             self._terms,
         )[:3]  # fmt: skip
 
-    def _trust_some(self, doubtful: np.ndarray) -> None:
+    def _trust_some(self, doubtful: Flags, losses: Floats) -> None:
         trust_some(
-            self.X, self.sample_weight, self.labels, self._clusters.sums, self._clusters.grid, self._losses, doubtful
+            self.X, self.sample_weight, self.labels, self._clusters.sums, self._clusters.grid, losses, doubtful
         )
 
-    def _sum_anew(self, labels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _sum_anew(self, labels: Labels, wanted: Flags) -> tuple[Floats, Floats]:
         sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))
         sum_anew(self.X, self.sample_weight, labels, wanted, sums, units, self.n_threads)
         return sums, units
 
-    def sums(self) -> np.ndarray:
+    def sums(self) -> Floats:
         """(n_clusters, 2, n_features + 1) float64: coarse and fine sums of weight * x over each cluster, and its weight; in
         a unit of its own where the grids may have lost digits."""
-        if not self._has_small(self._clusters.sums) or not self._find_doubtful():
+        doubtful = self._find_doubtful() if self._has_small(self._clusters.sums) else None
+        if doubtful is None:
             return self._clusters.sums
-        return self._mended_sums(self._sum_anew(self.labels, self._doubtful)[0])
+        return self._mended_sums(doubtful, self._sum_anew(self.labels, doubtful)[0])
 
-    def _has_small(self, sums: np.ndarray) -> bool:
+    def _has_small(self, sums: Floats) -> bool:
         """Is any of these sums so small that it may have lost digits to the grids? Of the last step's sums, move tells."""
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.labels))
         needed = self._digits * (self._clusters.grid[1] / 1.5 * 2.0**-52)
         return bool((np.abs(sums.sum(axis=1)) < needed * n_rows).any())
 
-    def _mended_sums(self, anew: np.ndarray) -> np.ndarray:
-        return np.where(self._doubtful.view(bool)[:, None, None], anew, self._clusters.sums)
+    def _mended_sums(self, doubtful: Flags, anew: Floats) -> Floats:
+        return np.where(doubtful.view(bool)[:, None, None], anew, self._clusters.sums)
 
-    def centers_without(self, taken: dict[int, list[int]], centers: np.ndarray) -> np.ndarray:
+    def centers_without(self, taken: dict[int, list[int]], centers: Floats) -> Floats:
         """Where the centers of clusters move that lose rows, whose shares are taken out without rounding.
 
         taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
@@ -228,7 +240,7 @@ class LocalEngine:
             sums, units = (summed[donors] for summed in self._sum_anew(labels, wanted))
         return self._best_centers(sums, units, centers[donors])
 
-    def _best_centers(self, sums: np.ndarray, units: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    def _best_centers(self, sums: Floats, units: Floats, centers: Floats) -> Floats:
         """The centers that sums in some units ask for, of clusters whose centers were these."""
         moved, every = np.empty_like(centers), np.ones(len(centers), dtype=np.uint8)
         move_anew(
@@ -237,7 +249,7 @@ class LocalEngine:
         )  # fmt: skip
         return moved
 
-    def _share_of(self, i: int) -> np.ndarray:
+    def _share_of(self, i: int) -> Floats:
         """(2, n_features + 1) float64: what sample i adds to the sums of its cluster, without rounding."""
         weight = 1.0 if self.sample_weight is None else self.sample_weight[i]
         share = np.append(weight * self.take([i])[0].astype(np.float64), weight)
@@ -245,19 +257,19 @@ class LocalEngine:
         coarse_part = (share + coarse) - coarse
         return np.stack([coarse_part, ((share - coarse_part) + fine) - fine])
 
-    def farthest(self, centers: np.ndarray, count: int) -> Served:
+    def farthest(self, centers: Floats, count: int) -> Served:
         """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
         return farthest_of(self, centers, count)
 
-    def count_rows(self) -> np.ndarray:
+    def count_rows(self) -> Indices:
         """(n_clusters,): number of samples of each cluster that weigh something."""
         return count_rows_of(self.labels, self.sample_weight, len(self._terms))
 
-    def take(self, rows: list[int]) -> np.ndarray:
+    def take(self, rows: list[int]) -> Values:
         """(len(rows), n_features): some samples."""
         return self.X[rows]
 
-    def exchange(self, moved: np.ndarray, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
+    def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
         """Merge pairs of clusters and split others; see the contract."""
         exchange = Exchange(
             self.X, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows, self.n_threads
@@ -270,7 +282,7 @@ class LocalEngine:
             return int(np.count_nonzero(self._clusters.sums[:, 0, -1]))
         return count_distinct(self.labels, len(self._terms))
 
-    def inertia(self, centers: np.ndarray) -> float:
+    def inertia(self, centers: Floats) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
         return self._weight_unit * inertia_of(
             self.X, centers, self.labels, self.sample_weight, self.n_threads, self.kind

@@ -10,29 +10,30 @@ from .._core import distances
 from .._core.medians import MediansState
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, inertia_of, weight_unit
+from ..types import Floats, Indices, Labels, Mask, Values
 from .contract import Served, count_rows_of, farthest_of
 from .rounding import VANISHING, light_of
 
 
-def lower_median(X: np.ndarray, chosen: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+def lower_median(X: Values, chosen: Mask, weights: Floats | None) -> Values:
     """Per column the smallest value up to which at least half the weight lies, one column after the other.
 
     X : (n_samples, n_features).   chosen : (n_samples,) bool, the samples meant, at least one.
     weights : (n_chosen,), not all 0; None for ones.
     """
-    medians = np.empty(X.shape[1], dtype=X.dtype)
+    medians: Values = np.empty(X.shape[1], dtype=X.dtype)
     for f in range(X.shape[1]):
         column = X[chosen, f]
         medians[f] = _middle_of(column) if weights is None else _weighted_middle_of(column, weights)
     return medians
 
 
-def _middle_of(values: np.ndarray) -> Any:
+def _middle_of(values: Values) -> Any:
     middle = (len(values) - 1) // 2
     return np.partition(values, middle)[middle]
 
 
-def _weighted_middle_of(values: np.ndarray, weights: np.ndarray) -> Any:
+def _weighted_middle_of(values: Values, weights: Floats) -> Any:
     """As quickselect: half the values drop out at a time. Sorting 3 million takes a second, in which no signal is heard."""
     half, below = 0.5 * float(weights.sum()), 0.0
     while True:
@@ -57,7 +58,8 @@ class MediansEngine:
 
     def __init__(self, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
         self.X = X = samples.values
-        self.n_threads = effective_n_threads(n_threads, assignment_work(*X.shape, n_clusters))
+        n_samples, n_features = X.shape
+        self.n_threads = effective_n_threads(n_threads, assignment_work(n_samples, n_features, n_clusters))
         self._weight_unit, max_weight, self.sample_weight = weight_unit(samples.sample_weight)
         self.largest_weight = self._weight_unit * max_weight
         self._state = MediansState(
@@ -67,7 +69,7 @@ class MediansEngine:
         self._told = True
 
     @property
-    def labels(self) -> np.ndarray:
+    def labels(self) -> Labels:
         """(n_samples,) int32: the labels of the last step; overwritten by the next."""
         return self._state.labels
 
@@ -76,11 +78,11 @@ class MediansEngine:
         """The algorithm of the last step, always Lloyd's."""
         return self._state.stepped_by
 
-    def step(self, centers: np.ndarray) -> int:
+    def step(self, centers: Floats) -> int:
         """Label every sample with its nearest center; return the number of labels that changed."""
         return self._state.step(centers)
 
-    def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
+    def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
         """Return medians, the sum of their squared shifts, the inertia of the last step, and the number of empty clusters.
         What it is of each cluster stands in weights and sq_shifts."""
         moved, self.weights = np.empty_like(centers), np.empty(len(centers))
@@ -97,8 +99,9 @@ class MediansEngine:
         """Nobody will be told the inertia of each iteration: it may have few digits."""
         self._told = False
 
-    def _move_light(self, moved: np.ndarray, weights: np.ndarray) -> None:
+    def _move_light(self, moved: Floats, weights: Floats) -> None:
         """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""
+        assert self.sample_weight is not None  # else no cluster is light
         weighing = self.sample_weight > 0
         for j in np.flatnonzero(weights < self._light):
             own = (self.labels == j) & weighing
@@ -106,31 +109,31 @@ class MediansEngine:
                 moved[j] = lower_median(self.X, own, self.sample_weight[own])
                 weights[j] = self.sample_weight[own].sum()
 
-    def centers_without(self, taken: dict[int, list[int]], centers: np.ndarray) -> np.ndarray:
+    def centers_without(self, taken: dict[int, list[int]], centers: Floats) -> Floats:
         """The medians of clusters without some of their rows.
 
         taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
         """
         return np.stack([self._median_without(j, rows) for j, rows in taken.items()])
 
-    def _median_without(self, j: int, rows: list[int]) -> np.ndarray:
+    def _median_without(self, j: int, rows: list[int]) -> Values:
         own = self.labels == j
         own[rows] = False
         return lower_median(self.X, own, None if self.sample_weight is None else self.sample_weight[own])
 
-    def farthest(self, centers: np.ndarray, count: int) -> Served:
+    def farthest(self, centers: Floats, count: int) -> Served:
         """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
         return farthest_of(self, centers, count)
 
-    def count_rows(self) -> np.ndarray:
+    def count_rows(self) -> Indices:
         """(n_clusters,): number of samples of each cluster that weigh something."""
         return count_rows_of(self.labels, self.sample_weight, len(self.weights))
 
-    def take(self, rows: list[int]) -> np.ndarray:
+    def take(self, rows: list[int]) -> Values:
         """(len(rows), n_features): some samples."""
         return self.X[rows]
 
-    def sits_on(self, row: int, center: np.ndarray) -> bool:
+    def sits_on(self, row: int, center: Floats) -> bool:
         """Is the center that of copies of a sample? Then the distance is 0, and nobody asks."""
         return bool((self.X[row] == center).all())
 
@@ -138,7 +141,7 @@ class MediansEngine:
         """Number of clusters that have samples."""
         return count_distinct(self.labels, len(self.weights))
 
-    def inertia(self, centers: np.ndarray) -> float:
+    def inertia(self, centers: Floats) -> float:
         """Sum of weight * distance to the center of its label, term by term."""
         return self._weight_unit * inertia_of(
             self.X, centers, self.labels, self.sample_weight, self.n_threads, self.kind

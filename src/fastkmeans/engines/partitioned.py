@@ -16,9 +16,10 @@ import numpy as np
 from .._core import distances, samples, totals
 from .._core.doubtful import sum_anew, trust_some
 from .._core.exchange import Exchange
-from ..algorithms.table import Algorithm
+from .._core.sums import ClusterSums
+from ..algorithms.table import Algorithm, State
 from ..samples import LEAF, Samples, describe_pieces, leaf_inertias
-from ..types import Floats, Labels, Values
+from ..types import AnyArray, Flags, Floats, Indices, Labels, Values
 from .contract import Served, count_rows_of, largest
 from .local import LocalEngine
 from .spherical import SphericalEngine
@@ -49,12 +50,13 @@ class Parts(Samples):
         self.rows = [slice(first, end) for first, end in zip(ends, ends[1:]) if end > first]
         n_samples, n_features = ends[-1], parts[0].shape[1]
         description = describe_pieces([piece for _, piece in self.pieces()], n_samples, n_threads)
-        super().__init__(Shape((n_samples, n_features), parts[0].dtype), sample_weight, description)
+        shape = Shape((n_samples, n_features), parts[0].dtype)
+        super().__init__(shape, sample_weight, description)  # type: ignore[arg-type]  # no values: see above
         self._whole: Samples | None = None
 
     def pieces(self) -> Iterator[tuple[slice, Values]]:
         """The samples again, cut where leaves begin: numbers and values. Most pieces are views."""
-        begun: list[Values] = []  # of a leaf
+        begun: list[AnyArray] = []  # of a leaf
         first = 0
         for part in self.parts:
             n_begun = sum(map(len, begun))
@@ -73,9 +75,9 @@ class Parts(Samples):
         if begun:
             yield slice(first, first + sum(map(len, begun))), np.concatenate(begun)
 
-    def take(self, rows: list[int]) -> Values:
+    def take(self, rows: list[int] | Indices) -> Values:
         """(len(rows), n_features): samples by number."""
-        taken = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
+        taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
         numbers = np.asarray(rows)
         for own, part in zip(self.rows, self.parts):
             here = (own.start <= numbers) & (numbers < own.stop)
@@ -85,14 +87,15 @@ class Parts(Samples):
     def whole(self) -> Samples:
         """The samples in one array, for those few that read all: seeding, searches on subsamples, exchanges of clusters."""
         if self._whole is None:
-            self._whole = Samples(np.concatenate(self.parts), self.sample_weight, self.description)
+            values: AnyArray = np.concatenate(self.parts)
+            self._whole = Samples(values, self.sample_weight, self.description)
         return self._whole
 
 
 class _PartedSums:
     """What ClusterSums tells, of the sums of all parts."""
 
-    def __init__(self, parts: list[Any]) -> None:
+    def __init__(self, parts: list[ClusterSums]) -> None:
         self._parts = parts
         self.grid = parts[0].grid
         self.forget()
@@ -113,14 +116,16 @@ class _PartedSums:
             self._labels = np.concatenate([part.labels for part in self._parts])
         return self._labels
 
-    def move(self, *arguments: Any) -> tuple[float, float, int, int]:
-        return self._parts[0].move_by(self.sums, *arguments)
+    def move(
+        self, centers: Floats, origin: Floats, moved: Floats, terms: Floats, digits: float = 0.0
+    ) -> tuple[float, float, int, int]:
+        return self._parts[0].move_by(self.sums, centers, origin, moved, terms, digits)
 
 
 class _PartedState:
     """A state of an algorithm for each part."""
 
-    def __init__(self, states: list[Any]) -> None:
+    def __init__(self, states: list[State[ClusterSums]]) -> None:
         self._states = states
         self.clusters = _PartedSums([state.clusters for state in states])
 
@@ -136,57 +141,59 @@ class _PartedState:
 class PartitionedEngine(LocalEngine):
     """Samples in several parts, and the state of one run over them."""
 
-    _samples: Parts
-
-    def _make_state(self, samples: Parts, algorithm: Algorithm, max_weight: float, n_clusters: int) -> _PartedState:
+    def __init__(self, samples: Parts, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
         self._samples = samples
+        super().__init__(samples, n_clusters, algorithm, n_threads)
+
+    def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> _PartedState:
         return _PartedState([
             algorithm.state(
                 part, None if self.sample_weight is None else self.sample_weight[rows], samples.description.max_abs, max_weight,
                 n_clusters, self.n_threads, n_grid_samples=len(samples.values),
             )
-            for rows, part in zip(samples.rows, samples.parts)
+            for rows, part in zip(self._samples.rows, self._samples.parts)
         ])  # fmt: skip
 
-    def _scatter_of(self, samples: Parts) -> float:
+    def _scatter_of(self, samples: Samples) -> float:
         if self.sample_weight is None:
             return samples.description.total_variance * len(samples.values)
         one_cluster = np.zeros(len(samples.values), dtype=np.int32)
-        return self._inertia_of(samples, samples.description.mean[None, :], one_cluster, distances.EUCLIDEAN)
+        return self._inertia_of(samples.description.mean[None, :], one_cluster, distances.EUCLIDEAN)
 
-    def _inertia_of(self, samples: Parts, centers: Floats, labels: Labels, kind: int) -> float:
+    def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
         weights = self.sample_weight
         leaves = np.concatenate([
             leaf_inertias(piece, centers, labels[rows], None if weights is None else weights[rows], self.n_threads, kind)
-            for rows, piece in samples.pieces()
+            for rows, piece in self._samples.pieces()
         ])
         return totals.total_of(leaves) if len(leaves) > 1 else float(leaves[0])
 
     def _summed_inertia(self, centers: Floats) -> float:
-        return self._inertia_of(self._samples, centers, self.labels, distances.EUCLIDEAN)
+        return self._inertia_of(centers, self.labels, distances.EUCLIDEAN)
 
     def inertia(self, centers: Floats) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
-        return self._weight_unit * self._inertia_of(self._samples, centers, self.labels, self.kind)
+        return self._weight_unit * self._inertia_of(centers, self.labels, self.kind)
 
     def _smallest(self) -> Floats:
-        smallest = np.empty((len(self._samples.parts), self.X.shape[1]))
+        smallest: Floats = np.empty((len(self._samples.parts), self.X.shape[1]))
         for i, part in enumerate(self._samples.parts):
             samples.find_smallest(part, smallest[i : i + 1], self.n_threads)
-        return smallest.min(axis=0)
+        of_all: Floats = smallest.min(axis=0)
+        return of_all
 
-    def _rows_of(self, wanted: np.ndarray, labels: Labels) -> tuple[Values, Floats | None, Labels]:
+    def _rows_of(self, wanted: Flags, labels: Labels) -> tuple[Values, Floats | None, Labels]:
         """Values, weights and labels of the samples of some clusters.   wanted : (n_clusters,) of 0 and 1."""
         rows = np.flatnonzero(np.append(wanted, np.uint8(0))[labels])  # labels beyond the clusters are in none
         weights = None if self.sample_weight is None else self.sample_weight[rows]
         return self._samples.take(rows), weights, labels[rows]
 
-    def _trust_some(self, doubtful: np.ndarray) -> None:
+    def _trust_some(self, doubtful: Flags, losses: Floats) -> None:
         X, weights, labels = self._rows_of(doubtful, self.labels)
         n_samples = len(self.labels)
-        trust_some(X, weights, labels, self._clusters.sums, self._clusters.grid, self._losses, doubtful, n_samples)
+        trust_some(X, weights, labels, self._clusters.sums, self._clusters.grid, losses, doubtful, n_samples)
 
-    def _sum_anew(self, labels: Labels, wanted: np.ndarray) -> tuple[Floats, Floats]:
+    def _sum_anew(self, labels: Labels, wanted: Flags) -> tuple[Floats, Floats]:
         sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))
         X, weights, labels = self._rows_of(wanted, labels)
         if len(X):
@@ -205,7 +212,7 @@ class PartitionedEngine(LocalEngine):
         chosen = largest(own, count)
         return Served(chosen, own[chosen], labels[chosen])
 
-    def count_rows(self) -> np.ndarray:
+    def count_rows(self) -> Indices:
         """(n_clusters,): number of samples of each cluster that weigh something."""
         return count_rows_of(self.labels, self.sample_weight, len(self.weights))
 

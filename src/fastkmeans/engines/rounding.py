@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from math import inf, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from ..samples import Description
+from ..types import Floats, Values
 
 HISTORY_ROUNDING = 2.0**-38
 """Relative error that the inertia of an iteration may have at most. It has a hundredth of that, as a rule."""
@@ -74,7 +77,9 @@ class Bounds:
     X, sample_weight, max_weight, description : of an engine.   scatter : sum of weight * |x - origin|^2.
     """
 
-    def __init__(self, X, sample_weight, max_weight: float, description: Any, scatter: float):
+    def __init__(
+        self, X: Values, sample_weight: Floats | None, max_weight: float, description: Description, scatter: float
+    ) -> None:
         self._X, self._sample_weight = X, sample_weight
         n_samples, n_features = X.shape
         self._scatter = scatter
@@ -118,7 +123,7 @@ class Bounds:
             return self._X.dtype.itemsize == 4 and bool((weights == weights.astype(np.float32)).all())
 
 
-def losses_of(grid, sample_weight, min_abs: np.ndarray, n_samples: int) -> np.ndarray | None:
+def losses_of(grid: Floats, sample_weight: Floats | None, min_abs: Floats, n_samples: int) -> Floats | None:
     """What weight * x must come to on average over a cluster, so that its sum has lost no digits to the grids.
 
     grid : of a ClusterSums.   min_abs : (n_features,), smallest |x| but 0.
@@ -130,7 +135,7 @@ def losses_of(grid, sample_weight, min_abs: np.ndarray, n_samples: int) -> np.nd
     return losses if losses.any() else None
 
 
-def light_of(sample_weight, max_weight: float) -> float:
+def light_of(sample_weight: Floats | None, max_weight: float) -> float:
     """What the weights of a cluster must come to, so that their sum has lost no digits to the grids; 0 for any."""
     if sample_weight is None:
         return 0.0
@@ -139,7 +144,7 @@ def light_of(sample_weight, max_weight: float) -> float:
     return needed * n_samples if _least_weight(sample_weight) < needed else 0.0
 
 
-def _least_weight(sample_weight: np.ndarray) -> float:
+def _least_weight(sample_weight: Floats) -> float:
     """The least weight above 0."""
     least = float(sample_weight.min())
     return least if least > 0.0 else float(np.min(sample_weight, where=sample_weight > 0.0, initial=np.inf))

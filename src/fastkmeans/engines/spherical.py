@@ -13,15 +13,16 @@ import numpy as np
 
 from .._core import distances, samples
 from ..runtime.threads import effective_n_threads
+from ..types import Floats, Mask, Values
 from .local import LocalEngine
 
 SAVED_ROUNDING = 2.0**-50
 """Of what a step of length 1 saves a weight of 1: the products have three or four roundings, of numbers up to 2."""
 
 
-def unit_rows(values: np.ndarray, dtype: Any, name: str = "X", n_threads: int | None = None) -> np.ndarray:
+def unit_rows(values: Values, dtype: Any, name: str = "X", n_threads: int | None = None) -> Values:
     """Return the rows divided by their lengths, as `dtype`; raise ValueError for a row of zeros."""
-    rows = np.empty(values.shape, dtype=dtype)
+    rows: Values = np.empty(values.shape, dtype=dtype)
     zero = samples.normalize(values, rows, effective_n_threads(n_threads, float(values.size)))
     if zero < len(values):
         raise ValueError(
@@ -31,7 +32,7 @@ def unit_rows(values: np.ndarray, dtype: Any, name: str = "X", n_threads: int | 
     return rows
 
 
-def unit_centers(centers: np.ndarray) -> np.ndarray:
+def unit_centers(centers: Values) -> Values:
     """Return centers of length 1; those that have it up to rounding stay as they are."""
     lengths = np.sqrt((centers.astype(np.float64) ** 2).sum(axis=1))
     off = ~(np.abs(lengths - 1.0) <= 2.0 * np.finfo(centers.dtype).eps)
@@ -46,20 +47,22 @@ class SphericalEngine(LocalEngine):
 
     kind = distances.COSINE
 
-    def move(self, centers: np.ndarray) -> tuple[np.ndarray, float, float, int]:
+    def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
         """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center, and so does
         one whose unit vector, as it is stored, is no better."""
         means, _, inertia, n_empty = super().move(centers)
-        sums = self._clusters.sums if self._doubtful is None else self._mended_sums(self._anew[0])
+        sums = self._clusters.sums
+        if self._doubtful is not None and self._anew is not None:
+            sums = self._mended_sums(self._doubtful, self._anew[0])
         moved = self._along(means, self.weights > 0.0, sums, centers)
         self.sq_shifts[:] = ((moved - centers) ** 2).sum(axis=1)
         return moved, float(self.sq_shifts.sum()), inertia, n_empty
 
-    def _best_centers(self, sums: np.ndarray, units: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    def _best_centers(self, sums: Floats, units: Floats, centers: Floats) -> Floats:
         means = super()._best_centers(sums, units, centers)
         return self._along(means, np.ones(len(centers), dtype=bool), sums, centers)
 
-    def _along(self, means: np.ndarray, weigh: np.ndarray, sums: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    def _along(self, means: Floats, weigh: Mask, sums: Floats, centers: Floats) -> Floats:
         """The unit vectors along means, or the centers of clusters where those are no better.
 
         weigh : (n_clusters,) bool: clusters that have weight.   sums : in any unit.
@@ -73,8 +76,9 @@ class SphericalEngine(LocalEngine):
         return moved
 
 
-def _is_no_better(sums: np.ndarray, centers: np.ndarray, moved: np.ndarray) -> np.ndarray:
+def _is_no_better(sums: Floats, centers: Floats, moved: Floats) -> Mask:
     """(n_clusters,) bool: does the inertia of a cluster fall by no more than rounding when its center moves?"""
     weights, steps = sums[:, -1], moved - centers
     saved = (steps * (2.0 * sums[:, :-1] - weights[:, None] * (centers + moved))).sum(axis=1)
-    return saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))
+    kept: Mask = saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))
+    return kept

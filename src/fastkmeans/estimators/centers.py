@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..metrics.table import check_metric
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import check_values, inertia_in_units
 from ..storage.model_file import read_model, write_model
+from ..types import Floats, Labels, Values
 from .contract import Estimator
 
 
@@ -29,9 +30,16 @@ class CentersEstimator(Estimator):
     _parameter_checks: ClassVar[dict[str, Check]]
     metric: str
     n_threads: int | None
-    cluster_centers_: np.ndarray
+    labels_: Labels
+    n_clusters_: int
+    n_iter_: int
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+    if TYPE_CHECKING:  # what a subclass has
+
+        def __init__(self, n_clusters: int | str = ..., **params: Any) -> None: ...
+        def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self: ...
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
         """Fit, and return the labels of X.
 
         Parameters
@@ -52,7 +60,7 @@ class CentersEstimator(Estimator):
         """
         return self.fit(X, sample_weight=sample_weight).labels_
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Labels:
         """Label each sample with its nearest center.
 
         Parameters
@@ -110,8 +118,9 @@ class CentersEstimator(Estimator):
         """
         model, matrix, values, kind = self._checked_samples(X, "transform")
         centers = model._wide_centers()
-        result = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
-        n_threads = effective_n_threads(model.n_threads, assignment_work(*values.shape, len(centers)))
+        result: Values = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
+        work = assignment_work(len(values), values.shape[1], len(centers))
+        n_threads = effective_n_threads(model.n_threads, work)
         if distances.pairwise(values, centers, result, n_threads, kind):
             raise ValueError(
                 f"X is {result.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
@@ -260,7 +269,7 @@ class CentersEstimator(Estimator):
         """
         return read_model(cls, path)
 
-    def _checked_samples(self, X: Any, method: str) -> tuple[Self, Matrix, np.ndarray, int]:
+    def _checked_samples(self, X: Any, method: str) -> tuple[Self, Matrix, Values, int]:
         """Check samples that come after fit.
 
         Returns this estimator as it is now, the samples, their rows as the metric measures them, and its kind.
@@ -278,13 +287,14 @@ class CentersEstimator(Estimator):
             values = metric.prepare_rows(values, model.cluster_centers_.dtype, "X", model.n_threads)
         return model, matrix, values, metric.kind
 
-    def _wide_centers(self) -> np.ndarray:
+    def _wide_centers(self) -> Floats:
         """The stored centers as the float64 array that the compiled layer reads."""
         return np.ascontiguousarray(self.cluster_centers_, dtype=np.float64)
 
-    def _nearest(self, values: np.ndarray, kind: int) -> np.ndarray:
+    def _nearest(self, values: Values, kind: int) -> Labels:
         centers = self._wide_centers()
         labels = np.empty(len(values), dtype=np.int32)
-        n_threads = effective_n_threads(self.n_threads, assignment_work(*values.shape, len(centers)))
+        work = assignment_work(len(values), values.shape[1], len(centers))
+        n_threads = effective_n_threads(self.n_threads, work)
         distances.nearest(values, centers, labels, n_threads, kind)
         return labels

@@ -6,6 +6,7 @@ What only scikit-learn asks for (tags, metadata routing) imports it when asked, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..errors import check_is_fitted, warn
 from ..input.tables import OUTPUT_KINDS, frame_for_output
+from ..types import Names, Values
 
 _AT_TIMES = ("feature_names_in_", "sweep_")  # fitted attributes that not every fit sets
 _UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is
@@ -24,6 +26,10 @@ class Estimator:
     A subclass stores its constructor's arguments unchanged under their own names, works on a _snapshot of itself, and
     calls _take_over with what fit found, cluster_centers_ among it, only when nothing can fail any more.
     """
+
+    cluster_centers_: Values
+    n_features_in_: int
+    feature_names_in_: Names
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor parameters.
@@ -117,7 +123,7 @@ class Estimator:
         self._sklearn_output_config = {"transform": transform}
         return self
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+    def get_feature_names_out(self, input_features: Any = None) -> Names:
         """Return the names of the columns that transform gives: "kmeans0", "kmeans1", and so on.
 
         Parameters
@@ -253,7 +259,7 @@ class Estimator:
             if name not in fitted:
                 attributes.pop(name, None)
 
-    def _check_feature_names(self, names: np.ndarray | None, n_features: int, reset: bool) -> None:
+    def _check_feature_names(self, names: Names | None, n_features: int, reset: bool) -> None:
         """Remember the features of fit (reset) or compare those of a later call with them.
 
         names : Matrix.feature_names.
@@ -277,7 +283,7 @@ class Estimator:
             expected = f"{self.n_features_in_} features as input. Pass the columns of fit."
             raise ValueError(f"X has {n_features} features, but {this} is expecting {expected}")
 
-    def _as_output(self, values: np.ndarray, like: Any) -> Any:
+    def _as_output(self, values: Values, like: Any) -> Any:
         """Return what transform computed in the container that set_output asks for.
 
         like : Matrix.native of what was transformed.
@@ -302,12 +308,14 @@ class Estimator:
         return self
 
 
-@lru_cache(maxsize=None)
-def _defaults(cls: type) -> dict[str, Any]:
+def _read_signature(cls: Any) -> dict[str, Any]:
     """Return the constructor's parameters and their defaults, in the order of the signature."""
     from inspect import signature
 
     return {name: p.default for name, p in signature(cls.__init__).parameters.items() if name != "self"}
+
+
+_defaults: Callable[[type], dict[str, Any]] = lru_cache(maxsize=None)(_read_signature)
 
 
 def _is_default(value: Any, default: Any) -> bool:
@@ -325,7 +333,7 @@ def _global_output_kind() -> str:
     return "default" if get_config is None else get_config()["transform_output"]
 
 
-def _compare_names(fitted: np.ndarray, names: np.ndarray) -> None:
+def _compare_names(fitted: Names, names: Names) -> None:
     """Raise ValueError, listing what differs, unless both are the same names in the same order."""
     if np.array_equal(fitted, names):
         return

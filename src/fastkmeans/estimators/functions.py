@@ -12,6 +12,7 @@ from ..input.parameters import check_integer, check_n_clusters, check_n_threads,
 from ..input.weights import as_weights
 from ..metrics.table import check_metric
 from ..samples import prepare
+from ..types import Indices, Values
 from .kmeans import KMeans
 
 
@@ -25,7 +26,7 @@ def kmeans_plusplus(
     n_local_trials: int | None = None,
     metric: str = "euclidean",
     n_threads: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Values, Indices]:
     """Choose initial centers among the samples by greedy k-means++.
 
     Parameters
@@ -109,7 +110,7 @@ def k_means(
     metric: str = "euclidean",
     return_n_iter: bool = False,
     n_threads: int | None = None,
-) -> tuple:
+) -> tuple[Any, ...]:
     """Run k-means and return its results, without an estimator.
 
     Parameters

@@ -17,8 +17,10 @@ from ..input.parameters import check_n_clusters
 from ..input.weights import as_weights
 from ..metrics.table import METRICS
 from ..samples import prepare
+from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import Callback, Settings, settings_of
+from ..types import Names
 from .centers import CentersEstimator
 
 AUTO_MAX_K = 10
@@ -146,6 +148,13 @@ class KMeans(CentersEstimator):
            [10.,  2.]])
     """
 
+    inertia_: float
+    history_: list[dict[str, Any]]
+    converged_: bool
+    stop_reason_: str
+    algorithm_used_: str
+    sweep_: ElbowResult
+
     _parameter_checks = {
         "n_clusters": parameters.check_n_clusters_or_auto,
         "init": parameters.check_init_parameter,
@@ -261,9 +270,9 @@ class KMeans(CentersEstimator):
         return self
 
 
-def fitted_attributes(found: Run, algorithm: str, feature_names: np.ndarray | None, n_features: int) -> dict[str, Any]:
+def fitted_attributes(found: Run, algorithm: str, feature_names: Names | None, n_features: int) -> dict[str, Any]:
     """Return what an estimator has after a fit."""
-    fitted = {
+    fitted: dict[str, Any] = {
         "n_features_in_": n_features,
         "n_clusters_": len(found.centers),
         "cluster_centers_": found.centers,
@@ -288,7 +297,7 @@ class ModelMaker:
     """
 
     params: dict[str, Any]
-    feature_names: np.ndarray | None
+    feature_names: Names | None
     n_features: int
 
     def __call__(self, stored: tuple[Run, str]) -> KMeans:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..samples import Samples
 from ..settings import Settings
+from ..types import Floats
 from .search import Chain, Fit, count_rows
 
 ROWS_A_CLUSTER = 128
@@ -28,7 +29,7 @@ LEAST_WEIGHT = 1e-9
 """Beside the largest: a search does not see lighter samples, and is left alone where most are."""
 
 
-def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: np.ndarray | None = None) -> bool:
+def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: Floats | None = None) -> bool:
     """Is a fit of so many samples better started on a few of them?"""
     if n_samples < LEAST_SHARE * count_rows(n_clusters, ROWS_A_CLUSTER) or (
         float(n_samples) * n_features * n_clusters < LEAST_WORK
@@ -37,7 +38,7 @@ def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: np
     if sample_weight is None:
         return True
     seen = np.count_nonzero(sample_weight > LEAST_WEIGHT * sample_weight.max())
-    return 2 * seen >= np.count_nonzero(sample_weight)
+    return bool(2 * seen >= np.count_nonzero(sample_weight))
 
 
 def fit_coarsely(settings: Settings, samples: Samples, random_state: np.random.RandomState) -> Fit:

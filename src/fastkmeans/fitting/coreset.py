@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .._core import distances, samples
 from ..runtime.parts import parts_of
 from ..runtime.threads import effective_n_threads
+from ..types import Floats, Indices, Values
 
 
-def importance(values: np.ndarray, weights: np.ndarray | None, centers: np.ndarray, n_threads: int | None) -> np.ndarray:
+def importance(values: Values, weights: Floats | None, centers: Values, n_threads: int | None) -> Floats:
     """Return the probability, not scaled, with which each row is drawn into the coreset.
 
     weights : (n_samples,), the largest 1, or None.
@@ -29,7 +28,7 @@ def importance(values: np.ndarray, weights: np.ndarray | None, centers: np.ndarr
     for part in parts_of(len(values)):
         weight = None if weights is None else weights[part]
         sizes += np.bincount(labels[part], weights=weight, minlength=len(centers))
-        if weights is not None:
+        if weight is not None:
             sq_distances[part] *= weight
     of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
     total = sq_distances.sum()
@@ -43,7 +42,7 @@ def importance(values: np.ndarray, weights: np.ndarray | None, centers: np.ndarr
     return sq_distances
 
 
-def draw(n_samples: int, mass: np.ndarray | None, count: int, random_state: Any) -> np.ndarray:
+def draw(n_samples: int, mass: Floats | None, count: int, random_state: np.random.RandomState) -> Indices:
     """Draw `count` rows, ascending, repeats allowed, each with probability by its mass (None: all alike).
 
     One from each of `count` stretches of equal mass, which scatters sums over them less than independent draws do.
@@ -57,16 +56,17 @@ def draw(n_samples: int, mass: np.ndarray | None, count: int, random_state: Any)
     return rows
 
 
-def weights_of(mass: np.ndarray, rows: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+def weights_of(mass: Floats, rows: Indices, weights: Floats | None) -> Floats:
     """Weights that make the sum over the drawn rows equal, on average, to the sum over all."""
     own = 1.0 if weights is None else weights[rows]
-    return own * (mass.sum() / len(rows)) / mass[rows]
+    drawn: Floats = own * (mass.sum() / len(rows)) / mass[rows]
+    return drawn
 
 
-def take(values: np.ndarray, rows: np.ndarray, origin: np.ndarray | None, n_threads: int | None) -> np.ndarray:
+def take(values: Values, rows: Indices, origin: Floats | None, n_threads: int | None) -> Values:
     """Return some rows, with an origin as float32 values about it."""
     dtype = values.dtype if origin is None else np.float32
-    taken = np.empty((len(rows), values.shape[1]), dtype=dtype)
+    taken: Values = np.empty((len(rows), values.shape[1]), dtype=dtype)
     n_threads = effective_n_threads(n_threads, float(taken.size))
     samples.take(values, rows, np.zeros(values.shape[1]) if origin is None else origin, taken, n_threads)
     return taken

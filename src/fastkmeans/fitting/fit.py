@@ -15,7 +15,9 @@ from .starts import algorithm_of, count_starts, draw_centers, make_engine, sourc
 def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
     """Run every start and return the one with the lowest inertia, the first of equals, and what ran it."""
     with source_of(settings, settings.random_state) as random_state:
-        if settings.searches and is_large(*samples.values.shape, settings.n_clusters, samples.sample_weight):
+        if settings.searches and is_large(
+            len(samples.values), samples.values.shape[1], settings.n_clusters, samples.sample_weight
+        ):
             return _best_coarse(settings, samples.whole(), random_state)
         return _best_plain(settings, samples, random_state)
 
@@ -32,7 +34,7 @@ def _best_plain(settings: Settings, samples: Samples, random_state: np.random.Ra
     description, n_clusters = samples.description, settings.n_clusters
     algorithm = algorithm_of(settings, samples, n_clusters, settings.max_iter)
     tol = float(settings.tol * description.total_variance / len(description.variance))
-    best = None
+    best: Run | None = None
     for _ in range(count_starts(settings)):
         centers = draw_centers(settings, samples, n_clusters, random_state, settings.n_threads)
         if settings.verbose:
@@ -44,4 +46,5 @@ def _best_plain(settings: Settings, samples: Samples, random_state: np.random.Ra
         )  # fmt: skip
         if best is None or found.inertia < best.inertia:
             best = found
+    assert best is not None  # there is a start
     return best, algorithm

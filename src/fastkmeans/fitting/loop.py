@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engines.contract import Engine
 from ..input.finite import check_inertia
+from ..types import Labels, Values
 from .exchange import split_and_merge
 from .refill import refill
 
@@ -24,8 +25,8 @@ class Run(NamedTuple):
     history : one dict an iteration.   stop_reason : as KMeans.stop_reason_.
     """
 
-    centers: np.ndarray
-    labels: np.ndarray
+    centers: Values
+    labels: Labels
     n_distinct: int
     inertia: float
     n_iter: int
@@ -36,7 +37,7 @@ class Run(NamedTuple):
 
 def run(
     engine: Engine,
-    centers: np.ndarray,
+    centers: Values,
     *,
     max_iter: int,
     tol: float,
@@ -51,7 +52,7 @@ def run(
     merge_after : iterations after which centers may change places, once, or sooner if the run would stop; see exchange.py.
     Raises ValueError if the inertia overflows float64.
     """
-    dtype = centers.dtype
+    dtype: np.dtype[Any] = centers.dtype
     centers = centers.astype(np.float64)
     history: list[dict[str, Any]] = []
     reason = ""
@@ -62,7 +63,7 @@ def run(
         n_refilled = refill(engine, centers, moved) if n_empty else 0
         if n_refilled:
             center_shift = float(np.add.reduce(engine.sq_shifts))
-        entry = {
+        entry: dict[str, Any] = {
             "iteration": len(history),
             "inertia": inertia,
             "center_shift": center_shift,

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core import distances
+from ..engines.contract import Engine
 from ..input.parameters import drawing_from
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, describe
 from ..settings import Settings
+from ..types import AnyArray, Floats, Indices, Values
 from . import coreset
 from .exchange import merge_after
 from .loop import Run, run
@@ -82,8 +84,8 @@ class Fit(NamedTuple):
 
     run: Run
     algorithm: str
-    means: np.ndarray | None
-    weights: np.ndarray
+    means: Floats | None
+    weights: AnyArray
     seconds: float
 
 
@@ -109,7 +111,7 @@ class Chain:
         self._tol = float(settings.tol * samples.description.variance.mean())
         self._random = np.random.RandomState(self._draw_seed())
         self._origin = self._choose_origin()
-        self._drawn: list[tuple[np.ndarray, np.ndarray]] = []  # rows and weights of each level
+        self._drawn: list[tuple[Indices, Floats]] = []  # rows and weights of each level
         self._levels = self._choose_levels(most_clusters)
         self._searched: Run | None = None
         self._last: Run | None = None
@@ -119,7 +121,7 @@ class Chain:
         start = perf_counter()
         promising = self._search(n_clusters)
         if self._is_too_fine(promising[0]):
-            self._searched = self._searched._replace(centers=self._among_all(self._searched.centers))
+            self._searched = promising[0]._replace(centers=self._among_all(promising[0].centers))
             self._origin = None
             self._levels = self._drawn_levels()
             promising = self._search(n_clusters)
@@ -133,7 +135,7 @@ class Chain:
             self._levels, self._drawn = [], []
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
         if self._last is not None and found.inertia > self._last.inertia:
-            found, engine, algorithm = self._run_on(n_clusters)
+            found, engine, algorithm = self._run_on(self._last, n_clusters)
         self._last = found
         means, weights = self._means(found, engine)
         return Fit(found, algorithm, means, weights, perf_counter() - start)
@@ -142,7 +144,7 @@ class Chain:
         with drawing_from(self._random_state) as random_state:
             return int(random_state.randint(2**31))
 
-    def _choose_origin(self) -> np.ndarray | None:
+    def _choose_origin(self) -> Floats | None:
         """Return what levels subtract from float64 samples to keep float32, or None where they keep what they draw.
 
         Only the last few iterations decide digits. Distances that lose none to an offset take float32 well, unless single
@@ -159,14 +161,15 @@ class Chain:
 
     def _is_too_fine(self, found: Run) -> bool:
         """Are the distances of a run on a level so small that float32 has few digits of them?"""
-        if self._origin is None or self._levels[0] is self._all:
+        weights = self._levels[0].sample_weight
+        if self._origin is None or self._levels[0] is self._all or weights is None:
             return False
         description = self._all.description
         rounding = 2.0**-24 * float((description.max_abs + np.abs(description.mean)).max())
-        weights = self._levels[0].sample_weight
-        return found.inertia < (DISTANCES_IN_ROUNDINGS * rounding) ** 2 * self._all.values.shape[1] * weights.sum()
+        least = (DISTANCES_IN_ROUNDINGS * rounding) ** 2 * self._all.values.shape[1] * weights.sum()
+        return bool(found.inertia < least)
 
-    def _among_all(self, centers: np.ndarray) -> np.ndarray:
+    def _among_all(self, centers: Values) -> Values:
         """Return centers of a level as centers of all samples."""
         return centers if self._origin is None else centers + self._origin
 
@@ -196,12 +199,12 @@ class Chain:
     def _drawn_levels(self) -> list[Samples]:
         return [self._taken(rows, weights) for rows, weights in self._drawn]
 
-    def _taken(self, rows: np.ndarray, sample_weight: np.ndarray | None) -> Samples:
+    def _taken(self, rows: Indices, sample_weight: Floats | None) -> Samples:
         values = coreset.take(self._all.values, rows, self._origin, self._settings.n_threads)
         n_threads = effective_n_threads(self._settings.n_threads, float(values.size))
         return Samples(values, sample_weight, describe(values, n_threads))
 
-    def _fresh_centers(self, rows: Samples, n_clusters: int, count: int) -> list[np.ndarray]:
+    def _fresh_centers(self, rows: Samples, n_clusters: int, count: int) -> list[Values]:
         """Draw initial centers as KMeans.fit would: an int seeds each k anew."""
         with source_of(self._settings, self._random_state) as random_state:
             return [
@@ -209,9 +212,9 @@ class Chain:
             ]
 
     def _run(
-        self, rows: Samples, centers, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
+        self, rows: Samples, centers: Values, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
         merge_after: int | None = None,
-    ) -> tuple[Run, Any, str]:  # fmt: skip
+    ) -> tuple[Run, Engine, str]:  # fmt: skip
         """Run from the centers, with `loose` times the tolerance; with is_last, tell the user. merge_after : see loop.py."""
         settings = self._settings
         max_iter = max_iter or settings.max_iter
@@ -262,7 +265,7 @@ class Chain:
             return min(max(FRESH_CLUSTERS // n_clusters, FRESH_STARTS), MOST_FRESH_STARTS)
         return count_starts(self._settings)
 
-    def _extended(self, rows: Samples, found: Run, n_clusters: int) -> np.ndarray:
+    def _extended(self, rows: Samples, found: Run, n_clusters: int) -> Values:
         """Add rows to the centers of a run, each drawn with probability by its squared distance to those so far."""
         centers = found.centers
         wide = centers.astype(np.float64)
@@ -282,11 +285,11 @@ class Chain:
                 np.minimum(sq_distances, np.einsum("if,if->i", apart, apart), out=sq_distances)
         return centers
 
-    def _run_on(self, n_clusters: int) -> tuple[Run, Any, str]:
+    def _run_on(self, last: Run, n_clusters: int) -> tuple[Run, Engine, str]:
         """Run over all samples from the last centers and some more, which is never worse than the last."""
-        centers = self._extended(self._all, self._last, n_clusters)
+        centers = self._extended(self._all, last, n_clusters)
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
-        if found.inertia > self._last.inertia:  # by rounding: the added centers change next to nothing
+        if found.inertia > last.inertia:  # by rounding: the added centers change next to nothing
             wide = centers.astype(np.float64)
             engine.step(wide)
             found = found._replace(
@@ -294,7 +297,7 @@ class Chain:
             )
         return found, engine, algorithm
 
-    def _means(self, found: Run, engine: Any) -> tuple[np.ndarray | None, np.ndarray]:
+    def _means(self, found: Run, engine: Engine) -> tuple[Floats | None, AnyArray]:
         n_clusters, sample_weight = len(found.centers), self._all.sample_weight
         if self._settings.metric != "euclidean":
             return None, np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from .._core.codes import CodedRows
+from .._core.quantized import QuantizedRows
 from .._core.seeding import DENSE_SHARE, PlusPlus
 from ..algorithms.copies import Copies
 from ..input.parameters import check_init
 from ..runtime.parts import ROWS_AT_ONCE, parts_of
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples
+from ..types import AnyArray, Floats, Indices, Values
 
 # From here on a quantized copy of the samples, made once, pays for the passes that it makes cheaper. On one core of a Zen 4,
 # without / with: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
@@ -28,8 +31,9 @@ rows itself."""
 
 
 def initial_centers(
-    init: Any, samples: Samples, n_clusters: int, random_state, n_threads: int | None, manhattan: bool = False
-) -> np.ndarray:
+    init: Any, samples: Samples, n_clusters: int, random_state: np.random.RandomState, n_threads: int | None,
+    manhattan: bool = False,
+) -> Values:  # fmt: skip
     """Return (n_clusters, n_features) initial centers in the dtype of the samples, by name, by callable, or as given.
 
     init : as the parameter of KMeans; "auto" is "k-means++" here.
@@ -49,7 +53,9 @@ def initial_centers(
     return X.take(rows, axis=0)
 
 
-def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) -> np.ndarray:
+def random_rows(
+    n_samples: int, sample_weight: Floats | None, n_clusters: int, random_state: np.random.RandomState
+) -> Indices:
     """Draw n_clusters different rows, one after the other with probability by weight.
 
     Every row waits a random time, the shorter the heavier it is, and the first ones are taken (P. S.
@@ -71,7 +77,7 @@ def random_rows(n_samples: int, sample_weight, n_clusters: int, random_state) ->
     return np.concatenate([rows, np.resize(rows, n_clusters - n_drawn)])
 
 
-def first_row(n_samples: int, sample_weight, random_state) -> int:
+def first_row(n_samples: int, sample_weight: Floats | None, random_state: np.random.RandomState) -> int:
     """Draw one row with probability by weight."""
     uniform = random_state.random_sample()
     if sample_weight is None:
@@ -86,7 +92,9 @@ def first_row(n_samples: int, sample_weight, random_state) -> int:
     return int(starts[b]) + min(inside, int(np.flatnonzero(part)[-1]))
 
 
-def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndarray:
+def random_partition(
+    X: Values, sample_weight: Floats | None, n_clusters: int, random_state: np.random.RandomState
+) -> Values:
     """Put each row into a random cluster and return the means: step 1 of the textbooks (Forgy 1965; Jain 2010)."""
     weights, sums = np.zeros(n_clusters), np.zeros((n_clusters, X.shape[1]))
     for part in parts_of(len(X)):
@@ -99,7 +107,7 @@ def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndar
             sums[:, f] += np.bincount(labels, weights=column, minlength=n_clusters)
     empty = weights <= 0
     weights[empty] = 1.0
-    centers = (sums / weights[:, None]).astype(X.dtype)
+    centers: AnyArray = (sums / weights[:, None]).astype(X.dtype)
     if empty.any():
         centers[empty] = X[random_rows(len(X), sample_weight, int(empty.sum()), random_state)]
     return centers
@@ -108,11 +116,11 @@ def random_partition(X, sample_weight, n_clusters: int, random_state) -> np.ndar
 def plusplus_rows(
     samples: Samples,
     n_clusters: int,
-    random_state,
+    random_state: np.random.RandomState,
     n_threads: int | None,
     n_local_trials: int | None = None,
     manhattan: bool = False,
-) -> np.ndarray:
+) -> Indices:
     """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
 
     n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
@@ -128,7 +136,8 @@ def plusplus_rows(
         return rows
     scale = _power_of_two_below(float(np.maximum.reduce(max_abs)), X.dtype)
     random = int(random_state.random_sample() * 2.0**53)
-    compact, dense_share = None, DENSE_SHARE
+    compact: QuantizedRows | CodedRows | None = None
+    dense_share = DENSE_SHARE
     large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
     if large and not manhattan:
         compact, dense_share = _compact_rows(samples.copies(n_threads), n_features)
@@ -141,24 +150,26 @@ def plusplus_rows(
     return rows
 
 
-def _compact_rows(copies: Copies, n_features: int) -> tuple[Any, float]:
+def _compact_rows(copies: Copies, n_features: int) -> tuple[QuantizedRows | CodedRows, float]:
     """Return what passes read in place of the samples, and down to which share steps are dense."""
     if n_features < CODED_FEATURES:
         return copies.quantized.rows(copies.quantized.least_bits()), DENSE_SHARE
     coded = copies.codes.for_seeding()
-    if coded is None:
-        coded = copies.quantized.rows(copies.quantized.least_bits())
     # The same share with either, so that seeds are the same on all CPUs.
+    if coded is None:
+        return copies.quantized.rows(copies.quantized.least_bits()), CODED_DENSE_SHARE
     return coded, CODED_DENSE_SHARE
 
 
-def _power_of_two_below(largest: float, dtype) -> float:
+def _power_of_two_below(largest: float, dtype: np.dtype[Any]) -> float:
     """Return the power of two that brings `largest` into [1/2, 1), kept within what the dtype can multiply by."""
     limit = 126 if dtype.itemsize == 4 else 1020
     return 2.0 ** min(limit, max(-limit, -frexp(largest)[1])) if largest > 0 else 1.0
 
 
-def _spare_rows(n_samples: int, sample_weight, taken, count: int, random_state) -> np.ndarray:
+def _spare_rows(
+    n_samples: int, sample_weight: Floats | None, taken: Indices, count: int, random_state: np.random.RandomState
+) -> Indices:
     """Choose rows with weight that are not taken, then taken ones again if there are too few."""
     spare = np.ones(n_samples, dtype=bool) if sample_weight is None else sample_weight > 0
     spare[taken] = False

@@ -14,6 +14,7 @@ from ..input.parameters import check_random_state, drawing_from
 from ..metrics.table import METRICS
 from ..samples import Samples
 from ..settings import Settings
+from ..types import Values
 from .loop import Run
 from .seeding import initial_centers
 
@@ -56,7 +57,7 @@ class _Given:
 
 def draw_centers(
     settings: Settings, samples: Samples, n_clusters: int, random_state: np.random.RandomState, n_threads: int | None
-) -> np.ndarray:
+) -> Values:
     """Return initial centers by settings.init, as the metric stores them."""
     metric = METRICS[settings.metric]
     centers = initial_centers(settings.init, samples.whole(), n_clusters, random_state, n_threads, metric.seeds_by_manhattan)
@@ -67,14 +68,16 @@ def make_engine(
     settings: Settings, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None
 ) -> Engine:
     """Return what runs one start."""
-    return engine_for(samples, settings.metric)(samples, n_clusters, algorithm, n_threads)
+    engine: Engine = engine_for(samples, settings.metric)(samples, n_clusters, algorithm, n_threads)
+    return engine
 
 
 def algorithm_of(settings: Settings, samples: Samples, n_clusters: int, max_iter: int, n_runs: int = 1) -> str:
     """Return the algorithm of a run; see choose_algorithm."""
     if len(METRICS[settings.metric].algorithms) == 1:
         return "lloyd"
-    return choose_algorithm(settings.algorithm, *samples.values.shape, n_clusters, max_iter, n_runs)
+    n_samples, n_features = samples.values.shape
+    return choose_algorithm(settings.algorithm, n_samples, n_features, n_clusters, max_iter, n_runs)
 
 
 def warn_of_missing_clusters(found: Run, n_clusters: int) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .._core import distances
 from ..algorithms.table import ALGORITHMS
 from ..engines.spherical import unit_centers, unit_rows
 from ..input.parameters import check_name
+from ..types import Values
 
 
 class Metric(NamedTuple):
@@ -31,8 +30,8 @@ class Metric(NamedTuple):
     algorithms: tuple[str, ...]
     best_center: str
     inertia: str
-    prepare_rows: Callable[..., np.ndarray] | None = None
-    prepare_centers: Callable[[np.ndarray], np.ndarray] | None = None
+    prepare_rows: Callable[..., Values] | None = None
+    prepare_centers: Callable[[Values], Values] | None = None
     seeds_by_manhattan: bool = False
 
 

@@ -11,7 +11,7 @@ from ..engines.spherical import unit_rows
 from ..errors import check_is_fitted
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
-from ..types import Floats, Indices, Integers
+from ..types import AnyArray, Floats, Indices, Integers
 from .parts import (
     INK,
     axes_or_new,
@@ -106,7 +106,7 @@ def plot_clusters(
 
     drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
     check_finite(matrix.values, "X", matrix.feature_names)
-    samples = matrix.values[drawn].astype(np.float64)
+    samples: AnyArray = matrix.values[drawn].astype(np.float64)
     if on_sphere:  # where the distances and the centers of the model are
         samples, names = unit_rows(samples, np.float64), [f"{name} / length" for name in names]
     xy, star_xy, axis_names = flatten(samples, stars, names)

@@ -41,7 +41,7 @@ def _expand(k: int | str | Iterable[int]) -> Iterable[Any]:
             return range(int(first), int(last) + 1) if colon else range(1, int(k) + 1)
         except ValueError:
             raise ValueError(f"k must look like '1:10' or '10' when it is text; got {k!r}.") from None
-    if isinstance(k, Iterable) and getattr(k, "ndim", 1):
+    if isinstance(k, Iterable) and getattr(k, "ndim", 1) != 0:
         return k
     return range(1, _whole_number(k) + 1)
 

@@ -13,6 +13,7 @@ from ..quality.silhouettes import silhouettes_of_labelings
 from ..quality.simplified import simplified_silhouette_samples
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, scatter_of
+from ..types import Floats, Labels, Values
 
 COMPARED_ROWS = 20_000
 """So many rows stand for all samples in silhouette and separation."""
@@ -50,7 +51,10 @@ class Criteria:
     most_clusters : the largest number that will be judged.
     """
 
-    def __init__(self, samples: Samples, metric: str, random_state, n_threads: int | None, most_clusters: int) -> None:
+    def __init__(
+        self, samples: Samples, metric: str, random_state: np.random.RandomState, n_threads: int | None,
+        most_clusters: int,
+    ) -> None:  # fmt: skip
         values, sample_weight, description = samples.values, samples.sample_weight, samples.description
         self._values, self._weights, self._metric, self._n_threads = values, sample_weight, metric, n_threads
         self._total = scatter_of(values, sample_weight, description, effective_n_threads(n_threads, values.size))
@@ -84,8 +88,8 @@ class Criteria:
             ("explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette", "silhouette",
              "silhouette_se", "separation", "bic"), np.nan,
         )  # fmt: skip
-        if self._metric == "euclidean":
-            found |= self._sums_of_squares(fit)
+        if fit.means is not None:
+            found |= self._sums_of_squares(fit, fit.means)
         n_used = np.count_nonzero(fit.weights)
         if n_used > 1:
             found["separation"] = self._separation(fit, fit.run.labels[self._rows])
@@ -96,7 +100,7 @@ class Criteria:
         pairs = zip(self._silhouettes(fits), self._about_centers(fits), strict=True)
         return [silhouettes | about_centers for silhouettes, about_centers in pairs]
 
-    def _separation(self, fit: Fit, labels: np.ndarray) -> float:
+    def _separation(self, fit: Fit, labels: Labels) -> float:
         """Separation from the compared rows, and from more of the clusters that these have few of."""
         n_clusters, compared = len(fit.weights), self._compared
         thin = np.bincount(labels, minlength=n_clusters) < THIN_ROWS
@@ -113,10 +117,10 @@ class Criteria:
             labels = np.concatenate([labels[kept], fit.run.labels[rows]])
         return separation(compared, labels, n_clusters, self._dimension)
 
-    def _sums_of_squares(self, fit: Fit) -> dict[str, float]:
+    def _sums_of_squares(self, fit: Fit, means: Floats) -> dict[str, float]:
         """Explained variance, Calinski-Harabasz and BIC, from the inertia about the means."""
         used = fit.weights > 0
-        sizes, means = self._a_weight * fit.weights[used], fit.means[used]
+        sizes, means = self._a_weight * fit.weights[used], means[used]
         n_samples, n_clusters, n_features = float(sizes.sum()), len(sizes), means.shape[1]
         shifts = ((means - fit.run.centers[used].astype(np.float64)) ** 2).sum(axis=1)
         within = max(self._a_weight * fit.run.inertia - float((sizes * shifts).sum()), 0.0)
@@ -141,7 +145,8 @@ class Criteria:
             return [self._about_other_centers(fit) if np.count_nonzero(fit.weights) > 1 else {} for fit in fits]
         sums = [np.empty((-(-len(self._values) // ROWS_OF_A_SUM), 1 + len(fit.weights))) for fit in fits]
         centers = [fit.run.centers.astype(np.float64) for fit in fits]
-        judged = [i for i, fit in enumerate(fits) if np.count_nonzero(fit.weights) > 1]
+        several = ((i, fit) for i, fit in enumerate(fits) if np.count_nonzero(fit.weights) > 1)
+        judged = {i: fit.means for i, fit in several if fit.means is not None}
         n_samples, n_features = self._values.shape
         n_threads = effective_n_threads(self._n_threads, float(self._values.size))
         rows = np.arange(min(ROWS_OF_A_PART, n_samples))
@@ -151,12 +156,12 @@ class Criteria:
             part_sums = slice(start // ROWS_OF_A_SUM, -(-min(part.stop, n_samples) // ROWS_OF_A_SUM))
             values, weights = self._values[part], None if self._weights is None else self._weights[part]
             silhouette.lay_eights(values, rows[: len(values)], eights, n_threads)
-            for i in judged:
+            for i, means in judged.items():
                 silhouette.judge_blocks(
-                    values, eights, fits[i].run.labels[part].astype(np.int32, copy=False), weights, centers[i], fits[i].means,
+                    values, eights, fits[i].run.labels[part].astype(np.int32, copy=False), weights, centers[i], means,
                     ROWS_OF_A_SUM, sums[i][part_sums], n_threads,
                 )  # fmt: skip
-        return [self._of_sums(fit, sums[i].sum(axis=0)) if i in judged else {} for i, fit in enumerate(fits)]
+        return [self._of_sums(fit, judged[i], sums[i].sum(axis=0)) if i in judged else {} for i, fit in enumerate(fits)]
 
     def _about_other_centers(self, fit: Fit) -> dict[str, float]:
         samples = simplified_silhouette_samples(
@@ -165,14 +170,14 @@ class Criteria:
         )  # fmt: skip
         return {"simplified_silhouette": float(np.average(samples, weights=self._weights))}
 
-    def _of_sums(self, fit: Fit, sums: np.ndarray) -> dict[str, float]:
+    def _of_sums(self, fit: Fit, means: Floats, sums: Floats) -> dict[str, float]:
         """sums : of silhouettes, then of the distances to the mean of each cluster."""
         used = fit.weights > 0
         found = {"simplified_silhouette": float(sums[0] / fit.weights.sum())}
         if np.count_nonzero(used) < self._a_weight * fit.weights.sum():
             spread = sums[1:][used] / fit.weights[used]
             unit = float(spread.max()) or 1.0  # the score knows no unit, but calls what is close to 0 nothing
-            found["davies_bouldin"] = davies_bouldin_of(spread / unit, fit.means[used] / unit)
+            found["davies_bouldin"] = davies_bouldin_of(spread / unit, means[used] / unit)
         return found
 
     def _silhouettes(self, fits: list[Fit]) -> list[dict[str, float]]:
@@ -196,13 +201,13 @@ class Criteria:
         return found
 
 
-def consecutive(labels: np.ndarray) -> np.ndarray:
+def consecutive(labels: Labels) -> Labels:
     """Return int32 numbers 0, 1, ... for the labels that occur, in their order."""
     occurs = np.bincount(labels) > 0
     return (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[labels]
 
 
-def bayesian_information(within: float, sizes: np.ndarray, n_features: int) -> float:
+def bayesian_information(within: float, sizes: Floats, n_features: int) -> float:
     """Bayesian information criterion of round normal clusters of one variance; the higher the better. NaN if within is 0.
 
     D. Pelleg and A. Moore, "X-means: extending k-means with efficient estimation of the number of clusters", ICML 2000,
@@ -221,7 +226,7 @@ def bayesian_information(within: float, sizes: np.ndarray, n_features: int) -> f
     return float(likelihood - n_parameters / 2 * np.log(n_samples))
 
 
-def separation(values: np.ndarray, labels: np.ndarray, n_clusters: int, dimension: float) -> float:
+def separation(values: Values, labels: Labels, n_clusters: int, dimension: float) -> float:
     """How far the least separated pair of clusters is apart, on the line through their means.
 
     The distance of the two means, divided by twice the larger of the standard deviations of the two clusters along

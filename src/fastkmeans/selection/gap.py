@@ -10,6 +10,7 @@ from ..fitting.search import Chain
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, describe
 from ..settings import Settings
+from ..types import Floats, Values
 
 N_REFERENCES = 10
 """Sets without clusters that are swept."""
@@ -19,9 +20,9 @@ REFERENCE_SAMPLES = 20_000
 
 
 def gap_statistic(
-    settings: Settings, values: np.ndarray, candidates: list[int], inertia: np.ndarray, total_weight: float,
+    settings: Settings, values: Values, candidates: list[int], inertia: Floats, total_weight: float,
     seen: Callable[[Iterable[int]], Iterable[int]],
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[Floats, Floats]:  # fmt: skip
     """Return the gap for each k, and its standard error.
 
     settings : n_clusters excepted, which is not read.   values : samples that weigh.   inertia : of each of the candidates.

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..types import AnyArray, Floats, Indices
+
 MIN_SEPARATION = 2.0
 """Least separation at which clusters count as apart. Over 300 sets without clusters (normal, uniform, in a box or a ball,
 Laplace, exponential, Student's t, lognormal; 2 to 20 features, 500 to 20 000 samples; k = 2..9) it stayed below 1.88; over
@@ -34,7 +36,7 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose(columns: dict[str, np.ndarray]) -> Choice:
+def choose(columns: dict[str, AnyArray]) -> Choice:
     """Choose the number of clusters.
 
     columns : of the table of a sweep, NaN where undefined.
@@ -75,7 +77,7 @@ def choose(columns: dict[str, np.ndarray]) -> Choice:
     return Choice(best_k, knees, agreement, reason)
 
 
-def kneedle(k: np.ndarray, inertia: np.ndarray) -> int | None:
+def kneedle(k: Indices, inertia: Floats) -> int | None:
     """Return the first knee of the curve, or None.
 
     V. Satopaa, J. Albrecht, D. Irwin and B. Raghavan, "Finding a 'kneedle' in a haystack: detecting knees in system
@@ -94,7 +96,7 @@ def kneedle(k: np.ndarray, inertia: np.ndarray) -> int | None:
     return None
 
 
-def one_error_rule(k: np.ndarray, gap: np.ndarray, gap_se: np.ndarray) -> int | None:
+def one_error_rule(k: Indices, gap: Floats, gap_se: Floats) -> int | None:
     """Return the first k whose gap is at least that of the next one less its standard error, or None.
 
     R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
@@ -104,13 +106,13 @@ def one_error_rule(k: np.ndarray, gap: np.ndarray, gap_se: np.ndarray) -> int | 
     return int(k[enough[0]]) if len(enough) else None
 
 
-def _last_counted(k: np.ndarray, inertia: np.ndarray) -> int:
+def _last_counted(k: Indices, inertia: Floats) -> int:
     """Index of the last k, or of the one before where only the last puts every sample on a center."""
     zero = ZERO_INERTIA * inertia[0]
     return len(k) - 2 if len(k) > 2 and inertia[-1] <= zero < inertia[-2] else len(k) - 1
 
 
-def _chord_distances(k: np.ndarray, inertia: np.ndarray) -> np.ndarray:
+def _chord_distances(k: Indices, inertia: Floats) -> Floats:
     """Distance of each point below the chord of the log-log curve, from its first to its last; NaN without a chord.
 
     Without clusters in the samples the inertia falls like a power of k, which is a straight line on these axes.
@@ -125,20 +127,20 @@ def _chord_distances(k: np.ndarray, inertia: np.ndarray) -> np.ndarray:
     return distances
 
 
-def _chord_knee(k: np.ndarray, distances: np.ndarray) -> int | None:
+def _chord_knee(k: Indices, distances: Floats) -> int | None:
     if np.isnan(distances).all():
         return None
     knee = int(np.nanargmax(distances))
     return int(k[knee]) if distances[knee] >= MIN_CHORD else None
 
 
-def _best(k: np.ndarray, score: np.ndarray) -> int | None:
+def _best(k: Indices, score: Floats) -> int | None:
     """The k of the highest score that is finite."""
     known = np.flatnonzero(np.isfinite(score))
     return int(k[known[score[known].argmax()]]) if len(known) else None
 
 
-def _why_none(k: np.ndarray, separation: np.ndarray) -> str:
+def _why_none(k: Indices, separation: Floats) -> str:
     known = np.flatnonzero(np.isfinite(separation))
     if not len(known):
         return "No k of the sweep has two clusters to tell apart: sweep over more numbers."

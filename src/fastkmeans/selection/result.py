@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..types import AnyArray, Floats, Indices
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..estimators.kmeans import KMeans
+    from ..fitting.loop import Run
 
 COLUMNS = (
     "k", "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette",
@@ -104,27 +107,27 @@ class ElbowResult:
     (3, 3)
     """
 
-    k: np.ndarray
-    inertia: np.ndarray
-    explained_variance: np.ndarray
-    calinski_harabasz: np.ndarray
-    davies_bouldin: np.ndarray
-    simplified_silhouette: np.ndarray
-    silhouette: np.ndarray
-    silhouette_se: np.ndarray
-    separation: np.ndarray
-    bic: np.ndarray
-    gap: np.ndarray | None
-    gap_se: np.ndarray | None
-    n_iter: np.ndarray
-    seconds: np.ndarray
+    k: Indices
+    inertia: Floats
+    explained_variance: Floats
+    calinski_harabasz: Floats
+    davies_bouldin: Floats
+    simplified_silhouette: Floats
+    silhouette: Floats
+    silhouette_se: Floats
+    separation: Floats
+    bic: Floats
+    gap: Floats | None
+    gap_se: Floats | None
+    n_iter: Indices
+    seconds: Floats
     best_k: int | None
     reason: str
     knees: dict[str, int | None]
     agreement: dict[str, int | None]
     metric: str = "euclidean"
-    _runs: dict[int, Any] = field(default_factory=dict)
-    _make_model: Callable[[int, Any], KMeans] | None = None
+    _runs: dict[int, tuple[Run, str]] = field(default_factory=dict)
+    _make_model: Callable[[tuple[Run, str]], KMeans] | None = None
     _frame: Any = None
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
@@ -184,6 +187,7 @@ class ElbowResult:
             run = self._runs[operator.index(k)]
         except (KeyError, TypeError):
             raise ValueError(f"k must be one of {self.k.tolist()}, the numbers of this sweep; got {k!r}.") from None
+        assert self._make_model is not None  # there are runs
         return self._make_model(run)
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -219,7 +223,7 @@ class ElbowResult:
             table[name] = column
         return table
 
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self) -> dict[str, AnyArray]:
         """Return the columns of the table by name.
 
         Returns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,15 +18,19 @@ from ..metrics.table import METRICS
 from ..runtime.progress import new_bar
 from ..samples import Samples, prepare
 from ..settings import Settings
+from ..types import AnyArray, Floats
 from .criteria import Criteria
 from .gap import N_REFERENCES, gap_statistic
 from .knees import choose
 from .result import COLUMNS, ElbowResult
 
+if TYPE_CHECKING:
+    from ..estimators.kmeans import KMeans
+
 
 def sweep(
     settings: Settings, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]],
-    make_model: Callable[[tuple[Run, str]], Any], gap: bool = False, progress: bool = False,
+    make_model: Callable[[tuple[Run, str]], KMeans], gap: bool = False, progress: bool = False,
 ) -> ElbowResult:  # fmt: skip
     """Sweep over the numbers of clusters that choose_k names for a number of samples.
 
@@ -48,8 +52,9 @@ def sweep(
     columns = {name: columns[name] for name in COLUMNS if name in columns}
     for column in columns.values():
         column.flags.writeable = False
+    table: dict[str, Any] = {"gap": None, "gap_se": None, **columns}
     return ElbowResult(
-        **{"gap": None, "gap_se": None, **columns},
+        **table,
         **choose(columns)._asdict(),
         metric=settings.metric,
         _runs=runs,
@@ -80,9 +85,9 @@ def _fit_all(
 
 
 def _gap_columns(
-    settings: Settings, samples: Samples, candidates: list[int], inertia: np.ndarray,
+    settings: Settings, samples: Samples, candidates: list[int], inertia: Floats,
     seen: Callable[[Iterable[int]], Iterable[int]],
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, AnyArray]:  # fmt: skip
     values, weights = samples.values, samples.sample_weight
     weighing = values if weights is None else values[weights > 0]
     total = float(len(values) if weights is None else weights.sum())

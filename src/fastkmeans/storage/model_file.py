@@ -16,15 +16,15 @@ from .npy import read_array
 from .whole import check_plain_file, whole_file
 
 if TYPE_CHECKING:
-    from ..estimators.kmeans import KMeans
+    from ..estimators.centers import CentersEstimator
 
-_Model = TypeVar("_Model", bound="KMeans")
+_Model = TypeVar("_Model", bound="CentersEstimator")
 
 _FORMAT = "fastkmeans-model"
 _FORMAT_VERSION = 1
 
 
-def write_model(model: KMeans, path: str | os.PathLike[str]) -> None:
+def write_model(model: CentersEstimator, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; see KMeans.save."""
     fitted, arrays = vars(model), {name: vars(model)[name] for name in ARRAYS if name in vars(model)}
     params = {}

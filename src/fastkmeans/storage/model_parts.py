@@ -17,9 +17,9 @@ from ..settings import settings_of
 from ..types import AnyArray
 
 if TYPE_CHECKING:
-    from ..estimators.kmeans import KMeans
+    from ..estimators.centers import CentersEstimator
 
-_Model = TypeVar("_Model", bound="KMeans")
+_Model = TypeVar("_Model", bound="CentersEstimator")
 
 ARRAYS = ("cluster_centers_", "labels_")
 VALUES = (
