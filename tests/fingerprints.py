@@ -21,6 +21,7 @@ import numpy as np
 
 from fastkmeans import KMeans, elbow, kmeans_plusplus
 from fastkmeans._core import runtime
+from fastkmeans.metrics.table import METRICS
 
 SHAPES = {  # name -> (n_samples, n_features, n_clusters)
     "few": (60, 2, 3),
@@ -33,12 +34,7 @@ SHAPES = {  # name -> (n_samples, n_features, n_clusters)
 DATA = ["blobs", "offset", "copies"]
 WEIGHTS = ["none", "uniform", "any size"]
 INITS = ["rows", "auto", "k-means++"]
-METRICS = ["euclidean", "cosine", "manhattan"]
-ALGORITHMS = {
-    "euclidean": ["auto", "lloyd", "tiles", "yinyang", "quantized", "prefix"],
-    "cosine": ["auto", "lloyd", "prefix"],
-    "manhattan": ["auto"],
-}
+ALGORITHMS = {name: ["auto", *METRICS[name].algorithms] for name in METRICS}
 
 
 def make(shape: str, data: str, real: str, seed: int) -> tuple[np.ndarray, int]:

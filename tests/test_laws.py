@@ -455,7 +455,7 @@ def test_history_tells_what_each_iteration_ran(algorithm, rng, real):
     shapes = {"lloyd": (3000, 5, 8), "tiles": (60000, 2, 40), "prefix": (6000, 200, 200), "quantized": (60000, 20, 60),
               "yinyang": (20000, 20, 300)}  # fmt: skip
     allowed = {"yinyang": {"yinyang", "quantized"}}.get(algorithm, {algorithm})
-    n_samples, n_features, n_clusters = shapes[algorithm]
+    n_samples, n_features, n_clusters = shapes.get(algorithm, shapes["lloyd"])
     scales = 0.9 ** np.arange(n_features)
     X = (rng.normal(size=(40, n_features)) * 5 * scales)[rng.integers(40, size=n_samples)]
     X = (X + rng.normal(size=X.shape) * scales).astype(real)

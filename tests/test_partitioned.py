@@ -11,6 +11,7 @@ from fastkmeans import KMeans
 from fastkmeans._core import runtime
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines.partitioned import PartitionedEngine, Parts
+from fastkmeans.engines.table import ENGINES
 from fastkmeans.fitting.fit import best_run
 from fastkmeans.metrics.table import METRICS
 from fastkmeans.samples import LEAF, Samples, describe
@@ -55,7 +56,12 @@ def assert_same_bits(found, expected):
         assert [entry[name] for entry in found.history] == [entry[name] for entry in expected.history], name
 
 
-def check_one(seed, metric, algorithm, n_parts):
+CONTAINERS = {Parts: lambda parts, weights: Parts(parts, weights, 2)}  # a new container of samples: a row here
+
+HELD = [(held, metric) for held, engines in ENGINES.items() if held is not Samples for metric in engines]
+
+
+def check_one(seed, metric, algorithm, n_parts, held=Parts):
     rng = np.random.default_rng(seed)
     n_samples, n_features = int(rng.choice(N_SAMPLES)), int(rng.choice([1, 2, 3, 9, 30, 70]))
     real = rng.choice(["float32", "float64"])
@@ -75,15 +81,15 @@ def check_one(seed, metric, algorithm, n_parts):
     chosen = settings_of(model)
     expected = best_run(chosen, Samples(X, weights, describe(X, 1)))
     parts = cut(rng, X, n_parts)
-    assert_same_bits(best_run(chosen, Parts(parts, weights, 2)), expected)
+    assert_same_bits(best_run(chosen, CONTAINERS[held](parts, weights)), expected)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize(("held", "metric"), HELD)
 @given(seed=st.integers(0, 2**32 - 1), n_parts=st.integers(1, 13))
 @settings(deadline=None, max_examples=100)
-def test_parts_give_the_bits_of_the_whole(metric, algorithm, seed, n_parts):
-    check_one(seed, metric, algorithm, n_parts)
+def test_parts_give_the_bits_of_the_whole(held, metric, algorithm, seed, n_parts):
+    check_one(seed, metric, algorithm, n_parts, held)
 
 
 def test_what_parts_are_tried_on_reaches_every_way_of_a_move(monkeypatch):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import frexp
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from .input.matrix import Matrix
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
 from .types import Floats, Labels, Values
-
-if TYPE_CHECKING:
-    from .metrics.table import Metric
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -184,16 +181,18 @@ def check_values(matrix: Matrix, n_threads: int) -> None:
         check_finite(values, "X", matrix.feature_names)
 
 
-def prepare(matrix: Matrix, sample_weight: Floats | None, metric: Metric, n_threads: int | None) -> Samples:
-    """Check the values of a table for a fit, and return the samples as the metric measures them.
+def prepare(
+    matrix: Matrix, sample_weight: Floats | None, prepare_rows: Callable[..., Values] | None, n_threads: int | None
+) -> Samples:
+    """Check the values of a table for a fit, and return the samples as a metric measures them.
 
-    sample_weight : checked.
+    sample_weight : checked.   prepare_rows : of the metric.
     """
     values = matrix.values
     n_threads = effective_n_threads(n_threads, float(values.size))
-    if metric.prepare_rows is not None:
+    if prepare_rows is not None:
         check_values(matrix, n_threads)
-        values = metric.prepare_rows(values, values.dtype, "X", n_threads)
+        values = prepare_rows(values, values.dtype, "X", n_threads)
     description = describe(values, n_threads)
     if not (description.is_finite and description.largest <= MAGNITUDE_LIMIT):
         check_finite(matrix.values, "X", matrix.feature_names)

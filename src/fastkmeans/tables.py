@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .estimators.kmeans import KMeans
+from .estimators.progress import fit_with_bar
 from .input.tables import frame_from_columns, frame_with_labels, is_table
-from .runtime.progress import fit_with_bar
 from .types import AnyArray
 
 

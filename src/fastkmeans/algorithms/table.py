@@ -47,7 +47,10 @@ class State(Protocol[_Sums]):
 class Algorithm(NamedTuple):
     """A row of the table.
 
-    state : class with step(centers) and clusters, the sums that follow the labels: see kmeans_core/lloyd.pyx.
+    state : class called with (X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples=0), and with copies
+        if the row names some; the first seven go on to ClusterSums. It has `clusters`, a ClusterSums; `stepped_by`, the name of
+        what the last step ran; and step(centers), which returns the number of labels that changed. X stays where it is as long as
+        the state lives. A filter goes over to Lloyd's steps where it saves nothing.
     bytes_per_sample : what the state keeps for each sample.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
     copies : which copies of the samples the state shares with the seeding and other starts, a name in Copies; "" for none.

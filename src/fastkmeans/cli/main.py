@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .. import __version__
-from ..runtime.progress import fit_with_bar
+from ..estimators.progress import fit_with_bar
 from ..storage.whole import whole_file
 from ..types import Indices
 from .arguments import FAILED, make_parser

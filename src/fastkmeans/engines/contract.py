@@ -1,6 +1,11 @@
 """What an engine is: it says where the samples are, and runs the steps of a fit over them.
 
-Everything above this folder knows samples by their number among all, and reads no more of them than `take` gives.
+The iterations, refills and exchanges know samples by their number among all, and read no more of them than `take` gives. Seeding and
+searches on subsamples read `Samples.whole()`: samples in one array.
+
+An engine is made as Engine(samples, n_clusters, algorithm, n_threads), where n_threads may be None. `samples` is Samples, or a
+subclass that engines/table.py names. Outside its engine, values.shape, values.dtype, sample_weight, description and whole() of a
+subclass are read. `scatter` is the engine's to fill, for later runs over the same samples.
 """
 
 from __future__ import annotations
@@ -28,10 +33,12 @@ class Served(NamedTuple):
 class Engine(Protocol):
     """Samples, somewhere, and the state of one run over them.
 
-    rounding : distance that no sample exceeds which sits on a center.   largest_weight : of a sample.
-    stepped_by : the algorithm of the last step.   labels : (n_samples,), those of the last step.
-    weights, sq_shifts : (n_clusters,), the weight of each cluster at the last move and how far its center went, squared; the
-    latter may be written to.
+    rounding : distance, squared if Euclidean, that no sample exceeds which sits on a center.   largest_weight : of a sample.
+    stepped_by : the algorithm of the last step.
+    labels : (n_samples,), those of the last step; overwritten by the next. A run keeps them without a copy.
+    weights, sq_shifts : (n_clusters,), the weight of each cluster at the last move, and how far its center went, squared. The latter
+    is the engine's own memory, not a copy: refilling writes into it.
+    exchange, sums : of engines whose centers are means.
     """
 
     @property

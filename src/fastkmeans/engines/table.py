@@ -18,7 +18,9 @@ ENGINES: dict[type, dict[str, Any]] = {
 
 def engine_for(samples: Samples, metric: str) -> Any:
     """Return the class of engine for samples; raise ValueError where it does not know the metric."""
-    engines = ENGINES[type(samples)]
+    engines = ENGINES.get(type(samples))
+    if engines is None:
+        raise TypeError(f"no engine holds {type(samples).__name__}; add a row for it to ENGINES in engines/table.py.")
     if metric not in engines:
         known = " or ".join(map(repr, engines))
         raise ValueError(f"metric must be {known} for samples in several parts; got {metric!r}. Put them into one array first.")

@@ -76,7 +76,7 @@ def kmeans_plusplus(
     check_n_threads("n_threads", n_threads)
     matrix = as_matrix(X)
     measured_by = check_metric(metric)
-    samples = prepare(matrix, as_weights(sample_weight, len(matrix.values)), measured_by, n_threads)
+    samples = prepare(matrix, as_weights(sample_weight, len(matrix.values)), measured_by.prepare_rows, n_threads)
     values = samples.values
     check_integer("n_clusters", n_clusters, 1)
     check_n_clusters(n_clusters, len(values))

@@ -241,7 +241,7 @@ class KMeans(CentersEstimator):
             return self._fit_swept(settings, matrix, sample_weight, {**self.get_params(), **of_user._asdict()})
         check_n_clusters(settings.n_clusters, len(matrix.values))
         weights = as_weights(sample_weight, len(matrix.values))
-        samples = prepare(matrix, weights, METRICS[settings.metric], settings.n_threads)
+        samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
         found, algorithm = best_run(settings, samples)
         warn_of_missing_clusters(found, settings.n_clusters)
         self._take_over(fitted_attributes(found, algorithm, matrix.feature_names, samples.values.shape[1]))

@@ -37,7 +37,8 @@ def sweep(
     settings : n_clusters excepted, which is not read.   matrix : of as_matrix, not yet checked.
     make_model : makes the estimators of the result, from a run and the name of its algorithm.
     """
-    samples = prepare(matrix, as_weights(sample_weight, len(matrix.values)), METRICS[settings.metric], settings.n_threads)
+    weights = as_weights(sample_weight, len(matrix.values))
+    samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
     candidates = choose_k(len(matrix.values))
     if gap and settings.metric != "euclidean":
         raise ValueError(
