@@ -24,10 +24,16 @@ class CentersEstimator(Estimator):
     """Base of estimators whose fit finds `cluster_centers_`.
 
     A subclass has the parameters `metric` and `n_threads`, a `fit` that takes X, y and sample_weight, and
-    `_parameter_checks`: what checks each of its parameters, by name.
+    `_parameter_checks`: what checks each of its parameters, by name. `_saved_arrays` and `_saved_values` name the fitted attributes
+    that a model file keeps, for which storage/model_parts.py has rules.
     """
 
     _parameter_checks: ClassVar[dict[str, Check]]
+    _saved_arrays = ("cluster_centers_", "labels_")
+    _saved_values = (
+        "n_clusters_", "inertia_", "n_iter_", "n_features_in_", "history_", "converged_", "stop_reason_",
+        "algorithm_used_",
+    )  # fmt: skip
     metric: str
     n_threads: int | None
     labels_: Labels

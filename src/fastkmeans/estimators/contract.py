@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -30,6 +30,9 @@ class Estimator:
     cluster_centers_: Values
     n_features_in_: int
     feature_names_in_: Names
+
+    _saved_arrays: ClassVar[tuple[str, ...]] = ()
+    _saved_values: ClassVar[tuple[str, ...]] = ()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor parameters.

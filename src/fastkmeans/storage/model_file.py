@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 import numpy as np
 
 from ..types import AnyArray
-from .model_parts import ARRAYS, VALUES, rebuild
+from .model_parts import rebuild
 from .npy import read_array
 from .whole import check_plain_file, whole_file
 
 if TYPE_CHECKING:
-    from ..estimators.centers import CentersEstimator
+    from ..estimators.contract import Estimator
 
-_Model = TypeVar("_Model", bound="CentersEstimator")
+_Model = TypeVar("_Model", bound="Estimator")
 
 _FORMAT = "fastkmeans-model"
 _FORMAT_VERSION = 1
 
 
-def write_model(model: CentersEstimator, path: str | os.PathLike[str]) -> None:
+def write_model(model: Estimator, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; see KMeans.save."""
-    fitted, arrays = vars(model), {name: vars(model)[name] for name in ARRAYS if name in vars(model)}
+    fitted, arrays = vars(model), {name: vars(model)[name] for name in model._saved_arrays if name in vars(model)}
     params = {}
     for name, value in model.get_params().items():
         if name == "init" and not isinstance(value, str) and not callable(value):
@@ -38,7 +38,7 @@ def write_model(model: CentersEstimator, path: str | os.PathLike[str]) -> None:
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
         "params": params,
-        "fitted": {name: fitted[name] for name in VALUES if name in fitted},
+        "fitted": {name: fitted[name] for name in model._saved_values if name in fitted},
         "feature_names": None if names is None else list(names),
         "arrays": list(arrays),
     }

@@ -17,14 +17,10 @@ from ..settings import settings_of
 from ..types import AnyArray
 
 if TYPE_CHECKING:
-    from ..estimators.centers import CentersEstimator
+    from ..estimators.contract import Estimator
 
-_Model = TypeVar("_Model", bound="CentersEstimator")
+_Model = TypeVar("_Model", bound="Estimator")
 
-ARRAYS = ("cluster_centers_", "labels_")
-VALUES = (
-    "n_clusters_", "inertia_", "n_iter_", "n_features_in_", "history_", "converged_", "stop_reason_", "algorithm_used_",
-)  # fmt: skip
 
 _STEP_NUMBERS = {"iteration", "inertia", "center_shift", "n_changed", "n_empty", "seconds"}
 
@@ -39,13 +35,14 @@ def rebuild(cls: type[_Model], described: dict[str, Any], arrays: dict[str, AnyA
     Raises ValueError or TypeError, naming the part, if one is missing, unknown, or does not fit the others.
     """
     params, fitted, names = (_part(described, name) for name in ("params", "fitted", "feature_names"))
-    unknown = {*fitted} - {*VALUES} or {*arrays} - {*ARRAYS, "init"}
-    _require(not unknown, "a part", f"one of {', '.join((*VALUES, *ARRAYS, 'init'))}", *unknown)
+    values, kept_arrays = cls._saved_values, cls._saved_arrays
+    unknown = {*fitted} - {*values} or {*arrays} - {*kept_arrays, "init"}
+    _require(not unknown, "a part", f"one of {', '.join((*values, *kept_arrays, 'init'))}", *unknown)
     written = described.get("arrays", list(arrays))
     _require(sorted(written) == sorted(arrays), "arrays", f"those that were written, {reprlib.repr(written)}", *arrays)
     model = _unfitted(cls, params, arrays.get("init"))
     centers = np.ascontiguousarray(_part(arrays, "cluster_centers_"))
-    _check_centers(centers, model.metric)
+    _check_centers(centers, model.get_params()["metric"])
     n_clusters, n_features = centers.shape
     _check_values(fitted, n_clusters, n_features)
     found = {**fitted, "cluster_centers_": centers, "n_clusters_": n_clusters}
