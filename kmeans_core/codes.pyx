@@ -1,6 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Codes: the samples along their leading principal directions, in one byte a direction, with the lengths of what they lack.
+"""Codes: the samples along their leading principal directions, in one byte per direction, with the lengths of what rounding took.
 
 What the prefix filter reads in place of the samples, in seeding and in steps (kernels/prefix.h).
 """

@@ -15,7 +15,8 @@ from shared cimport (
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Root mean square of a distance, a feature: with 330 roundings a fuzzed fit rose by 0.7 %, with one or two by 19 %.
+# Clusters are exchanged only where the root mean square of a distance per feature is so many roundings: below it, savings are noise.
+# With 330 roundings a fuzzed fit rose by 0.7 %, with one or two by 19 %.
 cdef double DISTANCE_IN_ROUNDINGS = 1000.0
 
 cdef struct ranked:

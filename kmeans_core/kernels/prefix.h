@@ -21,7 +21,7 @@
 #define PAD (1.0 + 0x1p-20)
 #define PROJECT_FEATURES 128 /* features of one float32 sum; short sums round less */
 #define FAR_CENTER 1e15      /* |c'| beyond which float32 is not trusted: left to float64 */
-#define STILL_SHARE 8        /* one center in so many stands still before samples are sorted by whether theirs does */
+#define STILL_SHARE 8        /* once one center in so many has not moved, samples whose center has not are sorted apart */
 #define SORTED_SAMPLES 512   /* samples of a unit that are sorted at a time */
 #define LOOSE_WIDTH 0.1      /* bounds of the own score may be so wide, beside its squared distance, before the row is read */
 

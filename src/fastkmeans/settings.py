@@ -10,7 +10,7 @@ from .input.parameters import check_params
 from .metrics.table import check_algorithm, check_algorithm_for, check_metric
 
 Callback = Callable[[dict[str, Any]], Any]
-"""Called with the numbers of each iteration; a true answer stops the start."""
+"""Called with the numbers of each iteration. If it returns True, this start ends."""
 
 
 class Settings(NamedTuple):

@@ -84,7 +84,7 @@ class MediansEngine:
 
     def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
         """Return medians, the sum of their squared shifts, the inertia of the last step, and the number of empty clusters.
-        What it is of each cluster stands in weights and sq_shifts."""
+        The values of each cluster are in weights and sq_shifts."""
         moved, self.weights = np.empty_like(centers), np.empty(len(centers))
         inertia = self._weight_unit * self._state.cost
         if self._told and (self._light > 0.0 or not inertia > VANISHING):

@@ -74,7 +74,7 @@ class KMeans(CentersEstimator):
         Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
         quota). The results have the same bits for any number.
     callback : callable or None, default=None
-        Called after each iteration with its entry of `history_`; a true answer stops the start.
+        Called after each iteration with its entry of `history_`. Return True to end this start.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ ROWS_A_CLUSTER = 128
 """The fewest rows to search on. With 64 and one start the inertia of the mid workload (200k x 64, k=256) was 0.6 % higher."""
 
 LEAST_SHARE = 4
-"""Samples are few times the rows searched on: k-means++ on all of them costs no more."""
+"""Below so many times the rows that a search reads, a search on few rows saves nothing: k-means++ on all samples costs as much."""
 
 LEAST_WORK = 2e7
 """Samples times features times clusters below which the search costs more than it saves."""
