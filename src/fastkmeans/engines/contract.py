@@ -67,6 +67,12 @@ class Engine(Protocol):
     def forget_history(self) -> None:
         """Nobody will be told the inertia of each iteration: it may have few digits."""
 
+    def defer_history(self) -> None:
+        """The inertia of an iteration is asked for at the end alone: until then `move` may return NaN for it."""
+
+    def settle_history(self, history: list[dict[str, Any]], centers: Floats, inertia: float) -> None:
+        """Write the inertias that were NaN into the entries.   centers, inertia : those of the last step."""
+
     def farthest(self, centers: Floats, count: int) -> Served:
         """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
 

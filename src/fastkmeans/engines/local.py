@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, inertia_of, scatter_of, weight_unit
 from ..types import Flags, Floats, Indices, Labels, Values
 from .contract import Served, count_rows_of, farthest_of
-from .rounding import Bounds, losses_of, plain_bound, rounding_of
+from .rounding import HISTORY_ROUNDING, Bounds, losses_of, plain_bound, rounding_of
 
 MEAN_ROUNDING = 2.0**-50
 """Of the mean of equal values, at most."""
@@ -63,6 +64,7 @@ class LocalEngine:
         self._doubtful: Flags | None = None
         self._anew: tuple[Floats, Floats] | None = None
         self._anchor: tuple[float, float, float] | None = None
+        self._deferred: list[tuple[float, float]] | None = None
 
     def _scatter_of(self, samples: Samples) -> float:
         return scatter_of(samples.values, self.sample_weight, samples.description, self.n_threads)
@@ -146,6 +148,9 @@ class LocalEngine:
         Added up term by term; later ones differ from that by what the clusters take off more, which has twice the digits.
         """
         high, low = explained_of(self._clusters.sums, centers, self.description.mean, self.n_threads)
+        if self._deferred is not None and self.scatter - high > self._bounds.careful + HISTORY_ROUNDING * self._needed:
+            self._deferred.append((high, low))
+            return nan
         if self._anchor is not None:
             summed, high_then, low_then = self._anchor
             inertia = summed - ((high - high_then) + (low - low_then))
@@ -154,6 +159,20 @@ class LocalEngine:
         inertia = self._summed_inertia(centers)
         self._anchor = inertia, high, low
         return inertia
+
+    def defer_history(self) -> None:
+        """The inertia of an iteration is asked for at the end alone: until then it may be NaN."""
+        self._deferred = []
+
+    def settle_history(self, history: list[dict[str, Any]], centers: Floats, inertia: float) -> None:
+        """Write the inertias that were put off.   centers, inertia : of the end, added up term by term."""
+        if not self._deferred:
+            return
+        high, low = explained_of(self._clusters.sums, centers, self.description.mean, self.n_threads)
+        for entry in history:
+            if entry["inertia"] != entry["inertia"]:
+                high_then, low_then = self._deferred.pop(0)
+                entry["inertia"] = inertia + ((high - high_then) + (low - low_then)) * self._inertia_unit
 
     def _summed_inertia(self, centers: Floats) -> float:
         """Sum of weight * squared distance to the center of its label, in the unit of the weights."""

@@ -99,6 +99,12 @@ class MediansEngine:
         """Nobody will be told the inertia of each iteration: it may have few digits."""
         self._told = False
 
+    def defer_history(self) -> None:
+        """Nothing is put off."""
+
+    def settle_history(self, history: list[dict[str, Any]], centers: Floats, inertia: float) -> None:
+        """Nothing was put off."""
+
     def _move_light(self, moved: Floats, weights: Floats) -> None:
         """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""
         assert self.sample_weight is not None  # else no cluster is light

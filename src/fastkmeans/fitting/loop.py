@@ -54,6 +54,8 @@ def run(
     """
     dtype: np.dtype[Any] = centers.dtype
     centers = centers.astype(np.float64)
+    if not verbose and callback is None:
+        engine.defer_history()
     history: list[dict[str, Any]] = []
     reason = ""
     while not reason:
@@ -102,11 +104,13 @@ def run(
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
     if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts vanish
         engine.step(centers)
+    inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
+    engine.settle_history(history, centers, inertia)
     return Run(
         centers.astype(dtype),
         engine.labels,
         engine.n_distinct(),
-        check_inertia(engine.inertia(centers), engine.largest_weight),
+        inertia,
         len(history),
         history,
         converged,
