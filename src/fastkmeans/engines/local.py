@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, inertia_of, scatter_of, weight_unit
 from ..types import Flags, Floats, Indices, Labels, Values
 from .contract import Served, count_rows_of, farthest_of
-from .rounding import HISTORY_ROUNDING, Bounds, losses_of, plain_bound, rounding_of
+from .rounding import HISTORY_ROUNDING, Bounds, fine_quanta, losses_of, plain_bound, rounding_of
 
 MEAN_ROUNDING = 2.0**-50
 """Of the mean of equal values, at most."""
@@ -156,7 +156,7 @@ class LocalEngine:
             inertia = summed - ((high - high_then) + (low - low_then))
             if inertia > self._bounds.careful and inertia > ANCHORED_SHARE * summed:
                 return inertia
-        inertia = self._summed_inertia(centers)
+        inertia = self._inertia_of(centers, self.labels, distances.EUCLIDEAN)
         self._anchor = inertia, high, low
         return inertia
 
@@ -169,14 +169,13 @@ class LocalEngine:
         if not self._deferred:
             return
         high, low = explained_of(self._clusters.sums, centers, self.description.mean, self.n_threads)
-        for entry in history:
-            if entry["inertia"] != entry["inertia"]:
-                high_then, low_then = self._deferred.pop(0)
-                entry["inertia"] = inertia + ((high - high_then) + (low - low_then)) * self._inertia_unit
+        put_off = [entry for entry in history if isnan(entry["inertia"])]
+        for entry, (high_then, low_then) in zip(put_off, self._deferred, strict=True):
+            entry["inertia"] = inertia + ((high - high_then) + (low - low_then)) * self._inertia_unit
 
-    def _summed_inertia(self, centers: Floats) -> float:
-        """Sum of weight * squared distance to the center of its label, in the unit of the weights."""
-        return inertia_of(self.X, centers, self.labels, self.sample_weight, self.n_threads)
+    def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
+        """Sum of weight * distance to the center of its label, term by term, in the unit of the weights."""
+        return inertia_of(self.X, centers, labels, self.sample_weight, self.n_threads, kind)
 
     @property
     def weights(self) -> Floats:
@@ -235,7 +234,7 @@ class LocalEngine:
     def _has_small(self, sums: Floats) -> bool:
         """Is any of these sums so small that it may have lost digits to the grids? Of the last step's sums, move tells."""
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.labels))
-        needed = self._digits * (self._clusters.grid[1] / 1.5 * 2.0**-52)
+        needed = self._digits * fine_quanta(self._clusters.grid)
         return bool((np.abs(sums.sum(axis=1)) < needed * n_rows).any())
 
     def _mended_sums(self, doubtful: Flags, anew: Floats) -> Floats:
@@ -291,9 +290,14 @@ class LocalEngine:
     def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
         """Merge pairs of clusters and split others; see the contract."""
         exchange = Exchange(
-            self.X, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows, self.n_threads
-        )
+            self._whole_values(), self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows,
+            self.n_threads,
+        )  # fmt: skip
         return exchange.apply(surplus)
+
+    def _whole_values(self) -> Values:
+        """All samples in one array."""
+        return self.X
 
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""
@@ -303,6 +307,4 @@ class LocalEngine:
 
     def inertia(self, centers: Floats) -> float:
         """Sum of weight * squared distance to the center of its label, term by term."""
-        return self._weight_unit * inertia_of(
-            self.X, centers, self.labels, self.sample_weight, self.n_threads, self.kind
-        )
+        return self._weight_unit * self._inertia_of(centers, self.labels, self.kind)

@@ -15,12 +15,11 @@ import numpy as np
 
 from .._core import distances, samples, totals
 from .._core.doubtful import sum_anew, trust_some
-from .._core.exchange import Exchange
 from .._core.sums import ClusterSums
 from ..algorithms.table import Algorithm, State
 from ..samples import LEAF, Samples, describe_pieces, leaf_inertias
 from ..types import AnyArray, Flags, Floats, Indices, Labels, Values
-from .contract import Served, count_rows_of, largest
+from .contract import Served, largest
 from .local import LocalEngine
 from .spherical import SphericalEngine
 
@@ -168,13 +167,6 @@ class PartitionedEngine(LocalEngine):
         ])
         return totals.total_of(leaves) if len(leaves) > 1 else float(leaves[0])
 
-    def _summed_inertia(self, centers: Floats) -> float:
-        return self._inertia_of(centers, self.labels, distances.EUCLIDEAN)
-
-    def inertia(self, centers: Floats) -> float:
-        """Sum of weight * squared distance to the center of its label, term by term."""
-        return self._weight_unit * self._inertia_of(centers, self.labels, self.kind)
-
     def _smallest(self) -> Floats:
         smallest: Floats = np.empty((len(self._samples.parts), self.X.shape[1]))
         for i, part in enumerate(self._samples.parts):
@@ -212,21 +204,13 @@ class PartitionedEngine(LocalEngine):
         chosen = largest(own, count)
         return Served(chosen, own[chosen], labels[chosen])
 
-    def count_rows(self) -> Indices:
-        """(n_clusters,): number of samples of each cluster that weigh something."""
-        return count_rows_of(self.labels, self.sample_weight, len(self.weights))
-
     def take(self, rows: list[int]) -> Values:
         """(len(rows), n_features): some samples."""
         return self._samples.take(rows)
 
-    def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
-        """Merge pairs of clusters and split others, over all samples, which are gathered for that; see the contract."""
-        exchange = Exchange(
-            self._samples.whole().values, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows,
-            self.n_threads,
-        )  # fmt: skip
-        return exchange.apply(surplus)
+    def _whole_values(self) -> Values:
+        """All samples in one array: exchanges of clusters read them all."""
+        return self._samples.whole().values
 
 
 class PartitionedSphericalEngine(PartitionedEngine, SphericalEngine):

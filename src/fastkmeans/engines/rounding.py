@@ -123,6 +123,12 @@ class Bounds:
             return self._X.dtype.itemsize == 4 and bool((weights == weights.astype(np.float32)).all())
 
 
+def fine_quanta(grid: Floats) -> Floats:
+    """(n_features + 1,): what the fine grid of sums counts in.   grid : of a ClusterSums, which holds 1.5 * 2^52 of them."""
+    quanta: Floats = grid[1] / 1.5 * 2.0**-52
+    return quanta
+
+
 def losses_of(grid: Floats, sample_weight: Floats | None, min_abs: Floats, n_samples: int) -> Floats | None:
     """What weight * x must come to on average over a cluster, so that its sum has lost no digits to the grids.
 
@@ -130,7 +136,7 @@ def losses_of(grid: Floats, sample_weight: Floats | None, min_abs: Floats, n_sam
     Returns (n_features + 1,) float64, with 0 for features that have no values so small; None where none has.
     """
     least = np.append(min_abs, 1.0) * (1.0 if sample_weight is None else _least_weight(sample_weight))
-    needed = rounding_of(n_samples, len(min_abs)).digits * (grid[1] / 1.5 * 2.0**-52)
+    needed = rounding_of(n_samples, len(min_abs)).digits * fine_quanta(grid)
     losses = np.where(least < needed, needed, 0.0)
     return losses if losses.any() else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -37,22 +38,11 @@ def count_starts(settings: Settings) -> int:
     return 1
 
 
-def source_of(settings: Settings, random_state: Any) -> Any:
+def source_of(settings: Settings, random_state: Any) -> AbstractContextManager[np.random.RandomState]:
     """Return a context that gives a RandomState to draw from; a callable init may keep what it draws from."""
     if callable(settings.init):
-        return _Given(check_random_state(random_state))
+        return nullcontext(check_random_state(random_state))
     return drawing_from(random_state)
-
-
-class _Given:
-    def __init__(self, random_state: np.random.RandomState) -> None:
-        self._random_state = random_state
-
-    def __enter__(self) -> np.random.RandomState:
-        return self._random_state
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 def draw_centers(

@@ -50,11 +50,17 @@ def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
             "Use sample_weight=None to weigh all samples alike."
         )
     largest = float(weights.max())
-    too_light = largest * LIGHTEST_SHARE
-    if weights[lightest] < too_light and ((weights > 0.0) & (weights < too_light)).any():
-        row = int(((weights > 0.0) & (weights < too_light)).argmax())
+    if weights[lightest] < largest * LIGHTEST_SHARE:
+        _check_lightest(weights, largest)
+    return weights
+
+
+def _check_lightest(weights: Floats, largest: float) -> None:
+    """Raise ValueError for the first weight above 0 that is too light beside the largest."""
+    too_light = (weights > 0.0) & (weights < largest * LIGHTEST_SHARE)
+    row = int(too_light.argmax())
+    if too_light[row]:
         raise ValueError(
             f"sample_weight must not span more than {-log10(LIGHTEST_SHARE):.0f} powers of ten; got {weights[row]:g} for row "
             f"{row} beside {largest:g}. Use 0 to leave so light a sample out."
         )
-    return weights
