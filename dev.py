@@ -47,10 +47,10 @@ def set_up(goal: str) -> None:
         print("making the environment .venv ...", flush=True)
         venv.create(VENV, with_pip=True, clear=True)
     print("installing the build tools ...", flush=True)
-    run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *BUILD_TOOLS)
+    install = [BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    run(*install, *BUILD_TOOLS)
     print(f"building fastkmeans and installing it with its extras [{extras}] ...", flush=True)
-    run(BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation",
-        "--config-settings=build-dir=build/dev", "-e", f".[{extras}]")
+    run(*install, "--no-build-isolation", "--config-settings=build-dir=build/dev", "-e", f".[{extras}]")
     stamp.write_text(digest.hexdigest())
 
 
@@ -60,18 +60,18 @@ def demo() -> None:
     output.mkdir(exist_ok=True)
     table = ROOT / "examples" / "iris.csv"
     run(BIN / "fastkmeans", "elbow", table, "--k", "1:10", "--plot", output / "elbow.png")
-    run(BIN / "fastkmeans", "fit", table, "-k", "auto", "--output", output / "labelled.csv",
-        "--plot", output / "clusters.png")
-    print(f"elbow curve:     {output / 'elbow.png'}\nclusters:        {output / 'clusters.png'}\n"
-          f"labelled table:  {output / 'labelled.csv'}")
+    labelled, clusters = output / "labelled.csv", output / "clusters.png"
+    run(BIN / "fastkmeans", "fit", table, "-k", "auto", "--output", labelled, "--plot", clusters)
+    print(f"elbow curve:     {output / 'elbow.png'}\nclusters:        {clusters}\nlabelled table:  {labelled}")
 
 
 def lint() -> None:
     """Check the style of all Python, the types of the package, and its stubs against what is compiled."""
     run(BIN / "ruff", "check", ".")
+    run(BIN / "ruff", "format", "--check", ".")
     run(BIN / "mypy", "--strict", "src/fastkmeans")
-    run(BIN / "python", "-m", "mypy.stubtest", "--mypy-config-file", "pyproject.toml", "--ignore-disjoint-bases",
-        "--allowlist", ".ci/stubs_allowlist.txt", "fastkmeans._core")
+    stubtest = [BIN / "python", "-m", "mypy.stubtest", "--mypy-config-file", "pyproject.toml"]
+    run(*stubtest, "--ignore-disjoint-bases", "--allowlist", ".ci/stubs_allowlist.txt", "fastkmeans._core")
 
 
 def main() -> None:

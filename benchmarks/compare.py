@@ -315,9 +315,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         choices=("library", "passive", "active"),
         help="OMP_WAIT_POLICY for all peers; default: library (unset) when isolated, else passive",
     )
-    parser.add_argument(
-        "--memory", action=argparse.BooleanOptionalAction, default=True, help="measure peak memory"
-    )
+    parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True, help="measure peak memory")
     parser.add_argument("--check", action="store_true", help="count labels other than the float64 nearest")
     parser.add_argument("--json", metavar="FILE", help="write every measured number to FILE")
     parser.add_argument("--list", action="store_true", help="list workloads and peers, and do nothing else")

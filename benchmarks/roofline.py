@@ -100,9 +100,7 @@ def iteration_seconds(X: np.ndarray, centers: np.ndarray, n_repeats: int = N_REP
     from fastkmeans import KMeans
 
     def fit(max_iter: int) -> KMeans:
-        model = KMeans(
-            len(centers), init=centers, n_init=1, max_iter=max_iter, tol=0, algorithm="lloyd", n_threads=1
-        )
+        model = KMeans(len(centers), init=centers, n_init=1, max_iter=max_iter, tol=0, algorithm="lloyd", n_threads=1)
         return model.fit(X)
 
     n_more = fit(20).n_iter_ - 1

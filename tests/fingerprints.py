@@ -82,7 +82,9 @@ def fits() -> Iterator[tuple[str, str]]:
             trail = [(entry["inertia"], entry["center_shift"], entry["n_changed"]) for entry in model.history_]
             yield (
                 "/".join([metric, shape, data, real, weighting, init, algorithm]),
-                digest(model.labels_, model.cluster_centers_, model.inertia_, model.n_iter_, trail, model.predict(X[::-1])),
+                digest(
+                    model.labels_, model.cluster_centers_, model.inertia_, model.n_iter_, trail, model.predict(X[::-1])
+                ),
             )
 
 

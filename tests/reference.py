@@ -15,7 +15,7 @@ def sq_distances(X, C):
     rows = max(1, CHUNK_TERMS // max(1, C.size))
     out = np.empty((len(X), len(C)))
     for start in range(0, len(X), rows):
-        out[start:start + rows] = ((X[start:start + rows, None, :] - C) ** 2).sum(axis=-1)
+        out[start : start + rows] = ((X[start : start + rows, None, :] - C) ** 2).sum(axis=-1)
     return out
 
 
@@ -135,9 +135,9 @@ def distances(X, Y, metric):
         return np.sqrt(sq_distances(X, Y))
     if metric == "manhattan":
         return np.abs(X[:, None, :] - Y).sum(axis=-1)
-    lengths = [np.sqrt((rows ** 2).sum(axis=1, keepdims=True)) for rows in (X, Y)]
+    lengths = [np.sqrt((rows**2).sum(axis=1, keepdims=True)) for rows in (X, Y)]
     found = sq_distances(*(rows / np.where(length > 0, length, 1) for rows, length in zip((X, Y), lengths))) / 2
-    found[found < X.shape[1] * 2.0 ** -102] = 0
+    found[found < X.shape[1] * 2.0**-102] = 0
     found[(lengths[0] == 0).ravel()] = 1
     found[:, (lengths[1] == 0).ravel()] = 1
     return found
@@ -149,7 +149,7 @@ def silhouette_samples(X, labels, metric):
     found = np.zeros(len(X))
     for i in range(len(X)):
         others = np.arange(len(X)) != i
-        apart = distances(X[i:i + 1], X, metric)[0]
+        apart = distances(X[i : i + 1], X, metric)[0]
         own = (labels == labels[i]) & others
         if not own.any():
             continue

@@ -78,41 +78,23 @@ HOLE_IN_COLUMN = r"Input X contains NaN\. The first is in row 0, column 'width';
 
 BAD_X = {
     "NaN": (with_value(np.nan), ValueError, r"Input X contains NaN\. .*row 5, column 1; .*Fill"),
-    "NaN in float32": (
-        with_value(np.nan, np.float32), ValueError, r"Input X contains NaN\. .*row 5, column 1"
-    ),
-    "infinity": (
-        with_value(np.inf), ValueError, r"X contains infinity or .*'float64'.*row 5, column 1\. Clip"
-    ),
+    "NaN in float32": (with_value(np.nan, np.float32), ValueError, r"Input X contains NaN\. .*row 5, column 1"),
+    "infinity": (with_value(np.inf), ValueError, r"X contains infinity or .*'float64'.*row 5, column 1\. Clip"),
     "minus infinity": (with_value(-np.inf), ValueError, r"Input X contains infinity .*row 5, column 1"),
     "infinity in float32": (with_value(np.inf, np.float32), ValueError, r"contains infinity or .*'float32'"),
-    "square overflows": (
-        with_value(-2e150), ValueError, r"X contains -2e\+150 in row 5, column 1, .*Rescale X"
-    ),
-    "largest float64": (
-        with_value(1.7e308), ValueError, r"Input X contains 1\.7e\+308 in row 5, .*Rescale X"
-    ),
-    "no rows": (
-        np.empty((0, 2)), ValueError, r"0 sample\(s\) \(shape=\(0, 2\)\) while a minimum of 1 is required"
-    ),
-    "no columns": (
-        np.empty((12, 0)), ValueError, r"0 feature\(s\) \(shape=\(12, 0\)\) while a minimum of 1 is"
-    ),
+    "square overflows": (with_value(-2e150), ValueError, r"X contains -2e\+150 in row 5, column 1, .*Rescale X"),
+    "largest float64": (with_value(1.7e308), ValueError, r"Input X contains 1\.7e\+308 in row 5, .*Rescale X"),
+    "no rows": (np.empty((0, 2)), ValueError, r"0 sample\(s\) \(shape=\(0, 2\)\) while a minimum of 1 is required"),
+    "no columns": (np.empty((12, 0)), ValueError, r"0 feature\(s\) \(shape=\(12, 0\)\) while a minimum of 1 is"),
     "empty list": ([], ValueError, r"Expected 2D array, got 1D array instead: X has shape \(0,\)"),
     "empty table": (pd.DataFrame(), ValueError, r"0 sample\(s\) \(shape=\(0, 0\)\)"),
     "0-D": (np.float64(3), ValueError, "Expected 2D array, got scalar array instead.*Reshape your data"),
-    "1-D": (
-        GOOD_X[:, 0], ValueError, r"got 1D array instead: X has shape \(12,\)\. Reshape.*reshape\(-1, 1\)"
-    ),
-    "3-D": (
-        GOOD_X.reshape(3, 4, 2), ValueError, r"got 3D array instead: .*Reshape.*X\.reshape\(len\(X\), -1\)"
-    ),
+    "1-D": (GOOD_X[:, 0], ValueError, r"got 1D array instead: X has shape \(12,\)\. Reshape.*reshape\(-1, 1\)"),
+    "3-D": (GOOD_X.reshape(3, 4, 2), ValueError, r"got 3D array instead: .*Reshape.*X\.reshape\(len\(X\), -1\)"),
     "one column of a table": (GOOD_TABLE["width"], ValueError, r"got 1D array .*table\[\['column'\]\]"),
     "ragged list": ([[1.0, 2.0], [3.0]], ValueError, "X is ragged: row 1 has 1 values and row 0 has 2"),
     "row that is no list": ([[1.0, 2.0], 3.0], ValueError, "X is ragged: row 1 has 1 values and row 0 has 2"),
-    "list of strings": (
-        [["a", "b"], ["c", "d"]], ValueError, r"X holds text \(dtype <U1\).*encode it as numbers"
-    ),
+    "list of strings": ([["a", "b"], ["c", "d"]], ValueError, r"X holds text \(dtype <U1\).*encode it as numbers"),
     "numbers in strings": ([["1", "2"], ["3", "4"]], ValueError, "X holds text .*needs numbers"),
     "bytes": (np.array([[b"a", b"b"]]), ValueError, "X holds bytes .*needs numbers"),
     "a path": ("samples.csv", TypeError, "X must be a 2D array-like or a DataFrame; got str"),
@@ -123,9 +105,7 @@ BAD_X = {
     "dates": (np.full((12, 2), np.datetime64("2020-01-01")), ValueError, r"X holds dates .*needs numbers"),
     "durations": (np.full((12, 2), np.timedelta64(3, "s")), ValueError, r"X holds durations .*needs numbers"),
     "object with text": (np.array([[1, "a"]], object), ValueError, "X has dtype object .*could not convert"),
-    "object with dict": (
-        np.array([[1, {}]], object), TypeError, "X has dtype object .*argument must be .*number"
-    ),
+    "object with dict": (np.array([[1, {}]], object), TypeError, "X has dtype object .*argument must be .*number"),
     "object with None": (with_value(None, object), ValueError, r"Input X contains NaN\. .*row 5, column 1"),
     "integer beyond float64": ([[10**400, 1]], ValueError, "X has dtype object .*too large"),
     "structured": (np.zeros((12, 2), dtype="f8,f8"), ValueError, "X is a structured array .*to_unstructured"),
@@ -145,7 +125,9 @@ BAD_X = {
         r"column 'count' of X \(Int128\) does not convert to a NumPy array: .*\. Cast it to Float64 first",
     ),
     "one column of 128-bit integers": (
-        pl.Series([1] * 12).cast(pl.Int128), TypeError, r"X \(Series\) does not convert .*\. Cast it to float64 first"
+        pl.Series([1] * 12).cast(pl.Int128),
+        TypeError,
+        r"X \(Series\) does not convert .*\. Cast it to float64 first",
     ),
     "pandas categories": (
         pd.DataFrame(columns(city=pd.Categorical(TEXTS))),
@@ -160,12 +142,8 @@ BAD_X = {
     "pandas null": (pd.DataFrame(columns(width=HOLES)), ValueError, HOLE_IN_COLUMN),
     "polars null": (pl.DataFrame(columns(width=HOLES)), ValueError, HOLE_IN_COLUMN),
     "pyarrow null": (pa.table(columns(width=HOLES)), ValueError, HOLE_IN_COLUMN),
-    "mixed column names": (
-        GOOD_TABLE.set_axis(["a", 1], axis=1), TypeError, "type str and of type int. Rename"
-    ),
-    "same column names": (
-        GOOD_TABLE.set_axis(["a", "a"], axis=1), ValueError, "X must have unique column names"
-    ),
+    "mixed column names": (GOOD_TABLE.set_axis(["a", 1], axis=1), TypeError, "type str and of type int. Rename"),
+    "same column names": (GOOD_TABLE.set_axis(["a", "a"], axis=1), ValueError, "X must have unique column names"),
 }
 
 BAD_DATA = [pytest.param(*row, id=name) for name, row in BAD_X.items()]
@@ -216,11 +194,15 @@ BAD_WEIGHTS = {
     "NaN weight": ([np.nan] + [1] * 11, ValueError, "Input sample_weight contains NaN.*row 0"),
     "infinite weight": ([1] * 11 + [np.inf], ValueError, "Input sample_weight contains infinity.*row 11"),
     "weights too far apart": (
-        [1e-200, 1e139] + [0.0] * 10, ValueError, "sample_weight must not span more than 290 .*1e-200 for row 0 beside 1e[+]139"
+        [1e-200, 1e139] + [0.0] * 10,
+        ValueError,
+        "sample_weight must not span more than 290 .*1e-200 for row 0 beside 1e[+]139",
     ),
     "weights that are text": (["heavy"] * 12, ValueError, "sample_weight holds text .*needs numbers"),
     "128-bit weights": (
-        pl.Series([1] * 12).cast(pl.Int128), TypeError, r"sample_weight \(Series\) does not convert .*\. Cast it to"
+        pl.Series([1] * 12).cast(pl.Int128),
+        TypeError,
+        r"sample_weight \(Series\) does not convert .*\. Cast it to",
     ),
     "complex weights": (np.ones(12) * 1j, ValueError, "Complex data not supported: sample_weight"),
     "weights that are a dict": ({}, TypeError, "sample_weight has dtype object .*not numbers"),
@@ -247,9 +229,7 @@ BAD_PARAMS = {
     "n_clusters='3'": case(TypeError, r"n_clusters must be 'auto' or an integer >= 1; got '3' \(str\)", n_clusters="3"),
     "n_clusters=True": case(TypeError, r"n_clusters must be .*; got True \(bool\)", n_clusters=True),
     "n_clusters=None": case(TypeError, "n_clusters must be .*; got None", n_clusters=None),
-    "more clusters than rows": case(
-        ValueError, "n_samples=12 should be >= n_clusters=13. Ask", n_clusters=13
-    ),
+    "more clusters than rows": case(ValueError, "n_samples=12 should be >= n_clusters=13. Ask", n_clusters=13),
     "unknown init": case(ValueError, r"init must be one of 'auto', 'k-means\+\+', .*; got 'kmean'", init="kmean"),
     "init=None": case(TypeError, "init must be one of .* or a callable; got None", init=None),
     "init with a row too many": case(
@@ -263,9 +243,7 @@ BAD_PARAMS = {
         init=np.ones((2, 1)),
     ),
     "init with one dimension": case(ValueError, "got 1D array instead: init has shape", init=np.ones(2)),
-    "init with NaN": case(
-        ValueError, "Input init contains NaN.*row 0, column 1", init=[[0.0, np.nan], [1.0, 1.0]]
-    ),
+    "init with NaN": case(ValueError, "Input init contains NaN.*row 0, column 1", init=[[0.0, np.nan], [1.0, 1.0]]),
     "init with infinity": case(ValueError, "Input init contains infinity", init=np.full((2, 2), np.inf)),
     "init that is ragged": case(ValueError, "init is ragged: row 1 has 1 values", init=[[1.0, 2.0], [3.0]]),
     "init that is text": case(ValueError, "init holds text", init=[["a", "b"], ["c", "d"]]),
@@ -294,21 +272,13 @@ BAD_PARAMS = {
     "tol NaN": case(ValueError, "tol must be a finite number >= 0; got nan", tol=float("nan")),
     "tol=None": case(TypeError, "tol must be a finite number >= 0; got None", tol=None),
     "verbose=-1": case(ValueError, "verbose must be a bool or an integer >= 0; got -1", verbose=-1),
-    "random_state='abc'": case(
-        TypeError, "random_state must be None, an integer .*; got 'abc'", random_state="abc"
-    ),
-    "random_state=-1": case(
-        ValueError, "random_state must be .* from 0 to 4294967295.*; got -1", random_state=-1
-    ),
+    "random_state='abc'": case(TypeError, "random_state must be None, an integer .*; got 'abc'", random_state="abc"),
+    "random_state=-1": case(ValueError, "random_state must be .* from 0 to 4294967295.*; got -1", random_state=-1),
     "copy_x='no'": case(TypeError, "copy_x must be True or False; got 'no'", copy_x="no"),
-    "unknown algorithm": case(
-        ValueError, "algorithm must be one of 'auto', .*; got 'loyd'.*'lloyd'", algorithm="loyd"
-    ),
+    "unknown algorithm": case(ValueError, "algorithm must be one of 'auto', .*; got 'loyd'.*'lloyd'", algorithm="loyd"),
     "algorithm=None": case(TypeError, "algorithm must be one of 'auto', .*; got None", algorithm=None),
     "n_threads=0": case(ValueError, "n_threads must be None or an integer >= 1; got 0", n_threads=0),
-    "n_threads='two'": case(
-        TypeError, "n_threads must be None or an integer >= 1; got 'two'", n_threads="two"
-    ),
+    "n_threads='two'": case(TypeError, "n_threads must be None or an integer >= 1; got 'two'", n_threads="two"),
     "callback='print'": case(TypeError, "callback must be None or a callable; got 'print'", callback="print"),
 }
 
@@ -366,13 +336,9 @@ def test_a_bad_setting_is_refused_and_changes_nothing(call, message):
 OTHER_NAMES = r"names should match.*\n.*unseen at fit time:\n- depth\n.*now missing:\n- width\n"
 
 BAD_READS = {
-    "a column too many": (
-        GOOD_X[:, [0, 1, 1]], "X has 3 features, but KMeans is expecting 2 features as input"
-    ),
+    "a column too many": (GOOD_X[:, [0, 1, 1]], "X has 3 features, but KMeans is expecting 2 features as input"),
     "a column too few": (GOOD_X[:, :1], "X has 1 features, but KMeans is expecting 2 features as input"),
-    "columns in another order": (
-        GOOD_TABLE[["width", "height"]], "names must be in the same order as .* in fit"
-    ),
+    "columns in another order": (GOOD_TABLE[["width", "height"]], "names must be in the same order as .* in fit"),
     "another column": (GOOD_TABLE.rename(columns={"width": "depth"}), OTHER_NAMES),
     "a named column too few": (GOOD_TABLE[["height"]], "seen at fit time, yet now missing:\n- width"),
     "another column, polars": (pl.DataFrame(columns(depth=GOOD_X[:, 1])), OTHER_NAMES),
@@ -427,14 +393,24 @@ BAD_CALLS = {
     "elbow k=0": (lambda: elbow(GOOD_X, k=0), ValueError, r"\bk must"),
     "elbow k with 0": (lambda: elbow(GOOD_X, k=[0, 1]), ValueError, r"k must hold .* >= 1; got 0"),
     "elbow k empty": (lambda: elbow(GOOD_X, k=[]), ValueError, r"k must hold at least one .*; got \[\]"),
-    "elbow k too large": (
-        lambda: elbow(GOOD_X, k=13), ValueError, "k must not go beyond n_samples=12; got 13"
+    "elbow k too large": (lambda: elbow(GOOD_X, k=13), ValueError, "k must not go beyond n_samples=12; got 13"),
+    "elbow k of a billion": (
+        lambda: elbow(GOOD_X, k=10**9),
+        ValueError,
+        "must not go beyond n_samples=12; got 1000000000",
     ),
-    "elbow k of a billion": (lambda: elbow(GOOD_X, k=10**9), ValueError, "must not go beyond n_samples=12; got 1000000000"),
-    "elbow range of a billion": (lambda: elbow(GOOD_X, k=range(1, 10**9)), ValueError, "beyond n_samples=12; got 999999999"),
+    "elbow range of a billion": (
+        lambda: elbow(GOOD_X, k=range(1, 10**9)),
+        ValueError,
+        "beyond n_samples=12; got 999999999",
+    ),
     "elbow k of many digits": (lambda: elbow(GOOD_X, k="1:" + "9" * 30), ValueError, "beyond n_samples=12; got 9{30}"),
     "elbow empty range": (lambda: elbow(GOOD_X, k=range(0)), ValueError, "k must hold at least one"),
-    "elbow range from below": (lambda: elbow(GOOD_X, k=range(-(10**9), 3)), ValueError, "clusters >= 1; got -1000000000"),
+    "elbow range from below": (
+        lambda: elbow(GOOD_X, k=range(-(10**9), 3)),
+        ValueError,
+        "clusters >= 1; got -1000000000",
+    ),
     "elbow k=2.5": (lambda: elbow(GOOD_X, k=2.5), TypeError, r"k must be a whole number, .*; got 2\.5"),
     "elbow k=True": (lambda: elbow(GOOD_X, k=True), TypeError, "k must be a whole number, .*; got True"),
     "elbow k=None": (lambda: elbow(GOOD_X, k=None), TypeError, "k must be a whole number, .*; got None"),
@@ -443,14 +419,10 @@ BAD_CALLS = {
     "elbow init": (lambda: elbow(GOOD_X, init=np.ones((2, 2))), ValueError, "init cannot be an array here"),
     "elbow tol": (lambda: elbow(GOOD_X, tol=-1), ValueError, "tol must be a finite number >= 0; got -1"),
     "elbow unknown": (lambda: elbow(GOOD_X, tolerance=1), TypeError, "unexpected .* 'tolerance'"),
-    "elbow weights": (
-        lambda: elbow(GOOD_X, sample_weight=[1]), ValueError, "sample_weight .*; got 1 weights"
-    ),
+    "elbow weights": (lambda: elbow(GOOD_X, sample_weight=[1]), ValueError, "sample_weight .*; got 1 weights"),
     "cluster array": (lambda: cluster(GOOD_X, 2), TypeError, "needs a DataFrame; got ndarray.*use KMeans"),
     "cluster lazy": (lambda: cluster(pl.LazyFrame(columns()), 2), TypeError, "LazyFrame.*collect"),
-    "cluster too many": (
-        lambda: cluster(GOOD_TABLE, 13), ValueError, "n_samples=12 should be >= n_clusters=13"
-    ),
+    "cluster too many": (lambda: cluster(GOOD_TABLE, 13), ValueError, "n_samples=12 should be >= n_clusters=13"),
     "cluster n_clusters": (lambda: cluster(GOOD_TABLE, 0), ValueError, "n_clusters must be .*; got 0"),
     "cluster text": (lambda: cluster(GOOD_TABLE.assign(city=TEXTS), 2), ValueError, TEXT_COLUMN),
     "cluster null": (lambda: cluster(pd.DataFrame(columns(width=HOLES)), 2), ValueError, HOLE_IN_COLUMN),

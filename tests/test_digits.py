@@ -100,7 +100,9 @@ def test_a_center_that_gives_rows_away_stays_on_its_heavy_row(metric, algorithm,
         weights = 10.0 ** rng.uniform(-285, 0, size=n_samples)
         init = X[rng.integers(2, size=int(rng.integers(3, 7))).clip(max=n_samples - 1)]
         model = KMeans(min(len(init), n_samples), init=init[:n_samples], tol=0, metric=metric, algorithm=algorithm)
-        inertia = np.array([entry["inertia"] for entry in model.fit(X, sample_weight=weights).history_] + [model.inertia_])
+        inertia = np.array(
+            [entry["inertia"] for entry in model.fit(X, sample_weight=weights).history_] + [model.inertia_]
+        )
         assert (np.diff(inertia) <= HISTORY_RTOL * inertia[:-1]).all(), inertia
 
 
@@ -214,7 +216,9 @@ def check_against_the_reference(X, init, weights=None, max_iter=20, **params):
         size = np.abs(X[labels == j].astype(np.float64)).max(axis=0)
         assert (np.abs(model.cluster_centers_[j] - centers[j].astype(np.float64)) <= RTOL[X.dtype.name] * size).all()
     assert model.inertia_ == -model.score(X, sample_weight=weights)
-    assert model.inertia_ == pytest.approx(reference.inertia(X, model.cluster_centers_, sample_weight=weights), rel=1e-12)
+    assert model.inertia_ == pytest.approx(
+        reference.inertia(X, model.cluster_centers_, sample_weight=weights), rel=1e-12
+    )
     order = np.random.default_rng(len(X)).permutation(len(X))
     shuffled = KMeans(len(init), init=init, tol=0, max_iter=max_iter, **params, n_threads=3).fit(
         X[order], sample_weight=None if weights is None else weights[order]
@@ -262,13 +266,16 @@ def test_means_of_any_mixture_of_sizes_have_their_digits(spread, algorithm, real
     for n_features, n_clusters in [(1, 3), (2, 6), (9, 4), (20, 5)]:
         truth = rng.integers(n_clusters, size=300)
         X = 10.0 * rng.normal(size=(n_clusters, n_features))[truth] + rng.normal(size=(300, n_features))
-        X *= 10.0 ** {
-            "by cluster": lambda: rng.uniform(lowest, highest, size=(n_clusters, 1))[truth],
-            "by row": lambda: rng.uniform(lowest, highest, size=(300, 1)),
-            "by value": lambda: rng.uniform(lowest, highest, size=X.shape),
-            "by feature": lambda: rng.uniform(lowest, highest, size=n_features),
-            "two sizes": lambda: rng.choice([lowest, highest], size=(300, 1)),
-        }[spread]()
+        X *= (
+            10.0
+            ** {
+                "by cluster": lambda: rng.uniform(lowest, highest, size=(n_clusters, 1))[truth],
+                "by row": lambda: rng.uniform(lowest, highest, size=(300, 1)),
+                "by value": lambda: rng.uniform(lowest, highest, size=X.shape),
+                "by feature": lambda: rng.uniform(lowest, highest, size=n_features),
+                "two sizes": lambda: rng.choice([lowest, highest], size=(300, 1)),
+            }[spread]()
+        )
         X = X.astype(real)
         check_against_the_reference(X, X[rng.permutation(300)[:n_clusters]], algorithm=algorithm)
 
@@ -341,7 +348,10 @@ def test_an_inertia_that_overflows_is_an_error(weight, algorithm, rng):
     X = rng.normal(size=(200, 3)) * 1e90
     model = KMeans(3, init=X[:3], algorithm=algorithm).fit(X)
     before = vars(model).copy()
-    with pytest.raises(ValueError, match=rf"sample_weight must be .*largest weight is {weight:g}. Divide all weights".replace("+", r"\+")):
+    with pytest.raises(
+        ValueError,
+        match=rf"sample_weight must be .*largest weight is {weight:g}. Divide all weights".replace("+", r"\+"),
+    ):
         model.fit(X, sample_weight=np.full(200, weight))
     assert vars(model) == before
     with pytest.raises(ValueError, match="sample_weight must be small enough"):

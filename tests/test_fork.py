@@ -107,7 +107,9 @@ print(sorted(set(sys.modules) - before))
 
 def test_a_fit_imports_nothing():
     """A process that is forked while another thread imports a module would wait for that import for ever."""
-    answer = subprocess.run([sys.executable, "-W", "ignore", "-c", IMPORTS], capture_output=True, text=True, timeout=300)
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IMPORTS], capture_output=True, text=True, timeout=300
+    )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip() == "[]"
 

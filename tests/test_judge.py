@@ -18,7 +18,9 @@ def judged(X, labels, weights, centers, means, block, n_threads=1):
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])
-@pytest.mark.parametrize("n_samples, n_features, n_clusters", [(1, 1, 2), (7, 3, 3), (64, 5, 4), (515, 20, 9), (90, 64, 17)])
+@pytest.mark.parametrize(
+    "n_samples, n_features, n_clusters", [(1, 1, 2), (7, 3, 3), (64, 5, 4), (515, 20, 9), (90, 64, 17)]
+)
 def test_sums_are_those_of_the_slow_twin(n_samples, n_features, n_clusters, is_weighted, isa, real, rng):
     X = rng.normal(size=(n_samples, n_features)).astype(real)
     centers = rng.normal(size=(n_clusters, n_features))

@@ -81,7 +81,9 @@ def test_sums_follow_the_labels_without_a_trace(n_features, weighted, real, rng)
     expected = np.zeros((n_clusters, n_features + 1))
     ones = np.ones(n_samples) if weights is None else weights
     np.add.at(expected, fresh.clusters.labels, np.c_[X * ones[:, None].astype(np.float64), ones])
-    np.testing.assert_allclose(fresh.clusters.sums.sum(axis=1), expected, rtol=1e-9, atol=1e-12 * max_abs.max() * n_samples)
+    np.testing.assert_allclose(
+        fresh.clusters.sums.sum(axis=1), expected, rtol=1e-9, atol=1e-12 * max_abs.max() * n_samples
+    )
 
 
 @pytest.mark.parametrize("n_features", N_FEATURES)
@@ -91,7 +93,7 @@ def test_samples_are_described_as_numpy_describes_them(n_features, real, rng):
         described = np.empty((-(-n_samples // 256), 3, n_features))
         samples.describe_blocks(X, 256, described, 2)
         for b, (max_abs, mean, m2) in enumerate(described):
-            block = X[256 * b:256 * (b + 1)].astype(np.float64)
+            block = X[256 * b : 256 * (b + 1)].astype(np.float64)
             np.testing.assert_array_equal(max_abs, np.abs(block).max(axis=0))
             np.testing.assert_allclose(mean, block.mean(axis=0), rtol=1e-13)
             np.testing.assert_allclose(m2, block.var(axis=0) * len(block), rtol=1e-9, atol=1e-18)

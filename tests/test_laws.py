@@ -24,7 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 RTOL = {"float32": 1e-6, "float64": 1e-12}  # of centers against the reference
 
 
-
 def assert_centers(actual, expected):
     """Equal up to the rounding of the dtype in which ``actual`` is stored."""
     rtol = RTOL[actual.dtype.name]
@@ -771,7 +770,9 @@ def test_light_clusters_get_their_own_mean(light, algorithm, real, rng):
     X = np.concatenate([rng.normal(corner, 0.5, size=(60, 2)) for corner in corners]).astype(real)
     weights = np.repeat([1.0, 1.0, light, light], 60) * rng.uniform(0.5, 1.5, size=240)
     model = KMeans(4, init=X[::60], tol=0, algorithm=algorithm).fit(X, sample_weight=weights)
-    expected = [np.average(X[i:i + 60].astype(np.float64), axis=0, weights=weights[i:i + 60]) for i in range(0, 240, 60)]
+    expected = [
+        np.average(X[i : i + 60].astype(np.float64), axis=0, weights=weights[i : i + 60]) for i in range(0, 240, 60)
+    ]
     np.testing.assert_allclose(model.cluster_centers_, expected, rtol=1e-6 if real.itemsize == 4 else 1e-9)
     np.testing.assert_array_equal(model.predict(X), model.labels_)
 

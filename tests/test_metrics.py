@@ -100,7 +100,9 @@ def test_medians_of_every_kind_of_rows_walk_with_the_reference(rows, weighted, r
     inertia = [entry["inertia"] for entry in model.history_]
     centers = X[:7]
     for entry in inertia[:6]:  # the history follows the cost from step to step
-        assert entry == pytest.approx(reference.inertia(X, centers, sample_weight=weights, metric="manhattan"), rel=1e-11)
+        assert entry == pytest.approx(
+            reference.inertia(X, centers, sample_weight=weights, metric="manhattan"), rel=1e-11
+        )
         centers = reference.lloyd(X, centers, 1, weights, metric="manhattan")[0]
 
 
@@ -125,7 +127,13 @@ def test_fits_of_small_integer_matrices_are_exact(data):
 
 def test_a_center_is_the_lower_weighted_median():
     X = np.array([[1.0], [2.0], [3.0], [4.0]])
-    for weights, expected in [([1, 1, 1, 1], 2), ([1, 1, 1, 0], 2), ([1, 1, 2, 0], 2), ([1, 1, 2.5, 0], 3), ([0, 0, 0, 9], 4)]:
+    for weights, expected in [
+        ([1, 1, 1, 1], 2),
+        ([1, 1, 1, 0], 2),
+        ([1, 1, 2, 0], 2),
+        ([1, 1, 2.5, 0], 3),
+        ([0, 0, 0, 9], 4),
+    ]:
         model = KMeans(1, init=[[0.0]], metric="manhattan").fit(X, sample_weight=weights)
         assert model.cluster_centers_ == [[expected]]
 
@@ -146,7 +154,9 @@ def test_every_instruction_set_finds_the_nearest_center(isa, n_features, metric,
     runtime.use_isa(isa)
     try:
         for n_clusters in [1, 2, 5, 13, 14, 15, 29, 60]:
-            C = rng.integers(-2, 3, size=(n_clusters, n_features)) + rng.choice([0.0, 0.3]) * rng.normal(size=n_features)
+            C = rng.integers(-2, 3, size=(n_clusters, n_features)) + rng.choice([0.0, 0.3]) * rng.normal(
+                size=n_features
+            )
             C[~C.any(axis=1)] = 1.0
             X = np.vstack([C, C[rng.integers(n_clusters, size=600)] + rng.integers(-1, 2, size=(600, n_features))])
             X[~X.any(axis=1)] = 1.0
@@ -203,7 +213,9 @@ def test_large_fits_keep_exact_labels_and_cost_while_most_rows_stay_unread(real,
     model = KMeans(9, random_state=5, tol=0, metric="manhattan").fit(X)
     assert len(model.history_) > 10
     np.testing.assert_array_equal(model.labels_, reference.nearest(X, model.cluster_centers_, "manhattan"))
-    expected = np.stack([np.sort(X[model.labels_ == j], axis=0)[((model.labels_ == j).sum() - 1) // 2] for j in range(9)])
+    expected = np.stack(
+        [np.sort(X[model.labels_ == j], axis=0)[((model.labels_ == j).sum() - 1) // 2] for j in range(9)]
+    )
     np.testing.assert_array_equal(model.cluster_centers_, expected)
     assert model.history_[-1]["inertia"] == pytest.approx(model.inertia_, rel=1e-12)
 
@@ -239,7 +251,9 @@ def test_transform_gives_the_distances_of_the_metric(metric, blobs, real):
 @pytest.mark.parametrize("init", ["k-means++", "random", "random-partition", "given", "callable"])
 def test_the_inertia_never_rises(init, metric, blobs, real, seed):
     X, _ = blobs(3000, 6, 12, real, std=4.0)
-    init = {"given": X[:10], "callable": lambda X, k, random_state: X[random_state.permutation(len(X))[:k]]}.get(init, init)
+    init = {"given": X[:10], "callable": lambda X, k, random_state: X[random_state.permutation(len(X))[:k]]}.get(
+        init, init
+    )
     model = KMeans(10, init=init, n_init=1, random_state=seed, tol=0, metric=metric).fit(X)
     inertia = np.array([entry["inertia"] for entry in model.history_])
     assert len(inertia) > 3
@@ -291,7 +305,7 @@ def test_light_clusters_get_their_own_center(light, metric, real, rng):
     weights = np.repeat([1.0, 1.0, light, light], 60) * rng.uniform(0.5, 1.5, size=240)
     model = KMeans(4, init=X[::60], tol=0, metric=metric).fit(X, sample_weight=weights)
     _, best, prepare = reference.METRICS[metric]
-    expected = [best(prepare(X)[i:i + 60].astype(np.float64), weights[i:i + 60]) for i in range(0, 240, 60)]
+    expected = [best(prepare(X)[i : i + 60].astype(np.float64), weights[i : i + 60]) for i in range(0, 240, 60)]
     np.testing.assert_allclose(model.cluster_centers_, expected, rtol=1e-6 if real.itemsize == 4 else 1e-9)
     np.testing.assert_array_equal(model.predict(X), model.labels_)
 
@@ -311,7 +325,9 @@ def test_any_number_of_threads_gives_the_same_bits(weighted, metric, blobs, real
 
 def test_scaling_the_data_by_a_power_of_two_scales_the_centers(metric, blobs, real):
     X, _ = blobs(900, 6, 9, real, std=4.0)
-    plain, scaled = (KMeans(9, init=X[:9] * unit, metric=metric).fit(X * unit) for unit in (real.type(1), real.type(1024)))
+    plain, scaled = (
+        KMeans(9, init=X[:9] * unit, metric=metric).fit(X * unit) for unit in (real.type(1), real.type(1024))
+    )
     assert scaled.n_iter_ == plain.n_iter_
     np.testing.assert_array_equal(scaled.labels_, plain.labels_)
     unit = 1 if metric == "cosine" else 1024
@@ -363,7 +379,10 @@ def test_seeds_lower_the_potential_like_those_of_the_slow_twin(n_clusters, metri
             least = min((np.minimum(least, terms[i]) for i in tried), key=np.sum)
         return least.sum()
 
-    ours = [terms[kmeans_plusplus(X, n_clusters, metric=metric, random_state=state)[1]].min(axis=0).sum() for state in range(60)]
+    ours = [
+        terms[kmeans_plusplus(X, n_clusters, metric=metric, random_state=state)[1]].min(axis=0).sum()
+        for state in range(60)
+    ]
     theirs = [slowly(np.random.default_rng(state)) for state in range(60)]
     error = np.sqrt((np.var(ours) + np.var(theirs)) / 60)
     assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=4.5 * error)
@@ -432,12 +451,15 @@ def test_from_centers_measures_without_a_fit(metric, real, rng):
 # ---------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize("call", [
-    lambda X, metric: KMeans(2, metric=metric).fit(X),
-    lambda X, metric: KMeans.from_centers(X[:2], metric=metric),
-    lambda X, metric: kmeans_plusplus(X, 2, metric=metric),
-    lambda X, metric: k_means(X, 2, metric=metric),
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda X, metric: KMeans(2, metric=metric).fit(X),
+        lambda X, metric: KMeans.from_centers(X[:2], metric=metric),
+        lambda X, metric: kmeans_plusplus(X, 2, metric=metric),
+        lambda X, metric: k_means(X, 2, metric=metric),
+    ],
+)
 def test_an_unknown_metric_is_refused_with_the_reason(call, rng):
     X = rng.normal(size=(20, 2))
     with pytest.raises(ValueError, match="'euclidean', 'manhattan', 'cosine'; got 'chebyshev'.*use k-medoids"):

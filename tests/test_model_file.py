@@ -131,7 +131,9 @@ TAMPERINGS = {
 
 
 def assert_refused(path):
-    with pytest.raises(ValueError, match=r"model\.npz is not a model that KMeans.save wrote, or is damaged \(.+\); ") as raised:
+    with pytest.raises(
+        ValueError, match=r"model\.npz is not a model that KMeans.save wrote, or is damaged \(.+\); "
+    ) as raised:
         KMeans.load(path)
     assert len(str(raised.value)) < 1000 + len(str(path))
 

@@ -16,6 +16,7 @@ from fastkmeans.settings import settings_of
 
 DEFAULTS = KMeans().get_params()
 
+
 def check(**params):
     settings_of(KMeans(**params))
 

@@ -550,16 +550,24 @@ def test_colours_of_clusters_stay_apart_for_the_colour_blind(sight):
 # ---------------------------------------------------------------- other metrics, other states
 
 
-@pytest.mark.parametrize(("metric", "words"), [
-    ("euclidean", "squared distances"), ("manhattan", "absolute differences"), ("cosine", "1 - cos"),
-])
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("euclidean", "squared distances"),
+        ("manhattan", "absolute differences"),
+        ("cosine", "1 - cos"),
+    ],
+)
 def test_the_elbow_says_what_its_inertia_sums(metric, words, rng):
     X = rng.normal(size=(60, 3)) + 5
     assert plot_elbow(elbow(X, 3, metric=metric, random_state=1)).get_ylabel() == f"inertia (sum of {words})"
 
 
 def test_a_cosine_model_is_drawn_where_it_measures(rng):
-    X = np.repeat([[1.0, 0.2], [0.1, 1.0]], 40, axis=0) * rng.uniform(1, 50, size=(80, 1)) + rng.normal(size=(80, 2)) / 50
+    X = (
+        np.repeat([[1.0, 0.2], [0.1, 1.0]], 40, axis=0) * rng.uniform(1, 50, size=(80, 1))
+        + rng.normal(size=(80, 2)) / 50
+    )
     model = KMeans(2, metric="cosine", random_state=3).fit(X)
     ax = plot_clusters(X, model, feature_names=["a", "b"])
     offsets = np.asarray(collection(ax, "samples").get_offsets())

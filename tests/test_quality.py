@@ -372,5 +372,7 @@ def test_a_mistake_raises_an_error_that_tells_the_way_out(name):
 
 def test_all_measures_are_exported():
     modules = (scatter, silhouettes, simplified)
-    public = {name for module in modules for name in vars(module) if name.endswith(("_score", "_samples", "_variation"))}
+    public = {
+        name for module in modules for name in vars(module) if name.endswith(("_score", "_samples", "_variation"))
+    }
     assert public <= set(fastkmeans.__all__)

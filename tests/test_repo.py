@@ -81,7 +81,9 @@ RULES = {  # rule -> (pattern, folders, files that may say it)
     # A region of threads/gomp.c has one loop and no barrier that orders what is read: the shape of prange.
     "nobody opens a region but by prange": (r"\bparallel\s*\(", [PACKAGE, CORE], ""),
     "only threads/ starts threads, waits and asks OpenMP": (
-        r"pthread_|futex|omp\.h|#\s*pragma\s+omp|\bomp_\w+\s*\(", [PACKAGE, CORE], "threads/*"
+        r"pthread_|futex|omp\.h|#\s*pragma\s+omp|\bomp_\w+\s*\(",
+        [PACKAGE, CORE],
+        "threads/*",
     ),
     "only vec.h says __AVX": (r"__(AVX|SSE|FMA__|ARM_NEON)", [PACKAGE, CORE], "vec.h"),
     "only vec.h holds intrinsics": (r"\b_mm\d*_\w+\(|immintrin\.h|arm_neon\.h", [PACKAGE, CORE], "vec.h"),
@@ -139,6 +141,7 @@ LAYERS = [
     {"_core"},
     {"types"},
 ]
+
 
 def layer_of(name):
     return next(i for i, layer in enumerate(LAYERS) if name in layer)

@@ -21,7 +21,7 @@ def seeds(X, n_clusters, n_trials, seed, *, weights=None, n_threads=1, scale=1.0
     rows[0] = seed % len(X)
     state = PlusPlus(X, weights, scale, n_trials, n_threads, rows[0], seed, n_pool)
     found = state.choose(rows[1:])
-    return rows[:found + 1], state.min_sq_distances
+    return rows[: found + 1], state.min_sq_distances
 
 
 def coded(X, n_threads=1):
@@ -253,9 +253,7 @@ def test_greedy_seeds_are_better_than_plain_ones(blobs, real, seed):
     X, _ = blobs(3000, 4, 60, real, std=0.3)
 
     def potential(n_local_trials):
-        picks = [
-            kmeans_plusplus(X, 60, random_state=seed // 2 + i, n_local_trials=n_local_trials)[0] for i in range(6)
-        ]
+        picks = [kmeans_plusplus(X, 60, random_state=seed // 2 + i, n_local_trials=n_local_trials)[0] for i in range(6)]
         return np.mean([reference.inertia(X, C) for C in picks])
 
     assert potential(None) < potential(1)

@@ -82,7 +82,9 @@ def test_a_callback_changes_nothing_of_a_sweep(name, value, blobs, real, fingerp
     assert digest_of(changed, fingerprint) == digest_of(unchanged, fingerprint)
     of_sweep = changed.sweep_.model(2).get_params()
     assert of_sweep.pop("callback") is not None
-    assert of_sweep == {name: value for name, value in unchanged.sweep_.model(2).get_params().items() if name != "callback"}
+    assert of_sweep == {
+        name: value for name, value in unchanged.sweep_.model(2).get_params().items() if name != "callback"
+    }
 
 
 def test_an_init_callable_may_change_the_estimator(blobs, real, fingerprint):

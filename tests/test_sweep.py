@@ -225,7 +225,14 @@ def test_a_weight_of_three_is_three_copies(rng, seed):
     X = separated_blobs(rng, 3, 2, 8.0, n_samples=60)
     weighted = elbow(X, 3, sample_weight=np.full(60, 3.0), random_state=seed)
     copied = elbow(np.repeat(X, 3, axis=0), 3, random_state=seed)
-    for name in ("inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette", "bic"):
+    for name in (
+        "inertia",
+        "explained_variance",
+        "calinski_harabasz",
+        "davies_bouldin",
+        "simplified_silhouette",
+        "bic",
+    ):
         assert getattr(weighted, name) == pytest.approx(getattr(copied, name), nan_ok=True), name
 
 
@@ -313,12 +320,15 @@ def test_separation_is_the_distance_in_deviations_along_the_line(n_features, rng
     assert criteria.separation(near, np.r_[labels, np.full(150, 2)], 3, n_features) < 0.1
 
 
-@pytest.mark.parametrize(("rows", "labels", "expected"), [
-    ([[0.0], [5.0]], [0, 1], 0.0),
-    ([[0.0], [0.0], [5.0], [5.0]], [0, 0, 1, 1], np.inf),
-    ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2)) / np.sqrt(1 + 2 * criteria.FEW_ROWS)),
-    ([[0.0], [2.0], [9.0]], [0, 0, 2], 0.0),
-])
+@pytest.mark.parametrize(
+    ("rows", "labels", "expected"),
+    [
+        ([[0.0], [5.0]], [0, 1], 0.0),
+        ([[0.0], [0.0], [5.0], [5.0]], [0, 0, 1, 1], np.inf),
+        ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2)) / np.sqrt(1 + 2 * criteria.FEW_ROWS)),
+        ([[0.0], [2.0], [9.0]], [0, 0, 2], 0.0),
+    ],
+)
 def test_separation_of_clusters_of_few_rows(rows, labels, expected):
     found = criteria.separation(np.array(rows), np.array(labels), max(labels) + 1, 1.0)
     assert found == pytest.approx(expected)
@@ -362,7 +372,9 @@ def test_groups_within_groups_are_searched_in_float64(rng):
 def test_weights_that_were_normalised_lose_no_criterion(rng):
     X = separated_blobs(rng, 4, 2, 8.0, n_samples=600)
     weights = rng.uniform(0.5, 2.0, size=len(X))
-    whole, parts = (elbow(X, 6, sample_weight=w, random_state=2) for w in (weights / weights.mean(), weights / weights.sum()))
+    whole, parts = (
+        elbow(X, 6, sample_weight=w, random_state=2) for w in (weights / weights.mean(), weights / weights.sum())
+    )
     for name in ("calinski_harabasz", "davies_bouldin", "bic", "silhouette", "separation"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-9)
 
@@ -386,9 +398,9 @@ def test_the_gap_is_that_of_its_definition(rng, seed):
     X = separated_blobs(rng, 3, 2, 8.0, n_samples=120)
     result = elbow(X, 5, gap=True, random_state=seed)
     low, high = X.min(axis=0), X.max(axis=0)
-    logs = np.array([
-        np.log(elbow(rng.uniform(low, high, size=X.shape), 5, random_state=seed).inertia) for _ in range(10)
-    ])
+    logs = np.array(
+        [np.log(elbow(rng.uniform(low, high, size=X.shape), 5, random_state=seed).inertia) for _ in range(10)]
+    )
     expected = logs.mean(axis=0) - np.log(result.inertia)
     # Two draws of ten references each.
     assert (np.abs(result.gap - expected) < 5 * result.gap_se).all()
@@ -401,22 +413,28 @@ def test_the_gap_is_that_of_its_definition(rng, seed):
 # ---------------------------------------------------------------- the knee
 
 
-@pytest.mark.parametrize(("gap", "error", "expected"), [
-    ([0.1, 0.5, 1.0, 0.8], [0.1] * 4, 3),
-    ([0.5, 0.55, 1.0, 0.8], [0.1] * 4, 1),
-    ([0.1, 0.5, 1.0, 1.5], [0.1] * 4, None),
-])
+@pytest.mark.parametrize(
+    ("gap", "error", "expected"),
+    [
+        ([0.1, 0.5, 1.0, 0.8], [0.1] * 4, 3),
+        ([0.5, 0.55, 1.0, 0.8], [0.1] * 4, 1),
+        ([0.1, 0.5, 1.0, 1.5], [0.1] * 4, None),
+    ],
+)
 def test_the_one_error_rule_takes_the_first_gap_that_the_next_does_not_beat(gap, error, expected):
     assert knees.one_error_rule(np.arange(1, 5), np.array(gap), np.array(error)) == expected
 
 
-@pytest.mark.parametrize(("inertia", "expected"), [
-    ([100, 10, 8, 6, 4, 2], 2),
-    ([100, 60, 20, 15, 10, 5], 3),
-    ([100, 80, 60, 40, 20, 0], None),
-    ([5, 5, 5, 5, 5, 5], None),
-    ([9, 1], None),
-])
+@pytest.mark.parametrize(
+    ("inertia", "expected"),
+    [
+        ([100, 10, 8, 6, 4, 2], 2),
+        ([100, 60, 20, 15, 10, 5], 3),
+        ([100, 80, 60, 40, 20, 0], None),
+        ([5, 5, 5, 5, 5, 5], None),
+        ([9, 1], None),
+    ],
+)
 def test_kneedle_finds_the_bend_of_a_curve_by_hand(inertia, expected):
     assert knees.kneedle(np.arange(1, len(inertia) + 1), np.array(inertia, dtype=float)) == expected
 
@@ -436,10 +454,16 @@ NAN = float("nan")
 CHOICES = {
     "the only one apart": (columns_of([NAN, 1.5, 3.0, 1.4, 1.3]), 3, "apart at k = 3"),
     "none apart": (columns_of([NAN, 1.5, 1.9, 1.4, 1.3]), None, "1.90 at best, at k = 3"),
-    "the largest of equals": (columns_of([NAN, 5, 3, 2.5, 1.3], [NAN, 0.9, 0.5, 0.6, 0.4], inertia=[9] * 5), 4, "k = 4"),
+    "the largest of equals": (
+        columns_of([NAN, 5, 3, 2.5, 1.3], [NAN, 0.9, 0.5, 0.6, 0.4], inertia=[9] * 5),
+        4,
+        "k = 4",
+    ),
     "outvoted": (columns_of([NAN, 5.0, 2.1, 1.5, 1.3], [NAN, 0.9, 0.5, 0.4, 0.4], [NAN, 9, 8, 7, 6]), 2, "k = 2"),
     "the best that is not apart is no candidate": (
-        columns_of([NAN, 1.0, 2.1, 1.5, 1.3], [NAN, 0.9, 0.5, 0.4, 0.4], [NAN, 9, 8, 7, 6]), 3, "k = 3"
+        columns_of([NAN, 1.0, 2.1, 1.5, 1.3], [NAN, 0.9, 0.5, 0.4, 0.4], [NAN, 9, 8, 7, 6]),
+        3,
+        "k = 3",
     ),
     "the last": (columns_of([NAN, 1.0, 1.2, 3.0]), None, "last of the sweep"),
     "one cluster a sample": (columns_of([NAN, 1.0, 3.0, 0.0], inertia=[9, 8, 1, 0]), 3, "k = 3"),

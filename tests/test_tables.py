@@ -178,7 +178,9 @@ def test_a_bar_moves_with_each_iteration(make, capsys):
     assert result.model.callback is not None and "moves_bar" not in repr(result.model.callback)
 
 
-@pytest.mark.parametrize(("params", "message"), [({"init": "nearest"}, "init must"), ({"max_iter": 0}, "max_iter must")])
+@pytest.mark.parametrize(
+    ("params", "message"), [({"init": "nearest"}, "init must"), ({"max_iter": 0}, "max_iter must")]
+)
 def test_a_bar_does_not_hide_what_fit_refuses(make, params, message, capsys):
     with pytest.raises(ValueError, match=message):
         cluster(make({"x": [0.0, 1.0, 8.0]}), 2, progress=True, **params)

@@ -84,7 +84,7 @@ def test_fits_side_by_side_equal_fits_in_turn(blobs, real, seed, algorithm, fing
 
     def fit(i):
         model = KMeans(12, random_state=seed // 2 + i, max_iter=6, algorithm=algorithm)
-        return fingerprint(model.fit(X[i * 500:]))
+        return fingerprint(model.fit(X[i * 500 :]))
 
     in_turn = [fit(i) for i in range(6)]
     with ThreadPoolExecutor(6) as pool:
@@ -205,7 +205,14 @@ print(len({hashlib.sha256(m.labels_.tobytes() + m.cluster_centers_.tobytes()).he
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"OMP_DYNAMIC": "false"}, {"OMP_WAIT_POLICY": "passive"}, {"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "100"}, {"GOMP_SPINCOUNT": "infinity"}],
+    [
+        {},
+        {"OMP_DYNAMIC": "false"},
+        {"OMP_WAIT_POLICY": "passive"},
+        {"OMP_WAIT_POLICY": "active"},
+        {"GOMP_SPINCOUNT": "100"},
+        {"GOMP_SPINCOUNT": "infinity"},
+    ],
 )
 def test_a_busy_machine_changes_no_bit_whatever_the_environment_says(environment):
     assert run_python(BUSY, **environment) == "1"
@@ -233,7 +240,9 @@ print(n_iter, after.ru_nvcsw + after.ru_nivcsw - before.ru_nvcsw - before.ru_niv
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinity here")
 @pytest.mark.skipif(not runtime.has_openmp(), reason="no OpenMP")
-@pytest.mark.parametrize("environment", [{"OMP_PROC_BIND": "true"}, {"OMP_PLACES": "threads"}, {"OMP_PROC_BIND": "spread"}])
+@pytest.mark.parametrize(
+    "environment", [{"OMP_PROC_BIND": "true"}, {"OMP_PLACES": "threads"}, {"OMP_PROC_BIND": "spread"}]
+)
 @pytest.mark.parametrize("before", ["", "import sklearn.cluster; "])  # brings another copy of OpenMP's library
 def test_threads_that_openmp_binds_do_not_hide_the_other_cpus(environment, before):
     if before:

@@ -70,8 +70,9 @@ DATA = {  # name -> maker of X in float64
     "all rows equal": lambda rng: np.full((3000, 2), 0.1),
     "far away": lambda rng: 1e6 + rng.normal(size=(6000, 2)),
     "mixed scales": lambda rng: rng.normal(size=(4000, 7)) * 10.0 ** np.linspace(-6, 6, 7),
-    "sixteen features": lambda rng: rng.normal(scale=5, size=(30, 16))[rng.integers(30, size=5000)]
-    + rng.normal(size=(5000, 16)),
+    "sixteen features": lambda rng: (
+        rng.normal(scale=5, size=(30, 16))[rng.integers(30, size=5000)] + rng.normal(size=(5000, 16))
+    ),
 }
 
 

@@ -93,9 +93,7 @@ def cluster(
     ['city', 'x', 'y', 'labels']
     """
     if not is_table(df):
-        raise TypeError(
-            f"cluster() needs a DataFrame; got {type(df).__name__}. For an array use KMeans(...).fit(X)."
-        )
+        raise TypeError(f"cluster() needs a DataFrame; got {type(df).__name__}. For an array use KMeans(...).fit(X).")
     if not hasattr(df, "shape"):
         raise TypeError(f"cluster() needs a loaded table; got a {type(df).__name__}: collect() it first.")
     features = df if columns is None else _select(df, columns)

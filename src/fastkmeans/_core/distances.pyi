@@ -4,9 +4,7 @@ EUCLIDEAN: int
 MANHATTAN: int
 COSINE: int
 
-def nearest(
-    X: Values, centers: Floats, labels: Labels, n_threads: int, kind: int = 0
-) -> int: ...
+def nearest(X: Values, centers: Floats, labels: Labels, n_threads: int, kind: int = 0) -> int: ...
 def own_sq_distances(
     X: Values,
     centers: Floats,
@@ -24,6 +22,4 @@ def inertia_of_blocks(
     n_threads: int,
     kind: int = 0,
 ) -> None: ...
-def pairwise(
-    X: Values, centers: Floats, distances: Values, n_threads: int, kind: int = 0
-) -> int: ...
+def pairwise(X: Values, centers: Floats, distances: Values, n_threads: int, kind: int = 0) -> int: ...

@@ -8,6 +8,4 @@ SPREAD_SAMPLES: int
 class TileOrder:
     X: Values
     weights: Floats | None
-    def __new__(
-        cls, X: Values, sample_weight: Floats | None, tile_rows: int, split: bool, n_threads: int
-    ) -> Self: ...
+    def __new__(cls, X: Values, sample_weight: Floats | None, tile_rows: int, split: bool, n_threads: int) -> Self: ...

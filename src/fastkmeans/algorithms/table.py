@@ -70,18 +70,27 @@ ALGORITHMS = {
     "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
     # Up to 192 coordinates of one byte (four where no instruction multiplies bytes), five lengths and two bounds.
     "prefix": Algorithm(
-        PrefixState, 236, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
-        starts_with_blas=True, copies="codes",
+        PrefixState,
+        236,
+        "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
+        starts_with_blas=True,
+        copies="codes",
     ),
     # Labels twice, two lengths, and at most two bytes a feature.
     "quantized": Algorithm(
-        QuantizedState, 16, "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
-        starts_with_blas=True, copies="quantized",
+        QuantizedState,
+        16,
+        "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
+        starts_with_blas=True,
+        copies="quantized",
     ),
     # Labels three times, an upper bound, at most 16 lower ones, and quantized samples besides (two lengths, two bytes a feature).
     "yinyang": Algorithm(
-        YinyangState, 88, "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016",
-        starts_with_blas=True, copies="quantized",
+        YinyangState,
+        88,
+        "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016",
+        starts_with_blas=True,
+        copies="quantized",
     ),
 }
 

@@ -114,9 +114,7 @@ def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fit(args: argparse.Namespace) -> None:
-    _check_outputs(
-        args, output=TABLE_SUFFIXES, centers=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES, save=MODEL_SUFFIXES
-    )
+    _check_outputs(args, output=TABLE_SUFFIXES, centers=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES, save=MODEL_SUFFIXES)
     from ..estimators.kmeans import KMeans
 
     table = read_table(args.table, args.columns, args.header)

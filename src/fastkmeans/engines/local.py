@@ -75,7 +75,13 @@ class LocalEngine:
         if algorithm.copies:
             shared["copies"] = getattr(samples.copies(self.n_threads), algorithm.copies)
         return algorithm.state(
-            samples.values, self.sample_weight, samples.description.max_abs, max_weight, n_clusters, self.n_threads, **shared
+            samples.values,
+            self.sample_weight,
+            samples.description.max_abs,
+            max_weight,
+            n_clusters,
+            self.n_threads,
+            **shared,
         )
 
     def _smallest(self) -> Floats:
@@ -214,9 +220,7 @@ class LocalEngine:
         )[:3]  # fmt: skip
 
     def _trust_some(self, doubtful: Flags, losses: Floats) -> None:
-        trust_some(
-            self.X, self.sample_weight, self.labels, self._clusters.sums, self._clusters.grid, losses, doubtful
-        )
+        trust_some(self.X, self.sample_weight, self.labels, self._clusters.sums, self._clusters.grid, losses, doubtful)
 
     def _sum_anew(self, labels: Labels, wanted: Flags) -> tuple[Floats, Floats]:
         sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))

@@ -161,10 +161,14 @@ class PartitionedEngine(LocalEngine):
 
     def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
         weights = self.sample_weight
-        leaves = np.concatenate([
-            leaf_inertias(piece, centers, labels[rows], None if weights is None else weights[rows], self.n_threads, kind)
-            for rows, piece in self._samples.pieces()
-        ])
+        leaves = np.concatenate(
+            [
+                leaf_inertias(
+                    piece, centers, labels[rows], None if weights is None else weights[rows], self.n_threads, kind
+                )
+                for rows, piece in self._samples.pieces()
+            ]
+        )
         return totals.total_of(leaves) if len(leaves) > 1 else float(leaves[0])
 
     def _smallest(self) -> Floats:

@@ -103,7 +103,10 @@ class Bounds:
         if self._sample_weight is None:
             a_root += self._shape.lost
         return _needed(
-            self._scatter, a_scatter / HISTORY_ROUNDING, a_root * self._size / HISTORY_ROUNDING, self._lost / HISTORY_ROUNDING
+            self._scatter,
+            a_scatter / HISTORY_ROUNDING,
+            a_root * self._size / HISTORY_ROUNDING,
+            self._lost / HISTORY_ROUNDING,
         )
 
     @cached_property

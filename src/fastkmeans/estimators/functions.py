@@ -88,9 +88,7 @@ def kmeans_plusplus(
             f"{len(values)}. It may be left out."
         )
     with drawing_from(random_state) as source:
-        rows = plusplus_rows(
-            samples, n_clusters, source, n_threads, n_local_trials, measured_by.seeds_by_manhattan
-        )
+        rows = plusplus_rows(samples, n_clusters, source, n_threads, n_local_trials, measured_by.seeds_by_manhattan)
     return matrix.values[rows], rows
 
 
@@ -148,8 +146,17 @@ def k_means(
     0.5
     """
     model = KMeans(
-        n_clusters, init=init, n_init=n_init, max_iter=max_iter, tol=tol, verbose=verbose, random_state=random_state,
-        copy_x=copy_x, algorithm=algorithm, metric=metric, n_threads=n_threads,
+        n_clusters,
+        init=init,
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        verbose=verbose,
+        random_state=random_state,
+        copy_x=copy_x,
+        algorithm=algorithm,
+        metric=metric,
+        n_threads=n_threads,
     ).fit(X, sample_weight=sample_weight)
     results = model.cluster_centers_, model.labels_, model.inertia_
     return (*results, model.n_iter_) if return_n_iter else results

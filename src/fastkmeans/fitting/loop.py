@@ -98,8 +98,10 @@ def run(
             reason = "" if n_merged else reason
     converged = reason in CONVERGED
     if verbose and converged:
-        detail = "strict convergence" if reason == "labels unchanged" else (
-            f"center shift {center_shift} within tolerance {tol}"
+        detail = (
+            "strict convergence"
+            if reason == "labels unchanged"
+            else (f"center shift {center_shift} within tolerance {tol}")
         )
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
     if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts vanish

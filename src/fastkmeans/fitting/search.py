@@ -187,9 +187,7 @@ class Chain:
         few = self._taken(coreset.draw(n_samples, weights, count, self._random), None)
         n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
         rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
-        mass = coreset.importance(
-            self._all.values, weights, self._among_all(rough.centers), self._settings.n_threads
-        )
+        mass = coreset.importance(self._all.values, weights, self._among_all(rough.centers), self._settings.n_threads)
         while count * GROWTH / 2 <= n_samples or not self._drawn:
             rows = coreset.draw(n_samples, mass, count, self._random)
             self._drawn.append((rows, coreset.weights_of(mass, rows, weights)))
@@ -207,9 +205,7 @@ class Chain:
     def _fresh_centers(self, rows: Samples, n_clusters: int, count: int) -> list[Values]:
         """Draw initial centers as KMeans.fit would: an int seeds each k anew."""
         with source_of(self._settings, self._random_state) as random_state:
-            return [
-                draw_centers(self._settings, rows, n_clusters, random_state, self._n_threads) for _ in range(count)
-            ]
+            return [draw_centers(self._settings, rows, n_clusters, random_state, self._n_threads) for _ in range(count)]
 
     def _run(
         self, rows: Samples, centers: Values, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
@@ -244,7 +240,9 @@ class Chain:
             n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
         after = merge_after(self._settings, n_clusters)
-        later = None if after is None or self._n_starts is None else after - n_trial  # in a sweep only a plain fit merges
+        later = (
+            None if after is None or self._n_starts is None else after - n_trial
+        )  # in a sweep only a plain fit merges
         finished = [
             trials[i] if trials[i].converged and later is None
             else self._run(rows, trials[i].centers, loose=loose, merge_after=later)[0]

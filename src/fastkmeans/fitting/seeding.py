@@ -141,8 +141,18 @@ def plusplus_rows(
     large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
     if large and not manhattan:
         compact, dense_share = _compact_rows(samples.copies(n_threads), n_features)
-    seeding = PlusPlus(X, sample_weight, scale, trials, n_threads, rows[0], random, rows=compact,
-                       manhattan=manhattan, dense_share=dense_share)
+    seeding = PlusPlus(
+        X,
+        sample_weight,
+        scale,
+        trials,
+        n_threads,
+        rows[0],
+        random,
+        rows=compact,
+        manhattan=manhattan,
+        dense_share=dense_share,
+    )
     n_chosen = 1 + seeding.choose(rows[1:])
     if n_chosen < n_clusters:
         # Every row is a seed or the copy of one: any will do, each once while there are enough.

@@ -50,13 +50,13 @@ def draw_centers(
 ) -> Values:
     """Return initial centers by settings.init, as the metric stores them."""
     metric = METRICS[settings.metric]
-    centers = initial_centers(settings.init, samples.whole(), n_clusters, random_state, n_threads, metric.seeds_by_manhattan)
+    centers = initial_centers(
+        settings.init, samples.whole(), n_clusters, random_state, n_threads, metric.seeds_by_manhattan
+    )
     return centers if metric.prepare_centers is None else metric.prepare_centers(centers)
 
 
-def make_engine(
-    settings: Settings, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None
-) -> Engine:
+def make_engine(settings: Settings, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> Engine:
     """Return what runs one start."""
     engine: Engine = engine_for(samples, settings.metric)(samples, n_clusters, algorithm, n_threads)
     return engine

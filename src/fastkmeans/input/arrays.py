@@ -77,8 +77,7 @@ def check_shape(array: AnyArray, name: str) -> None:
             "or table[['column']] for one column of a table",
         }.get(array.ndim, f"{name}.reshape(len({name}), -1) gives one row per sample")
         raise ValueError(
-            f"Expected 2D array, got {got} instead: {name} has shape {array.shape}. "
-            f"Reshape your data: {way_out}."
+            f"Expected 2D array, got {got} instead: {name} has shape {array.shape}. Reshape your data: {way_out}."
         )
     for length, what in zip(array.shape, ("sample", "feature")):
         if length == 0:

@@ -33,8 +33,7 @@ def check_finite(
     where = _where(values, index, feature_names)
     if np.isnan(value):
         raise ValueError(
-            f"Input {name} contains NaN. The first is in {where}; a null counts as one. "
-            "Fill it in, or drop its row."
+            f"Input {name} contains NaN. The first is in {where}; a null counts as one. Fill it in, or drop its row."
         )
     if np.isinf(value):
         raise ValueError(

@@ -41,8 +41,7 @@ def check_n_clusters(n_clusters: int, n_samples: int) -> None:
     """Raise ValueError if there are fewer samples than clusters."""
     if n_clusters > n_samples:
         raise ValueError(
-            f"n_samples={n_samples} should be >= n_clusters={n_clusters}. "
-            "Ask for fewer clusters, or pass more rows."
+            f"n_samples={n_samples} should be >= n_clusters={n_clusters}. Ask for fewer clusters, or pass more rows."
         )
 
 
@@ -212,9 +211,7 @@ def check_callback(name: str, value: Any) -> None:
 def check_init_parameter(name: str, value: Any) -> None:
     if isinstance(value, str):
         check_name(name, value, INITS)
-    elif not (
-        callable(value) or isinstance(value, (list, tuple)) or hasattr(value, "__array__") or is_table(value)
-    ):
+    elif not (callable(value) or isinstance(value, (list, tuple)) or hasattr(value, "__array__") or is_table(value)):
         raise TypeError(
             f"{name} must be one of {', '.join(map(repr, INITS))}, an array (n_clusters, n_features) "
             f"or a callable; {_got(value)}"

@@ -65,9 +65,7 @@ def frame_with_labels(native_table: Any, labels: Labels, column: str = "labels")
 
     frame = _open_table(native_table, "the table")
     if column in frame.columns:
-        raise ValueError(
-            f"The table already has a column {column!r}: name the new one otherwise, or drop that column."
-        )
+        raise ValueError(f"The table already has a column {column!r}: name the new one otherwise, or drop that column.")
     series = nw.new_series(column, labels, backend=nw.get_native_namespace(frame))
     return _like(frame.with_columns(series), native_table)
 
@@ -110,9 +108,7 @@ def _open_table(X: Any, name: str) -> Any:
     try:
         frame = nw.from_native(_as_arrow_table(X) if _is_record_batch(X) else X)
     except DuplicateError as error:
-        raise ValueError(
-            f"{name} must have unique column names: rename or drop the repeated ones. {error}"
-        ) from error
+        raise ValueError(f"{name} must have unique column names: rename or drop the repeated ones. {error}") from error
     if isinstance(frame, nw.LazyFrame):
         raise TypeError(
             f"{name} is a lazy table ({type(X).__name__}): load it first, for example {name}.collect() or "
@@ -172,8 +168,7 @@ def _read_columns(frame: Any, name: str) -> list[AnyArray]:
     if refused:
         listed = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
         raise ValueError(
-            f"{name} has columns that do not hold numbers: {listed}. "
-            "Encode them as numbers, or select the others."
+            f"{name} has columns that do not hold numbers: {listed}. Encode them as numbers, or select the others."
         )
     columns = []
     for series in frame.iter_columns():

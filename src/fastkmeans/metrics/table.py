@@ -38,13 +38,9 @@ class Metric(NamedTuple):
 METRICS = {
     "euclidean": Metric(distances.EUCLIDEAN, tuple(ALGORITHMS), "mean", "squared distances"),
     # Bounds and sums of the other algorithms are those of means.
-    "manhattan": Metric(
-        distances.MANHATTAN, ("lloyd",), "median", "absolute differences", seeds_by_manhattan=True
-    ),
+    "manhattan": Metric(distances.MANHATTAN, ("lloyd",), "median", "absolute differences", seeds_by_manhattan=True),
     # Of unit rows half the squared Euclidean distance is 1 - cos: all that is exact for Euclidean k-means serves.
-    "cosine": Metric(
-        distances.COSINE, tuple(ALGORITHMS), "unit mean", "1 - cos", unit_rows, unit_centers
-    ),
+    "cosine": Metric(distances.COSINE, tuple(ALGORITHMS), "unit mean", "1 - cos", unit_rows, unit_centers),
 }
 
 

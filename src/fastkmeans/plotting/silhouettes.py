@@ -120,9 +120,7 @@ def plot_silhouette(
     return ax
 
 
-def _silhouettes(
-    X: Any, labels: Any, metric: str, given: Any, max_samples: int
-) -> tuple[Integers, Indices, Floats]:
+def _silhouettes(X: Any, labels: Any, metric: str, given: Any, max_samples: int) -> tuple[Integers, Indices, Floats]:
     """Return the labels of all samples, the rows that are drawn, and the silhouettes of those."""
     if given is not None:
         widths = np.asarray(given, dtype=np.float64)

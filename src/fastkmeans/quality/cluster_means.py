@@ -27,7 +27,9 @@ def sums_of_clusters(values: Values, codes: Labels, n_clusters: int, n_threads: 
     clusters = ClusterSums(values, None, description.max_abs, 1.0, n_clusters, n_threads)
     clusters.follow(codes)
     if losses_of(clusters.grid, None, description.smallest.of(values, n_threads), len(values)) is not None:
-        sum_anew(values, None, codes, np.ones(n_clusters, dtype=np.uint8), clusters.sums, np.ones(n_clusters), n_threads)
+        sum_anew(
+            values, None, codes, np.ones(n_clusters, dtype=np.uint8), clusters.sums, np.ones(n_clusters), n_threads
+        )
     return (clusters.sums[:, 0] + clusters.sums[:, 1])[:, :-1]
 
 

@@ -106,9 +106,7 @@ def davies_bouldin_of(scatter: Floats, means: Floats) -> float:
     return 0.0 if far <= 1e-8 or np.allclose(scatter, 0.0) else float(worst.mean())
 
 
-def within_cluster_variation(
-    X: Any, labels: Any, *, form: str = "pairwise", n_threads: int | None = None
-) -> Floats:
+def within_cluster_variation(X: Any, labels: Any, *, form: str = "pairwise", n_threads: int | None = None) -> Floats:
     """Variation W(C) within each cluster, in either form that textbooks use; "pairwise" is twice "centers".
 
     Parameters

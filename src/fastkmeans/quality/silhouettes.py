@@ -25,9 +25,7 @@ _COPIED_VALUES = 1 << 22
 _CLUSTERS_OF_A_CALL = 2048
 
 
-def silhouette_samples(
-    X: Any, labels: Any, *, metric: str = "euclidean", n_threads: int | None = None
-) -> Floats:
+def silhouette_samples(X: Any, labels: Any, *, metric: str = "euclidean", n_threads: int | None = None) -> Floats:
     """Silhouette of each sample: how much nearer its own cluster is than the next one, from -1 to 1.
 
     With a the mean distance to the other samples of its cluster, and b the least mean distance to the samples of
@@ -132,9 +130,7 @@ def silhouette_score(
     return float(_silhouettes_of_all(values, codes, metric, n_threads).mean())
 
 
-def silhouettes_of_rows(
-    values: Values, codes: Labels, rows: Indices, metric: str, n_threads: int | None
-) -> Floats:
+def silhouettes_of_rows(values: Values, codes: Labels, rows: Indices, metric: str, n_threads: int | None) -> Floats:
     """Return the silhouettes of the chosen rows, each against all rows.
 
     values : (n_samples, n_features), C order, finite.   codes : (n_samples,) int32 >= 0, two different ones at least.
@@ -195,9 +191,7 @@ def _silhouettes_of_sums(sums: Floats, codes: Labels, rows: Indices) -> Floats:
     return silhouettes_in_clusters(sizes[labels], own, means.min(axis=1))
 
 
-def _silhouettes_of_all(
-    values: Values, codes: Labels, metric: str, n_threads: int | None
-) -> Floats:
+def _silhouettes_of_all(values: Values, codes: Labels, metric: str, n_threads: int | None) -> Floats:
     """Return what silhouettes_of_rows would for all rows, up to rounding, from each pair once where that pays."""
     sizes = np.bincount(codes)
     n_samples, n_features = values.shape

@@ -79,9 +79,7 @@ def simplified_silhouette_samples(
         per_sum[is_zero], offset[is_zero] = 0.0, 1.0
     each = np.arange(len(centers))
     rows = np.arange(len(values))
-    own, nearest = mean_distances(
-        values, rows, own_centers, centers, each, each, per_sum, offset, metric, n_threads
-    )
+    own, nearest = mean_distances(values, rows, own_centers, centers, each, each, per_sum, offset, metric, n_threads)
     if metric == "cosine":
         own, nearest = (without_rounding(found, values.shape[1]) for found in (own, nearest))
     silhouettes = silhouettes_from(own, nearest)

@@ -29,9 +29,7 @@ def _check_ends(numbers: list[int], k: int | str | Iterable[int], n_samples: int
     if min(numbers) < 1:
         raise ValueError(f"k must hold numbers of clusters >= 1; got {min(numbers)}.")
     if max(numbers) > n_samples:
-        raise ValueError(
-            f"k must not go beyond n_samples={n_samples}; got {max(numbers)}. Pass k={n_samples} or less."
-        )
+        raise ValueError(f"k must not go beyond n_samples={n_samples}; got {max(numbers)}. Pass k={n_samples} or less.")
 
 
 def _expand(k: int | str | Iterable[int]) -> Iterable[Any]:

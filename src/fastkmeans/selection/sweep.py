@@ -41,9 +41,7 @@ def sweep(
     samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
     candidates = choose_k(len(matrix.values))
     if gap and settings.metric != "euclidean":
-        raise ValueError(
-            f"gap=True compares sums of squares, which metric={settings.metric!r} has not; leave gap out."
-        )
+        raise ValueError(f"gap=True compares sums of squares, which metric={settings.metric!r} has not; leave gap out.")
     seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter
     rows, runs = _fit_all(settings, samples, candidates, seen)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
