@@ -4,7 +4,6 @@
 from cython.parallel cimport prange, threadid
 from libc.math cimport fabs, frexp, ldexp
 from libc.stdint cimport int32_t, uint8_t, uintptr_t
-from libc.string cimport memset
 
 cimport kernels as c
 from fastkmeans._core.sums cimport choose_grid, totals_of
@@ -13,140 +12,237 @@ from shared cimport interrupted, kernels_in_use, raise_interrupt, signal_watch, 
 cdef const c.kernels **in_use = kernels_in_use()
 
 
-def trust_some(X, const double[::1] sample_weight, const int32_t[::1] labels, const double[:, :, ::1] sums,
-               const double[:, ::1] grid, const double[::1] losses, uint8_t[::1] doubtful,
-               Py_ssize_t n_samples=0):
-    """Leave out of the doubtful clusters those whose values are large enough that the grids have lost none of their
-    digits.
+cdef class ByLabel:
+    """The samples of an array by cluster.
 
-    sums, grid : of a ClusterSums.   doubtful : (n_clusters,) of 0 and 1, INOUT.
-    losses : (n_features + 1,) what a value must come to on average, so that the sums have enough digits; 0 for any.
-    n_samples : of all that the sums are of, if X holds those of the doubtful clusters alone; 0 for len(X).
+    labels : (n_samples,), below n_clusters, or n_clusters for samples that are passed over.
+    """
+
+    cdef int32_t[::1] rows, starts  # samples of cluster j: rows[starts[j]:starts[j + 1]], in order
+
+    def __cinit__(self, const int32_t[::1] labels, Py_ssize_t n_clusters):
+        import numpy as np
+
+        self.rows = np.empty(labels.shape[0], dtype=np.int32)
+        self.starts = np.empty(n_clusters + 2, dtype=np.int32)
+        with nogil:
+            sort_by_label(&labels[0], labels.shape[0], n_clusters + 1, &self.rows[0], &self.starts[0])
+
+
+cdef class Trusted:
+    """Doubtful clusters are left out whose values are large enough that the grids have lost none of their digits.
+
+    sums, grid : of a ClusterSums.   losses : (n_features + 1,) what a value must come to on average, so that the sums have enough
+    digits; 0 for any.   n_samples : of all arrays; only needed with weights.   doubtful : (n_clusters,) of 0 and 1, INOUT.
     Values are added up on the coarse grid, where nothing rounds: the order of the rows does not matter.
     """
-    import numpy as np
 
-    cdef Py_ssize_t i, p, f, j, n_doubtful = 0, n_clusters = sums.shape[0], n_features = sums.shape[2] - 1
-    cdef bint is_float32 = X.dtype.itemsize == 4
-    cdef const float[:, ::1] x32
-    cdef const double[:, ::1] x64
-    cdef Py_ssize_t[::1] lossy = np.flatnonzero(losses)
-    cdef double[:, ::1] needed = np.zeros((n_clusters, len(lossy)))
-    cdef Py_ssize_t[::1] n_needed = np.zeros(n_clusters, dtype=np.intp)
-    cdef double value, n_rows
-    if is_float32:
-        x32 = X
-    else:
-        x64 = X
-    with nogil:
+    cdef const double[:, ::1] grid
+    cdef Py_ssize_t[::1] lossy, n_needed
+    cdef double[:, ::1] needed
+    cdef uint8_t[::1] doubtful
+    cdef readonly Py_ssize_t n_doubtful
+
+    def __cinit__(self, const double[:, :, ::1] sums, const double[:, ::1] grid, const double[::1] losses, bint weighted,
+                  Py_ssize_t n_samples, uint8_t[::1] doubtful):
+        import numpy as np
+
+        cdef Py_ssize_t f, j, p, n_clusters = sums.shape[0], n_features = sums.shape[2] - 1
+        cdef double n_rows
+        self.grid, self.doubtful = grid, doubtful
+        self.lossy = np.flatnonzero(losses)
+        self.needed = np.zeros((n_clusters, len(self.lossy)))
+        self.n_needed = np.zeros(n_clusters, dtype=np.intp)
         for j in range(n_clusters):
             if not doubtful[j]:
                 continue
-            n_doubtful += 1
-            n_rows = sums[j, 0, n_features] if sample_weight is None else <double>(n_samples if n_samples else labels.shape[0])
-            for p in range(lossy.shape[0]):
-                f = lossy[p]
-                needed[j, p] = losses[f] * n_rows
-                if fabs(sums[j, 0, f] + sums[j, 1, f]) >= needed[j, p]:
-                    needed[j, p] = 0.0
-                n_needed[j] += needed[j, p] > 0.0
-        for i in range(labels.shape[0]):
-            j = labels[i]
-            if n_needed[j] == 0:
-                continue
-            for p in range(lossy.shape[0]):
-                f = lossy[p]
-                if f == n_features or not needed[j, p] > 0.0:  # the sum of weights itself was not enough
+            self.n_doubtful += 1
+            n_rows = <double>n_samples if weighted else sums[j, 0, n_features]
+            for p in range(self.lossy.shape[0]):
+                f = self.lossy[p]
+                self.needed[j, p] = losses[f] * n_rows
+                if fabs(sums[j, 0, f] + sums[j, 1, f]) >= self.needed[j, p]:
+                    self.needed[j, p] = 0.0
+                self.n_needed[j] += self.needed[j, p] > 0.0
+
+    def read(self, X, const double[::1] sample_weight, const int32_t[::1] labels):
+        """Read an array of samples; nothing is left to do once n_doubtful is 0."""
+        cdef Py_ssize_t i, p, f, j, n_features = X.shape[1]
+        cdef bint is_float32 = X.dtype.itemsize == 4
+        cdef const float[:, ::1] x32
+        cdef const double[:, ::1] x64
+        cdef double value
+        if is_float32:
+            x32 = X
+        else:
+            x64 = X
+        with nogil:
+            for i in range(labels.shape[0]):
+                j = labels[i]
+                if self.n_needed[j] == 0:
                     continue
-                value = fabs(<double>x32[i, f] if is_float32 else x64[i, f])
-                if sample_weight is not None:
-                    value = value * sample_weight[i]
-                needed[j, p] -= (value + grid[0, f]) - grid[0, f]
-                n_needed[j] -= not needed[j, p] > 0.0
-            if n_needed[j] == 0:
-                doubtful[j] = 0
-                n_doubtful -= 1
-                if n_doubtful == 0:
-                    break
+                for p in range(self.lossy.shape[0]):
+                    f = self.lossy[p]
+                    if f == n_features or not self.needed[j, p] > 0.0:  # the sum of weights itself was not enough
+                        continue
+                    value = fabs(<double>x32[i, f] if is_float32 else x64[i, f])
+                    if sample_weight is not None:
+                        value = value * sample_weight[i]
+                    self.needed[j, p] -= (value + self.grid[0, f]) - self.grid[0, f]
+                    self.n_needed[j] -= not self.needed[j, p] > 0.0
+                if self.n_needed[j] == 0:
+                    self.doubtful[j] = 0
+                    self.n_doubtful -= 1
+                    if self.n_doubtful == 0:
+                        break
 
 
-def sum_anew(X, const double[::1] sample_weight, const int32_t[::1] labels, const uint8_t[::1] wanted,
-             double[:, :, ::1] sums, double[::1] units, int n_threads):
-    """Add up some clusters, each on grids of its own, chosen from its own samples.
+cdef class SumsAnew:
+    """Sums of some clusters, each on grids of its own, chosen from its own samples.
 
-    labels : (n_samples,); those beyond the clusters are passed over.   wanted : (n_clusters,) of 0 and 1.
-    sums : (n_clusters, 2, n_features + 1), written where wanted, as those of a ClusterSums, with the weights in
-    units : (n_clusters,), written where wanted: a power of two that brings the largest weight of a cluster near 1.
+    The samples may lie in several arrays. All are read three times: by `weigh`, then by `measure`, then by `add`.
+
+    wanted : (n_clusters,) of 0 and 1.
+    sums : (n_clusters, 2, n_features + 1), as those of a ClusterSums, with the weights in
+    units : (n_clusters,), powers of two that bring the largest weight of a cluster near 1. Clusters that are not wanted have zeros
+    and ones.
     """
-    import numpy as np
 
-    cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t j, n_samples = labels.shape[0], n_clusters = wanted.shape[0], n_features = X.shape[1]
-    cdef int32_t[::1] rows = np.empty(n_samples, dtype=np.int32)
-    cdef int32_t[::1] starts = np.empty(n_clusters + 2, dtype=np.int32)
-    cdef double[::1] scaled = None if sample_weight is None else np.empty(n_samples)
-    cdef double[:, :, ::1] scratch = np.empty((n_threads, 3, n_features + 1))
-    cdef own_sums of
-    cdef signal_watch watch
-    of.is_float32 = X.dtype.itemsize == 4
-    of.x = <const char *><uintptr_t>X.ctypes.data
-    of.n_features = n_features
-    of.weights = NULL if sample_weight is None else &sample_weight[0]
-    of.scaled = NULL if sample_weight is None else &scaled[0]
-    start_watch(&watch)
-    with nogil:
-        sort_by_label(&labels[0], n_samples, n_clusters + 1, &rows[0], &starts[0])
-        for j in prange(n_clusters, schedule="dynamic", chunksize=1, num_threads=n_threads):
-            if wanted[j] and not interrupted(&watch):
-                sum_cluster(table, &of, &rows[starts[j]], starts[j + 1] - starts[j], &scratch[threadid(), 0, 0],
-                            &sums[j, 0, 0], &units[j])
-    raise_interrupt(&watch)
+    cdef readonly object sums, units
+    cdef const uint8_t[::1] wanted
+    cdef int n_threads
+    cdef double[:, :, ::1] _sums
+    cdef double[::1] _units, heaviest
+    cdef double[:, ::1] largest        # (n_clusters, n_features + 1), weight * |x| and weight, in units
+    cdef Py_ssize_t[::1] counts
+
+    def __cinit__(self, const uint8_t[::1] wanted, Py_ssize_t n_features, int n_threads):
+        import numpy as np
+
+        cdef Py_ssize_t n_clusters = wanted.shape[0]
+        self.wanted, self.n_threads = wanted, n_threads
+        self.sums = np.zeros((n_clusters, 2, n_features + 1))
+        self.units = np.ones(n_clusters)
+        self._sums, self._units = self.sums, self.units
+        self.heaviest = np.zeros(n_clusters)
+        self.largest = np.zeros((n_clusters, n_features + 1))
+        self.counts = np.zeros(n_clusters, dtype=np.intp)
+
+    def weigh(self, const double[::1] sample_weight, ByLabel order):
+        """Find the heaviest sample of each cluster, and thereby its unit.   sample_weight : (n_samples,) or None for ones."""
+        cdef Py_ssize_t j, r
+        cdef int exponent
+        with nogil:
+            for j in range(self.wanted.shape[0]):
+                if not self.wanted[j]:
+                    continue
+                self.counts[j] += order.starts[j + 1] - order.starts[j]
+                if sample_weight is None:
+                    self.heaviest[j] = 1.0
+                    continue
+                for r in range(order.starts[j], order.starts[j + 1]):
+                    self.heaviest[j] = max(self.heaviest[j], sample_weight[order.rows[r]])
+                exponent = 1
+                frexp(self.heaviest[j], &exponent)
+                self._units[j] = ldexp(1.0, exponent - 1)
+
+    def measure(self, X, const double[::1] sample_weight, ByLabel order):
+        """Find the largest weight * |x| of each cluster and feature; return the weights in units, or None for ones."""
+        import numpy as np
+
+        cdef Py_ssize_t j, n_clusters = self.wanted.shape[0]
+        cdef double[::1] scaled = None if sample_weight is None else np.empty(sample_weight.shape[0])
+        cdef samples_read read = read_samples(X, scaled)
+        cdef signal_watch watch
+        start_watch(&watch)
+        with nogil:
+            for j in prange(n_clusters, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+                if self.wanted[j] and not interrupted(&watch):
+                    if read.scaled != NULL:
+                        scale_weights(&sample_weight[0], &order.rows[order.starts[j]],
+                                      order.starts[j + 1] - order.starts[j], self._units[j], read.scaled)
+                    measure_cluster(&read, &order.rows[order.starts[j]], order.starts[j + 1] - order.starts[j],
+                                    &self.largest[j, 0])
+        raise_interrupt(&watch)
+        return None if sample_weight is None else np.asarray(scaled)
+
+    def add(self, X, double[::1] scaled, ByLabel order):
+        """Add up the samples of each cluster.   scaled : what `measure` returned."""
+        import numpy as np
+
+        cdef const c.kernels *table = in_use[0]
+        cdef Py_ssize_t j, n_clusters = self.wanted.shape[0], n_features = X.shape[1]
+        cdef double[:, :, ::1] scratch = np.empty((self.n_threads, 2, n_features + 1))
+        cdef samples_read read = read_samples(X, scaled)
+        cdef signal_watch watch
+        start_watch(&watch)
+        with nogil:
+            for j in prange(n_clusters, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+                if self.wanted[j] and not interrupted(&watch):
+                    add_cluster(table, &read, &order.rows[order.starts[j]], order.starts[j + 1] - order.starts[j],
+                                &self.largest[j, 0], self.counts[j], &scratch[threadid(), 0, 0], &self._sums[j, 0, 0])
+        raise_interrupt(&watch)
 
 
-cdef struct own_sums:
+cdef struct samples_read:
     const char *x
     bint is_float32
     Py_ssize_t n_features
-    const double *weights        # NULL for ones
-    double *scaled               # [n_samples], the weights in units of their clusters
+    double *scaled               # [n_samples], the weights in units of their clusters; NULL for ones
 
 
-cdef void sum_cluster(const c.kernels *table, const own_sums *of, const int32_t *rows, Py_ssize_t count,
-                      double *scratch, double *sums, double *unit) noexcept nogil:
-    """Sums of the rows of one cluster.   scratch : [3][n_features + 1]"""
-    cdef Py_ssize_t i, f, n_features = of.n_features
-    cdef double *largest = scratch
-    cdef double *coarse = scratch + n_features + 1
-    cdef double *fine = coarse + n_features + 1
-    cdef double heaviest = 0.0, weight = 1.0, value
-    cdef int exponent = 1
-    cdef c.sum_grid grid
-    memset(sums, 0, 2 * (n_features + 1) * sizeof(double))
-    memset(largest, 0, (n_features + 1) * sizeof(double))
-    if of.weights != NULL:
-        for i in range(count):
-            heaviest = max(heaviest, of.weights[rows[i]])
-        frexp(heaviest, &exponent)
-    unit[0] = ldexp(1.0, exponent - 1)
+cdef samples_read read_samples(X, double[::1] scaled):
+    cdef samples_read read
+    read.is_float32 = X.dtype.itemsize == 4
+    read.x = <const char *><uintptr_t>X.ctypes.data
+    read.n_features = X.shape[1]
+    read.scaled = NULL if scaled is None else &scaled[0]
+    return read
+
+
+cdef void scale_weights(const double *weights, const int32_t *rows, Py_ssize_t count, double unit,
+                        double *scaled) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int exponent
+    frexp(unit, &exponent)
     for i in range(count):
-        if of.weights != NULL:
-            weight = of.scaled[rows[i]] = ldexp(of.weights[rows[i]], 1 - exponent)
+        scaled[rows[i]] = ldexp(weights[rows[i]], 1 - exponent)
+
+
+cdef void measure_cluster(const samples_read *read, const int32_t *rows, Py_ssize_t count,
+                          double *largest) noexcept nogil:
+    """largest : [n_features + 1], INOUT"""
+    cdef Py_ssize_t i, f, n_features = read.n_features
+    cdef double weight = 1.0, value
+    for i in range(count):
+        if read.scaled != NULL:
+            weight = read.scaled[rows[i]]
         largest[n_features] = max(largest[n_features], weight)
         for f in range(n_features):
-            if of.is_float32:
-                value = weight * fabs(<double>(<const float *>of.x)[rows[i] * n_features + f])
+            if read.is_float32:
+                value = weight * fabs(<double>(<const float *>read.x)[rows[i] * n_features + f])
             else:
-                value = weight * fabs((<const double *>of.x)[rows[i] * n_features + f])
+                value = weight * fabs((<const double *>read.x)[rows[i] * n_features + f])
             largest[f] = max(largest[f], value)
+
+
+cdef void add_cluster(const c.kernels *table, const samples_read *read, const int32_t *rows, Py_ssize_t count,
+                      const double *largest, Py_ssize_t count_of_all, double *scratch, double *sums) noexcept nogil:
+    """largest : [n_features + 1]   count_of_all : samples of the cluster in all arrays   scratch : [2][n_features + 1]
+    sums : [2][n_features + 1], INOUT"""
+    cdef Py_ssize_t f, n_features = read.n_features
+    cdef double *coarse = scratch
+    cdef double *fine = scratch + n_features + 1
+    cdef c.sum_grid grid
     for f in range(n_features + 1):
-        choose_grid(largest[f], count, coarse + f, fine + f)
+        choose_grid(largest[f], count_of_all, coarse + f, fine + f)
     grid.coarse, grid.fine = coarse, fine
-    table.add_rows[of.is_float32](of.x, n_features, rows, count, of.scaled, grid, sums)
+    table.add_rows[read.is_float32](read.x, n_features, rows, count, read.scaled, grid, sums)
 
 
 def move_anew(X, bint weighted, const double[:, :, ::1] sums, const double[::1] units, const uint8_t[::1] wanted,
               const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms):
-    """What ClusterSums.move writes, for some clusters, from sums of sum_anew; returns what it returns."""
+    """What ClusterSums.move writes, for some clusters, from a SumsAnew's sums and units; returns what it returns."""
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t j
     cdef bint is_float32 = X.dtype.itemsize == 4

@@ -155,33 +155,6 @@ cdef Py_ssize_t normalize_block(const c.kernels *table, const real[:, ::1] X, re
     return first + zero if zero < count else -1
 
 
-def rows_at(const double[::1] mass, const double[::1] places, Py_ssize_t[::1] rows):
-    """Find the row at which the running sum of the masses passes each place.
-
-    mass : (n_samples,), not negative, not all 0.   places : (count,), ascending.   rows : (count,), written; a place
-    beyond the whole sum, by rounding, is at the last row that has a mass.
-    """
-    cdef Py_ssize_t i, p = 0, last = 0, count = places.shape[0]
-    cdef double running = 0.0
-    cdef signal_watch watch
-    if rows.shape[0] != count:
-        raise ValueError(f"rows must have length {count}; got {rows.shape[0]}.")
-    start_watch(&watch)
-    with nogil:
-        for i in range(mass.shape[0]):
-            if i % 65536 == 0 and interrupted(&watch):
-                break
-            if mass[i] > 0.0:
-                running += mass[i]
-                last = i
-                while p < count and places[p] < running:
-                    rows[p] = i
-                    p += 1
-        for p in range(p, count):
-            rows[p] = last
-    raise_interrupt(&watch)
-
-
 def take(const real[:, ::1] X, const Py_ssize_t[::1] rows, const double[::1] origin, real_out[:, ::1] taken,
          int n_threads):
     """Copy some rows, less an origin.   taken : (len(rows), n_features), written, rounded once to its type."""

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from fastkmeans import KMeans
-from fastkmeans._core import samples
+from fastkmeans._core import coreset as core_coreset
+from fastkmeans.engines.partitioned import Parts
 from fastkmeans.fitting import coarse, coreset, exchange, search
 from fastkmeans.metrics.table import METRICS
+from fastkmeans.samples import Samples, describe
 
 
 @pytest.fixture
@@ -127,28 +129,60 @@ def test_few_samples_start_by_plusplus(blobs, seed, fingerprint):
 
 @pytest.mark.parametrize("count", [1, 7, 1000])
 def test_rows_are_where_the_running_mass_passes(count, rng):
-    mass = rng.integers(0, 4, size=5000).astype(float)
-    places = np.sort(rng.uniform(0, mass.sum(), size=count))
+    mass = rng.integers(0, 4, size=5000)
+    places = np.sort(rng.integers(mass.sum(), size=count))
     rows = np.empty(count, dtype=np.intp)
-    samples.rows_at(mass, places, rows)
+    core_coreset.rows_at(mass, places, rows)
     assert np.array_equal(rows, mass.cumsum().searchsorted(places, side="right"))
 
 
-def test_a_place_beyond_the_sum_is_at_the_last_row_with_mass():
-    rows = np.empty(2, dtype=np.intp)
-    samples.rows_at(np.array([0.0, 1.0, 2.0, 0.0]), np.array([0.5, 3.0]), rows)
-    assert rows.tolist() == [1, 2]
+def test_a_place_beyond_the_sum_is_refused():
+    with pytest.raises(ValueError, match="below the sum of the masses, 3; got 3"):
+        core_coreset.rows_at(np.array([0, 1, 2, 0]), np.array([0, 3]), np.empty(2, dtype=np.intp))
 
 
 def test_rows_are_drawn_by_their_mass(rng):
-    mass = rng.uniform(size=40)
-    mass[::5] = 0.0
-    drawn = [coreset.draw(40, mass, 10, np.random.RandomState(i)) for i in range(4000)]
+    shares = rng.uniform(size=40)
+    shares[::5] = 0.0
+    by = coreset.masses_of(shares)
+    drawn = [coreset.draw(40, by, 10, np.random.RandomState(i)) for i in range(4000)]
     assert all((np.diff(rows) >= 0).all() for rows in drawn)
-    shares = np.bincount(np.concatenate(drawn), minlength=40) / 40_000
-    np.testing.assert_allclose(shares, mass / mass.sum(), atol=0.006)
+    counts = np.bincount(np.concatenate(drawn), minlength=40)
+    assert not counts[::5].any()
+    np.testing.assert_allclose(counts / 40_000, shares / shares.sum(), atol=0.006)
     even = [coreset.draw(40, None, 10, np.random.RandomState(i)) for i in range(4000)]
     np.testing.assert_allclose(np.bincount(np.concatenate(even), minlength=40) / 40_000, 1 / 40, atol=0.006)
+
+
+@pytest.mark.parametrize("shares", [[1.0] * 9, [1e-300, 3e-300], [1e200, 1e-100, 0.0], [5e-324]], ids=repr)
+def test_masses_are_in_proportion_and_none_vanishes(shares):
+    mass, total = coreset.masses_of(np.array(shares))
+    assert total == sum(mass.tolist()) < 2**63
+    assert ((mass > 0) == (np.array(shares) > 0)).all()
+    np.testing.assert_allclose(mass / total, np.array(shares) / np.sum(shares), atol=1e-15)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-150, 1e150], ids=repr)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_masses_of_importance_are_those_of_the_paper(weighted, scale, rng):
+    X = rng.standard_t(2, size=(3000, 3)) * scale
+    weights = rng.uniform(size=3000) if weighted else None
+    centers = X[:5]
+    by = coreset.importance(Samples(X, weights, describe(X, 1)), weights, centers, 2)
+    own = np.ones(3000) if weights is None else weights
+    apart = ((X[:, None] / scale - centers / scale) ** 2).sum(axis=2)
+    labels = apart.argmin(axis=1)
+    sizes = np.bincount(labels, weights=own)
+    cost = own * apart.min(axis=1)
+    expected = own / own.sum() + cost / cost.sum() + own / (5 * sizes[labels])
+    assert by.total == sum(by.mass.tolist())
+    np.testing.assert_allclose(by.mass / 2.0**coreset.MASS_BITS, expected, rtol=1e-9)
+
+
+def test_copies_of_the_centers_are_drawn_by_weight_and_cluster():
+    X = np.repeat([[0.0], [4.0]], [30, 10], axis=0)
+    mass = coreset.importance(Samples(X, None, describe(X, 1)), None, np.array([[0.0], [4.0]]), 1).mass
+    np.testing.assert_allclose(mass[[0, 39]] / 2.0**coreset.MASS_BITS, [1 / 40 + 1 / 60, 1 / 40 + 1 / 20])
 
 
 @pytest.mark.parametrize("n_features", [1, 3, 8, 17, 130])
@@ -156,10 +190,12 @@ def test_rows_are_drawn_by_their_mass(rng):
 def test_taken_rows_are_rounded_once(n_features, n_threads, real, rng):
     X, rows = rng.normal(size=(999, n_features)).astype(real), np.sort(rng.integers(999, size=700))
     origin = rng.normal(size=n_features)
+    shuffled = rng.permutation(rows)
     expected = (X[rows].astype(np.float64) - origin).astype(np.float32)
-    assert np.array_equal(coreset.take(X, rows, origin, n_threads), expected)
-    taken = coreset.take(X, rows, None, n_threads)
-    assert taken.dtype == real and np.array_equal(taken, X[rows])
+    for samples in [Samples(X, None, describe(X, 1)), Parts([X[:0], X[:1], X[1:600], X[600:]], None, 1)]:
+        assert np.array_equal(samples.take(rows, origin, n_threads), expected)
+        taken = samples.take(shuffled, None, n_threads)
+        assert taken.dtype == real and np.array_equal(taken, X[shuffled])
 
 
 # ---------------------------------------------------------------- what misled a search once

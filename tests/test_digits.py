@@ -143,8 +143,8 @@ def test_ordinary_samples_are_not_read_once_more(algorithm, real, rng, monkeypat
     def refuse(*arguments):
         raise AssertionError("the samples were read")
 
-    monkeypatch.setattr(local, "inertia_of", refuse)
-    monkeypatch.setattr(local, "sum_anew", refuse)
+    for name in ["arrays", "pieces", "inertia", "sums_anew"]:
+        monkeypatch.setattr(Samples, name, refuse)
     assert begun.move(X[:7].astype(np.float64))[2] > 0
 
 
@@ -198,7 +198,7 @@ def test_the_smallest_values_are_described(real, rng):
         described, sizes = describe(X, 2), np.abs(X.astype(np.float64))
         above_zero = np.where(sizes > 0, sizes, np.inf).min(axis=0)
         for n_threads in (1, 2, 5):
-            np.testing.assert_array_equal(Smallest().of(X, n_threads), above_zero)
+            np.testing.assert_array_equal(Smallest().of(Samples(X, None, described), n_threads), above_zero)
         np.testing.assert_array_equal(described.max_abs, sizes.max(axis=0))
         assert described.largest == sizes.max()
 

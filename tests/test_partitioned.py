@@ -12,6 +12,7 @@ from fastkmeans._core import runtime
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines.partitioned import PartitionedEngine, Parts
 from fastkmeans.engines.table import ENGINES
+from fastkmeans.fitting import coarse, search
 from fastkmeans.fitting.fit import best_run
 from fastkmeans.metrics.table import METRICS
 from fastkmeans.samples import LEAF, Samples, describe
@@ -114,6 +115,31 @@ def test_what_parts_are_tried_on_reaches_every_way_of_a_move(monkeypatch):
     for seed in range(300):
         check_one(seed, "euclidean", "lloyd", 1 + seed % 13)
     assert min(seen.values()) > 0, seen
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@given(seed=st.integers(0, 2**32 - 1), n_parts=st.integers(1, 13))
+@settings(deadline=None, max_examples=60)
+def test_a_search_on_few_of_the_samples_draws_the_same_ones(metric, seed, n_parts):
+    """Large fits, made small: no part is put beside another for them."""
+    rng = np.random.default_rng(seed)
+    X = DATA[str(rng.choice(["blobs", "offset", "whole numbers", "one huge value"]))](rng, 4000, 3)
+    X = X.astype(rng.choice(["float32", "float64"]))
+    X[~X.any(axis=1)] = 1.0
+    if METRICS[metric].prepare_rows is not None:
+        X = METRICS[metric].prepare_rows(X, X.dtype, "X", 1)
+    weights = WEIGHTS[str(rng.choice(["none", "uniform", "some zero"]))](rng, len(X))
+    weights = None if weights is None else weights.astype(float)
+    chosen = settings_of(KMeans(6, metric=metric, random_state=seed, n_threads=2, n_init=int(rng.integers(1, 3))))
+    parts = Parts(cut(rng, X, n_parts), weights, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "SEARCH_SAMPLES", 64)
+        patch.setattr(coarse, "LEAST_WORK", 0)
+        for module in (search, coarse):
+            patch.setattr(module, "ROWS_A_CLUSTER", 2)
+        assert coarse.is_large(*X.shape, 6, weights)
+        assert_same_bits(best_run(chosen, parts), best_run(chosen, Samples(X, weights, describe(X, 1))))
+    assert not parts.is_gathered
 
 
 def test_an_instruction_set_changes_no_bit_of_parts(rng):

@@ -23,6 +23,7 @@ from fastkmeans import (
 )
 from fastkmeans.estimators import elbow as sweep_module
 from fastkmeans.fitting import coreset, search
+from fastkmeans.samples import Samples, describe
 from fastkmeans.selection import criteria, knees
 
 
@@ -162,10 +163,10 @@ def test_a_coreset_stands_for_all_samples(rng):
     X, weights = rng.normal(size=(50_000, 3)), rng.uniform(0, 2, size=50_000)
     weights[:25_000] = 0
     centers = X[30_000:30_004]
-    mass = coreset.importance(X, weights, centers, None)
-    drawn = coreset.draw(len(X), mass, 20_000, np.random.RandomState(8))
+    by = coreset.importance(Samples(X, weights, describe(X, 1)), weights / weights.max(), centers, None)
+    drawn = coreset.draw(len(X), by, 20_000, np.random.RandomState(8))
     assert drawn.min() >= 25_000
-    stand_in = coreset.weights_of(mass, drawn, weights)
+    stand_in = coreset.weights_of(by, drawn, weights)
     assert stand_in.sum() == pytest.approx(weights.sum(), rel=0.02)
     some = rng.normal(size=(3, 3))
     inertia = ((X[:, None] - some) ** 2).sum(axis=2).min(axis=1)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import frexp
 from typing import NamedTuple
 
 import numpy as np
 
 from ._core import distances, samples, totals
+from ._core.doubtful import ByLabel, SumsAnew
 from .algorithms.copies import Copies, copies_of
 from .input.finite import MAGNITUDE_LIMIT, check_finite
 from .input.matrix import Matrix
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
-from .types import Floats, Labels, Values
+from .types import Flags, Floats, Indices, Labels, Values
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -32,12 +33,14 @@ class Smallest:
     def __init__(self) -> None:
         self._found: Floats | None = None
 
-    def of(self, X: Values, n_threads: int) -> Floats:
-        """(n_features,) float64, infinite where all values are 0.   X : the samples that are described."""
+    def of(self, described: Samples, n_threads: int) -> Floats:
+        """(n_features,) float64, infinite where all values are 0.   described : the samples that are described."""
         if self._found is None:
-            blocks = np.empty((4 * n_threads, X.shape[1]))
-            samples.find_smallest(X, blocks, n_threads)
-            self._found = blocks.min(axis=0)
+            self._found = np.full(described.values.shape[1], np.inf)
+            blocks = np.empty((4 * n_threads, len(self._found)))
+            for _, values in described.arrays():
+                samples.find_smallest(values, blocks, n_threads)
+                np.minimum(self._found, blocks.min(axis=0), out=self._found)
         return self._found
 
 
@@ -58,11 +61,14 @@ class Description(NamedTuple):
 
 
 class Samples:
-    """Samples in this process's memory, with all that several runs over them share.
+    """Samples in one array of this process, with all that several runs over them share.
 
     values : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
     description : of the values.   scatter : sum of weight * |x - mean|^2, in the unit of weight_unit; None until a run
     has taken a reading of them.
+
+    Samples that lie elsewhere are a subclass: it says what `arrays` and `pieces` are, and gives `whole` if it can. Its `values`
+    have a shape and a type. All other methods stand on these three.
     """
 
     __slots__ = ("values", "sample_weight", "description", "scatter", "_copies")
@@ -74,9 +80,67 @@ class Samples:
         self.scatter: float | None = None
         self._copies: Copies | None = None
 
+    def arrays(self) -> Iterator[tuple[slice, Values]]:
+        """The samples array by array, in order: numbers and values."""
+        yield slice(0, len(self.values)), self.values
+
+    def pieces(self) -> Iterator[tuple[slice, Values]]:
+        """The samples again, in arrays that each begin with a leaf: numbers and values."""
+        return self.arrays()
+
+    def take(self, rows: Indices, origin: Floats | None = None, n_threads: int | None = None) -> Values:
+        """(len(rows), n_features): samples by number; with an origin, as float32 values about it."""
+        dtype = self.values.dtype if origin is None else np.float32
+        taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=dtype)
+        origin = np.zeros(taken.shape[1]) if origin is None else origin
+        n_threads = effective_n_threads(n_threads, float(taken.size))
+        for numbers, values in self.arrays():
+            if len(values) == len(self.values):
+                samples.take(values, rows, origin, taken, n_threads)
+                break
+            here = np.flatnonzero((numbers.start <= rows) & (rows < numbers.stop))
+            own: Values = np.empty((len(here), taken.shape[1]), dtype=dtype)
+            samples.take(values, rows[here] - numbers.start, origin, own, n_threads)
+            taken[here] = own
+        return taken
+
     def whole(self) -> Samples:
         """The samples in one array of this process: these."""
         return self
+
+    def inertia(
+        self,
+        centers: Floats,
+        labels: Labels,
+        sample_weight: Floats | None,
+        n_threads: int,
+        kind: int = distances.EUCLIDEAN,
+    ) -> float:
+        """Sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
+        leaves = [
+            leaf_inertias(
+                values, centers, labels[rows], None if sample_weight is None else sample_weight[rows], n_threads, kind
+            )
+            for rows, values in self.pieces()
+        ]
+        return _sum_of(leaves[0] if len(leaves) == 1 else np.concatenate(leaves))
+
+    def sums_anew(
+        self, labels: Labels, sample_weight: Floats | None, wanted: Flags, n_threads: int
+    ) -> tuple[Floats, Floats]:
+        """Return sums of some clusters on grids of their own, and the unit of the weights in each; see SumsAnew.
+
+        labels : those that are no clusters are passed over.   wanted : (n_clusters,) of 0 and 1.
+        """
+        anew = SumsAnew(wanted, self.values.shape[1], n_threads)
+        orders = [ByLabel(labels[rows], len(wanted)) for rows, _ in self.arrays()]
+        weights = [None if sample_weight is None else sample_weight[rows] for rows, _ in self.arrays()]
+        for own, order in zip(weights, orders):
+            anew.weigh(own, order)
+        scaled = [anew.measure(values, own, order) for (_, values), own, order in zip(self.arrays(), weights, orders)]
+        for (_, values), own, order in zip(self.arrays(), scaled, orders):
+            anew.add(values, own, order)
+        return anew.sums, anew.units
 
     def copies(self, n_threads: int | None) -> Copies:
         """Compact copies of the values; one object, whoever asks."""
@@ -91,8 +155,11 @@ def inertia_of(
     kind: int = distances.EUCLIDEAN,
 ) -> float:  # fmt: skip
     """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
-    inertias = leaf_inertias(X, centers, labels, sample_weight, n_threads, kind)
-    return totals.total_of(inertias) if len(inertias) > 1 else float(inertias[0])
+    return _sum_of(leaf_inertias(X, centers, labels, sample_weight, n_threads, kind))
+
+
+def _sum_of(leaves: Floats) -> float:
+    return totals.total_of(leaves) if len(leaves) > 1 else float(leaves[0])
 
 
 def leaf_inertias(
@@ -143,12 +210,13 @@ def _describe_leaves(X: Values, n_threads: int) -> Floats:
     return described
 
 
-def scatter_of(X: Values, sample_weight: Floats | None, description: Description, n_threads: int) -> float:
+def scatter_of(described: Samples, sample_weight: Floats | None, n_threads: int) -> float:
     """Return the sum of weight * |x - mean|^2."""
+    description, n_samples = described.description, len(described.values)
     if sample_weight is None:
-        return description.total_variance * len(X)
-    one_cluster = np.zeros(len(X), dtype=np.int32)
-    return inertia_of(X, description.mean[None, :], one_cluster, sample_weight, n_threads)
+        return description.total_variance * n_samples
+    one_cluster = np.zeros(n_samples, dtype=np.int32)
+    return described.inertia(description.mean[None, :], one_cluster, sample_weight, n_threads)
 
 
 def weight_unit(sample_weight: Floats | None) -> tuple[float, float, Floats | None]:

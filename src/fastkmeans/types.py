@@ -19,6 +19,9 @@ Labels: TypeAlias = NDArray[np.int32]
 Indices: TypeAlias = NDArray[np.int64]
 """Of samples or of clusters; their numbers, too."""
 
+Masses: TypeAlias = NDArray[np.int64]
+"""Whole numbers: a row is drawn with probability by its mass."""
+
 Mask: TypeAlias = NDArray[np.bool_]
 
 Flags: TypeAlias = NDArray[np.uint8]

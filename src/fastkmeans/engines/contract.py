@@ -1,11 +1,11 @@
 """What an engine is: it says where the samples are, and runs the steps of a fit over them.
 
-The iterations, refills and exchanges know samples by their number among all, and read no more of them than `take` gives. Seeding and
-searches on subsamples read `Samples.whole()`: samples in one array.
+The iterations, refills and exchanges know samples by their number among all, and read no more of them than `take` gives. Searches on
+subsamples read `Samples.arrays()` once, and the rows that they draw. k-means++ reads `Samples.whole()`: samples in one array.
 
 An engine is made as Engine(samples, n_clusters, algorithm, n_threads), where n_threads may be None. `samples` is Samples, or a
-subclass that engines/table.py names. Outside its engine, values.shape, values.dtype, sample_weight, description and whole() of a
-subclass are read. `scatter` is the engine's to fill, for later runs over the same samples.
+subclass that engines/table.py names. Outside its engine, values.shape, values.dtype, sample_weight and description of a subclass are
+read, and its methods are called. `scatter` is the engine's to fill, for later runs over the same samples.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from .._core.distances import own_sq_distances
 from ..runtime.parts import parts_of
+from ..samples import Samples
 from ..types import Floats, Indices, Labels, Values
 
 
@@ -112,15 +113,16 @@ class Engine(Protocol):
         """
 
 
-def farthest_of(engine: Any, centers: Floats, count: int) -> Served:
-    """Engine.farthest of an engine with X, sample_weight, labels and kind in this process's memory."""
+def farthest_of(engine: Any, samples: Samples, centers: Floats, count: int) -> Served:
+    """Engine.farthest of an engine with sample_weight, labels and kind in this process's memory."""
     labels = engine.labels
     own = np.empty(len(labels))
-    own_sq_distances(engine.X, centers, labels, own, engine.n_threads, engine.kind)
+    for rows, values in samples.arrays():
+        own_sq_distances(values, centers, labels[rows], own[rows], engine.n_threads, engine.kind)
     if engine.sample_weight is not None:
         own[engine.sample_weight <= 0.0] = 0.0
-    rows = largest(own, count)
-    return Served(rows, own[rows], labels[rows])
+    chosen = largest(own, count)
+    return Served(chosen, own[chosen], labels[chosen])
 
 
 def count_rows_of(labels: Labels, sample_weight: Floats | None, n_clusters: int) -> Indices:

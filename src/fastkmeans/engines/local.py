@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from .._core import distances
-from .._core.doubtful import move_anew, sum_anew, trust_some
+from .._core.doubtful import Trusted, move_anew
 from .._core.exchange import Exchange
 from .._core.quantized import LEAST_SIZE
 from .._core.sums import explained_of
 from ..algorithms.table import ALGORITHMS, Algorithm, State, Sums
 from ..runtime.blas import one_blas_thread
 from ..runtime.threads import assignment_work, effective_n_threads
-from ..samples import Samples, count_distinct, inertia_of, scatter_of, weight_unit
+from ..samples import Samples, count_distinct, scatter_of, weight_unit
 from ..types import Flags, Floats, Indices, Labels, Values
 from .contract import Served, count_rows_of, farthest_of
 from .rounding import HISTORY_ROUNDING, Bounds, fine_quanta, losses_of, plain_bound, rounding_of
@@ -38,6 +38,7 @@ class LocalEngine:
     kind = distances.EUCLIDEAN
 
     def __init__(self, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
+        self._samples = samples
         X, description = self.X, self.description = samples.values, samples.description
         n_samples, n_features = X.shape
         self.n_threads = effective_n_threads(n_threads, assignment_work(n_samples, n_features, n_clusters))
@@ -45,7 +46,7 @@ class LocalEngine:
         self.sample_weight = sample_weight
         self.largest_weight = self._weight_unit * max_weight
         if samples.scatter is None:
-            samples.scatter = self._scatter_of(samples)
+            samples.scatter = scatter_of(samples, sample_weight, self.n_threads)
         self.scatter = samples.scatter
         if algorithm != "lloyd" and description.largest < LEAST_SIZE:
             algorithm = "lloyd"  # no bound is as coarse as squares of few digits
@@ -66,9 +67,6 @@ class LocalEngine:
         self._anchor: tuple[float, float, float] | None = None
         self._deferred: list[tuple[float, float]] | None = None
 
-    def _scatter_of(self, samples: Samples) -> float:
-        return scatter_of(samples.values, self.sample_weight, samples.description, self.n_threads)
-
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> State[Sums]:
         """Return what steps: a state of the algorithm, and its `clusters`."""
         shared: dict[str, Any] = {}
@@ -84,13 +82,10 @@ class LocalEngine:
             **shared,
         )
 
-    def _smallest(self) -> Floats:
-        """(n_features,): smallest |x| but 0."""
-        return self.description.smallest.of(self.X, self.n_threads)
-
     @cached_property
     def _losses(self) -> Floats | None:
-        return losses_of(self._clusters.grid, self.sample_weight, self._smallest(), len(self.labels))
+        smallest = self.description.smallest.of(self._samples, self.n_threads)
+        return losses_of(self._clusters.grid, self.sample_weight, smallest, len(self.labels))
 
     @cached_property
     def _bounds(self) -> Bounds:
@@ -181,7 +176,7 @@ class LocalEngine:
 
     def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
         """Sum of weight * distance to the center of its label, term by term, in the unit of the weights."""
-        return inertia_of(self.X, centers, labels, self.sample_weight, self.n_threads, kind)
+        return self._samples.inertia(centers, labels, self.sample_weight, self.n_threads, kind)
 
     @property
     def weights(self) -> Floats:
@@ -220,12 +215,14 @@ class LocalEngine:
         )[:3]  # fmt: skip
 
     def _trust_some(self, doubtful: Flags, losses: Floats) -> None:
-        trust_some(self.X, self.sample_weight, self.labels, self._clusters.sums, self._clusters.grid, losses, doubtful)
+        labels, weights = self.labels, self.sample_weight
+        trusted = Trusted(self._clusters.sums, self._clusters.grid, losses, weights is not None, len(labels), doubtful)
+        for rows, values in self._samples.arrays():
+            if trusted.n_doubtful:
+                trusted.read(values, None if weights is None else weights[rows], labels[rows])
 
     def _sum_anew(self, labels: Labels, wanted: Flags) -> tuple[Floats, Floats]:
-        sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))
-        sum_anew(self.X, self.sample_weight, labels, wanted, sums, units, self.n_threads)
-        return sums, units
+        return self._samples.sums_anew(labels, self.sample_weight, wanted, self.n_threads)
 
     def sums(self) -> Floats:
         """(n_clusters, 2, n_features + 1) float64: coarse and fine sums of weight * x over each cluster, and its weight; in
@@ -281,7 +278,7 @@ class LocalEngine:
 
     def farthest(self, centers: Floats, count: int) -> Served:
         """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
-        return farthest_of(self, centers, count)
+        return farthest_of(self, self._samples, centers, count)
 
     def count_rows(self) -> Indices:
         """(n_clusters,): number of samples of each cluster that weigh something."""
@@ -294,14 +291,10 @@ class LocalEngine:
     def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
         """Merge pairs of clusters and split others; see the contract."""
         exchange = Exchange(
-            self._whole_values(), self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows,
+            self._samples.whole().values, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows,
             self.n_threads,
         )  # fmt: skip
         return exchange.apply(surplus)
-
-    def _whole_values(self) -> Values:
-        """All samples in one array."""
-        return self.X
 
     def n_distinct(self) -> int:
         """Number of clusters that have samples."""

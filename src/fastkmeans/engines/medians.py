@@ -57,6 +57,7 @@ class MediansEngine:
     rounding = 0.0  # a median is the value of a sample
 
     def __init__(self, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
+        self._samples = samples
         self.X = X = samples.values
         n_samples, n_features = X.shape
         self.n_threads = effective_n_threads(n_threads, assignment_work(n_samples, n_features, n_clusters))
@@ -129,7 +130,7 @@ class MediansEngine:
 
     def farthest(self, centers: Floats, count: int) -> Served:
         """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
-        return farthest_of(self, centers, count)
+        return farthest_of(self, self._samples, centers, count)
 
     def count_rows(self) -> Indices:
         """(n_clusters,): number of samples of each cluster that weigh something."""

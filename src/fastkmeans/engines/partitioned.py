@@ -2,8 +2,8 @@
 
 What a part tells is added up without rounding, so labels, centers and inertia are those of one array, bit for bit: sums of clusters
 on one grid for all, and sums of leaves of 1024 samples by their number (samples.py). A leaf that lies in several parts is put together
-from them, which moves at most 1023 samples per part. Where a step asks for all samples, as an exchange of clusters does, they are
-gathered.
+from them, which moves at most 1023 samples per part. Rows of a coreset are drawn by masses that are whole numbers. Where a step asks
+for all samples, as an exchange of clusters does, they are gathered; large fits with init="auto" have none.
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import distances, samples, totals
-from .._core.doubtful import sum_anew, trust_some
 from .._core.sums import ClusterSums
 from ..algorithms.table import Algorithm, State
-from ..samples import LEAF, Samples, describe_pieces, leaf_inertias
-from ..types import AnyArray, Flags, Floats, Indices, Labels, Values
-from .contract import Served, largest
+from ..samples import LEAF, Samples, describe_pieces
+from ..types import AnyArray, Floats, Labels, Values
 from .local import LocalEngine
 from .spherical import SphericalEngine
 
@@ -74,17 +71,18 @@ class Parts(Samples):
         if begun:
             yield slice(first, first + sum(map(len, begun))), np.concatenate(begun)
 
-    def take(self, rows: list[int] | Indices) -> Values:
-        """(len(rows), n_features): samples by number."""
-        taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
-        numbers = np.asarray(rows)
-        for own, part in zip(self.rows, self.parts):
-            here = (own.start <= numbers) & (numbers < own.stop)
-            taken[here] = part[numbers[here] - own.start]
-        return taken
+    def arrays(self) -> Iterator[tuple[slice, Values]]:
+        """The parts that are not empty: numbers of their samples, and values."""
+        return zip(self.rows, self.parts)
+
+    @property
+    def is_gathered(self) -> bool:
+        """Were all samples put into one array?"""
+        return self._whole is not None
 
     def whole(self) -> Samples:
-        """The samples in one array, for those few that read all: seeding, searches on subsamples, exchanges of clusters."""
+        """The samples in one array, for those few that read all: k-means++ and exchanges of clusters, in fits that are not
+        large, and callables."""
         if self._whole is None:
             values: AnyArray = np.concatenate(self.parts)
             self._whole = Samples(values, self.sample_weight, self.description)
@@ -140,81 +138,18 @@ class _PartedState:
 class PartitionedEngine(LocalEngine):
     """Samples in several parts, and the state of one run over them."""
 
-    def __init__(self, samples: Parts, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
-        self._samples = samples
-        super().__init__(samples, n_clusters, algorithm, n_threads)
-
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> _PartedState:
         return _PartedState([
             algorithm.state(
-                part, None if self.sample_weight is None else self.sample_weight[rows], samples.description.max_abs, max_weight,
-                n_clusters, self.n_threads, n_grid_samples=len(samples.values),
+                values, None if self.sample_weight is None else self.sample_weight[rows], samples.description.max_abs,
+                max_weight, n_clusters, self.n_threads, n_grid_samples=len(samples.values),
             )
-            for rows, part in zip(self._samples.rows, self._samples.parts)
+            for rows, values in samples.arrays()
         ])  # fmt: skip
-
-    def _scatter_of(self, samples: Samples) -> float:
-        if self.sample_weight is None:
-            return samples.description.total_variance * len(samples.values)
-        one_cluster = np.zeros(len(samples.values), dtype=np.int32)
-        return self._inertia_of(samples.description.mean[None, :], one_cluster, distances.EUCLIDEAN)
-
-    def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
-        weights = self.sample_weight
-        leaves = np.concatenate(
-            [
-                leaf_inertias(
-                    piece, centers, labels[rows], None if weights is None else weights[rows], self.n_threads, kind
-                )
-                for rows, piece in self._samples.pieces()
-            ]
-        )
-        return totals.total_of(leaves) if len(leaves) > 1 else float(leaves[0])
-
-    def _smallest(self) -> Floats:
-        smallest: Floats = np.empty((len(self._samples.parts), self.X.shape[1]))
-        for i, part in enumerate(self._samples.parts):
-            samples.find_smallest(part, smallest[i : i + 1], self.n_threads)
-        of_all: Floats = smallest.min(axis=0)
-        return of_all
-
-    def _rows_of(self, wanted: Flags, labels: Labels) -> tuple[Values, Floats | None, Labels]:
-        """Values, weights and labels of the samples of some clusters.   wanted : (n_clusters,) of 0 and 1."""
-        rows = np.flatnonzero(np.append(wanted, np.uint8(0))[labels])  # labels beyond the clusters are in none
-        weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return self._samples.take(rows), weights, labels[rows]
-
-    def _trust_some(self, doubtful: Flags, losses: Floats) -> None:
-        X, weights, labels = self._rows_of(doubtful, self.labels)
-        n_samples = len(self.labels)
-        trust_some(X, weights, labels, self._clusters.sums, self._clusters.grid, losses, doubtful, n_samples)
-
-    def _sum_anew(self, labels: Labels, wanted: Flags) -> tuple[Floats, Floats]:
-        sums, units = np.empty_like(self._clusters.sums), np.ones(len(wanted))
-        X, weights, labels = self._rows_of(wanted, labels)
-        if len(X):
-            sum_anew(X, weights, labels, wanted, sums, units, self.n_threads)
-        else:
-            sums[wanted > 0] = 0.0
-        return sums, units
-
-    def farthest(self, centers: Floats, count: int) -> Served:
-        """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
-        labels, own = self.labels, np.empty(len(self.labels))
-        for rows, part in zip(self._samples.rows, self._samples.parts):
-            distances.own_sq_distances(part, centers, labels[rows], own[rows], self.n_threads, self.kind)
-        if self.sample_weight is not None:
-            own[self.sample_weight <= 0.0] = 0.0
-        chosen = largest(own, count)
-        return Served(chosen, own[chosen], labels[chosen])
 
     def take(self, rows: list[int]) -> Values:
         """(len(rows), n_features): some samples."""
-        return self._samples.take(rows)
-
-    def _whole_values(self) -> Values:
-        """All samples in one array: exchanges of clusters read them all."""
-        return self._samples.whole().values
+        return self._samples.take(np.array(rows, dtype=np.intp))
 
 
 class PartitionedSphericalEngine(PartitionedEngine, SphericalEngine):

@@ -1,17 +1,36 @@
-"""A few weighted rows that stand for all: their inertia is close to that of all samples for any centers."""
+"""A few weighted rows that stand for all: their inertia is close to that of all samples for any centers.
+
+Masses, by which rows are drawn, are whole numbers. Their sums are exact, so the same rows are drawn however the samples are divided
+into parts.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from .._core import distances, samples
-from ..runtime.parts import parts_of
+from .._core import coreset, distances
 from ..runtime.threads import effective_n_threads
-from ..types import Floats, Indices, Values
+from ..samples import Samples
+from ..types import Floats, Indices, Masses, Values
+
+SUM_BITS = 62
+"""Sums of whole numbers stay below 2^63, with room for parts of a number that are rounded up."""
+
+MASS_BITS = 60
+"""Of a mass of 1; all masses come to at most 3."""
 
 
-def importance(values: Values, weights: Floats | None, centers: Values, n_threads: int | None) -> Floats:
-    """Return the probability, not scaled, with which each row is drawn into the coreset.
+class Drawn(NamedTuple):
+    """What rows are drawn by.   mass : (n_samples,).   total : its sum."""
+
+    mass: Masses
+    total: int
+
+
+def importance(samples: Samples, weights: Floats | None, centers: Values, n_threads: int | None) -> Drawn:
+    """Return the masses with which rows are drawn into the coreset.
 
     weights : (n_samples,), the largest 1, or None.
 
@@ -19,54 +38,53 @@ def importance(values: Values, weights: Floats | None, centers: Values, n_thread
     far samples nor small clusters are missed (O. Bachem, M. Lucic and A. Krause, "Practical coreset constructions for
     machine learning", 2017, algorithm 2).
     """
-    n_threads = effective_n_threads(n_threads, float(values.size) * len(centers))
+    n_samples, n_features = samples.values.shape
+    n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * len(centers))
     wide = centers.astype(np.float64)
-    labels, sq_distances = np.empty(len(values), dtype=np.int32), np.empty(len(values))
-    distances.nearest(values, wide, labels, n_threads)
-    distances.own_sq_distances(values, wide, labels, sq_distances, n_threads)
-    sizes = np.zeros(len(centers))
-    for part in parts_of(len(values)):
-        weight = None if weights is None else weights[part]
-        sizes += np.bincount(labels[part], weights=weight, minlength=len(centers))
-        if weight is not None:
-            sq_distances[part] *= weight
+    labels, sq_distances = np.empty(n_samples, dtype=np.int32), np.empty(n_samples)
+    for rows, values in samples.arrays():
+        distances.nearest(values, wide, labels[rows], n_threads)
+        distances.own_sq_distances(values, wide, labels[rows], sq_distances[rows], n_threads)
+    largest = coreset.largest_weighed(sq_distances, weights, n_threads) or 1.0
+    per_sum = _per_sum(n_samples)
+    per_weight = 1.0 if weights is None else per_sum
+    whole_sizes = np.zeros(len(centers), dtype=np.int64)
+    total = coreset.weigh(labels, sq_distances, weights, largest, per_weight, per_sum, whole_sizes, n_threads)
+    sizes = whole_sizes / per_weight
     of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
-    total = sq_distances.sum()
-    for part in parts_of(len(values)):
-        mass = of_cluster[labels[part]]
-        if weights is not None:
-            mass *= weights[part]
-        if total > 0:
-            mass += sq_distances[part] / total
-        sq_distances[part] = mass
-    return sq_distances
+    of_distance = per_sum / total if total else 0.0
+    total = coreset.set_masses(
+        labels, sq_distances, weights, of_cluster, of_distance, largest, 2.0**MASS_BITS, n_threads
+    )
+    return Drawn(sq_distances.view(np.int64), total)
 
 
-def draw(n_samples: int, mass: Floats | None, count: int, random_state: np.random.RandomState) -> Indices:
+def masses_of(shares: Floats) -> Drawn:
+    """Return masses in proportion to some numbers.   shares : (n_samples,), not negative, not all 0."""
+    mass = np.ceil(shares / shares.max() * _per_sum(len(shares))).astype(np.int64)
+    return Drawn(mass, int(mass.sum()))
+
+
+def _per_sum(n_terms: int) -> float:
+    """Return the whole number that stands for 1, so that sums of so many terms of at most 1 are exact."""
+    return 2.0 ** (SUM_BITS - n_terms.bit_length())
+
+
+def draw(n_samples: int, by: Drawn | None, count: int, random_state: np.random.RandomState) -> Indices:
     """Draw `count` rows, ascending, repeats allowed, each with probability by its mass (None: all alike).
 
     One from each of `count` stretches of equal mass, which scatters sums over them less than independent draws do.
     """
     places = (np.arange(count) + random_state.random_sample(count)) / count
-    if mass is None:
+    if by is None:
         return np.minimum((places * n_samples).astype(np.intp), n_samples - 1)
     rows = np.empty(count, dtype=np.intp)
-    places *= mass.sum()
-    samples.rows_at(mass, places, rows)
+    coreset.rows_at(by.mass, np.minimum((places * by.total).astype(np.int64), by.total - 1), rows)
     return rows
 
 
-def weights_of(mass: Floats, rows: Indices, weights: Floats | None) -> Floats:
+def weights_of(by: Drawn, rows: Indices, weights: Floats | None) -> Floats:
     """Weights that make the sum over the drawn rows equal, on average, to the sum over all."""
     own = 1.0 if weights is None else weights[rows]
-    drawn: Floats = own * (mass.sum() / len(rows)) / mass[rows]
+    drawn: Floats = own * (by.total / len(rows)) / by.mass[rows]
     return drawn
-
-
-def take(values: Values, rows: Indices, origin: Floats | None, n_threads: int | None) -> Values:
-    """Return some rows, with an origin as float32 values about it."""
-    dtype = values.dtype if origin is None else np.float32
-    taken: Values = np.empty((len(rows), values.shape[1]), dtype=dtype)
-    n_threads = effective_n_threads(n_threads, float(taken.size))
-    samples.take(values, rows, np.zeros(values.shape[1]) if origin is None else origin, taken, n_threads)
-    return taken

@@ -18,7 +18,7 @@ def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
         if settings.searches and is_large(
             len(samples.values), samples.values.shape[1], settings.n_clusters, samples.sample_weight
         ):
-            return _best_coarse(settings, samples.whole(), random_state)
+            return _best_coarse(settings, samples, random_state)
         return _best_plain(settings, samples, random_state)
 
 

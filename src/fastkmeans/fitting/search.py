@@ -18,7 +18,7 @@ from ..input.parameters import drawing_from
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, describe
 from ..settings import Settings
-from ..types import AnyArray, Floats, Indices, Values
+from ..types import AnyArray, Floats, Indices, Labels, Values
 from . import coreset
 from .exchange import merge_after
 from .loop import Run, run
@@ -184,10 +184,11 @@ class Chain:
         weights = self._all.sample_weight
         if weights is not None:
             weights = weights / weights.max()  # products of the smallest weights vanish
-        few = self._taken(coreset.draw(n_samples, weights, count, self._random), None)
+        by_weight = None if weights is None else coreset.masses_of(weights)
+        few = self._taken(coreset.draw(n_samples, by_weight, count, self._random), None)
         n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
         rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
-        mass = coreset.importance(self._all.values, weights, self._among_all(rough.centers), self._settings.n_threads)
+        mass = coreset.importance(self._all, weights, self._among_all(rough.centers), self._settings.n_threads)
         while count * GROWTH / 2 <= n_samples or not self._drawn:
             rows = coreset.draw(n_samples, mass, count, self._random)
             self._drawn.append((rows, coreset.weights_of(mass, rows, weights)))
@@ -198,7 +199,7 @@ class Chain:
         return [self._taken(rows, weights) for rows, weights in self._drawn]
 
     def _taken(self, rows: Indices, sample_weight: Floats | None) -> Samples:
-        values = coreset.take(self._all.values, rows, self._origin, self._settings.n_threads)
+        values = self._all.take(rows, self._origin, self._settings.n_threads)
         n_threads = effective_n_threads(self._settings.n_threads, float(values.size))
         return Samples(values, sample_weight, describe(values, n_threads))
 
@@ -265,23 +266,29 @@ class Chain:
 
     def _extended(self, rows: Samples, found: Run, n_clusters: int) -> Values:
         """Add rows to the centers of a run, each drawn with probability by its squared distance to those so far."""
-        centers = found.centers
-        wide = centers.astype(np.float64)
-        sq_distances = np.empty(len(rows.values))
-        n_threads = effective_n_threads(self._settings.n_threads, float(rows.values.size))
-        distances.own_sq_distances(rows.values, wide, found.labels, sq_distances, n_threads)
-        if rows.sample_weight is not None:
-            sq_distances[rows.sample_weight <= 0] = 0.0
+        centers, labels, n_samples = found.centers, found.labels, len(rows.values)
+        sq_distances = self._sq_distances(rows, centers, labels)
+        shares = rows.sample_weight
+        if shares is not None:
             # From 1 downwards, so that products neither overflow nor vanish.
-            sq_distances *= rows.sample_weight / rows.sample_weight.max()
+            shares = shares / shares.max()
         while len(centers) < n_clusters:
-            some = sq_distances if sq_distances.any() else rows.sample_weight
-            row = rows.values[coreset.draw(len(rows.values), some, 1, self._random)]
+            weighed = sq_distances if shares is None else sq_distances * shares
+            by = coreset.masses_of(weighed) if weighed.any() else None if shares is None else coreset.masses_of(shares)
+            row = rows.take(coreset.draw(n_samples, by, 1, self._random))
             centers = np.concatenate([centers, row])
             if len(centers) < n_clusters:
-                apart = np.subtract(rows.values, row, dtype=np.float64)
-                np.minimum(sq_distances, np.einsum("if,if->i", apart, apart), out=sq_distances)
+                apart = self._sq_distances(rows, row, np.zeros(n_samples, dtype=np.int32))
+                np.minimum(sq_distances, apart, out=sq_distances)
         return centers
+
+    def _sq_distances(self, rows: Samples, centers: Values, labels: Labels) -> Floats:
+        """(n_samples,): squared distance of each sample to the center of its label."""
+        wide, sq_distances = centers.astype(np.float64), np.empty(len(labels))
+        n_threads = effective_n_threads(self._settings.n_threads, float(len(labels)) * wide.shape[1])
+        for numbers, values in rows.arrays():
+            distances.own_sq_distances(values, wide, labels[numbers], sq_distances[numbers], n_threads)
+        return sq_distances
 
     def _run_on(self, last: Run, n_clusters: int) -> tuple[Run, Engine, str]:
         """Run over all samples from the last centers and some more, which is never worse than the last."""

@@ -38,19 +38,21 @@ def initial_centers(
 
     init : as the parameter of KMeans; "auto" is "k-means++" here.
     """
-    X, sample_weight = samples.values, samples.sample_weight
+    sample_weight, (n_samples, n_features) = samples.sample_weight, samples.values.shape
     if callable(init):
+        X = samples.whole().values
         shown = X.view()
         shown.flags.writeable = False
         init = init(shown, n_clusters, random_state=random_state)
     if not isinstance(init, str):
-        return check_init(init, n_clusters, X.shape[1], X.dtype)
+        return check_init(init, n_clusters, n_features, samples.values.dtype)
     if init == "random-partition":
-        return random_partition(X, sample_weight, n_clusters, random_state)
+        return random_partition(samples.whole().values, sample_weight, n_clusters, random_state)
     if init == "random":
-        return X[random_rows(len(X), sample_weight, n_clusters, random_state)]
-    rows = plusplus_rows(samples, n_clusters, random_state, n_threads, manhattan=manhattan)
-    return X.take(rows, axis=0)
+        rows = random_rows(n_samples, sample_weight, n_clusters, random_state)
+    else:
+        rows = plusplus_rows(samples.whole(), n_clusters, random_state, n_threads, manhattan=manhattan)
+    return samples.take(rows, n_threads=n_threads)
 
 
 def random_rows(

@@ -50,9 +50,7 @@ def draw_centers(
 ) -> Values:
     """Return initial centers by settings.init, as the metric stores them."""
     metric = METRICS[settings.metric]
-    centers = initial_centers(
-        settings.init, samples.whole(), n_clusters, random_state, n_threads, metric.seeds_by_manhattan
-    )
+    centers = initial_centers(settings.init, samples, n_clusters, random_state, n_threads, metric.seeds_by_manhattan)
     return centers if metric.prepare_centers is None else metric.prepare_centers(centers)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from .._core import distances
-from .._core.doubtful import sum_anew
 from .._core.sums import ClusterSums
 from ..engines.rounding import losses_of
 from ..runtime.threads import effective_n_threads
-from ..samples import describe
+from ..samples import Samples, describe
 from ..types import Floats, Indices, Labels, Values
 
 
@@ -26,11 +25,10 @@ def sums_of_clusters(values: Values, codes: Labels, n_clusters: int, n_threads: 
     description = describe(values, n_threads)
     clusters = ClusterSums(values, None, description.max_abs, 1.0, n_clusters, n_threads)
     clusters.follow(codes)
-    if losses_of(clusters.grid, None, description.smallest.of(values, n_threads), len(values)) is not None:
-        sum_anew(
-            values, None, codes, np.ones(n_clusters, dtype=np.uint8), clusters.sums, np.ones(n_clusters), n_threads
-        )
-    return (clusters.sums[:, 0] + clusters.sums[:, 1])[:, :-1]
+    sums, samples = clusters.sums, Samples(values, None, description)
+    if losses_of(clusters.grid, None, description.smallest.of(samples, n_threads), len(values)) is not None:
+        sums, _ = samples.sums_anew(codes, None, np.ones(n_clusters, dtype=np.uint8), n_threads)
+    return (sums[:, 0] + sums[:, 1])[:, :-1]
 
 
 def sq_distances_to(means: Floats, values: Values, codes: Labels, n_threads: int | None) -> Floats:

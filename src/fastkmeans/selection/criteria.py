@@ -57,7 +57,7 @@ class Criteria:
     ) -> None:  # fmt: skip
         values, sample_weight, description = samples.values, samples.sample_weight, samples.description
         self._values, self._weights, self._metric, self._n_threads = values, sample_weight, metric, n_threads
-        self._total = scatter_of(values, sample_weight, description, effective_n_threads(n_threads, values.size))
+        self._total = scatter_of(samples, sample_weight, effective_n_threads(n_threads, values.size))
         self._mean = description.mean
         n_weighing = len(values) if sample_weight is None else np.count_nonzero(sample_weight)
         # Weights that were divided by something are not numbers of copies: then each row counts once, on average.

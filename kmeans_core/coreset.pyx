@@ -1,0 +1,163 @@
+# cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
+# cython: initializedcheck=False
+"""Masses by which rows are drawn: whole numbers, whose sums are the same for any order of the rows and any division into parts."""
+from cython.parallel cimport prange
+from libc.math cimport ceil
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
+
+from shared cimport check_count, interrupted, raise_interrupt, signal_watch, start_watch
+
+cdef enum:
+    ROWS = 16384  # of a block, for which one thread works at a time
+
+
+cdef inline double weighed(const double *sq_distances, const double *weights, Py_ssize_t i) noexcept nogil:
+    return sq_distances[i] if weights == NULL else weights[i] * sq_distances[i]
+
+
+cdef const double *weights_of(const double[::1] sample_weight, Py_ssize_t n_samples) except? NULL:
+    if sample_weight is None:
+        return NULL
+    if sample_weight.shape[0] != n_samples:
+        raise ValueError(f"sample_weight must have length {n_samples}; got {sample_weight.shape[0]}.")
+    return &sample_weight[0]
+
+
+def largest_weighed(const double[::1] sq_distances, const double[::1] sample_weight, int n_threads):
+    """Return the largest weight * squared distance.   sample_weight : (n_samples,) or None for ones."""
+    import numpy as np
+
+    cdef Py_ssize_t b, n_samples = sq_distances.shape[0], n_blocks = (n_samples + ROWS - 1) // ROWS
+    cdef const double *weights = weights_of(sample_weight, n_samples)
+    cdef double[::1] largest = np.zeros(n_blocks)
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
+    start_watch(&watch)
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if not interrupted(&watch):
+                largest[b] = largest_of_block(&sq_distances[0], weights, b * ROWS, min((b + 1) * ROWS, n_samples))
+    raise_interrupt(&watch)
+    return max(largest)
+
+
+cdef double largest_of_block(const double *sq_distances, const double *weights, Py_ssize_t first,
+                             Py_ssize_t end) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef double largest = 0.0
+    for i in range(first, end):
+        largest = max(largest, weighed(sq_distances, weights, i))
+    return largest
+
+
+def weigh(const int32_t[::1] labels, const double[::1] sq_distances, const double[::1] sample_weight, double largest,
+          double per_weight, double per_distance, int64_t[::1] sizes, int n_threads):
+    """Add up the weight of each cluster, and weight * squared distance of all samples, in whole numbers; return the latter.
+
+    labels : (n_samples,), below n_clusters.   sample_weight : (n_samples,) or None for ones.
+    largest : the largest weight * squared distance, more than 0.
+    per_weight, per_distance : the numbers that stand for a weight of 1 and for `largest`. Parts of a number are rounded up.
+    sizes : (n_clusters,), INOUT.
+    """
+    import numpy as np
+
+    cdef Py_ssize_t b, j, n_samples = labels.shape[0], n_clusters = sizes.shape[0]
+    cdef Py_ssize_t n_blocks = (n_samples + ROWS - 1) // ROWS
+    cdef const double *weights = weights_of(sample_weight, n_samples)
+    cdef int64_t[:, ::1] found = np.zeros((n_blocks, n_clusters + 1), dtype=np.int64)
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
+    if sq_distances.shape[0] != n_samples:
+        raise ValueError(f"sq_distances must have length {n_samples}; got {sq_distances.shape[0]}.")
+    start_watch(&watch)
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if not interrupted(&watch):
+                weigh_block(&labels[0], &sq_distances[0], weights, b * ROWS, min((b + 1) * ROWS, n_samples), largest,
+                            per_weight, per_distance, n_clusters, &found[b, 0])
+    raise_interrupt(&watch)
+    total = 0
+    for b in range(n_blocks):
+        for j in range(n_clusters):
+            sizes[j] += found[b, j]
+        total += found[b, n_clusters]
+    return total
+
+
+cdef void weigh_block(const int32_t *labels, const double *sq_distances, const double *weights, Py_ssize_t first,
+                      Py_ssize_t end, double largest, double per_weight, double per_distance, Py_ssize_t n_clusters,
+                      int64_t *found) noexcept nogil:
+    """found : [n_clusters + 1], INOUT, the sizes and the total of the distances"""
+    cdef Py_ssize_t i
+    cdef int64_t one = <int64_t>ceil(per_weight)
+    for i in range(first, end):
+        found[labels[i]] += one if weights == NULL else <int64_t>ceil(weights[i] * per_weight)
+        found[n_clusters] += <int64_t>ceil(weighed(sq_distances, weights, i) / largest * per_distance)
+
+
+def set_masses(const int32_t[::1] labels, double[::1] sq_distances, const double[::1] sample_weight,
+               const double[::1] of_cluster, double of_distance, double largest, double per_mass, int n_threads):
+    """Write masses as int64 into the memory of the squared distances; return their sum.
+
+    sq_distances : (n_samples,), INOUT.   sample_weight : (n_samples,) or None for ones.
+    of_cluster : (n_clusters,), mass per weight.   of_distance : mass of the sample whose weight * squared distance is `largest`.
+    per_mass : the whole number that stands for a mass of 1. Parts of a number are rounded up.
+    """
+    import numpy as np
+
+    cdef Py_ssize_t b, n_samples = labels.shape[0], n_blocks = (n_samples + ROWS - 1) // ROWS
+    cdef const double *weights = weights_of(sample_weight, n_samples)
+    cdef int64_t[::1] totals = np.zeros(n_blocks, dtype=np.int64)
+    cdef signal_watch watch
+    check_count("n_threads", n_threads)
+    if sq_distances.shape[0] != n_samples:
+        raise ValueError(f"sq_distances must have length {n_samples}; got {sq_distances.shape[0]}.")
+    start_watch(&watch)
+    with nogil:
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if not interrupted(&watch):
+                totals[b] = set_masses_of_block(&labels[0], &sq_distances[0], weights, &of_cluster[0], b * ROWS,
+                                                min((b + 1) * ROWS, n_samples), largest, of_distance, per_mass)
+    raise_interrupt(&watch)
+    return sum(totals)
+
+
+cdef int64_t set_masses_of_block(const int32_t *labels, double *sq_distances, const double *weights,
+                                 const double *of_cluster, Py_ssize_t first, Py_ssize_t end, double largest,
+                                 double of_distance, double per_mass) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int64_t mass, total = 0
+    cdef double weight = 1.0
+    for i in range(first, end):
+        if weights != NULL:
+            weight = weights[i]
+        mass = <int64_t>ceil((of_cluster[labels[i]] * weight
+                              + weighed(sq_distances, weights, i) / largest * of_distance) * per_mass)
+        memcpy(&sq_distances[i], &mass, sizeof(mass))
+        total += mass
+    return total
+
+
+def rows_at(const int64_t[::1] mass, const int64_t[::1] places, Py_ssize_t[::1] rows):
+    """Find the row at which the running sum of the masses passes each place.
+
+    mass : (n_samples,), not negative.   places : (count,), ascending, below the sum of the masses.   rows : (count,), written.
+    """
+    cdef Py_ssize_t i, p = 0, count = places.shape[0]
+    cdef int64_t running = 0
+    cdef signal_watch watch
+    if rows.shape[0] != count:
+        raise ValueError(f"rows must have length {count}; got {rows.shape[0]}.")
+    start_watch(&watch)
+    with nogil:
+        for i in range(mass.shape[0]):
+            if i % 65536 == 0 and interrupted(&watch):
+                break
+            running += mass[i]
+            while p < count and places[p] < running:
+                rows[p] = i
+                p += 1
+    raise_interrupt(&watch)
+    if p < count:
+        raise ValueError(f"places must be below the sum of the masses, {running}; got {places[p]}.")

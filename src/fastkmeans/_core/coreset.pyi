@@ -1,0 +1,24 @@
+from ..types import Floats, Indices, Labels, Masses
+
+def largest_weighed(sq_distances: Floats, sample_weight: Floats | None, n_threads: int) -> float: ...
+def weigh(
+    labels: Labels,
+    sq_distances: Floats,
+    sample_weight: Floats | None,
+    largest: float,
+    per_weight: float,
+    per_distance: float,
+    sizes: Masses,
+    n_threads: int,
+) -> int: ...
+def set_masses(
+    labels: Labels,
+    sq_distances: Floats,
+    sample_weight: Floats | None,
+    of_cluster: Floats,
+    of_distance: float,
+    largest: float,
+    per_mass: float,
+    n_threads: int,
+) -> int: ...
+def rows_at(mass: Masses, places: Masses, rows: Indices) -> None: ...
