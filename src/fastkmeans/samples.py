@@ -104,6 +104,29 @@ class Samples:
             taken[here] = own
         return taken
 
+    def subset(
+        self, rows: Indices, sample_weight: Floats | None, origin: Floats | None = None, n_threads: int | None = None
+    ) -> Samples:
+        """Some samples, by number, with weights of their own, as samples in this process; origin as for take."""
+        values = self.take(rows, origin, n_threads)
+        return Samples(values, sample_weight, describe(values, effective_n_threads(n_threads, float(values.size))))
+
+    def nearest(self, centers: Floats, n_threads: int) -> Labels:
+        """(n_samples,): the label of each sample's nearest center."""
+        labels = np.empty(len(self.values), dtype=np.int32)
+        for rows, values in self.arrays():
+            distances.nearest(values, centers, labels[rows], n_threads)
+        return labels
+
+    def own_sq_distances(
+        self, centers: Floats, labels: Labels, n_threads: int, kind: int = distances.EUCLIDEAN
+    ) -> Floats:
+        """(n_samples,): squared distance of each sample to the center of its label, or what `kind` has in place of it."""
+        own = np.empty(len(labels))
+        for rows, values in self.arrays():
+            distances.own_sq_distances(values, centers, labels[rows], own[rows], n_threads, kind)
+        return own
+
     def whole(self) -> Samples:
         """The samples in one array of this process: these."""
         return self

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .._core.distances import own_sq_distances
 from ..runtime.parts import parts_of
 from ..samples import Samples
 from ..types import Floats, Indices, Labels, Values
@@ -116,9 +115,7 @@ class Engine(Protocol):
 def farthest_of(engine: Any, samples: Samples, centers: Floats, count: int) -> Served:
     """Engine.farthest of an engine with sample_weight, labels and kind in this process's memory."""
     labels = engine.labels
-    own = np.empty(len(labels))
-    for rows, values in samples.arrays():
-        own_sq_distances(values, centers, labels[rows], own[rows], engine.n_threads, engine.kind)
+    own = samples.own_sq_distances(centers, labels, engine.n_threads, engine.kind)
     if engine.sample_weight is not None:
         own[engine.sample_weight <= 0.0] = 0.0
     chosen = largest(own, count)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._core import coreset, distances
+from .._core import coreset
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples
 from ..types import Floats, Indices, Masses, Values
@@ -41,10 +41,8 @@ def importance(samples: Samples, weights: Floats | None, centers: Values, n_thre
     n_samples, n_features = samples.values.shape
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * len(centers))
     wide = centers.astype(np.float64)
-    labels, sq_distances = np.empty(n_samples, dtype=np.int32), np.empty(n_samples)
-    for rows, values in samples.arrays():
-        distances.nearest(values, wide, labels[rows], n_threads)
-        distances.own_sq_distances(values, wide, labels[rows], sq_distances[rows], n_threads)
+    labels = samples.nearest(wide, n_threads)
+    sq_distances = samples.own_sq_distances(wide, labels, n_threads)
     largest = coreset.largest_weighed(sq_distances, weights, n_threads) or 1.0
     per_sum = _per_sum(n_samples)
     per_weight = 1.0 if weights is None else per_sum

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core import distances
 from ..engines.contract import Engine
 from ..input.parameters import drawing_from
 from ..runtime.threads import effective_n_threads
-from ..samples import Samples, describe
+from ..samples import Samples
 from ..settings import Settings
 from ..types import AnyArray, Floats, Indices, Labels, Values
 from . import coreset
@@ -199,9 +198,7 @@ class Chain:
         return [self._taken(rows, weights) for rows, weights in self._drawn]
 
     def _taken(self, rows: Indices, sample_weight: Floats | None) -> Samples:
-        values = self._all.take(rows, self._origin, self._settings.n_threads)
-        n_threads = effective_n_threads(self._settings.n_threads, float(values.size))
-        return Samples(values, sample_weight, describe(values, n_threads))
+        return self._all.subset(rows, sample_weight, self._origin, self._settings.n_threads)
 
     def _fresh_centers(self, rows: Samples, n_clusters: int, count: int) -> list[Values]:
         """Draw initial centers as KMeans.fit would: an int seeds each k anew."""
@@ -284,11 +281,8 @@ class Chain:
 
     def _sq_distances(self, rows: Samples, centers: Values, labels: Labels) -> Floats:
         """(n_samples,): squared distance of each sample to the center of its label."""
-        wide, sq_distances = centers.astype(np.float64), np.empty(len(labels))
-        n_threads = effective_n_threads(self._settings.n_threads, float(len(labels)) * wide.shape[1])
-        for numbers, values in rows.arrays():
-            distances.own_sq_distances(values, wide, labels[numbers], sq_distances[numbers], n_threads)
-        return sq_distances
+        n_threads = effective_n_threads(self._settings.n_threads, float(len(labels)) * centers.shape[1])
+        return rows.own_sq_distances(centers.astype(np.float64), labels, n_threads)
 
     def _run_on(self, last: Run, n_clusters: int) -> tuple[Run, Engine, str]:
         """Run over all samples from the last centers and some more, which is never worse than the last."""
