@@ -1,4 +1,4 @@
-"""Errors and warnings that are scikit-learn's too when scikit-learn is loaded."""
+"""Errors and warnings. If scikit-learn is loaded, they are subclasses of scikit-learn's, too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Class = TypeVar("_Class", bound=type)
 class NotFittedError(ValueError, AttributeError):
     """Raised by a method that needs a fitted estimator.
 
-    When scikit-learn is loaded, what is raised is also its class of that name: either name catches it.
+    If scikit-learn is loaded, the error is also a ``sklearn.exceptions.NotFittedError``: either class catches it.
 
     Examples
     --------
@@ -29,14 +29,14 @@ class NotFittedError(ValueError, AttributeError):
     """
 
     def __reduce__(self) -> tuple[Callable[[str], NotFittedError], tuple[Any, ...]]:
-        # The joint class has no importable name; the process that unpickles makes its own.
+        # The joint class cannot be imported by name: the process that unpickles makes it anew.
         return _not_fitted_error, self.args
 
 
 class ConvergenceWarning(UserWarning):
-    """Warns that a fit did not find what was asked for, for example fewer distinct clusters than n_clusters.
+    """Warns that a fit found fewer distinct clusters than n_clusters.
 
-    When scikit-learn is loaded, what is warned is also its class of that name: either name filters it.
+    If scikit-learn is loaded, the warning is also a ``sklearn.exceptions.ConvergenceWarning``: either class filters it.
 
     Examples
     --------
@@ -50,9 +50,9 @@ class ConvergenceWarning(UserWarning):
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line outside this package that led here, whatever lies between.
+    """Warn. The warning names the line outside this package that called into it.
 
-    A ConvergenceWarning is scikit-learn's too when that is loaded.
+    If scikit-learn is loaded, a ConvergenceWarning is also scikit-learn's.
     """
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
@@ -61,14 +61,14 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def check_is_fitted(estimator: Any, method: str) -> None:
-    """Raise NotFittedError, naming the method that was called, if an estimator with centers is not fitted."""
+    """Raise NotFittedError if an estimator with centers is not fitted. The message names the method."""
     if not hasattr(estimator, "cluster_centers_"):
         name = type(estimator).__name__
         raise _not_fitted_error(f"This {name} is not fitted yet: call fit before {method}.")
 
 
 def _joint(ours: _Class) -> _Class:
-    """Return our class or, when scikit-learn is loaded, a subclass of ours and of its class of that name."""
+    """Return our class, or if scikit-learn is loaded a subclass of our class and of its class of the same name."""
     theirs = getattr(sys.modules.get("sklearn.exceptions"), ours.__name__, None)
     return ours if theirs is None else cast(_Class, _join(ours, theirs))
 

@@ -1,4 +1,4 @@
-"""Samples: what a fit reads, what is known of them before it starts, and sums over them."""
+"""The samples of a fit, their description, and sums over them that do not depend on the order."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from .types import Flags, Floats, Indices, Labels, Values
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 LEAF = 1024
-"""Samples that are described, and whose inertia is summed, in an order of their own: those with the numbers 0 to 1023, 1024 to 2047
-and so on. Sums over leaves do not depend on their order (kmeans_core/totals.h), so that any division of the samples into parts gives
-the same bits; a leaf that lies in two parts is put together first."""
+"""Samples per leaf: leaf 0 holds the samples 0 to 1023, leaf 1 the samples 1024 to 2047, and so on.
+
+Each leaf is described, and its inertia summed, by itself. Sums over leaves do not depend on the order of the leaves
+(kmeans_core/totals.h). So any division of the samples into parts gives the same bits. A leaf that lies in several parts is
+put together first."""
 
 
 class Smallest:
-    """The smallest |x| but 0 of each feature, which few fits ask for: found when it is."""
+    """The smallest |x| above 0 of each feature. Few fits need it, so the first request computes it."""
 
     __slots__ = ("_found",)
 
@@ -34,7 +36,7 @@ class Smallest:
         self._found: Floats | None = None
 
     def of(self, described: Samples, n_threads: int) -> Floats:
-        """(n_features,) float64, infinite where all values are 0.   described : the samples that are described."""
+        """Return (n_features,) float64, infinite for a feature of zeros.   described : the samples of the description."""
         if self._found is None:
             self._found = np.full(described.values.shape[1], np.inf)
             blocks = np.empty((4 * n_threads, len(self._found)))
@@ -47,8 +49,8 @@ class Smallest:
 class Description(NamedTuple):
     """What a fit knows of its samples before it starts.
 
-    max_abs, mean, variance : (n_features,) float64, without weights. Where a value is not finite, neither is the mean.
-    largest : the largest of max_abs.   total_variance : sum of the variances.   is_finite : whether all means are.
+    max_abs, mean, variance : (n_features,) float64; weights are ignored. The mean of a feature is finite only if its values are.
+    largest : the largest of max_abs.   total_variance : sum of the variances.   is_finite : whether all means are finite.
     """
 
     max_abs: Floats
@@ -61,14 +63,14 @@ class Description(NamedTuple):
 
 
 class Samples:
-    """Samples in one array of this process, with all that several runs over them share.
+    """Samples in one array of this process, and what several runs over them share.
 
     values : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
-    description : of the values.   scatter : sum of weight * |x - mean|^2, in the unit of weight_unit; None until a run
-    has taken a reading of them.
+    description : of the values.   scatter : sum of weight * |x - description.mean|^2, weights in the unit of weight_unit;
+    None until the first engine over the samples computes it.
 
-    Samples that lie elsewhere are a subclass: it says what `arrays` and `pieces` are, and gives `whole` if it can. Its `values`
-    have a shape and a type. All other methods stand on these three.
+    Samples that lie elsewhere are a subclass, which overrides `arrays` and `pieces`, and `whole` if it can. Its `values` have
+    nothing but a shape and a dtype. All other methods use these three.
     """
 
     __slots__ = ("values", "sample_weight", "description", "scatter", "_copies")
@@ -81,15 +83,15 @@ class Samples:
         self._copies: Copies | None = None
 
     def arrays(self) -> Iterator[tuple[slice, Values]]:
-        """The samples array by array, in order: numbers and values."""
+        """Yield the samples array by array, in order: the slice of their numbers, and their values."""
         yield slice(0, len(self.values)), self.values
 
     def pieces(self) -> Iterator[tuple[slice, Values]]:
-        """The samples again, in arrays that each begin with a leaf: numbers and values."""
+        """Yield the same, but in arrays that each begin with a leaf."""
         return self.arrays()
 
     def take(self, rows: Indices, origin: Floats | None = None, n_threads: int | None = None) -> Values:
-        """(len(rows), n_features): samples by number; with an origin, as float32 values about it."""
+        """Return the samples with these numbers, (len(rows), n_features). With an origin: float32, origin subtracted."""
         dtype = self.values.dtype if origin is None else np.float32
         taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=dtype)
         origin = np.zeros(taken.shape[1]) if origin is None else origin
@@ -128,7 +130,7 @@ class Samples:
         return own
 
     def whole(self) -> Samples:
-        """The samples in one array of this process: these."""
+        """Return the samples in one array: here the object itself."""
         return self
 
     def inertia(
@@ -139,7 +141,7 @@ class Samples:
         n_threads: int,
         kind: int = distances.EUCLIDEAN,
     ) -> float:
-        """Sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
+        """Return inertia_of for all samples."""
         leaves = [
             leaf_inertias(
                 values, centers, labels[rows], None if sample_weight is None else sample_weight[rows], n_threads, kind
@@ -151,9 +153,9 @@ class Samples:
     def sums_anew(
         self, labels: Labels, sample_weight: Floats | None, wanted: Flags, n_threads: int
     ) -> tuple[Floats, Floats]:
-        """Return sums of some clusters on grids of their own, and the unit of the weights in each; see SumsAnew.
+        """Return sums of some clusters on grids of their own, and the unit of the weights of each; see SumsAnew.
 
-        labels : those that are no clusters are passed over.   wanted : (n_clusters,) of 0 and 1.
+        labels : (n_samples,); samples with a label >= n_clusters are left out.   wanted : (n_clusters,), 1 for the clusters to sum.
         """
         anew = SumsAnew(wanted, self.values.shape[1], n_threads)
         orders = [ByLabel(labels[rows], len(wanted)) for rows, _ in self.arrays()]
@@ -166,7 +168,7 @@ class Samples:
         return anew.sums, anew.units
 
     def copies(self, n_threads: int | None) -> Copies:
-        """Compact copies of the values; one object, whoever asks."""
+        """Return the compact copies of the values. Every call returns the same object."""
         if self._copies is None:
             n_threads = effective_n_threads(n_threads, float(self.values.size))
             self._copies = copies_of(self.values, self.description.max_abs, n_threads)
@@ -177,7 +179,7 @@ def inertia_of(
     X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int,
     kind: int = distances.EUCLIDEAN,
 ) -> float:  # fmt: skip
-    """Return the sum of weight * distance to the own center, squared if Euclidean; the same bits for any n_threads."""
+    """Return the sum of weight * distance to the center of the label, squared if Euclidean; equal bits for any n_threads."""
     return _sum_of(leaf_inertias(X, centers, labels, sample_weight, n_threads, kind))
 
 
@@ -188,14 +190,14 @@ def _sum_of(leaves: Floats) -> float:
 def leaf_inertias(
     X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int, kind: int
 ) -> Floats:
-    """(n_leaves,) float64: the inertia of each leaf. X begins with a leaf."""
+    """Return the inertia of each leaf, (n_leaves,) float64. A leaf begins at row 0 of X."""
     inertias = np.empty(-(-len(X) // LEAF))
     distances.inertia_of_blocks(X, centers, labels, sample_weight, inertias, n_threads, kind)
     return inertias
 
 
 def count_distinct(labels: Labels, n_clusters: int) -> int:
-    """Return how many clusters occur; part by part, because NumPy counts a copy with 8 bytes per label."""
+    """Return how many clusters have samples. Works part by part, because NumPy makes a copy with 8 bytes per label."""
     occurs = np.zeros(n_clusters, dtype=bool)
     for part in parts_of(len(labels)):
         occurs[labels[part]] = True
@@ -208,9 +210,9 @@ def describe(X: Values, n_threads: int) -> Description:
 
 
 def describe_pieces(pieces: Sequence[Values], n_samples: int, n_threads: int) -> Description:
-    """Describe samples that lie in several arrays, which begin with a leaf each.
+    """Describe samples that lie in several arrays.
 
-    pieces : in the order of the samples, none of them empty.   n_samples : of all.
+    pieces : in the order of the samples; none is empty, and a leaf begins at row 0 of each.   n_samples : in all pieces together.
     """
     described = _describe_leaves(pieces[0], n_threads)
     rows = described[0]
@@ -234,7 +236,7 @@ def _describe_leaves(X: Values, n_threads: int) -> Floats:
 
 
 def scatter_of(described: Samples, sample_weight: Floats | None, n_threads: int) -> float:
-    """Return the sum of weight * |x - mean|^2."""
+    """Return the sum of weight * |x - description.mean|^2."""
     description, n_samples = described.description, len(described.values)
     if sample_weight is None:
         return description.total_variance * n_samples
@@ -243,9 +245,10 @@ def scatter_of(described: Samples, sample_weight: Floats | None, n_threads: int)
 
 
 def weight_unit(sample_weight: Floats | None) -> tuple[float, float, Floats | None]:
-    """Return a unit for the weights, the largest in that unit, and the weights in it.
+    """Return a unit for the weights, the largest weight in that unit, and all weights in that unit.
 
-    The grids of the sums end at 2^-1074: weights near it are brought to 1 by a power of two.
+    The unit is 1 or a power of two. Grids of sums end where float64 does, at 2^-1074 and 2^1024: if the largest weight is
+    below 1e-100 or above 1e100, the unit brings it into [1, 2).
     """
     if sample_weight is None:
         return 1.0, 1.0, None
@@ -259,13 +262,16 @@ def weight_unit(sample_weight: Floats | None) -> tuple[float, float, Floats | No
 def inertia_in_units(
     X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int, kind: int
 ) -> float:
-    """As inertia_of, of weights of any size: terms neither vanish nor overflow before they are added up."""
+    """As inertia_of, for weights of any size: terms neither vanish nor overflow before they are added up."""
     unit, _, sample_weight = weight_unit(sample_weight)
     return unit * inertia_of(X, centers, labels, sample_weight, n_threads, kind)
 
 
 def check_values(matrix: Matrix, n_threads: int) -> None:
-    """Refuse NaN, infinities, and what float64 cannot square; the compiled pass is for the usual, clean case."""
+    """Raise ValueError if a value is NaN, infinite or too large to be squared in float64.
+
+    A compiled pass accepts clean values. Only if it does not, check_finite looks for the place.
+    """
     values = matrix.values
     limit = _FLOAT32_MAX if values.dtype.itemsize == 4 else MAGNITUDE_LIMIT
     if samples.has_unusable(values, limit, n_threads):
@@ -277,7 +283,7 @@ def prepare(
 ) -> Samples:
     """Check the values of a table for a fit, and return the samples as a metric measures them.
 
-    sample_weight : checked.   prepare_rows : of the metric.
+    sample_weight : already checked.   prepare_rows : that of the Metric.
     """
     values = matrix.values
     n_threads = effective_n_threads(n_threads, float(values.size))

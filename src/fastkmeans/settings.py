@@ -1,4 +1,4 @@
-"""What a fit is to do: the parameters of an estimator at one moment, checked and unchangeable."""
+"""The parameters of one fit: copied from the estimator, checked, immutable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .input.parameters import check_params
 from .metrics.table import check_algorithm, check_algorithm_for, check_metric
 
 Callback = Callable[[dict[str, Any]], Any]
-"""Called with the numbers of each iteration. If it returns True, this start ends."""
+"""Called after each iteration with its entry of history_. If it returns True, this start ends."""
 
 
 class Settings(NamedTuple):
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
 
     @property
     def searches(self) -> bool:
-        """Does init leave the choice of the start to us?"""
+        """Is init "auto", so that the fit may search for a good start?"""
         return isinstance(self.init, str) and self.init == "auto"
 
 
@@ -38,9 +38,9 @@ _read = itemgetter(*Settings._fields)
 
 
 def settings_of(estimator: Any) -> Settings:
-    """Read the parameters of an estimator, all at one moment, and check them by its `_parameter_checks`.
+    """Copy the parameters of an estimator, and check the copies by its `_parameter_checks`.
 
-    A callback, or another thread, may set those of the estimator while it fits.
+    They are copied because a callback, or another thread, may change those of the estimator during the fit.
     Raises TypeError for a value of the wrong type, ValueError for one out of range.
     """
     params = vars(estimator).copy()

@@ -1,1 +1,1 @@
-"""The door to the compiled layer: one module per file of kmeans_core/, described by the .pyi files beside this one."""
+"""The compiled modules, one per .pyx file of kmeans_core/. The .pyi files in this folder declare what they hold."""

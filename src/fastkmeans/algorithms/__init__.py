@@ -1,1 +1,1 @@
-"""Exact ways to find the nearest center, and which of them pays."""
+"""Exact algorithms for the nearest centers, and the choice among them."""

@@ -1,4 +1,4 @@
-"""Compact copies of the samples, made when they are first asked for."""
+"""Compact copies of the samples, made at the first request."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..types import Floats, Values
 
 
 class Copies(NamedTuple):
-    """What seeding, algorithms and several starts share of an array.
+    """Compact copies of one array, shared by seeding, algorithms and several starts.
 
-    quantized : whole numbers for every feature.   codes : bytes along a few directions.
+    quantized : each feature as a whole number.   codes : coordinates along a few directions.
     """
 
     quantized: QuantizedCopies
@@ -20,5 +20,5 @@ class Copies(NamedTuple):
 
 
 def copies_of(X: Values, max_abs: Floats, n_threads: int) -> Copies:
-    """Prepare to copy an array.   max_abs : (n_features,) float64, its largest |x| of each feature."""
+    """Return the copies of an array, to be made at the first request.   max_abs : (n_features,) float64, largest |x|."""
     return Copies(QuantizedCopies(X, n_threads), Codes(X, max_abs, n_threads))

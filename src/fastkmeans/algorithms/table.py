@@ -1,4 +1,4 @@
-"""The algorithms: name -> state class and what it is made of. An algorithm is one .pyx file and one row here."""
+"""The table of algorithms, and the choice of "auto". Each algorithm is one .pyx file and one row here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Sums = TypeVar("_Sums", covariant=True)
 
 
 class Sums(Protocol):
-    """What an engine reads of the sums that follow the labels; see ClusterSums in kmeans_core/sums.pyx."""
+    """Sums of the clusters of the current labels: what an engine reads of ClusterSums (kmeans_core/sums.pyx)."""
 
     @property
     def labels(self) -> Labels: ...
@@ -33,7 +33,7 @@ class Sums(Protocol):
 
 
 class State(Protocol[_Sums]):
-    """What steps, and the sums that follow its labels; see kmeans_core/lloyd.pyx."""
+    """An algorithm's state in one run: it labels the samples and updates their sums; see kmeans_core/lloyd.pyx."""
 
     @property
     def clusters(self) -> _Sums: ...
@@ -47,14 +47,14 @@ class State(Protocol[_Sums]):
 class Algorithm(NamedTuple):
     """A row of the table.
 
-    state : class called with (X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples=0), and with copies
-        if the row names some; the first seven go on to ClusterSums. It has `clusters`, a ClusterSums; `stepped_by`, the name of
-        what the last step ran; and step(centers), which returns the number of labels that changed. X stays where it is as long as
-        the state lives. A filter goes over to Lloyd's steps where it saves nothing.
-    bytes_per_sample : what the state keeps for each sample.
-    starts_with_blas : whether the first step multiplies matrices in NumPy.
-    copies : which copies of the samples the state shares with the seeding and other starts, a name in Copies; "" for none.
+    state : class called with (X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples=0), and with
+        `copies` if the row names some. The seven arguments go on to ClusterSums. A state has `clusters`, a ClusterSums;
+        `stepped_by`, the algorithm that ran the last step; and step(centers), which returns the number of labels that
+        changed. X must not move while the state lives. A filter switches to Lloyd's steps if it saves nothing.
+    bytes_per_sample : bytes that the state keeps per sample, besides what grows with the number of features.
     source : the paper.
+    starts_with_blas : whether the first step multiplies matrices in NumPy.
+    copies : the field of Copies that the state shares with seeding and other starts; "" for none.
     """
 
     state: Callable[..., State[ClusterSums]]
@@ -66,9 +66,9 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS = {
     "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
-    # Beside a copy of the row, in its type and once more in float32: three numbers of 4 bytes.
+    # Three numbers of 4 bytes. Besides, the row is copied twice: in its own dtype and in float32.
     "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
-    # Up to 192 coordinates of one byte (four where no instruction multiplies bytes), five lengths and two bounds.
+    # At most 192 coordinates of 1 byte (4 bytes if no instruction multiplies bytes), five lengths and two bounds.
     "prefix": Algorithm(
         PrefixState,
         236,
@@ -76,7 +76,7 @@ ALGORITHMS = {
         starts_with_blas=True,
         copies="codes",
     ),
-    # Labels twice, two lengths, and at most two bytes a feature.
+    # Labels twice and two lengths. Besides, at most two bytes per feature.
     "quantized": Algorithm(
         QuantizedState,
         16,
@@ -84,7 +84,7 @@ ALGORITHMS = {
         starts_with_blas=True,
         copies="quantized",
     ),
-    # Labels three times, an upper bound, at most 16 lower ones, and quantized samples besides (two lengths, two bytes a feature).
+    # Labels three times, an upper bound, at most 16 lower bounds, two lengths. Besides, two bytes per feature.
     "yinyang": Algorithm(
         YinyangState,
         88,
@@ -95,20 +95,19 @@ ALGORITHMS = {
 }
 
 
-# Steps below which no filter pays for its start.
+# With fewer steps no filter pays for its start.
 MIN_STEPS = 8
 
 
 def choose_algorithm(
     name: str, n_samples: int, n_features: int, n_clusters: int, max_iter: int, n_runs: int = 1
 ) -> str:
-    """Return the algorithm that runs for a name; "auto" leaves the choice to us.
+    """Return the algorithm to run: `name`, or for "auto" the one that suits the arguments.
 
-    n_runs : over how many runs the start of a filter is spread, where they share it.
+    n_runs : number of runs that share the start of a filter.
 
-    By the shape alone, so that repeated runs agree; within it each filter counts its work and goes over to
-    Lloyd's steps where the samples give it nothing. The limits are those below which a filter was slower over 20 steps
-    (benchmarks/README.md).
+    The choice reads no samples, so that repeated runs agree. During a run each filter counts its work, and switches to
+    Lloyd's steps if it saves nothing. Below the limits here, a filter was slower over 20 steps (benchmarks/README.md).
     """
     if name != "auto":
         return name
