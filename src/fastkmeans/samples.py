@@ -155,7 +155,7 @@ class Samples:
     ) -> tuple[Floats, Floats]:
         """Return sums of some clusters on grids of their own, and the unit of the weights of each; see SumsAnew.
 
-        labels : (n_samples,); samples with a label >= n_clusters are left out.   wanted : (n_clusters,), 1 for the clusters to sum.
+        labels : (n_samples,); n_clusters for samples to leave out.   wanted : (n_clusters,), 1 for the clusters to sum.
         """
         anew = SumsAnew(wanted, self.values.shape[1], n_threads)
         orders = [ByLabel(labels[rows], len(wanted)) for rows, _ in self.arrays()]

@@ -1,1 +1,1 @@
-"""Who runs the steps: an engine says where the samples are (contract.py), and one table chooses it (table.py)."""
+"""Engines: each holds samples in one way and runs the steps of a fit over them (contract.py); table.py chooses one."""

@@ -1,11 +1,11 @@
 """What an engine is: it says where the samples are, and runs the steps of a fit over them.
 
-The iterations, refills and exchanges know samples by their number among all, and read no more of them than `take` gives. Searches on
+Iterations, refills and exchanges know samples by their number among all samples, and read them only through `take`. Searches on
 subsamples read `Samples.arrays()` once, and the rows that they draw. k-means++ reads `Samples.whole()`: samples in one array.
 
 An engine is made as Engine(samples, n_clusters, algorithm, n_threads), where n_threads may be None. `samples` is Samples, or a
-subclass that engines/table.py names. Outside its engine, values.shape, values.dtype, sample_weight and description of a subclass are
-read, and its methods are called. `scatter` is the engine's to fill, for later runs over the same samples.
+subclass that engines/table.py names. Outside its engine, a subclass needs values.shape, values.dtype, sample_weight, description and
+its methods. The engine sets `scatter`, for later runs over the same samples.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ..types import Floats, Indices, Labels, Values
 
 
 class Served(NamedTuple):
-    """Samples that their centers serve worst, the worst first, and the lowest number of equals.
+    """The samples farthest from the centers of their labels: farthest first, lowest number first among equals.
 
-    rows : their numbers.   distances : to the centers of their labels, squared if Euclidean.   labels : theirs.
+    rows : numbers of the samples.   distances : to the centers of their labels, squared if Euclidean.   labels : of the samples.
     """
 
     rows: Indices
@@ -31,14 +31,14 @@ class Served(NamedTuple):
 
 
 class Engine(Protocol):
-    """Samples, somewhere, and the state of one run over them.
+    """Samples, wherever they are, and the state of one run over them.
 
-    rounding : distance, squared if Euclidean, that no sample exceeds which sits on a center.   largest_weight : of a sample.
-    stepped_by : the algorithm of the last step.
-    labels : (n_samples,), those of the last step; overwritten by the next. A run keeps them without a copy.
-    weights, sq_shifts : (n_clusters,), the weight of each cluster at the last move, and how far its center went, squared. The latter
-    is the engine's own memory, not a copy: refilling writes into it.
-    exchange, sums : of engines whose centers are means.
+    rounding : largest distance, squared if Euclidean, of a sample that equals its center up to rounding.
+    largest_weight : of all samples.   stepped_by : the algorithm of the last step.
+    labels : (n_samples,) of the last step. The next step overwrites them. The result of a run holds this array, not a copy.
+    weights, sq_shifts : (n_clusters,) of the last move: weight of each cluster, squared shift of its center. sq_shifts is the
+    engine's own memory, not a copy, because refilling writes into it.
+    exchange, sums : only called if the centers are means.
     """
 
     @property
@@ -61,55 +61,52 @@ class Engine(Protocol):
         """
 
     def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
-        """Return the best centers of the labels, the sum of their squared shifts, the inertia of the labels and the centers
-        before, and the number of empty clusters."""
+        """Return the best centers of the labels, the sum of their squared shifts, the inertia of the labels with the given
+        centers, and the number of empty clusters."""
 
     def forget_history(self) -> None:
-        """Nobody will be told the inertia of each iteration: it may have few digits."""
+        """Declare that nobody reads the inertia of each iteration: it may have few digits."""
 
     def defer_history(self) -> None:
-        """The inertia of an iteration is asked for at the end alone: until then `move` may return NaN for it."""
+        """Declare that the inertia of each iteration is read only at the end: until then `move` may return NaN for it."""
 
     def settle_history(self, history: list[dict[str, Any]], centers: Floats, inertia: float) -> None:
-        """Write the inertias that were NaN into the entries.   centers, inertia : those of the last step."""
+        """Replace the inertias in the history that are NaN.   centers, inertia : those of the last step."""
 
     def farthest(self, centers: Floats, count: int) -> Served:
-        """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
+        """Return the `count` samples farthest from the centers of their labels; samples without weight count as distance 0."""
 
     def count_rows(self) -> Indices:
-        """(n_clusters,): number of samples of each cluster that weigh something."""
+        """Return the number of samples with weight in each cluster, (n_clusters,)."""
 
     def take(self, rows: list[int]) -> Values:
-        """(len(rows), n_features): some samples."""
+        """Return the samples with these numbers, (len(rows), n_features)."""
 
     def sits_on(self, row: int, center: Floats) -> bool:
-        """Is the center that of copies of a sample, up to rounding?"""
+        """Does the sample with this number equal the center, up to the rounding of a mean of equal values?"""
 
     def centers_without(self, taken: dict[int, list[int]], centers: Floats) -> Floats:
-        """Return where the centers of clusters move that lose samples.
+        """Return the best centers of clusters that lose samples, (len(taken), n_features).
 
-        taken : numbers of samples by cluster; at least one that has weight is left.   centers : all, as for move.
+        taken : cluster -> numbers of the samples it loses; a sample with weight is left.   centers : of all clusters.
         """
 
     def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
-        """Merge pairs of clusters and split others where that saves more than `surplus` times its cost; return how many.
+        """Merge pairs of clusters and split as many others, if the splits save more than `surplus` times what the merges cost.
 
+        Returns the number of pairs that were merged.
         moved : (n_clusters, n_features), the means of the labels; changed in place.   n_trial : clusters split on trial.
-        n_iterations, n_rows : of the two means of a cluster, and of the samples they are found on, at most.
-        Nobody asks an engine whose centers are no means.
+        n_iterations, n_rows : a split finds two means by so many iterations over at most so many samples of the cluster.
         """
 
     def inertia(self, centers: Floats) -> float:
-        """Sum of weight * distance to the center of its label, squared if Euclidean, term by term."""
+        """Return the sum of weight * distance to the center of the label, squared if Euclidean, added up term by term."""
 
     def n_distinct(self) -> int:
-        """Number of clusters that have samples."""
+        """Return the number of clusters that have samples."""
 
     def sums(self) -> Floats:
-        """(n_clusters, 2, n_features + 1): sums of weight * x over each cluster and its weight, each as two numbers.
-
-        Nobody asks an engine whose centers are no means.
-        """
+        """Return (n_clusters, 2, n_features + 1): sums of weight * x over each cluster, and its weight, each as two numbers."""
 
 
 def farthest_of(engine: Any, samples: Samples, centers: Floats, count: int) -> Served:
@@ -132,13 +129,13 @@ def count_rows_of(labels: Labels, sample_weight: Floats | None, n_clusters: int)
 
 
 def largest(values: Floats, count: int) -> Indices:
-    """Indices of the `count` largest values, largest first, lowest index of equals."""
+    """Return the indices of the `count` largest values: largest first, lowest index first among equals."""
     kept = np.empty(0, dtype=np.intp)
     for part in parts_of(len(values)):
         block = values[part]
         least = values[kept[-1]] if len(kept) == count else -1.0
         new = np.flatnonzero(block > least)
-        if len(new) > 4 * count:  # selecting is cheaper than sorting; equals of the last one stay
+        if len(new) > 4 * count:  # selecting is cheaper than sorting; values equal to the last one stay
             new = np.flatnonzero(block >= np.partition(block, len(block) - count)[len(block) - count])
         if len(new):
             kept = np.concatenate([kept, new + part.start])

@@ -1,4 +1,4 @@
-"""The threads of this machine."""
+"""The engine for Euclidean distances and samples in this process's memory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .contract import Served, count_rows_of, farthest_of
 from .rounding import HISTORY_ROUNDING, Bounds, fine_quanta, losses_of, plain_bound, rounding_of
 
 MEAN_ROUNDING = 2.0**-50
-"""Of the mean of equal values, at most."""
+"""Largest relative rounding error of the mean of equal values."""
 
 ANCHORED_SHARE = 2.0**-5
-"""Share of an inertia that was added up term by term below which the next one is: a difference of the two has that many
-digits less."""
+"""An inertia below this share of the last one that was added up term by term is added up term by term, too: computed as that
+one minus a difference, it would lose as many digits."""
 
 
 class LocalEngine:
@@ -49,7 +49,7 @@ class LocalEngine:
             samples.scatter = scatter_of(samples, sample_weight, self.n_threads)
         self.scatter = samples.scatter
         if algorithm != "lloyd" and description.largest < LEAST_SIZE:
-            algorithm = "lloyd"  # no bound is as coarse as squares of few digits
+            algorithm = "lloyd"  # squares of values so small have few digits: bounds cannot tell which are equal
         self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
         self._state = self._make_state(samples, ALGORITHMS[algorithm], max_weight, n_clusters)
         self._clusters: Sums = self._state.clusters
@@ -68,7 +68,7 @@ class LocalEngine:
         self._deferred: list[tuple[float, float]] | None = None
 
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> State[Sums]:
-        """Return what steps: a state of the algorithm, and its `clusters`."""
+        """Return the state of the algorithm."""
         shared: dict[str, Any] = {}
         if algorithm.copies:
             shared["copies"] = getattr(samples.copies(self.n_threads), algorithm.copies)
@@ -93,11 +93,11 @@ class LocalEngine:
 
     @property
     def rounding(self) -> float:
-        """Squared distance that no sample exceeds which sits on a center."""
+        """Largest squared distance of a sample that equals its center up to rounding."""
         return float(((MEAN_ROUNDING * self.description.max_abs) ** 2).sum())
 
     def sits_on(self, i: int, center: Floats) -> bool:
-        """Is the center that of copies of sample i, up to rounding?"""
+        """Does sample i equal the center, up to the rounding of a mean of equal values?"""
         row = self.take([i])[0].astype(np.float64)
         return bool((np.abs(row - center) <= MEAN_ROUNDING * np.abs(row)).all())
 
@@ -108,7 +108,7 @@ class LocalEngine:
 
     @property
     def stepped_by(self) -> str:
-        """The algorithm of the last step: filters that do not pay go over to Lloyd's."""
+        """The algorithm of the last step. A filter that does not pay switches to Lloyd's steps."""
         return self._state.stepped_by
 
     def step(self, centers: Floats) -> int:
@@ -124,7 +124,7 @@ class LocalEngine:
 
     def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
         """Return moved centers, the sum of their squared shifts, the inertia of the last step, and the number of empty
-        clusters. The values of each cluster are in weights and sq_shifts."""
+        clusters. Per-cluster values: weights, sq_shifts."""
         moved = np.empty_like(centers)
         center_shift, explained, n_empty, n_doubtful = self._clusters.move(
             centers, self.description.mean, moved, self._terms, self._digits
@@ -140,13 +140,14 @@ class LocalEngine:
         return moved, center_shift, inertia * self._inertia_unit, n_empty
 
     def forget_history(self) -> None:
-        """Nobody will be told the inertia of each iteration: it may have few digits."""
+        """Declare that nobody reads the inertia of each iteration: it may have few digits."""
         self._needed = -np.inf
 
     def _careful_inertia(self, centers: Floats) -> float:
-        """The inertia of the last step where scatter and what the clusters take off it are too close to each other.
+        """Return the inertia of the last step, if the plain difference of scatter and explained part has too few digits.
 
-        Added up term by term; later ones differ from that by what the clusters take off more, which has twice the digits.
+        The first such inertia is added up term by term. A later one is that sum minus the growth of the explained part, which
+        is computed with twice the digits. Returns NaN if settle_history can compute the inertia at the end.
         """
         high, low = explained_of(self._clusters.sums, centers, self.description.mean, self.n_threads)
         if self._deferred is not None and self.scatter - high > self._bounds.careful + HISTORY_ROUNDING * self._needed:
@@ -162,11 +163,11 @@ class LocalEngine:
         return inertia
 
     def defer_history(self) -> None:
-        """The inertia of an iteration is asked for at the end alone: until then it may be NaN."""
+        """Declare that the inertia of each iteration is read only at the end: until then it may be NaN."""
         self._deferred = []
 
     def settle_history(self, history: list[dict[str, Any]], centers: Floats, inertia: float) -> None:
-        """Write the inertias that were put off.   centers, inertia : of the end, added up term by term."""
+        """Replace the inertias in the history that are NaN.   inertia : of the last step, added up term by term."""
         if not self._deferred:
             return
         high, low = explained_of(self._clusters.sums, centers, self.description.mean, self.n_threads)
@@ -175,7 +176,7 @@ class LocalEngine:
             entry["inertia"] = inertia + ((high - high_then) + (low - low_then)) * self._inertia_unit
 
     def _inertia_of(self, centers: Floats, labels: Labels, kind: int) -> float:
-        """Sum of weight * distance to the center of its label, term by term, in the unit of the weights."""
+        """Return the sum of weight * distance to the center of the label, term by term, in the unit of the weights."""
         return self._samples.inertia(centers, labels, self.sample_weight, self.n_threads, kind)
 
     @property
@@ -185,13 +186,13 @@ class LocalEngine:
 
     @property
     def sq_shifts(self) -> Floats:
-        """(n_clusters,) float64: how far each center moved, squared; overwritten by the next move."""
+        """(n_clusters,) float64: the squared shift of each center at the last move; overwritten by the next."""
         return self._terms[:, 1]
 
     def _find_doubtful(self) -> Flags | None:
-        """Look for clusters whose sums may have lost digits to the grids, as beside a value 1e18 times larger.
+        """Find clusters whose sums may have lost digits to the grids, for example because another value is 1e18 times larger.
 
-        Returns which they are; None where there are none.
+        Returns a flag per cluster; None if there is no such cluster.
         """
         losses = self._losses
         if losses is None:
@@ -207,7 +208,7 @@ class LocalEngine:
         return self._doubtful
 
     def _move_doubtful(self, doubtful: Flags, centers: Floats, moved: Floats) -> tuple[float, float, int]:
-        """Move the centers of doubtful clusters by sums of their own; return what ClusterSums.move returns."""
+        """Move the centers of doubtful clusters by new sums of their samples; return shift, explained part and empty clusters."""
         sums, units = self._anew = self._sum_anew(self.labels, doubtful)
         return move_anew(
             self.X, self.sample_weight is not None, sums, units, doubtful, centers, self.description.mean, moved,
@@ -225,15 +226,17 @@ class LocalEngine:
         return self._samples.sums_anew(labels, self.sample_weight, wanted, self.n_threads)
 
     def sums(self) -> Floats:
-        """(n_clusters, 2, n_features + 1) float64: coarse and fine sums of weight * x over each cluster, and its weight; in
-        a unit of its own where the grids may have lost digits."""
+        """Return (n_clusters, 2, n_features + 1) float64: coarse and fine sums of weight * x over each cluster, and its weight.
+
+        The sums of a cluster have a unit of their own if the grids may have lost digits of them.
+        """
         doubtful = self._find_doubtful() if self._has_small(self._clusters.sums) else None
         if doubtful is None:
             return self._clusters.sums
         return self._mended_sums(doubtful, self._sum_anew(self.labels, doubtful)[0])
 
     def _has_small(self, sums: Floats) -> bool:
-        """Is any of these sums so small that it may have lost digits to the grids? Of the last step's sums, move tells."""
+        """Is any of these sums so small that it may have lost digits to the grids?"""
         n_rows = sums[:, 0, -1:] if self.sample_weight is None else float(len(self.labels))
         needed = self._digits * fine_quanta(self._clusters.grid)
         return bool((np.abs(sums.sum(axis=1)) < needed * n_rows).any())
@@ -242,9 +245,9 @@ class LocalEngine:
         return np.where(doubtful.view(bool)[:, None, None], anew, self._clusters.sums)
 
     def centers_without(self, taken: dict[int, list[int]], centers: Floats) -> Floats:
-        """Where the centers of clusters move that lose rows, whose shares are taken out without rounding.
+        """Return the best centers of clusters that lose samples; see the contract.
 
-        taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
+        The shares of these samples are subtracted from the sums without rounding.
         """
         donors = list(taken)
         sums, units = self._clusters.sums[donors], np.ones(len(donors))
@@ -260,7 +263,7 @@ class LocalEngine:
         return self._best_centers(sums, units, centers[donors])
 
     def _best_centers(self, sums: Floats, units: Floats, centers: Floats) -> Floats:
-        """The centers that sums in some units ask for, of clusters whose centers were these."""
+        """Return the best centers of some clusters.   units : of the sums.   centers : of these clusters so far."""
         moved, every = np.empty_like(centers), np.ones(len(centers), dtype=np.uint8)
         move_anew(
             self.X, self.sample_weight is not None, sums, units, every, centers, self.description.mean, moved,
@@ -269,7 +272,7 @@ class LocalEngine:
         return moved
 
     def _share_of(self, i: int) -> Floats:
-        """(2, n_features + 1) float64: what sample i adds to the sums of its cluster, without rounding."""
+        """Return what sample i adds to the sums of its cluster, (2, n_features + 1) float64, without rounding."""
         weight = 1.0 if self.sample_weight is None else self.sample_weight[i]
         share = np.append(weight * self.take([i])[0].astype(np.float64), weight)
         coarse, fine = self._clusters.grid
@@ -277,15 +280,15 @@ class LocalEngine:
         return np.stack([coarse_part, ((share - coarse_part) + fine) - fine])
 
     def farthest(self, centers: Floats, count: int) -> Served:
-        """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
+        """Return the `count` samples farthest from the centers of their labels; see the contract."""
         return farthest_of(self, self._samples, centers, count)
 
     def count_rows(self) -> Indices:
-        """(n_clusters,): number of samples of each cluster that weigh something."""
+        """Return the number of samples with weight in each cluster, (n_clusters,)."""
         return count_rows_of(self.labels, self.sample_weight, len(self._terms))
 
     def take(self, rows: list[int]) -> Values:
-        """(len(rows), n_features): some samples."""
+        """Return the samples with these numbers, (len(rows), n_features)."""
         return self.X[rows]
 
     def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
@@ -297,11 +300,11 @@ class LocalEngine:
         return exchange.apply(surplus)
 
     def n_distinct(self) -> int:
-        """Number of clusters that have samples."""
+        """Return the number of clusters that have samples."""
         if self.sample_weight is None:
             return int(np.count_nonzero(self._clusters.sums[:, 0, -1]))
         return count_distinct(self.labels, len(self._terms))
 
     def inertia(self, centers: Floats) -> float:
-        """Sum of weight * squared distance to the center of its label, term by term."""
+        """Return the sum of weight * distance to the center of the label (squared distance, or 1 - cos), term by term."""
         return self._weight_unit * self._inertia_of(centers, self.labels, self.kind)

@@ -1,4 +1,4 @@
-"""The threads of this machine, for Manhattan distances: centers are medians of each feature."""
+"""The engine for Manhattan distances and samples in this process's memory. A center is the median of each feature."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .rounding import VANISHING, light_of
 
 
 def lower_median(X: Values, chosen: Mask, weights: Floats | None) -> Values:
-    """Per column the smallest value up to which at least half the weight lies, one column after the other.
+    """Return the lower median of each column: the smallest value that at least half the weight does not exceed.
 
-    X : (n_samples, n_features).   chosen : (n_samples,) bool, the samples meant, at least one.
+    X : (n_samples, n_features).   chosen : (n_samples,) bool, True for the samples to use, at least one.
     weights : (n_chosen,), not all 0; None for ones.
     """
     medians: Values = np.empty(X.shape[1], dtype=X.dtype)
@@ -34,7 +34,7 @@ def _middle_of(values: Values) -> Any:
 
 
 def _weighted_middle_of(values: Values, weights: Floats) -> Any:
-    """As quickselect: half the values drop out at a time. Sorting 3 million takes a second, in which no signal is heard."""
+    """Find the lower median by quickselect. Sorting 3 million values takes a second, during which Ctrl-C is not heard."""
     half, below = 0.5 * float(weights.sum()), 0.0
     while True:
         middle = _middle_of(values)
@@ -85,7 +85,7 @@ class MediansEngine:
 
     def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
         """Return medians, the sum of their squared shifts, the inertia of the last step, and the number of empty clusters.
-        The values of each cluster are in weights and sq_shifts."""
+        Per-cluster values: weights, sq_shifts."""
         moved, self.weights = np.empty_like(centers), np.empty(len(centers))
         inertia = self._weight_unit * self._state.cost
         if self._told and (self._light > 0.0 or not inertia > VANISHING):
@@ -97,17 +97,17 @@ class MediansEngine:
         return moved, float(self.sq_shifts.sum()), inertia, int(np.count_nonzero(self.weights <= 0.0))
 
     def forget_history(self) -> None:
-        """Nobody will be told the inertia of each iteration: it may have few digits."""
+        """Declare that nobody reads the inertia of each iteration: it may have few digits."""
         self._told = False
 
     def defer_history(self) -> None:
-        """Nothing is put off."""
+        """Do nothing: `move` computes every inertia."""
 
     def settle_history(self, history: list[dict[str, Any]], centers: Floats, inertia: float) -> None:
-        """Nothing was put off."""
+        """Do nothing: no inertia is NaN."""
 
     def _move_light(self, moved: Floats, weights: Floats) -> None:
-        """Move the centers of clusters that weigh next to nothing by sums of their own, in the order of the rows."""
+        """Compute median and weight of very light clusters again, from their own samples."""
         assert self.sample_weight is not None  # else no cluster is light
         weighing = self.sample_weight > 0
         for j in np.flatnonzero(weights < self._light):
@@ -117,10 +117,7 @@ class MediansEngine:
                 weights[j] = self.sample_weight[own].sum()
 
     def centers_without(self, taken: dict[int, list[int]], centers: Floats) -> Floats:
-        """The medians of clusters without some of their rows.
-
-        taken : rows by cluster; at least one that has weight is left.   centers : all of them, as in move.
-        """
+        """Return the medians of clusters that lose samples; see the contract."""
         return np.stack([self._median_without(j, rows) for j, rows in taken.items()])
 
     def _median_without(self, j: int, rows: list[int]) -> Values:
@@ -129,27 +126,27 @@ class MediansEngine:
         return lower_median(self.X, own, None if self.sample_weight is None else self.sample_weight[own])
 
     def farthest(self, centers: Floats, count: int) -> Served:
-        """Return at most `count` samples that weigh something, those farthest from the centers of their labels."""
+        """Return the `count` samples farthest from the centers of their labels; see the contract."""
         return farthest_of(self, self._samples, centers, count)
 
     def count_rows(self) -> Indices:
-        """(n_clusters,): number of samples of each cluster that weigh something."""
+        """Return the number of samples with weight in each cluster, (n_clusters,)."""
         return count_rows_of(self.labels, self.sample_weight, len(self.weights))
 
     def take(self, rows: list[int]) -> Values:
-        """(len(rows), n_features): some samples."""
+        """Return the samples with these numbers, (len(rows), n_features)."""
         return self.X[rows]
 
     def sits_on(self, row: int, center: Floats) -> bool:
-        """Is the center that of copies of a sample? Then the distance is 0, and nobody asks."""
+        """Does the sample with this number equal the center? Refilling does not ask this at distance 0."""
         return bool((self.X[row] == center).all())
 
     def n_distinct(self) -> int:
-        """Number of clusters that have samples."""
+        """Return the number of clusters that have samples."""
         return count_distinct(self.labels, len(self.weights))
 
     def inertia(self, centers: Floats) -> float:
-        """Sum of weight * distance to the center of its label, term by term."""
+        """Return the sum of weight * distance to the center of the label, term by term."""
         return self._weight_unit * inertia_of(
             self.X, centers, self.labels, self.sample_weight, self.n_threads, self.kind
         )

@@ -22,7 +22,7 @@ from .spherical import SphericalEngine
 
 
 class Shape(NamedTuple):
-    """What an array in one piece would have."""
+    """Shape and dtype of all samples together."""
 
     shape: tuple[int, int]
     dtype: Any
@@ -34,8 +34,8 @@ class Shape(NamedTuple):
 class Parts(Samples):
     """Samples in several arrays; as Samples, but `values` has nothing but a shape and a type.
 
-    parts : arrays of shape (n, n_features), of one type, C order, finite, one after the other; some may be empty.
-    sample_weight : (n_samples,), of all.
+    parts : arrays of shape (n, n_features), of one dtype, C order, finite, in the order of the samples; some may be empty.
+    sample_weight : (n_samples,), of all samples.
     """
 
     __slots__ = ("parts", "rows", "_whole")
@@ -51,8 +51,8 @@ class Parts(Samples):
         self._whole: Samples | None = None
 
     def pieces(self) -> Iterator[tuple[slice, Values]]:
-        """The samples again, cut where leaves begin: numbers and values. Most pieces are views."""
-        begun: list[AnyArray] = []  # of a leaf
+        """Yield the samples cut where leaves begin: their numbers and their values. Most pieces are views."""
+        begun: list[AnyArray] = []  # pieces of a leaf that is not complete yet
         first = 0
         for part in self.parts:
             n_begun = sum(map(len, begun))
@@ -72,17 +72,17 @@ class Parts(Samples):
             yield slice(first, first + sum(map(len, begun))), np.concatenate(begun)
 
     def arrays(self) -> Iterator[tuple[slice, Values]]:
-        """The parts that are not empty: numbers of their samples, and values."""
+        """Yield the parts that are not empty: the slice of the numbers of their samples, and their values."""
         return zip(self.rows, self.parts)
 
     @property
     def is_gathered(self) -> bool:
-        """Were all samples put into one array?"""
+        """Has `whole` put all samples into one array?"""
         return self._whole is not None
 
     def whole(self) -> Samples:
-        """The samples in one array, for those few that read all: k-means++ and exchanges of clusters, in fits that are not
-        large, and callables."""
+        """Return the samples in one array. Only k-means++ and exchanges of clusters in fits that are not large, and callable
+        inits, need it."""
         if self._whole is None:
             values: AnyArray = np.concatenate(self.parts)
             self._whole = Samples(values, self.sample_weight, self.description)
@@ -90,7 +90,7 @@ class Parts(Samples):
 
 
 class _PartedSums:
-    """What ClusterSums tells, of the sums of all parts."""
+    """Sums over all parts, with the attributes of ClusterSums that engines read."""
 
     def __init__(self, parts: list[ClusterSums]) -> None:
         self._parts = parts
@@ -153,4 +153,4 @@ class PartitionedEngine(LocalEngine):
 
 
 class PartitionedSphericalEngine(PartitionedEngine, SphericalEngine):
-    """The same over rows of length 1, whose centers have length 1 too."""
+    """A PartitionedEngine over rows of length 1, whose centers have length 1 too."""

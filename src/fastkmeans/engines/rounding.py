@@ -1,4 +1,4 @@
-"""How much rounding may spoil: the inertia of an iteration, and the sums of a cluster. Bounds, from what the data are."""
+"""Bounds of rounding errors: in the inertia of an iteration, and in the sums of a cluster."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from ..samples import Description
 from ..types import Floats, Values
 
 HISTORY_ROUNDING = 2.0**-38
-"""Relative error that the inertia of an iteration may have at most. It has a hundredth of that, as a rule."""
+"""Largest relative error of the inertia of an iteration. As a rule the error is a hundredth of that."""
 
 MOST_BITS, LEAST_BITS, USUAL_SPREAD_BITS = 54, 40, 20
-"""Bits of the mean of a cluster that no grid may cost: all, as long as the values of a feature differ in size by no more than
-they do in most data; of more samples than 16 000 fewer, of which the grids keep fewer."""
+"""Bits of the mean of a cluster that the grids must keep: MOST_BITS, which is all. Beyond 16 000 samples the grids hold fewer
+bits, so fewer must be kept, but at least LEAST_BITS. USUAL_SPREAD_BITS are left for the values of a feature, which differ in
+size by at most 2^20 in most data."""
 
 UNIT_ROUNDOFF = 2.0**-53
 
 DESCRIBED_ROUNDINGS = 4.0 + 8.0 + 16.0
-"""Roundings that a value goes through at most on its way into the scatter that `describe` tells: additions of a run and of runs
-(kernels/describe.h), and what is done to it before and to these sums after."""
+"""Largest number of roundings of a value on its way into the scatter that `describe` computes: additions within a run and of
+runs (kernels/describe.h), operations on the value before, and on the sums of runs after."""
 
-VANISHING = 1e-280  # sums of squares below it may have lost digits because float64 ends
+VANISHING = 1e-280  # sums of squares below it may have lost digits to underflow
 
 
 class ShapeRounding(NamedTuple):
-    """What the shape of X alone tells of rounding.
+    """Bounds of rounding that follow from the shape of X alone.
 
-    lost : what a value loses to the grids, in units of the largest.
-    a_scatter, a_root : see _needed, without weights; a_root in units of the largest value.
-    digits : quanta of the fine grid that the values of a cluster must come to on average.
+    lost : largest error of a value on the grids, relative to the largest value.
+    a_scatter, a_root : arguments of _needed if there are no weights; a_root is relative to the largest value.
+    digits : how large the values of a cluster must be on average, in quanta of the fine grid.
     """
 
     lost: float
@@ -43,7 +44,7 @@ class ShapeRounding(NamedTuple):
 
 @lru_cache(maxsize=64)
 def rounding_of(n_samples: int, n_features: int) -> ShapeRounding:
-    """Look up what a shape tells: small fits ask often, and 5 us of 130 go into its numbers."""
+    """Return the bounds for a shape. They are cached, because computing them takes 5 of the 130 us of a small fit."""
     lost = 2.0 ** (-1 - _grid_bits(n_samples))
     a_scatter = UNIT_ROUNDOFF * (n_features / 8.0 + 24.0 + DESCRIBED_ROUNDINGS) / HISTORY_ROUNDING
     a_root = sqrt(n_features * n_samples) * (8.0 * UNIT_ROUNDOFF + lost) / HISTORY_ROUNDING
@@ -51,15 +52,16 @@ def rounding_of(n_samples: int, n_features: int) -> ShapeRounding:
 
 
 def plain_bound(shape: ShapeRounding, largest: float, scatter: float) -> float:
-    """Return what Bounds(...).plain is without weights, in a third of the time: small fits notice it."""
+    """Return Bounds(...).plain for samples without weights, in a third of the time, which matters in small fits."""
     return _needed(scatter, shape.a_scatter, shape.a_root * largest)
 
 
 def _needed(scatter: float, a_scatter: float, a_root: float, least: float = 0.0) -> float:
-    """The inertia from which on errors are small beside it.
+    """Return the least inertia whose relative error is at most HISTORY_ROUNDING.
 
-    a_scatter, a_root : what it takes per scatter; and per its root, or per the root of the inertia, where that is larger: first
-    centers may lie farther from all samples than those from each other.   least : what it takes beside any scatter.
+    a_scatter : error per scatter.   a_root : error per root of the scatter; per root of the inertia if that is larger, because
+    initial centers may lie far from all samples.   least : error that does not depend on the scatter.   All three are divided
+    by HISTORY_ROUNDING.
     """
     if not scatter >= 0.0:
         return inf
@@ -67,14 +69,13 @@ def _needed(scatter: float, a_scatter: float, a_root: float, least: float = 0.0)
 
 
 class Bounds:
-    """How large the inertia of an iteration must be, so that it may be had from what clusters take off the scatter.
+    """How large an inertia must be, so that it may be computed as scatter minus the part that the clusters explain.
 
-    With c the number of roundings that a term goes through, scatter and explained part are off by c * UNIT_ROUNDOFF times the
-    scatter, and, because the products of a center have roundings of the size of the center itself and not of its distance to
-    the origin, by as much as |x| * sqrt(weight * scatter) times a few. N. J. Higham, "Accuracy and Stability of Numerical
-    Algorithms", 2002, chapter 4.
+    If each term has c roundings, the errors of both are at most c * UNIT_ROUNDOFF * scatter, plus a few times
+    UNIT_ROUNDOFF * |x| * sqrt(weight * scatter): products with a center are rounded relative to the center's size, not to its
+    distance from the origin. N. J. Higham, "Accuracy and Stability of Numerical Algorithms", 2002, chapter 4.
 
-    X, sample_weight, max_weight, description : of an engine.   scatter : sum of weight * |x - origin|^2.
+    X, sample_weight, max_weight, description : as in the engine.   scatter : sum of weight * |x - origin|^2.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Bounds:
         n_samples, n_features = X.shape
         self._scatter = scatter
         self._shape = rounding_of(n_samples, n_features)
-        weight = max_weight * n_samples  # not their sum, which may depend on the order
+        weight = max_weight * n_samples  # a bound of the sum of weights, which may depend on their order
         self._largest = description.largest
         self._size = self._largest * sqrt(n_features * weight)
         self._lost = 0.0
@@ -93,13 +94,13 @@ class Bounds:
 
     @property
     def plain(self) -> float:
-        """For sums of float64."""
+        """The least inertia if sums are float64."""
         if self._sample_weight is None:
             return plain_bound(self._shape, self._largest, self._scatter)
         return self._bound(UNIT_ROUNDOFF * (self._X.shape[1] / 4.0 + 88.0), 8.0 * UNIT_ROUNDOFF)
 
     def _bound(self, a_scatter: float, a_root: float) -> float:
-        """a_scatter, a_root : errors, the second in units of the size of the data."""
+        """Return the least inertia for these errors.   a_root : relative to the size of the data."""
         if self._sample_weight is None:
             a_root += self._shape.lost
         return _needed(
@@ -111,7 +112,7 @@ class Bounds:
 
     @cached_property
     def careful(self) -> float:
-        """For sums of twice as many digits."""
+        """The least inertia if sums have twice as many digits."""
         n_features = self._X.shape[1]
         rounding = 2.0**-100 * (n_features + 16.0)
         of_products = 0.0 if self._has_exact_products() else 4.0 * UNIT_ROUNDOFF
@@ -127,16 +128,16 @@ class Bounds:
 
 
 def fine_quanta(grid: Floats) -> Floats:
-    """(n_features + 1,): what the fine grid of sums counts in.   grid : of a ClusterSums, which holds 1.5 * 2^52 of them."""
+    """Return the quanta of the fine grid, (n_features + 1,).   grid : of a ClusterSums; grid[1] is 1.5 * 2^52 quanta."""
     quanta: Floats = grid[1] / 1.5 * 2.0**-52
     return quanta
 
 
 def losses_of(grid: Floats, sample_weight: Floats | None, min_abs: Floats, n_samples: int) -> Floats | None:
-    """What weight * x must come to on average over a cluster, so that its sum has lost no digits to the grids.
+    """Return how large weight * x must be on average over a cluster, so that its sum loses no digits to the grids.
 
-    grid : of a ClusterSums.   min_abs : (n_features,), smallest |x| but 0.
-    Returns (n_features + 1,) float64, with 0 for features that have no values so small; None where none has.
+    grid : of a ClusterSums.   min_abs : (n_features,), smallest |x| above 0.
+    Returns (n_features + 1,) float64, the last for the weights. An entry is 0 if no value is so small; None if all would be 0.
     """
     least = np.append(min_abs, 1.0) * (1.0 if sample_weight is None else _least_weight(sample_weight))
     needed = rounding_of(n_samples, len(min_abs)).digits * fine_quanta(grid)
@@ -145,7 +146,7 @@ def losses_of(grid: Floats, sample_weight: Floats | None, min_abs: Floats, n_sam
 
 
 def light_of(sample_weight: Floats | None, max_weight: float) -> float:
-    """What the weights of a cluster must come to, so that their sum has lost no digits to the grids; 0 for any."""
+    """Return how much a cluster must weigh, so that its weight loses no digits to the grids; 0 if none is too light."""
     if sample_weight is None:
         return 0.0
     n_samples = len(sample_weight)
@@ -154,7 +155,7 @@ def light_of(sample_weight: Floats | None, max_weight: float) -> float:
 
 
 def _least_weight(sample_weight: Floats) -> float:
-    """The least weight above 0."""
+    """Return the least weight above 0."""
     least = float(sample_weight.min())
     return least if least > 0.0 else float(np.min(sample_weight, where=sample_weight > 0.0, initial=np.inf))
 
@@ -164,11 +165,14 @@ def _count_bits(n_samples: int) -> int:
 
 
 def _grid_bits(n_samples: int) -> int:
-    """Bits from the fine grid to the largest value: two float64 have 106, less one to spare and those that count values, in
-    both; grids are powers of two, which costs up to two."""
+    """Return the bits from a quantum of the fine grid to the largest value.
+
+    Two float64 have 106 bits. One is spare, rounding the grids to powers of two costs at most two, and each of the two float64
+    needs _count_bits for the number of values.
+    """
     return 103 - 2 * _count_bits(n_samples)
 
 
 def _trusted_digits(n_samples: int) -> float:
-    """Quanta of the fine grid that the values of a cluster must come to on average."""
+    """Return how large the values of a cluster must be on average, in quanta of the fine grid."""
     return 2.0 ** min(MOST_BITS, max(LEAST_BITS, _grid_bits(n_samples) - USUAL_SPREAD_BITS))

@@ -1,8 +1,8 @@
-"""The threads of this machine, for cosine distances: rows and centers have length 1, centers are unit means.
+"""The engine for cosine distances and samples in this process's memory. Rows and centers have length 1.
 
 I. S. Dhillon and D. S. Modha, "Concept decompositions for large sparse text data using clustering", Machine Learning
-42, 2001. Of unit vectors |x - c|^2 / 2 = 1 - cos, so the Euclidean engine finds the labels, and the best center of a
-cluster, the unit vector along its mean, keeps the sum of 1 - cos from rising.
+42, 2001. For unit vectors |x - c|^2 / 2 = 1 - cos, so the Euclidean engine finds the labels. The best center of a cluster
+is the unit vector along its mean: a move to it never increases the sum of 1 - cos.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from ..types import Floats, Mask, Values
 from .local import LocalEngine
 
 SAVED_ROUNDING = 2.0**-50
-"""Of what a step of length 1 saves a weight of 1: the products have three or four roundings, of numbers up to 2."""
+"""Largest rounding error of what a center's move saves, per weight and length of the move: the products have three or four
+roundings, of numbers up to 2."""
 
 
 def unit_rows(values: Values, dtype: Any, name: str = "X", n_threads: int | None = None) -> Values:
@@ -26,14 +27,14 @@ def unit_rows(values: Values, dtype: Any, name: str = "X", n_threads: int | None
     zero = samples.normalize(values, rows, effective_n_threads(n_threads, float(values.size)))
     if zero < len(values):
         raise ValueError(
-            f"{name} has nothing but zeros in row {zero}, which has no direction for metric='cosine' to compare; "
-            "drop such rows, or use metric='euclidean'."
+            f"{name} must have no row of zeros, which has no direction for metric='cosine' to compare; row {zero} is "
+            "all zeros. Drop such rows, or use metric='euclidean'."
         )
     return rows
 
 
 def unit_centers(centers: Values) -> Values:
-    """Return centers of length 1; those that have it up to rounding stay as they are."""
+    """Return the centers divided by their lengths. A center whose length is 1 up to rounding stays as it is."""
     lengths = np.sqrt((centers.astype(np.float64) ** 2).sum(axis=1))
     off = ~(np.abs(lengths - 1.0) <= 2.0 * np.finfo(centers.dtype).eps)
     scaled = centers.copy()
@@ -48,8 +49,10 @@ class SphericalEngine(LocalEngine):
     kind = distances.COSINE
 
     def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
-        """As LocalEngine.move, with the unit vector along each mean; a mean of length 0 keeps the old center, and so does
-        one whose unit vector, as it is stored, is no better."""
+        """As LocalEngine.move, but each center moves to the unit vector along its mean.
+
+        The center stays if its mean has length 0, or if the unit vector in the dtype of X is no better.
+        """
         means, _, inertia, n_empty = super().move(centers)
         sums = self._clusters.sums
         if self._doubtful is not None and self._anew is not None:
@@ -63,9 +66,9 @@ class SphericalEngine(LocalEngine):
         return self._along(means, np.ones(len(centers), dtype=bool), sums, centers)
 
     def _along(self, means: Floats, weigh: Mask, sums: Floats, centers: Floats) -> Floats:
-        """The unit vectors along means, or the centers of clusters where those are no better.
+        """Return the unit vector along each mean, or the center of the cluster if the unit vector is no better.
 
-        weigh : (n_clusters,) bool: clusters that have weight.   sums : in any unit.
+        weigh : (n_clusters,) bool, whether a cluster has weight.   sums : in any unit.
         """
         lengths = np.sqrt((means**2).sum(axis=1))
         off = weigh & (lengths > 0.0)
@@ -77,7 +80,7 @@ class SphericalEngine(LocalEngine):
 
 
 def _is_no_better(sums: Floats, centers: Floats, moved: Floats) -> Mask:
-    """(n_clusters,) bool: does the inertia of a cluster fall by no more than rounding when its center moves?"""
+    """Return for each cluster whether the move of its center lowers its inertia by no more than rounding, (n_clusters,) bool."""
     weights, steps = sums[:, -1], moved - centers
     saved = (steps * (2.0 * sums[:, :-1] - weights[:, None] * (centers + moved))).sum(axis=1)
     kept: Mask = saved <= SAVED_ROUNDING * weights * np.sqrt((steps**2).sum(axis=1))

@@ -1,4 +1,4 @@
-"""The engines: what holds the samples -> metric -> the class that runs steps over them."""
+"""The table of engines: class of the samples -> metric -> class of the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ ENGINES: dict[type, dict[str, Any]] = {
 
 
 def engine_for(samples: Samples, metric: str) -> Any:
-    """Return the class of engine for samples; raise ValueError where it does not know the metric."""
+    """Return the class of engine for samples and a metric.
+
+    Raises TypeError if no engine holds such samples, ValueError if their engines do not know the metric.
+    """
     engines = ENGINES.get(type(samples))
     if engines is None:
         raise TypeError(f"no engine holds {type(samples).__name__}; add a row for it to ENGINES in engines/table.py.")
