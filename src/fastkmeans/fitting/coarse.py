@@ -1,7 +1,7 @@
-"""A single fit, coarse to fine: searched on a few of the samples, finished on all of them.
+"""A single fit from coarse to fine: searched on few samples, finished on all.
 
-The starts of k-means++ differ by more than their cost: several are tried on about 16 000 weighted rows (search.py, coreset.py), the
-best goes on over larger sets, and few iterations are left for all samples.
+Several starts of k-means++ are tried on about 16 000 weighted rows (search.py, coreset.py). The best goes on over larger
+sets, and few iterations are left for all samples. The best of several starts gains more than trying them costs.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from ..types import Floats
 from .search import Chain, Fit, count_rows
 
 ROWS_A_CLUSTER = 128
-"""The fewest rows to search on. With 64 and one start the inertia of the mid workload (200k x 64, k=256) was 0.6 % higher."""
+"""The fewest rows per cluster to search on. With 64 and one start the inertia of the mid workload (200k x 64, k=256) was 0.6 % higher."""
 
 LEAST_SHARE = 4
-"""Below so many times the rows that a search reads, a search on few rows saves nothing: k-means++ on all samples costs as much."""
+"""With fewer samples than this many times the rows of a search, it saves nothing: k-means++ on all samples costs as much."""
 
 LEAST_WORK = 2e7
-"""Samples times features times clusters below which the search costs more than it saves."""
+"""If samples times features times clusters are fewer, the search costs more than it saves."""
 
 MOST_STARTS, ROWS_A_START = 5, 3
-"""Starts: one for each three times the rows that the search reads, two to five of them."""
+"""Number of starts: the samples divided by three times the rows of the search, but at least two and at most five."""
 
 LEAST_WEIGHT = 1e-9
-"""Beside the largest: a search does not see lighter samples, and is left alone where most are."""
+"""Relative to the largest weight. A search does not see lighter samples, so there is none if most samples are lighter."""
 
 
 def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: Floats | None = None) -> bool:
-    """Is a fit of so many samples better started on a few of them?"""
+    """Should a fit of this size be searched on few samples first?"""
     if n_samples < LEAST_SHARE * count_rows(n_clusters, ROWS_A_CLUSTER) or (
         float(n_samples) * n_features * n_clusters < LEAST_WORK
     ):
@@ -42,10 +42,7 @@ def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: Fl
 
 
 def fit_coarsely(settings: Settings, samples: Samples, random_state: np.random.RandomState) -> Fit:
-    """Fit settings.n_clusters clusters.
-
-    random_state : to draw from.
-    """
+    """Fit settings.n_clusters clusters, from coarse to fine.   random_state : to draw from."""
     n_clusters = settings.n_clusters
     n_starts = len(samples.values) // (ROWS_A_START * count_rows(n_clusters, ROWS_A_CLUSTER))
     chain = Chain(

@@ -1,7 +1,7 @@
-"""A few weighted rows that stand for all: their inertia is close to that of all samples for any centers.
+"""A coreset: few weighted rows whose inertia is close to that of all samples for any centers.
 
-Masses, by which rows are drawn, are whole numbers. Their sums are exact, so the same rows are drawn however the samples are divided
-into parts.
+Rows are drawn in proportion to masses. Masses are whole numbers, so their sums are exact, and any division of the samples
+into parts draws the same rows.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ..samples import Samples
 from ..types import Floats, Indices, Masses, Values
 
 SUM_BITS = 62
-"""Sums of whole numbers stay below 2^63, with room for parts of a number that are rounded up."""
+"""Sums of whole numbers are scaled to at most 2^62. What is rounded up still fits below 2^63."""
 
 MASS_BITS = 60
-"""Of a mass of 1; all masses come to at most 3."""
+"""A mass of 1 is the whole number 2^60. All masses together are at most 3."""
 
 
 class Drawn(NamedTuple):
-    """What rows are drawn by.   mass : (n_samples,).   total : its sum."""
+    """Masses in proportion to which rows are drawn.   mass : (n_samples,) int64.   total : sum of the masses."""
 
     mass: Masses
     total: int
@@ -34,9 +34,9 @@ def importance(samples: Samples, weights: Floats | None, centers: Values, n_thre
 
     weights : (n_samples,), the largest 1, or None.
 
-    A third each by weight, by squared distance to the nearest of the given centers, and evenly by cluster: so neither
-    far samples nor small clusters are missed (O. Bachem, M. Lucic and A. Krause, "Practical coreset constructions for
-    machine learning", 2017, algorithm 2).
+    A third of the mass goes by weight, a third by squared distance to the nearest of the given centers, and a third in
+    equal shares to the clusters. So neither far samples nor small clusters are missed (O. Bachem, M. Lucic and A. Krause,
+    "Practical coreset constructions for machine learning", 2017, algorithm 2).
     """
     n_samples, n_features = samples.values.shape
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * len(centers))
@@ -58,20 +58,20 @@ def importance(samples: Samples, weights: Floats | None, centers: Values, n_thre
 
 
 def masses_of(shares: Floats) -> Drawn:
-    """Return masses in proportion to some numbers.   shares : (n_samples,), not negative, not all 0."""
+    """Return masses in proportion to shares.   shares : (n_samples,), not negative, not all 0."""
     mass = np.ceil(shares / shares.max() * _per_sum(len(shares))).astype(np.int64)
     return Drawn(mass, int(mass.sum()))
 
 
 def _per_sum(n_terms: int) -> float:
-    """Return the whole number that stands for 1, so that sums of so many terms of at most 1 are exact."""
+    """Return the whole number that stands for 1, so that sums of n_terms terms of at most 1 are exact."""
     return 2.0 ** (SUM_BITS - n_terms.bit_length())
 
 
 def draw(n_samples: int, by: Drawn | None, count: int, random_state: np.random.RandomState) -> Indices:
-    """Draw `count` rows, ascending, repeats allowed, each with probability by its mass (None: all alike).
+    """Draw `count` rows, ascending, repeats allowed, in proportion to their masses (None: all equal).
 
-    One from each of `count` stretches of equal mass, which scatters sums over them less than independent draws do.
+    One row is drawn from each of `count` stretches of equal mass. Sums over these rows vary less than over independent draws.
     """
     places = (np.arange(count) + random_state.random_sample(count)) / count
     if by is None:
@@ -82,7 +82,7 @@ def draw(n_samples: int, by: Drawn | None, count: int, random_state: np.random.R
 
 
 def weights_of(by: Drawn, rows: Indices, weights: Floats | None) -> Floats:
-    """Weights that make the sum over the drawn rows equal, on average, to the sum over all."""
+    """Return the weights with which a sum over the drawn rows is, on average, the sum over all rows."""
     own = 1.0 if weights is None else weights[rows]
     drawn: Floats = own * (by.total / len(rows)) / by.mass[rows]
     return drawn

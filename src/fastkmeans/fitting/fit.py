@@ -13,7 +13,7 @@ from .starts import algorithm_of, count_starts, draw_centers, make_engine, sourc
 
 
 def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
-    """Run every start and return the one with the lowest inertia, the first of equals, and what ran it."""
+    """Run every start. Return the run with the lowest inertia, the first among equals, and the name of its algorithm."""
     with source_of(settings, settings.random_state) as random_state:
         if settings.searches and is_large(
             len(samples.values), samples.values.shape[1], settings.n_clusters, samples.sample_weight
@@ -46,5 +46,5 @@ def _best_plain(settings: Settings, samples: Samples, random_state: np.random.Ra
         )  # fmt: skip
         if best is None or found.inertia < best.inertia:
             best = found
-    assert best is not None  # there is a start
+    assert best is not None  # there is at least one start
     return best, algorithm

@@ -1,4 +1,4 @@
-"""The one iteration loop: step, move the centers, refill empty clusters, stop."""
+"""The iterations of every run: step, move the centers, refill empty clusters, stop."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ STOP_REASONS = (*CONVERGED, "callback", "max_iter")
 class Run(NamedTuple):
     """How a run ended. Labels, centers and inertia belong together.
 
-    centers : (n_clusters, n_features) in the dtype of X.   labels : (n_samples,) int32, n_distinct different ones.
-    history : one dict an iteration.   stop_reason : as KMeans.stop_reason_.
+    centers : (n_clusters, n_features) in the dtype of X.   labels : (n_samples,) int32.
+    n_distinct : number of different labels.   history : one dict per iteration.   stop_reason : as KMeans.stop_reason_.
     """
 
     centers: Values
@@ -45,11 +45,11 @@ def run(
     verbose: bool = False,
     callback: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Run:
-    """Iterate from the given centers until nothing changes, the centers hardly move, or max_iter.
+    """Iterate from the given centers until the labels stay, the centers hardly move, the callback says so, or max_iter.
 
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.
-    merge_after : iterations after which centers may change places, once, or sooner if the run would stop; see exchange.py.
+    merge_after : iterations before clusters are exchanged once, fewer if the run would stop earlier; see exchange.py.
     Raises ValueError if the inertia overflows float64.
     """
     dtype: np.dtype[Any] = centers.dtype
@@ -104,7 +104,7 @@ def run(
             else (f"center shift {center_shift} within tolerance {tol}")
         )
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts vanish
+    if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts underflow
         engine.step(centers)
     inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
     engine.settle_history(history, centers, inertia)

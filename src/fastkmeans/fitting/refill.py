@@ -1,4 +1,4 @@
-"""Empty clusters: each takes the sample that is worst served where it is."""
+"""Empty clusters: each takes the sample that is farthest from its center."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..types import Floats
 def refill(engine: Engine, centers: Floats, moved: Floats) -> int:
     """Move the centers of empty clusters onto the samples farthest from their own centers; return how many.
 
-    Lowest empty cluster first, farthest sample first, lowest number of equals. Passed over are samples without
-    weight, samples that sit on their center up to rounding, and the last sample of a cluster. The sample leaves its old
-    cluster's center, but its label stays until the next step. moved and the engine's sq_shifts are
-    updated in place.
+    The lowest empty cluster takes the farthest sample; among equals, the lowest number. Samples without weight, samples
+    that equal their center up to rounding, and the last sample of a cluster are not taken. The old cluster's center moves
+    as if the sample had left, but the label of the sample stays until the next step. moved and the engine's sq_shifts
+    are updated in place.
     """
     empty = np.flatnonzero(engine.weights <= 0.0)
     taken = _farthest(engine, centers, len(empty))
@@ -37,7 +37,7 @@ def _farthest(engine: Engine, centers: Floats, n_wanted: int) -> dict[int, int]:
     rows_left = engine.count_rows()
     n_samples = len(engine.labels)
     taken: dict[int, int] = {}
-    for count in (4 * n_wanted, n_samples):  # all, where most of the first are the last of their cluster
+    for count in (4 * n_wanted, n_samples):  # all samples, if too few of the farthest can be taken
         served = engine.farthest(centers, min(count, n_samples))
         for row, distance, label in zip(*(values.tolist() for values in served)):
             if len(taken) == n_wanted or distance <= 0.0:

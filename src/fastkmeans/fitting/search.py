@@ -1,8 +1,8 @@
-"""One number of clusters after the other over the same samples, each started from what the one before found.
+"""Fits of ascending numbers of clusters over the same samples, each started from the result of the previous number.
 
-What costs is done on few rows. A coreset is drawn once: about 16 000 weighted rows whose inertia is close to that of all
-samples for any centers. Several starts are tried on it for each k, fresh ones and the last centers with one more; the
-best goes on over larger sets, and ends on all samples within a few iterations. Up to 16 384 samples are their own coreset.
+The search runs on few rows. A coreset is drawn once: about 16 000 weighted rows, whose inertia is close to that of all
+samples for any centers. For each k several starts are tried on it: fresh ones, and the previous centers with one more. The
+best goes on over larger sets, and converges on all samples within a few iterations. Up to 16 384 samples are all searched.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from .loop import Run, run
 from .starts import algorithm_of, count_starts, draw_centers, make_engine, source_of
 
 SEARCH_SAMPLES = 16_384
-"""Rows of the coreset. With 8192, some inertias of the table workload (1M x 20) were 0.7 % higher, and it took four times
-the iterations over all samples; 32 768 brought nothing."""
+"""Rows of the coreset. With 8192, some inertias of the table workload (1M x 20) were 0.7 % higher, and the iterations over all
+samples were four times as many. 32 768 gained nothing."""
 
 ROWS_A_CLUSTER = 64
-"""The coreset has at least so many rows for each cluster."""
+"""The coreset has at least this many rows per cluster."""
 
 GROWTH = 8
-"""Each set on the way to all samples has so many times the rows of the one before; 16 is too far (see above)."""
+"""Each set on the way to all samples has this many times the rows of the previous set. 16 is too many, for the reason given above."""
 
 FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 36, 5, 4
-"""Starts for each k where n_init is "auto": as many fresh ones as have 36 centers together, and five at least. They are cheap
-where clusters are few, and there one bad optimum is farther from the best."""
+"""Starts per k: if n_init is "auto", fresh ones with 36 centers together, at least five; and four from the previous centers. With
+few clusters a start is cheap, and a bad optimum is farther from the best one."""
 
 MOST_FRESH_STARTS = 16
 
@@ -43,42 +43,44 @@ TRIAL_ITERATIONS = 4
 """Iterations after which runs are compared; only the best go on. 3 chose worse."""
 
 CARRIED_ITERATIONS = 1
-"""The same for the runs that the search carries on: they have converged, on fewer rows. 1, 2, 3 and 6 chose alike at every k
-over 5 seeds of the table and flights workloads."""
+"""The same for runs that go on to a larger set. They have converged on fewer rows. 1, 2, 3 and 6 iterations chose alike at every
+k over 5 seeds of the table and flights workloads."""
 
 FINISHED_CLUSTERS, FINISHED_STARTS, MOST_FINISHED_STARTS = 52, 5, 13
-"""The same for the starts that are finished. Over 36 seeds of the table workload one of 360 inertias was then more than 1.002
-times the median of seven fits of scikit-learn (k = 4, by 0.25 %), with eight finished at most three; at k = 10 the worst of 24
-was 1.0016 times it, with three finished there 1.0049."""
+"""Starts per k that run to the end: the best ones, with 52 centers together, at least five and at most 13. Over 36 seeds of the
+table workload, one of 360 inertias was more than 1.002 times the median of seven fits of scikit-learn (k = 4, by 0.25 %); with
+at most eight it was three. At k = 10 the worst of 24 was 1.0016 times the median; with three instead of five, 1.0049."""
 
 LEAST_ROUGH_CLUSTERS, ROUGH_CLUSTERS, ROUGH_ITERATIONS = 10, 32, 4
-"""Of the rough clustering that tells which rows matter: drawing by it corrects itself with weights. From four rough clusters
-five of 40 searches of the table workload missed the optimum of four by 0.25 %, from ten one."""
+"""Clusters, at least and at most, and iterations of the rough clustering by which the coreset is drawn. It may be rough, because
+weights correct the draw. With four rough clusters, five of 40 searches of the table workload missed the optimum at k = 4 by
+0.25 %; with ten, one did."""
 
 SEARCH_TOL = 3.0
-"""The search stops at so many times the tolerance: the optimum of its few rows is farther from the one of all samples."""
+"""The search stops at this many times the tolerance: its optimum on few rows is farther than that from the one of all samples."""
 
 CARRIED_RUNS = 3
-"""On so few rows optima that differ by some 0.1 % change places: the next larger set decides between three."""
+"""Runs that go on to the next larger set, which decides: few rows may rank optima wrongly that differ by some 0.1 %."""
 
 LARGEST_VALUE, FLOAT32_RANGE = 1e4, 1e30
-"""For a search in float32 all values must lie within so many standard deviations, and within this range."""
+"""Float64 samples are searched in float32 if all values lie within so many standard deviations, and within this range."""
 
 DISTANCES_IN_ROUNDINGS = 1000.0
-"""A search in float32 goes on in float64 where the distances to the centers are no larger: groups within groups."""
+"""If distances to the centers are no larger, as in groups within groups, a search in float32 is continued in float64."""
 
 RUNS_OF_ALL, RUNS_OF_A_LEVEL = 10, 30
-"""Runs that share what an algorithm prepares of a set of samples: at the least, over k = 1 to 10."""
+"""How many runs share what an algorithm prepares of a set of samples, at least, in a sweep over k = 1 to 10."""
 
 SAME_INERTIA = 1e-4
-"""Two runs whose inertias differ by less ended at the same optimum, or need not be told apart."""
+"""Two runs whose inertias differ by a smaller share count as the same optimum."""
 
 
 class Fit(NamedTuple):
     """What the chain found for one k.
 
-    means : (n_clusters, n_features) float64, mean of each cluster (its center if empty), free of the stop's tolerance
-    and of float32; None unless the centers are means.   weights : (n_clusters,), sum of the weights of each cluster.
+    means : (n_clusters, n_features) float64, mean of each cluster of the labels (its center if empty); None unless metric is
+    "euclidean". Centers may differ from it by the tolerance and by float32 rounding.
+    weights : (n_clusters,), sum of the weights of each cluster.
     """
 
     run: Run
@@ -91,9 +93,10 @@ class Fit(NamedTuple):
 class Chain:
     """Fits of one set of samples for ascending numbers of clusters.
 
-    settings : n_clusters excepted, which is not read.   most_clusters : the largest number that will be asked for.
+    settings : n_clusters is not read.   most_clusters : the largest number that will be fitted.
     random_state : where to draw from, as the parameter of KMeans.
-    n_starts : starts for each k; None for as many as the settings ask for, or FRESH_STARTS.
+    n_starts : starts per k, if only one k is fitted; None for a sweep, where the settings tell.
+    rows_a_cluster : least number of rows of the search per cluster.
     """
 
     def __init__(
@@ -116,7 +119,7 @@ class Chain:
         self._last: Run | None = None
 
     def fit(self, n_clusters: int) -> Fit:
-        """Fit the next number of clusters; its inertia is at most that of the last."""
+        """Fit the next number of clusters. Its inertia is at most that of the previous number."""
         start = perf_counter()
         promising = self._search(n_clusters)
         if self._is_too_fine(promising[0]):
@@ -130,7 +133,7 @@ class Chain:
                 promising = _lowest([self._run(rows, each.centers, max_iter=n_trial)[0] for each in promising])[:1]
             promising = [self._run(rows, promising[0].centers)[0]]
         centers = promising[0].centers if self._levels[0] is self._all else self._among_all(promising[0].centers)
-        if self._n_starts is not None:  # the only fit: what it was searched on is not needed any more
+        if self._n_starts is not None:  # the only fit: the sets of the search are not needed any more
             self._levels, self._drawn = [], []
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
         if self._last is not None and found.inertia > self._last.inertia:
@@ -144,10 +147,10 @@ class Chain:
             return int(random_state.randint(2**31))
 
     def _choose_origin(self) -> Floats | None:
-        """Return what levels subtract from float64 samples to keep float32, or None where they keep what they draw.
+        """Return what levels subtract from float64 samples before they round to float32; None if they keep the samples' dtype.
 
-        Only the last few iterations decide digits. Distances that lose none to an offset take float32 well, unless single
-        values are so large that the others would fall together.
+        Only the last iterations, over all samples, decide the digits of the result. After the subtraction float32 is enough
+        for the search, unless single values are so large that the others would become equal.
         """
         values, description = self._all.values, self._all.description
         if values.dtype != np.float64 or self._settings.metric != "euclidean":
@@ -159,7 +162,7 @@ class Chain:
         return None if (varying[1] < 1.0 / FLOAT32_RANGE).any() else description.mean
 
     def _is_too_fine(self, found: Run) -> bool:
-        """Are the distances of a run on a level so small that float32 has few digits of them?"""
+        """Are the distances of a run on a level so small that float32 keeps few digits of them?"""
         weights = self._levels[0].sample_weight
         if self._origin is None or self._levels[0] is self._all or weights is None:
             return False
@@ -169,20 +172,20 @@ class Chain:
         return bool(found.inertia < least)
 
     def _among_all(self, centers: Values) -> Values:
-        """Return centers of a level as centers of all samples."""
+        """Return centers of a level in the coordinates of all samples."""
         return centers if self._origin is None else centers + self._origin
 
     def _choose_levels(self, most_clusters: int) -> list[Samples]:
         """Return the sets to search and to run on before all samples; all samples alone if they are few."""
         n_samples = len(self._all.values)
         count = count_rows(most_clusters, self._rows_a_cluster)
-        # An init of the user's own is to see the user's own samples.
+        # A callable init is called with the user's own samples.
         if n_samples <= count or callable(self._settings.init):
             return [self._all]
         # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
         if weights is not None:
-            weights = weights / weights.max()  # products of the smallest weights vanish
+            weights = weights / weights.max()  # products of the smallest weights underflow
         by_weight = None if weights is None else coreset.masses_of(weights)
         few = self._taken(coreset.draw(n_samples, by_weight, count, self._random), None)
         n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
@@ -209,7 +212,10 @@ class Chain:
         self, rows: Samples, centers: Values, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
         merge_after: int | None = None,
     ) -> tuple[Run, Engine, str]:  # fmt: skip
-        """Run from the centers, with `loose` times the tolerance; with is_last, tell the user. merge_after : see loop.py."""
+        """Run from the centers with `loose` times the tolerance.
+
+        is_last : whether verbose and callback hear of it.   merge_after : see loop.py.
+        """
         settings = self._settings
         max_iter = max_iter or settings.max_iter
         n_runs = RUNS_OF_A_LEVEL if rows is not self._all else 1 if self._n_starts is not None else RUNS_OF_ALL
@@ -224,7 +230,7 @@ class Chain:
         return found, engine, algorithm
 
     def _search(self, n_clusters: int) -> list[Run]:
-        """Return the best runs that the starts lead to on the smallest set, lowest inertia first."""
+        """Try the starts on the smallest set. Return the best runs, lowest inertia first."""
         rows = self._levels[0]
         n_fresh = self._count_fresh(n_clusters)
         starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
@@ -240,13 +246,13 @@ class Chain:
         after = merge_after(self._settings, n_clusters)
         later = (
             None if after is None or self._n_starts is None else after - n_trial
-        )  # in a sweep only a plain fit merges
+        )  # in a sweep, only the run like a plain fit exchanges clusters
         finished = [
             trials[i] if trials[i].converged and later is None
             else self._run(rows, trials[i].centers, loose=loose, merge_after=later)[0]
             for i in best
         ]  # fmt: skip
-        # The first start is the one of a plain fit: on all samples, its end is a bound.
+        # The first start is the one of a plain fit. If all samples are searched, the result is at most the plain fit's.
         if rows is self._all and (after is not None or 0 not in best):
             finished.append(self._run(rows, starts[0], merge_after=after)[0])
         lowest = _lowest(finished)
@@ -262,12 +268,12 @@ class Chain:
         return count_starts(self._settings)
 
     def _extended(self, rows: Samples, found: Run, n_clusters: int) -> Values:
-        """Add rows to the centers of a run, each drawn with probability by its squared distance to those so far."""
+        """Add rows to the centers of a run, each drawn in proportion to its squared distance to the nearest center so far."""
         centers, labels, n_samples = found.centers, found.labels, len(rows.values)
         sq_distances = self._sq_distances(rows, centers, labels)
         shares = rows.sample_weight
         if shares is not None:
-            # From 1 downwards, so that products neither overflow nor vanish.
+            # Weights of at most 1, so that products do not overflow.
             shares = shares / shares.max()
         while len(centers) < n_clusters:
             weighed = sq_distances if shares is None else sq_distances * shares
@@ -280,12 +286,12 @@ class Chain:
         return centers
 
     def _sq_distances(self, rows: Samples, centers: Values, labels: Labels) -> Floats:
-        """(n_samples,): squared distance of each sample to the center of its label."""
+        """Return the squared distance of each sample to the center of its label, (n_samples,)."""
         n_threads = effective_n_threads(self._settings.n_threads, float(len(labels)) * centers.shape[1])
         return rows.own_sq_distances(centers.astype(np.float64), labels, n_threads)
 
     def _run_on(self, last: Run, n_clusters: int) -> tuple[Run, Engine, str]:
-        """Run over all samples from the last centers and some more, which is never worse than the last."""
+        """Run over all samples from the last centers and some more. The result is never worse than the last."""
         centers = self._extended(self._all, last, n_clusters)
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
         if found.inertia > last.inertia:  # by rounding: the added centers change next to nothing
@@ -301,7 +307,7 @@ class Chain:
         if self._settings.metric != "euclidean":
             return None, np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
         sums = engine.sums().sum(axis=1)
-        # Sums of ones are exact; those of weights may lose one that is light beside the heaviest.
+        # Sums of ones are exact. Sums of weights may lose a weight that is light compared with the heaviest.
         weights = sums[:, -1]
         if sample_weight is not None:
             weights = np.bincount(found.labels, weights=sample_weight, minlength=n_clusters)
@@ -311,12 +317,12 @@ class Chain:
 
 
 def count_rows(n_clusters: int, rows_a_cluster: int) -> int:
-    """Rows of the set that is searched."""
+    """Return how many rows are searched."""
     return max(SEARCH_SAMPLES, rows_a_cluster * n_clusters)
 
 
 def _lowest(runs: list[Run]) -> list[Run]:
-    """Return the runs that the next set is to decide between: lowest inertia first, no two that ended alike."""
+    """Return the runs that go on to the next set: lowest inertia first, no two at the same optimum."""
     runs = sorted(runs, key=lambda found: found.inertia)
     chosen = [runs[0]]
     for found in runs[1:]:

@@ -1,4 +1,4 @@
-"""Initial centers: policy. The passes over the samples are in the compiled layer."""
+"""Chooses initial centers. The passes of k-means++ over the samples are compiled (kmeans_core/seeding.pyx)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ..runtime.threads import effective_n_threads
 from ..samples import Samples
 from ..types import AnyArray, Floats, Indices, Values
 
-# From here on a quantized copy of the samples, made once, pays for the passes that it makes cheaper. On one core of a Zen 4,
-# without / with: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
+# From these sizes on, a quantized copy of the samples saves more in the passes than it costs. On one core of a Zen 4,
+# without / with the copy: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
 QUANTIZED_FEATURES = 16
 QUANTIZED_CLUSTERS = 48
 QUANTIZED_SIZE = 500_000
 
 CODED_FEATURES, CODED_DENSE_SHARE = 65, 0.25
-"""From so many features on the copy holds codes, of half the bytes that 16-bit numbers take, and passes pay while a quarter of
-all pairs still comes closer. On two cores of a Zen 3, quantized / coded: 384 x 256 104 / 78 ms, 384 x 1000 335 / 222, 784 x 100
-43 / 30 (with a share of 0.08 a tenth more than with 0.25, which takes as long as 0.4). Up to 64 features a fit reads quantized
-rows itself."""
+"""From so many features on, the copy holds codes, which have half the bytes of 16-bit numbers. They pay from the step on in which
+at most a quarter of all pairs comes closer. On two cores of a Zen 3, quantized / coded: 384 x 256 104 / 78 ms, 384 x 1000
+335 / 222, 784 x 100 43 / 30. A share of 0.08 took a tenth longer than 0.25; 0.4 took as long. With fewer features the copy is
+quantized, because the fit itself reads quantized rows."""
 
 
 def initial_centers(
@@ -58,11 +58,11 @@ def initial_centers(
 def random_rows(
     n_samples: int, sample_weight: Floats | None, n_clusters: int, random_state: np.random.RandomState
 ) -> Indices:
-    """Draw n_clusters different rows, one after the other with probability by weight.
+    """Draw n_clusters different rows, one after the other, with probability proportional to weight.
 
-    Every row waits a random time, the shorter the heavier it is, and the first ones are taken (P. S.
+    Each row gets an exponential random time divided by its weight, and the rows with the least times are taken (P. S.
     Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir", Information Processing Letters
-    97(5), 2006). Equal weights draw as no weights do.
+    97(5), 2006). Equal weights draw the same rows as no weights.
     """
     waits, rows = np.empty(0), np.empty(0, dtype=np.intp)  # of the first ones so far, in order
     for part in parts_of(n_samples):
@@ -75,12 +75,12 @@ def random_rows(
         first = np.argsort(waits, kind="stable")[:n_clusters]
         waits, rows = waits[first], rows[first]
     n_drawn = len(rows)
-    # Fewer weighing rows than clusters: the others start on copies, and stay empty.
+    # Fewer rows with weight than clusters: the other clusters start on copies, and stay empty.
     return np.concatenate([rows, np.resize(rows, n_clusters - n_drawn)])
 
 
 def first_row(n_samples: int, sample_weight: Floats | None, random_state: np.random.RandomState) -> int:
-    """Draw one row with probability by weight."""
+    """Draw one row with probability proportional to weight."""
     uniform = random_state.random_sample()
     if sample_weight is None:
         return int(uniform * n_samples)
@@ -125,8 +125,8 @@ def plusplus_rows(
 ) -> Indices:
     """Draw rows by greedy k-means++: of a few candidates drawn by D^2, keep the one that lowers the potential most.
 
-    n_local_trials : candidates a step; by default 2 + log(n_clusters), the number of the authors' own program.
-    manhattan : by Manhattan distances, drawn by D instead of D^2: the potential is then what k-medians minimises.
+    n_local_trials : candidates per step; by default 2 + int(log(n_clusters)), the number of the authors' own program.
+    manhattan : use Manhattan distances D, and draw by D instead of D^2: the potential is then what k-medians minimises.
     """
     X, sample_weight, max_abs = samples.values, samples.sample_weight, samples.description.max_abs
     n_samples, n_features = X.shape
@@ -157,24 +157,24 @@ def plusplus_rows(
     )
     n_chosen = 1 + seeding.choose(rows[1:])
     if n_chosen < n_clusters:
-        # Every row is a seed or the copy of one: any will do, each once while there are enough.
+        # Every row is a seed or a copy of a seed, so any row will do. Each is taken once while there are enough.
         rows[n_chosen:] = _spare_rows(n_samples, sample_weight, rows[:n_chosen], n_clusters - n_chosen, random_state)
     return rows
 
 
 def _compact_rows(copies: Copies, n_features: int) -> tuple[QuantizedRows | CodedRows, float]:
-    """Return what passes read in place of the samples, and down to which share steps are dense."""
+    """Return the copy that passes read instead of the samples, and the share of pairs above which steps are dense."""
     if n_features < CODED_FEATURES:
         return copies.quantized.rows(copies.quantized.least_bits()), DENSE_SHARE
     coded = copies.codes.for_seeding()
-    # The same share with either, so that seeds are the same on all CPUs.
+    # The same share with either copy, so that all CPUs choose the same seeds.
     if coded is None:
         return copies.quantized.rows(copies.quantized.least_bits()), CODED_DENSE_SHARE
     return coded, CODED_DENSE_SHARE
 
 
 def _power_of_two_below(largest: float, dtype: np.dtype[Any]) -> float:
-    """Return the power of two that brings `largest` into [1/2, 1), kept within what the dtype can multiply by."""
+    """Return the power of two that brings `largest` into [1/2, 1), within what the dtype can hold; 1 for 0."""
     limit = 126 if dtype.itemsize == 4 else 1020
     return 2.0 ** min(limit, max(-limit, -frexp(largest)[1])) if largest > 0 else 1.0
 
@@ -182,7 +182,7 @@ def _power_of_two_below(largest: float, dtype: np.dtype[Any]) -> float:
 def _spare_rows(
     n_samples: int, sample_weight: Floats | None, taken: Indices, count: int, random_state: np.random.RandomState
 ) -> Indices:
-    """Choose rows with weight that are not taken, then taken ones again if there are too few."""
+    """Choose rows with weight that are not taken. If there are too few, repeat taken ones."""
     spare = np.ones(n_samples, dtype=bool) if sample_weight is None else sample_weight > 0
     spare[taken] = False
     rows = random_state.permutation(np.flatnonzero(spare))[:count]

@@ -1,4 +1,4 @@
-"""Where runs start, and how many of them there are: the one place that makes engines."""
+"""How many starts there are, their initial centers, and their engines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..types import Values
 from .loop import Run
 from .seeding import initial_centers
 
-# Starts of n_init="auto": a random start needs company, a careful or a given one does not (scikit-learn's numbers).
+# Starts if n_init="auto", as in scikit-learn: results of random starts vary most.
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
 
 
@@ -39,7 +39,7 @@ def count_starts(settings: Settings) -> int:
 
 
 def source_of(settings: Settings, random_state: Any) -> AbstractContextManager[np.random.RandomState]:
-    """Return a context that gives a RandomState to draw from; a callable init may keep what it draws from."""
+    """Return a context that gives a RandomState to draw from. A callable init gets one that it may keep."""
     if callable(settings.init):
         return nullcontext(check_random_state(random_state))
     return drawing_from(random_state)
@@ -55,7 +55,7 @@ def draw_centers(
 
 
 def make_engine(settings: Settings, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> Engine:
-    """Return what runs one start."""
+    """Return the engine of one start."""
     engine: Engine = engine_for(samples, settings.metric)(samples, n_clusters, algorithm, n_threads)
     return engine
 
@@ -69,7 +69,7 @@ def algorithm_of(settings: Settings, samples: Samples, n_clusters: int, max_iter
 
 
 def warn_of_missing_clusters(found: Run, n_clusters: int) -> None:
-    """Warn of empty clusters; before a fit takes over its result, for warnings may be made errors."""
+    """Warn of empty clusters. Call it before the estimator takes over the result, because warnings may be errors."""
     if found.n_distinct < n_clusters:
         warn(
             f"Number of distinct clusters ({found.n_distinct}) found smaller than n_clusters ({n_clusters}). "

@@ -1,1 +1,1 @@
-"""Which center is best for a cluster."""
+"""The metrics: distances, and the best centers for them."""

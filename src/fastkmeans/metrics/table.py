@@ -1,6 +1,6 @@
-"""The metrics: name -> how rows are prepared, what measures them, and who finds the best centers. One row each.
+"""The table of metrics: name -> distance, best center, and how rows and centers are prepared.
 
-A metric is more than a distance: k-means alternates between nearest centers and best centers, so each row names both.
+k-means alternates between nearest centers and best centers, so a metric is more than a distance: each row names both.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..types import Values
 class Metric(NamedTuple):
     """A row of the table.
 
-    kind : what the compiled distances take for it.
-    algorithms : names that `algorithm` accepts beside "auto".
-    best_center, inertia : in words: of one cluster, and what is summed.
-    prepare_rows : (rows, dtype, name, n_threads) -> rows as they are measured; None for as they are.
-    prepare_centers : (centers) -> given centers as they are stored; None for as they are.
+    kind : the number of the metric in kmeans_core/distances.pyx.
+    algorithms : names that `algorithm` accepts besides "auto".
+    best_center, inertia : in words: the best center of a cluster, and the terms of the inertia.
+    prepare_rows : (rows, dtype, name, n_threads) -> rows as they are measured; None if they stay as they are.
+    prepare_centers : (centers) -> given centers as they are stored; None if they stay as they are.
     seeds_by_manhattan : whether k-means++ draws by Manhattan distances, else by squared Euclidean ones.
     """
 
@@ -37,15 +37,15 @@ class Metric(NamedTuple):
 
 METRICS = {
     "euclidean": Metric(distances.EUCLIDEAN, tuple(ALGORITHMS), "mean", "squared distances"),
-    # Bounds and sums of the other algorithms are those of means.
+    # The bounds and sums of the other algorithms hold for means only.
     "manhattan": Metric(distances.MANHATTAN, ("lloyd",), "median", "absolute differences", seeds_by_manhattan=True),
-    # Of unit rows half the squared Euclidean distance is 1 - cos: all that is exact for Euclidean k-means serves.
+    # For unit rows half the squared Euclidean distance is 1 - cos, so all algorithms that are exact for "euclidean" are exact.
     "cosine": Metric(distances.COSINE, tuple(ALGORITHMS), "unit mean", "1 - cos", unit_rows, unit_centers),
 }
 
 
 def check_metric(name: Any) -> Metric:
-    """Return the row of a metric, or raise the error that lists them and says why others cannot be had."""
+    """Return the row of a metric. Raises TypeError if the name is not a str, ValueError if there is no such metric."""
     if isinstance(name, str) and name in METRICS:
         return METRICS[name]
     known = ", ".join(map(repr, METRICS))
@@ -61,15 +61,15 @@ _ALGORITHM_NAMES = ("auto", *ALGORITHMS)
 
 
 def check_algorithm(name: Any) -> None:
-    """Refuse what is no algorithm at all."""
+    """Raise TypeError if the name is not a str, ValueError if there is no such algorithm."""
     check_name("algorithm", name, _ALGORITHM_NAMES)
 
 
 def check_algorithm_for(metric: str, algorithm: str) -> None:
-    """Refuse an algorithm that does not know the best centers of a metric."""
+    """Raise ValueError if an algorithm does not work with the best centers of a metric."""
     allowed = METRICS[metric].algorithms
     if algorithm != "auto" and algorithm not in allowed:
         raise ValueError(
-            f"algorithm={algorithm!r} follows means by Euclidean distances, but metric={metric!r} moves centers to the "
+            f"algorithm={algorithm!r} needs centers that are means, but metric={metric!r} moves centers to the "
             f"{METRICS[metric].best_center}; pass algorithm='auto' or {' or '.join(map(repr, allowed))}."
         )

@@ -1,4 +1,4 @@
-"""NumPy's BLAS, held to one thread while threads of ours are about."""
+"""NumPy's OpenBLAS, limited to one thread while threads of this package run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .._core import blas
 
 
 def one_blas_thread() -> blas.OneThread:
-    """Return a context that holds NumPy's OpenBLAS to one thread, and does nothing where NumPy has another library.
+    """Return a context that limits NumPy's OpenBLAS to one thread. It does nothing if NumPy uses another library.
 
-    OpenBLAS's idle threads and ours spin against each other: finding directions for 12 000 x 384 samples took 50
-    to 100 ms on two cores with both, 40 ms like this. Other Python threads that multiply meanwhile get one thread too.
-    Contexts may overlap, in one thread or in several; the number of threads is restored when the last one ends.
+    Idle threads of OpenBLAS and of this package compete for the CPU: finding directions for 12 000 x 384 samples took 50 to
+    100 ms on two cores without the context, 40 ms with it. Other Python threads that multiply matrices meanwhile get one
+    thread, too. Contexts may overlap, in one thread or in several. When the last one ends, the number of threads is restored.
     """
     _openblas()
     return blas.OneThread()
@@ -22,7 +22,7 @@ def one_blas_thread() -> blas.OneThread:
 
 @lru_cache(maxsize=None)
 def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """Find how to ask and tell NumPy's OpenBLAS, among the libraries that this process has loaded."""
+    """Find the functions of NumPy's OpenBLAS that get and set its number of threads; None if NumPy uses another library."""
     import ctypes
 
     try:

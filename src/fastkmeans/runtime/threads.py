@@ -1,4 +1,4 @@
-"""How many threads to use, asked anew at each call: never stored in a model."""
+"""How many threads a call uses. The number is found anew in each call, and never stored in a model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from collections.abc import Callable
 
 from .._core import runtime
 
-# Multiply-adds below which a second thread does not pay for being woken (20 us, against about 50 GFLOP/s a core).
+# With fewer multiply-adds a second thread does not pay: waking it takes 20 us, and a core does about 50 GFLOP/s.
 MIN_PARALLEL_WORK = 1 << 19
 
-# Multiply-adds that take as long as what a sample and a center cost beside their features: folding a score into the
-# best two.
+# Comparing a score with the best two takes as long as this many multiply-adds.
 SCORE_WORK = 10
 
-# More only cost memory, and OpenMP's own library ends the process when it cannot start them. The results are the same
-# bits.
+# More threads only cost memory, and OpenMP's library ends the process if it cannot start them. Results have the same bits
+# for any number.
 MAX_THREADS = max(64, 4 * (os.cpu_count() or 1))
 
-# How old a reading of the quota may be. A reading takes 75 us, and 1.5 ms after a rest: longer than many a fit.
+# How old a reading of the quota may be. Reading takes 75 us, or 1.5 ms after a pause, which is longer than many fits.
 QUOTA_SECONDS = 10.0
 
 _CGROUP_ROOT = "/sys/fs/cgroup"
@@ -28,9 +27,9 @@ _CGROUP_ROOT = "/sys/fs/cgroup"
 def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> int:
     """Return the number of threads for a call.
 
-    n_threads : what the caller asked for; None for OMP_NUM_THREADS if set, else the CPUs that this process may
-    use by its affinity and its control group's quota.
-    work : multiply-adds of the call; little work gets one thread, however many were asked for.
+    n_threads : the number that the caller asked for. None: OMP_NUM_THREADS if it is set, else the number of CPUs that
+    affinity and control group allow this process.
+    work : multiply-adds of the call. Below MIN_PARALLEL_WORK it gets one thread, whatever n_threads is.
     """
     if work < MIN_PARALLEL_WORK or not runtime.has_openmp() or _forked_behind_our_back():
         return 1
@@ -45,7 +44,7 @@ def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> in
 def assignment_work(n_samples: int, n_features: int, n_clusters: int) -> float:
     """Return the work of comparing all samples with all centers, for effective_n_threads.
 
-    Cores multiply and add twice as fast here as in work that is one pass over the samples.
+    It is halved, because cores multiply and add twice as fast here as in a single pass over the samples.
     """
     return 0.5 * n_samples * n_clusters * (n_features + SCORE_WORK)
 
@@ -70,9 +69,9 @@ def _quota_of_late() -> float | None:
 
 
 def cgroup_quota(read: Callable[[str], str] | None = None) -> float | None:
-    """Return the CPUs that the control groups of this process grant, None without a quota.
+    """Return the number of CPUs that the control groups of this process grant; None without a quota.
 
-    The tightest quota counts, from the process's own group up to the root.   read : path -> text, "" if there
+    The smallest quota counts, from the process's own group up to the root.   read : path -> text, "" if there
     is no such file; for tests.
     """
     read = read or _read
@@ -87,7 +86,7 @@ def cgroup_quota(read: Callable[[str], str] | None = None) -> float | None:
 
 
 def _upwards(group: str) -> list[str]:
-    """Return a group's folder and those above it; in a container the root is the container's own group."""
+    """Return the folder of a group and all folders above it. In a container the root is the container's own group."""
     parts = [part for part in group.split("/") if part and part != ".."]
     return ["/".join(["", *parts[:length]]) for length in range(len(parts), -1, -1)]
 
