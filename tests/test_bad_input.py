@@ -183,7 +183,7 @@ def test_an_elbow_refuses_bad_data(X, error, message):
 # ---------------------------------------------------------------- the weights and the parameters
 
 BAD_WEIGHTS = {
-    "too few weights": (np.ones(11), ValueError, "sample_weight .*one weight a sample; got 11 .* for 12"),
+    "too few weights": (np.ones(11), ValueError, "sample_weight .*one weight per sample; got 11 .* for 12"),
     "too many weights": (np.ones(24), ValueError, "sample_weight .*; got 24 weights for 12 samples"),
     "weights in two columns": (np.ones((12, 2)), ValueError, r"sample_weight must be .*1D.*\(12, 2\)"),
     "weights in one column": (np.ones((12, 1)), ValueError, r"sample_weight\.ravel\(\)"),

@@ -338,7 +338,7 @@ MISTAKES = {  # name -> (call, error, words of the message)
     "too few labels": (lambda: silhouette_score(X, LABELS[:5]), ValueError, r"one label per sample.*\(5,\)"),
     "labels in a column": (lambda: silhouette_score(X, np.c_[LABELS]), ValueError, r"\(6, 1\)"),
     "a label missing": (lambda: silhouette_score(X, [0, 0, 1, 1, 2, np.nan]), ValueError, "row 5"),
-    "labels of two kinds": (lambda: silhouette_score(X, [0, 0, "a", None, 1, 1]), TypeError, "one kind"),
+    "labels of two kinds": (lambda: silhouette_score(X, [0, 0, "a", None, 1, 1]), TypeError, "one type"),
     "one cluster": (lambda: silhouette_samples(X, [3] * 6), ValueError, "Number of labels is 1. Valid values are 2"),
     "all clusters of one": (lambda: davies_bouldin_score(X, range(6)), ValueError, "Number of labels is 6"),
     "one cluster drawn": (
@@ -355,7 +355,7 @@ MISTAKES = {  # name -> (call, error, words of the message)
         lambda: simplified_silhouette_score(X, [-1, 0, 0, 1, 1, 1], X[:2]), ValueError, "got -1"),
     "labels of centers as text": (
         lambda: simplified_silhouette_score(X, list("aabbcc"), X[:3]), ValueError, "rows of centers"),
-    "one center": (lambda: simplified_silhouette_score(X, [0] * 6, X[:1]), ValueError, "two centers or more"),
+    "one center": (lambda: simplified_silhouette_score(X, [0] * 6, X[:1]), ValueError, "at least two centers"),
     "centers of other features": (
         lambda: simplified_silhouette_score(X, LABELS, np.ones((3, 5))), ValueError, "as many features"),
     "NaN in centers": (

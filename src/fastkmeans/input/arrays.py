@@ -1,4 +1,4 @@
-"""Anything array-like -> an ndarray of floats, sharing its memory where that is possible."""
+"""Turns anything array-like into an ndarray of floats, which shares its memory if possible."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def is_ready(array: AnyArray, wanted: np.dtype[Any] | None) -> bool:
 
 
 def to_array(X: Any, name: str) -> AnyArray:
-    """Read X into a plain ndarray of any shape and dtype, sharing memory where possible."""
+    """Return X as a plain ndarray of any shape and dtype, which shares its memory if possible."""
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
         raise TypeError(
             f"{name} is sparse ({type(X).__name__}), and only dense data is supported: use {name}.toarray()."
@@ -68,7 +68,7 @@ def to_array(X: Any, name: str) -> AnyArray:
 
 
 def check_shape(array: AnyArray, name: str) -> None:
-    """Refuse an array that is not 2-D, or has no rows or no columns."""
+    """Raise ValueError if an array is not 2-D, or has no rows or no columns."""
     if array.ndim != 2:
         got = "scalar array" if array.ndim == 0 else f"{array.ndim}D array"
         way_out = {
@@ -103,7 +103,7 @@ def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Values
     if wanted is None:
         wanted = FLOAT32 if kind == "f" and dtype.itemsize <= FLOAT32.itemsize else FLOAT64
     try:
-        # What overflows becomes infinite, and check_finite says so better than a warning.
+        # A value that overflows becomes infinite, which check_finite reports better than a warning.
         with np.errstate(over="ignore"):
             return np.require(array, wanted, ("C_CONTIGUOUS", "ALIGNED")).view()
     except (TypeError, ValueError, OverflowError) as error:
@@ -114,7 +114,7 @@ def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Values
 
 
 def _check_device(X: Any, name: str) -> None:
-    """Refuse a tensor that is not in CPU memory."""
+    """Raise TypeError if a tensor is not in CPU memory."""
     device = X.__dlpack_device__()[0]
     if device != _DLPACK_CPU:
         raise TypeError(

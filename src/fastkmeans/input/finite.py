@@ -1,4 +1,4 @@
-"""Values that float64 can compute with: finite, small enough to be squared, small enough to be added up."""
+"""Checks that float64 can compute with values: finite, small enough to be squared, small enough to be added up."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def find_unusable(values: Values) -> int:
 def check_inertia(inertia: float, largest_weight: float) -> float:
     """Return the inertia, or raise ValueError if it overflows float64.
 
-    largest_weight : the largest sample_weight, 1 without.
+    largest_weight : the largest sample_weight; 1 if there are no weights.
     """
-    if inertia <= _LARGEST:  # no NaN either
+    if inertia <= _LARGEST:  # False for NaN, too
         return inertia
     if largest_weight > 1.0:
         raise ValueError(
@@ -80,7 +80,7 @@ def check_inertia(inertia: float, largest_weight: float) -> float:
 
 
 def _where(values: Values, index: int, feature_names: Names | None) -> str:
-    """Name the place of a flat index."""
+    """Return the place of a flat index in words."""
     if values.ndim == 1:
         return f"row {index}"
     i, f = divmod(index, values.shape[1])

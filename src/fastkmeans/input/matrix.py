@@ -1,7 +1,7 @@
-"""Anything 2-D -> a row matrix. An ndarray that needs no conversion passes through untouched.
+"""Turns anything 2-D into a row matrix. An ndarray that needs no conversion is not copied.
 
-A wrong container (sparse, lazy, on a GPU) raises TypeError, wrong contents raise ValueError; only an entry
-that Python's own float() refuses with TypeError does so here too.
+A wrong container (sparse, lazy, on a GPU) raises TypeError. Wrong contents raise ValueError, except that an entry raises
+TypeError if float() does.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .tables import is_table, read_table
 
 
 class Matrix(NamedTuple):
-    """A checked row matrix and what is needed to answer in the caller's own terms.
+    """A checked row matrix, and what is needed to return names and tables like the caller's.
 
     values : (n_samples, n_features), C order, native float32 or float64; the caller's memory if that fits.
     feature_names : (n_features,) of str, dtype object; None unless every column has a string for a name.
-    native : the table that was passed, for the frame_* helpers; None for anything else.
+    native : the table that was passed, for the frame_* functions of tables.py; None for anything else.
     """
 
     values: Values
@@ -42,7 +42,7 @@ def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None) -> Mat
     """
     wanted = None if dtype is None else np.dtype(dtype)
     if type(X) is np.ndarray and is_ready(X, wanted):
-        return Matrix(X.view(), None, None)  # whoever holds X may give it another shape meanwhile
+        return Matrix(X.view(), None, None)  # a view, because the caller may change the shape of X meanwhile
     if is_table(X):
         return Matrix(*read_table(X, name, wanted), X)
     array = to_array(X, name)

@@ -29,9 +29,9 @@ Check = Callable[[str, Any], None]
 
 
 def check_params(params: Mapping[str, Any], checks: Mapping[str, Check]) -> None:
-    """Check constructor parameters, short of what depends on the data.
+    """Check constructor parameters, without the rules that depend on the data.
 
-    params : by name; not changed.   checks : of an estimator.
+    params : by name; not changed.   checks : by name, of the estimator.
     """
     for name, check in checks.items():
         check(name, params[name])
@@ -78,10 +78,10 @@ _spare_states: list[np.random.RandomState] = []  # a new RandomState takes 70 us
 
 @contextmanager
 def drawing_from(random_state: Any) -> Iterator[np.random.RandomState]:
-    """Lend the RandomState of check_random_state to a block that keeps no hold of it.
+    """Lend the RandomState of check_random_state to a block, which must not keep it.
 
-    Where check_random_state would make one, the block may get one that served before. Lists pop and append in one
-    step, so a block within a block, or in another thread, gets another.
+    For an integer the block may get a RandomState that another block has returned, seeded anew. Lists pop and append in
+    one step, so nested blocks, and blocks in other threads, get different ones.
     """
     if not _is_integer(random_state):
         yield check_random_state(random_state)
@@ -121,7 +121,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _got(value: Any) -> str:
-    """Show a value with its type, shortly."""
+    """Describe a value and its type, in short."""
     return f"got {_shown(value, repr)} ({type(value).__name__})."
 
 

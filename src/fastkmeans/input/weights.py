@@ -1,4 +1,4 @@
-"""The weights of samples, checked."""
+"""Checks the weights of samples."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from .arrays import FLOAT64, to_array, to_float
 from .finite import check_finite
 
 LIGHTEST_SHARE = 1e-290
-"""Of the largest weight: float64 ends at 5e-324, and products with lighter weights would have lost their digits there."""
+"""The lightest weight allowed above 0, relative to the largest. Products with lighter weights would lose digits, because float64
+ends at 5e-324."""
 
 
 def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
     """Return the weights as a C-order float64 array of shape (n_samples,), or None if sample_weight is None.
 
-    sample_weight : None, a number (given to every sample) or array-like of shape (n_samples,); finite, not
-        negative, at least one above zero, none so much lighter than another. Not copied when already float64.
-    Raises ValueError if it is anything else.
+    sample_weight : None, a number (the weight of every sample) or array-like of shape (n_samples,); finite, not
+        negative, at least one above 0, and none between 0 and LIGHTEST_SHARE of the largest. Not copied if it is float64.
+    Raises ValueError if it breaks one of these rules.
     """
     if sample_weight is None:
         return None
@@ -34,7 +35,7 @@ def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
         )
     if len(array) != n_samples:
         raise ValueError(
-            f"sample_weight must have one weight a sample; got {len(array)} weights for {n_samples} samples."
+            f"sample_weight must have one weight per sample; got {len(array)} weights for {n_samples} samples."
         )
     weights = to_float(array, "sample_weight", FLOAT64)
     check_finite(weights, "sample_weight")

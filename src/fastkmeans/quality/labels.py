@@ -1,4 +1,4 @@
-"""The samples and labels that users pass, checked, and labels as numbers from 0."""
+"""Checks the samples and labels that users pass, and numbers the labels from 0."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from .mean_distances import METRICS
 def checked_clustering(
     X: Any, labels: Any, metric: str, n_threads: int | None, *, at_least: int = 2
 ) -> tuple[Values, Labels]:
-    """Return X as a matrix, and the labels as int32 from 0 to n_clusters - 1, or raise.
+    """Return X as a matrix, and the labels as int32 from 0 to n_clusters - 1.
 
-    at_least : clusters that there must be; from 2 on, no more than n_samples - 1 either.
+    at_least : least number of clusters. If it is 2 or more, there must also be fewer clusters than samples.
+    Raises TypeError or ValueError for a wrong argument.
     """
     check_name("metric", metric, METRICS)
     check_n_threads("n_threads", n_threads)
@@ -40,7 +41,7 @@ def encode_labels(labels: AnyArray) -> Labels:
         return np.unique(labels, return_inverse=True)[1].astype(np.int32)
     except TypeError as error:
         raise TypeError(
-            f"labels must be of one kind that sorts, none of them missing ({error}). Encode them as whole numbers."
+            f"labels must be values of one type that can be sorted, none of them missing ({error}). Encode them as integers."
         ) from error
 
 
@@ -49,21 +50,21 @@ def check_n_labels(codes: Labels, at_least: int) -> None:
     if at_least > 1 and not at_least <= n_labels < len(codes):
         raise ValueError(
             f"Number of labels is {n_labels}. Valid values are 2 to n_samples - 1 (inclusive), and n_samples is "
-            f"{len(codes)}: with one cluster there is no other, and with one sample each there is no own."
+            f"{len(codes)}. Pass labels with at least two clusters, of which at least one has two samples."
         )
 
 
 def rows_of_centers(labels: Any, n_samples: int, n_centers: int) -> Indices:
-    """Return labels as int64 rows of the centers."""
+    """Return labels as int64 indices of rows of the centers."""
     array = _as_label_array(labels, n_samples)
     if array.dtype.kind not in "iu":
         raise ValueError(
-            f"labels must be whole numbers, rows of centers; got dtype {array.dtype}. Pass a model's labels_."
+            f"labels must be integers, indices of rows of centers; got dtype {array.dtype}. Pass a model's labels_."
         )
     for label in (array.min(), array.max()):
         if not 0 <= label < n_centers:
             raise ValueError(
-                f"labels must be rows of centers, from 0 to {n_centers - 1}; got {label}. "
+                f"labels must be indices of rows of centers, from 0 to {n_centers - 1}; got {label}. "
                 "Pass labels_ and cluster_centers_ of one model."
             )
     return array.astype(np.int64)

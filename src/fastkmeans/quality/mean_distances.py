@@ -10,7 +10,7 @@ from ..types import Floats, Indices, Labels, Values
 
 METRICS = ("euclidean", "manhattan", "cosine")
 
-# Ctrl-C is heard between calls of about 0.3 s: pairs times features (a root costs as much as 9 of them).
+# Pairs times features of a call of about 0.3 s: Ctrl-C is heard between calls. A square root costs as much as 9 features.
 _WORK_OF_A_CALL = 1 << 33
 _ROOT_WORK = 9
 _MIN_ROWS_OF_A_CALL = 1024
@@ -49,14 +49,14 @@ def mean_distances(
 
 
 def rows_of_a_call(n_rows: int, n_others: int, n_features: int, n_threads: int | None) -> tuple[int, int]:
-    """Return rows, in whole eights, that a call compares with all others, and the threads for all."""
+    """Return how many rows a call compares with all others, a multiple of 8, and the number of threads."""
     work_of_a_row = float(n_others) * (n_features + _ROOT_WORK)
     step = max(_MIN_ROWS_OF_A_CALL, int(_WORK_OF_A_CALL / work_of_a_row)) // 8 * 8
     return step, effective_n_threads(n_threads, work_of_a_row * n_rows)
 
 
 def unit_rows(values: Values) -> Floats:
-    """Return a float64 copy with rows of length 1; rows of zeros stay."""
+    """Return a float64 copy with rows of length 1; rows of zeros stay zero."""
     # Scaled by a power of two, no row underflows or overflows when squared, and none is rounded.
     largest = np.maximum(values.max(axis=1), -values.min(axis=1)).astype(np.float64)
     units: Floats = np.ldexp(values, -np.frexp(largest)[1][:, None], dtype=np.float64)
@@ -66,18 +66,21 @@ def unit_rows(values: Values) -> Floats:
 
 
 def without_rounding(cosine_distances: Floats, n_features: int) -> Floats:
-    """Return cosine distances with those that rows of length 1 cannot tell from 0 set to 0."""
+    """Return the cosine distances, with 0 for those that rounding of unit rows cannot tell from 0."""
     return np.where(cosine_distances < n_features * 2.0**-102, 0.0, cosine_distances)
 
 
 def silhouettes_from(own: Floats, nearest: Floats) -> Floats:
-    """(nearest - own) / the larger of the two, and 0 where both are 0."""
+    """Return (nearest - own) / max(own, nearest), and 0 if both are 0."""
     larger = np.maximum(own, nearest)
     return np.divide(nearest - own, larger, out=np.zeros(len(own)), where=larger > 0)
 
 
 def silhouettes_in_clusters(own_sizes: Indices, own: Floats, nearest: Floats) -> Floats:
-    """Silhouettes in clusters of these sizes, where own is a mean that counts the sample's distance to itself."""
+    """Return the silhouettes of samples in clusters of size own_sizes.
+
+    own : mean distance to all samples of the own cluster, the sample itself included.   nearest : to the nearest other cluster.
+    """
     silhouettes = silhouettes_from(own * (own_sizes / np.maximum(own_sizes - 1, 1)), nearest)
     silhouettes[own_sizes == 1] = 0.0
     return silhouettes

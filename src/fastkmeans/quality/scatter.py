@@ -1,4 +1,4 @@
-"""Scores of how clusters scatter about their means: Calinski-Harabasz, Davies-Bouldin, within-cluster variation."""
+"""Scores from the distances of samples to the means of their clusters: Calinski-Harabasz, Davies-Bouldin, variation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .labels import checked_clustering
 
 
 def calinski_harabasz_score(X: Any, labels: Any, *, n_threads: int | None = None) -> float:
-    """Spread between the clusters over spread within them, each per degree of freedom; higher is better.
+    """Calinski-Harabasz score: variation between clusters divided by variation within clusters. Higher is better.
 
     Parameters
     ----------
@@ -27,13 +27,14 @@ def calinski_harabasz_score(X: Any, labels: Any, *, n_threads: int | None = None
     Returns
     -------
     score : float
-        (B / (k - 1)) / (W / (n_samples - k)) with B the sum of squares of the cluster means about the mean, weighted by
-        size, W the sum of squares of the samples about their cluster's mean, and k clusters; 1 if W is 0.
+        (B / (k - 1)) / (W / (n_samples - k)) for k clusters. B is the sum over the clusters of size times squared distance of
+        the cluster's mean from the mean of all samples. W is the sum of the squared distances of the samples from the mean of
+        their cluster. The score is 1 if W is 0.
 
     Raises
     ------
     ValueError, TypeError
-        If a parameter is not valid, or if there is one cluster, or as many as samples.
+        If a parameter is not valid, if there is only one cluster, or if there are as many clusters as samples.
 
     Notes
     -----
@@ -56,7 +57,7 @@ def calinski_harabasz_score(X: Any, labels: Any, *, n_threads: int | None = None
 
 
 def davies_bouldin_score(X: Any, labels: Any, *, n_threads: int | None = None) -> float:
-    """Mean over the clusters of how much each overlaps the cluster it overlaps most; 0 is best.
+    """Davies-Bouldin score: mean overlap of each cluster with the cluster that it overlaps most. Lower is better, 0 is best.
 
     Parameters
     ----------
@@ -70,13 +71,14 @@ def davies_bouldin_score(X: Any, labels: Any, *, n_threads: int | None = None) -
     Returns
     -------
     score : float
-        The mean over i of max over j of (s_i + s_j) / d_ij, with s the mean distance of a cluster's samples to their
-        mean, and d_ij the distance of two means; 0 if all s or all d_ij are nearly 0, as in scikit-learn.
+        The mean over the clusters i of the largest (s_i + s_j) / d_ij over the other clusters j. s_i is the mean distance of the
+        samples of cluster i to their mean, d_ij the distance between the means of i and j. The score is 0 if all s_i or all
+        d_ij are nearly 0, as in scikit-learn.
 
     Raises
     ------
     ValueError, TypeError
-        If a parameter is not valid, or if there is one cluster, or as many as samples.
+        If a parameter is not valid, if there is only one cluster, or if there are as many clusters as samples.
 
     Notes
     -----
@@ -95,10 +97,10 @@ def davies_bouldin_score(X: Any, labels: Any, *, n_threads: int | None = None) -
 
 
 def davies_bouldin_of(scatter: Floats, means: Floats) -> float:
-    """Davies-Bouldin index from the mean distance of each cluster's samples to its mean, and the means."""
+    """Return the Davies-Bouldin score.   scatter : mean distance of the samples of each cluster to its mean."""
     worst = np.empty(len(means))
     far = 0.0
-    for j, mean in enumerate(means):  # a row at a time: as many clusters as samples may come
+    for j, mean in enumerate(means):  # row by row, because there may be nearly as many clusters as samples
         apart = np.sqrt(((means - mean) ** 2).sum(axis=1))
         far = max(far, float(apart.max()))
         apart[apart == 0] = np.inf
@@ -107,7 +109,7 @@ def davies_bouldin_of(scatter: Floats, means: Floats) -> float:
 
 
 def within_cluster_variation(X: Any, labels: Any, *, form: str = "pairwise", n_threads: int | None = None) -> Floats:
-    """Variation W(C) within each cluster, in either form that textbooks use; "pairwise" is twice "centers".
+    """Variation within each cluster, W(C), in one of the two forms of textbooks: "pairwise" is twice "centers".
 
     Parameters
     ----------
@@ -116,8 +118,8 @@ def within_cluster_variation(X: Any, labels: Any, *, form: str = "pairwise", n_t
     labels : array-like of shape (n_samples,)
         The cluster of each sample.
     form : {"pairwise", "centers"}, default="pairwise"
-        "pairwise": the squared distances of all ordered pairs of samples in the cluster, added up, over its size.
-        "centers": the squared distances of its samples to their mean, added up; over all clusters this is the inertia
+        "pairwise": sum of the squared distances of all ordered pairs of samples in the cluster, divided by its size.
+        "centers": sum of the squared distances of its samples to their mean. The sum over all clusters is the inertia
         of a converged :class:`KMeans`.
     n_threads : int or None, default=None
         As in :class:`KMeans`; the result has the same bits for any number.
@@ -125,7 +127,7 @@ def within_cluster_variation(X: Any, labels: Any, *, form: str = "pairwise", n_t
     Returns
     -------
     variation : ndarray of shape (n_clusters,), float64
-        Of each cluster, in ascending order of the labels; in squared units of X.
+        Variation of each cluster, in ascending order of the labels, in squared units of X.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Silhouettes, from float64 differences of all samples."""
+"""Silhouettes from the distances between all samples, computed in float64."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .cluster_means import sq_distances_to, sums_of_clusters
 from .labels import check_n_labels, checked_clustering, encode_labels
 from .mean_distances import mean_distances, rows_of_a_call, silhouettes_in_clusters, unit_rows, without_rounding
 
-# Each pair of samples is measured once instead of twice where it pays and a float64 copy of X, with the sums of each
-# sample over each cluster, stays within these bytes: 20 000 x 16 took 0.10 s instead of 0.18.
+# Each pair of samples is measured once instead of twice if that pays, and if a float64 copy of X and the sums of each
+# sample over each cluster take at most this many bytes: 20 000 x 16 took 0.10 s instead of 0.18.
 _PAIRS_BYTES = 128e6
-_PAIRS_SAMPLES_OF_A_CLUSTER = 500  # in smaller ones too many eights of rows belong to two clusters
+_PAIRS_SAMPLES_OF_A_CLUSTER = 500  # in smaller clusters too many groups of eight rows belong to two clusters
 
-# Several labelings share their distances where the float64 copy of the rows has 32 MB at most; those of more clusters
-# are taken in turn, for the sums of 1000 rows are then 16 MB. A labeling that has a turn for itself keeps no sums.
+# Several labelings share their distances if the float64 copy of the rows takes at most 32 MB. They share them in groups
+# with at most this many clusters, of which the sums of 1000 rows take 16 MB. A labeling alone in its group keeps no sums.
 _COPIED_VALUES = 1 << 22
 _CLUSTERS_OF_A_CALL = 2048
 
 
 def silhouette_samples(X: Any, labels: Any, *, metric: str = "euclidean", n_threads: int | None = None) -> Floats:
-    """Silhouette of each sample: how much nearer its own cluster is than the next one, from -1 to 1.
+    """Silhouette of each sample, from -1 to 1: how much nearer the sample is to its own cluster than to the next one.
 
-    With a the mean distance to the other samples of its cluster, and b the least mean distance to the samples of
-    another cluster, it is (b - a) / max(a, b). A sample alone in its cluster gets 0.
+    The silhouette is (b - a) / max(a, b). a is the mean distance to the other samples of its cluster. b is the mean distance
+    to the samples of another cluster, the one for which it is least. A sample alone in its cluster gets 0.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def silhouette_samples(X: Any, labels: Any, *, metric: str = "euclidean", n_thre
     labels : array-like of shape (n_samples,)
         The cluster of each sample: whole numbers, text, or anything else that sorts.
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
-        The distance. "cosine" is 1 - cos(x, y); a row of zeros is at 1 from every other one.
+        The distance. "cosine" is 1 - cos(x, y); a row of zeros has distance 1 from every other row.
     n_threads : int or None, default=None
         As in :class:`KMeans`; the result has the same bits for any number.
 
@@ -50,18 +50,18 @@ def silhouette_samples(X: Any, labels: Any, *, metric: str = "euclidean", n_thre
     Raises
     ------
     ValueError, TypeError
-        If X, labels or metric is not valid, or if there is one cluster, or as many as samples.
+        If a parameter is not valid, if there is only one cluster, or if there are as many clusters as samples.
 
     See Also
     --------
-    simplified_silhouette_samples : from distances to the centers; takes milliseconds where this takes minutes.
+    simplified_silhouette_samples : from distances to the centers; milliseconds instead of minutes.
 
     Notes
     -----
-    Exact: every distance is taken, by float64 differences, also for float32 samples, so data far from the origin lose
-    nothing. Time grows with n_samples squared (for "cosine" with n_samples times clusters: the distances to a cluster
-    are added up through its mean). Beside X it takes about 50 bytes a sample, and 128 MB at most for a faster way with
-    a float64 copy of X; "cosine" takes such a copy of any size.
+    The silhouettes are exact. Every distance is computed from float64 differences, also for float32 samples, so samples far
+    from the origin lose no digits. Time grows with n_samples squared. For "cosine" it grows with n_samples times the number
+    of clusters, because the distances to a cluster follow from its mean. Memory beside X is about 50 bytes per sample, and at
+    most 128 MB for a faster method with a float64 copy of X. "cosine" always makes such a copy.
 
     P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", Journal
     of Computational and Applied Mathematics 20, 1987.
@@ -85,7 +85,7 @@ def silhouette_score(
     random_state: Any = None,
     n_threads: int | None = None,
 ) -> float:
-    """Mean silhouette of all samples: near 1 for clusters that are dense and far apart, near 0 where they touch.
+    """Mean silhouette of all samples: near 1 if clusters are dense and far apart, near 0 if they touch.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ def silhouette_score(
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
         The distance, as in :func:`silhouette_samples`.
     sample_size : int or None, default=None
-        Draw so many samples and forget the others, as scikit-learn does; None takes all.
+        Number of samples to draw. The other samples are ignored, as in scikit-learn. None takes all samples.
     random_state : int, RandomState, Generator or None, default=None
-        Where to draw them from; a number draws the samples that scikit-learn would.
+        Source of the draw. An int draws the same samples as scikit-learn.
     n_threads : int or None, default=None
         As in :class:`KMeans`; the result has the same bits for any number.
 
@@ -110,7 +110,7 @@ def silhouette_score(
     Raises
     ------
     ValueError, TypeError
-        If a parameter is not valid, or if there is one cluster, or as many as samples, among those drawn.
+        If a parameter is not valid, or if the samples drawn have only one cluster or as many clusters as samples.
 
     Examples
     --------
@@ -152,10 +152,10 @@ def silhouettes_of_rows(values: Values, codes: Labels, rows: Indices, metric: st
 def silhouettes_of_labelings(
     values: Values, labelings: list[Labels], rows: Indices, metric: str, n_threads: int | None
 ) -> list[Floats]:
-    """Return what silhouettes_of_rows would for each of several labelings, up to rounding.
+    """Return what silhouettes_of_rows would return for each of several labelings, up to rounding.
 
-    labelings : of (n_samples,) int32, in which every number from 0 to the largest occurs; the rest as there. The
-    distances of the rows to all are computed once for as many labelings as have _CLUSTERS_OF_A_CALL clusters together.
+    labelings : each (n_samples,) int32, in which every number from 0 to the largest occurs. The other parameters are those of
+    silhouettes_of_rows. Labelings that have at most _CLUSTERS_OF_A_CALL clusters together share the distances of the rows.
     """
     if metric == "cosine" or values.size > _COPIED_VALUES:
         return [silhouettes_of_rows(values, codes, rows, metric, n_threads) for codes in labelings]
@@ -183,7 +183,7 @@ def silhouettes_of_labelings(
 
 
 def _silhouettes_of_sums(sums: Floats, codes: Labels, rows: Indices) -> Floats:
-    """Silhouettes of rows from the sums of their distances to each cluster, (n_rows, n_clusters)."""
+    """Return the silhouettes of rows.   sums : (n_rows, n_clusters), of the distances of each row to each cluster."""
     sizes, labels, each = np.bincount(codes), codes[rows], np.arange(len(rows))
     means = sums / sizes
     own = means[each, labels]
@@ -192,7 +192,7 @@ def _silhouettes_of_sums(sums: Floats, codes: Labels, rows: Indices) -> Floats:
 
 
 def _silhouettes_of_all(values: Values, codes: Labels, metric: str, n_threads: int | None) -> Floats:
-    """Return what silhouettes_of_rows would for all rows, up to rounding, from each pair once where that pays."""
+    """Return the silhouettes of all rows. Measures each pair of rows once if that pays."""
     sizes = np.bincount(codes)
     n_samples, n_features = values.shape
     is_light = 8.0 * n_samples * (n_features + len(sizes)) <= _PAIRS_BYTES
@@ -212,10 +212,10 @@ def _silhouettes_of_all(values: Values, codes: Labels, metric: str, n_threads: i
 def _cosine_means(
     values: Values, codes: Labels, sizes: Indices, rows: Indices, n_threads: int | None
 ) -> tuple[Floats, Floats]:
-    """Return what mean_distances would of cosine distances, from one mean a cluster.
+    """Return what mean_distances would return for cosine distances, from one mean per cluster.
 
-    With rows of length 1, the distance 1 - x.y is |x - y|^2 / 2, and the sum of |x - y|^2 over the n rows y of a
-    cluster is n |x - m|^2 + the sum of |y - m|^2 with m their mean: terms that are never negative, so none cancels.
+    For rows of length 1, the distance 1 - x.y is |x - y|^2 / 2. Let m be the mean of the n rows y of a cluster. The sum of
+    |x - y|^2 over these rows is n |x - m|^2 + the sum of |y - m|^2. No term is negative, so no digits cancel.
     """
     units = unit_rows(values)
     is_zero: Mask = np.logical_not(units.any(axis=1))
@@ -229,12 +229,12 @@ def _cosine_means(
     used = np.flatnonzero(sizes)
     own, nearest = mean_distances(units, rows, codes[rows], means, used, used, per_sum, offset, "cosine", n_threads)
     own, nearest = (without_rounding(found, values.shape[1]) for found in (own, nearest))
-    # A row of zeros is at 1 from every other row, in its own cluster as in all: its silhouette is 0.
+    # A row of zeros has distance 1 from every other row, so its silhouette is 0.
     own[is_zero[rows]] = nearest[is_zero[rows]] = 0.0
     return own, nearest
 
 
 def _by_cluster(codes: Labels, n_clusters: int) -> Indices:
     """Return the rows in the order of their clusters."""
-    # By small integers NumPy sorts in linear time.
+    # NumPy sorts small integers in linear time.
     return np.argsort(codes.astype(np.min_scalar_type(n_clusters)), kind="stable")

@@ -1,4 +1,4 @@
-"""Simplified silhouettes, from distances to centers instead of all samples."""
+"""Simplified silhouettes, from the distances to centers instead of to all samples."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from .mean_distances import METRICS, mean_distances, silhouettes_from, unit_rows
 def simplified_silhouette_samples(
     X: Any, labels: Any, centers: Any, *, metric: str = "euclidean", n_threads: int | None = None
 ) -> Floats:
-    """Silhouette of each sample from distances to centers instead of all samples.
+    """Silhouette of each sample, from its distances to the centers instead of to all samples.
 
-    With a the distance to the center of its cluster, and b the least distance to another center, it is
-    (b - a) / max(a, b).
+    It is (b - a) / max(a, b). a is the distance to the center of the sample's cluster, b the least distance to another center.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def simplified_silhouette_samples(
     labels : array-like of int of shape (n_samples,)
         Which row of `centers` is the sample's own; ``KMeans.labels_``.
     centers : array-like or DataFrame of shape (n_clusters, n_features)
-        Two centers or more; ``KMeans.cluster_centers_``.
+        At least two centers; ``KMeans.cluster_centers_``.
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
         The distance, as in :func:`silhouette_samples`.
     n_threads : int or None, default=None
@@ -38,7 +37,7 @@ def simplified_silhouette_samples(
     Returns
     -------
     silhouettes : ndarray of shape (n_samples,), float64
-        The simplified silhouette of each sample; never negative where labels name the nearest center.
+        The simplified silhouette of each sample. It is not negative if the label names the nearest center.
 
     Raises
     ------
@@ -70,7 +69,7 @@ def simplified_silhouette_samples(
             "Pass the cluster_centers_ of a model fitted on this X."
         )
     if len(centers) < 2:
-        raise ValueError("centers must hold two centers or more, or there is no other cluster; got 1.")
+        raise ValueError("centers must hold at least two centers; got 1. Fit a model with n_clusters >= 2.")
     own_centers = rows_of_centers(labels, len(values), len(centers))
     per_sum, offset = np.ones(len(centers)), np.zeros(len(centers))
     if metric == "cosine":
@@ -100,7 +99,7 @@ def simplified_silhouette_score(
     labels : array-like of int of shape (n_samples,)
         Which row of `centers` is the sample's own; ``KMeans.labels_``.
     centers : array-like or DataFrame of shape (n_clusters, n_features)
-        Two centers or more; ``KMeans.cluster_centers_``.
+        At least two centers; ``KMeans.cluster_centers_``.
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
         The distance, as in :func:`silhouette_samples`.
     n_threads : int or None, default=None
