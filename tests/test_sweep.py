@@ -454,7 +454,7 @@ def columns_of(separation, silhouette=None, calinski_harabasz=None, inertia=None
 NAN = float("nan")
 CHOICES = {
     "the only one apart": (columns_of([NAN, 1.5, 3.0, 1.4, 1.3]), 3, "apart at k = 3"),
-    "none apart": (columns_of([NAN, 1.5, 1.9, 1.4, 1.3]), None, "1.90 at best, at k = 3"),
+    "none apart": (columns_of([NAN, 1.5, 1.9, 1.4, 1.3]), None, "1.90, at k = 3"),
     "the largest of equals": (
         columns_of([NAN, 5, 3, 2.5, 1.3], [NAN, 0.9, 0.5, 0.6, 0.4], inertia=[9] * 5),
         4,

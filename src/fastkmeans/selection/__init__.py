@@ -1,1 +1,1 @@
-"""How many clusters: sweeps over k and the criteria that judge them."""
+"""How many clusters: sweeps over k, and the criteria that judge each k."""

@@ -12,11 +12,14 @@ DEFAULT_K = range(1, 11)
 
 
 def k_values(k: int | str | Iterable[int], n_samples: int) -> list[int]:
-    """Return the numbers of clusters to try, ascending and each once."""
-    if k is DEFAULT_K:  # nobody asked for more than there are
+    """Return the numbers of clusters to try, ascending and each once.
+
+    Raises TypeError if k is no whole numbers, ValueError if k is empty or a number is below 1 or above n_samples.
+    """
+    if k is DEFAULT_K:  # the default fits any number of samples
         k = range(1, min(DEFAULT_K[-1], n_samples) + 1)
     numbers = _expand(k)
-    if isinstance(numbers, range):  # whose numbers are not written out before its ends are right
+    if isinstance(numbers, range):  # the ends are checked before a long range becomes a list
         _check_ends([*numbers[:1], *numbers[-1:]], k, n_samples)
     candidates = sorted({_whole_number(value) for value in numbers})
     _check_ends(candidates, k, n_samples)
@@ -25,9 +28,9 @@ def k_values(k: int | str | Iterable[int], n_samples: int) -> list[int]:
 
 def _check_ends(numbers: list[int], k: int | str | Iterable[int], n_samples: int) -> None:
     if not numbers:
-        raise ValueError(f"k must hold at least one number of clusters; got {k!r}.")
+        raise ValueError(f"k must hold at least one number of clusters; got {k!r}. Pass for example '1:10'.")
     if min(numbers) < 1:
-        raise ValueError(f"k must hold numbers of clusters >= 1; got {min(numbers)}.")
+        raise ValueError(f"k must hold numbers of clusters >= 1; got {min(numbers)}. Start at 1.")
     if max(numbers) > n_samples:
         raise ValueError(f"k must not go beyond n_samples={n_samples}; got {max(numbers)}. Pass k={n_samples} or less.")
 

@@ -1,4 +1,4 @@
-"""The criteria for the number of clusters: a few numbers for each k, from one pass over all samples and from some rows."""
+"""The criteria for the number of clusters: numbers for each k, from one pass over all samples and from some rows."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ from ..samples import Samples, scatter_of
 from ..types import Floats, Labels, Values
 
 COMPARED_ROWS = 20_000
-"""So many rows stand for all samples in silhouette and separation."""
+"""Silhouettes and separation read at most this many rows, or OTHERS_A_CLUSTER per cluster if that is more."""
 
 SILHOUETTE_ROWS = 1000
-"""The silhouettes of so many rows are averaged: a standard error of about 0.01 in 10 ms for each k."""
+"""The silhouette of a k is the mean over this many rows: a standard error of about 0.01 in 10 ms per k."""
 
 SILHOUETTE_OTHERS, OTHERS_A_CLUSTER = 10_000, 100
-"""Each of these is held against so many rows, and against so many a cluster: the least of many mean distances is too small
-where each is a mean of a few (at 10 rows a cluster, k=1000, the silhouette of a set was 0.036 instead of 0.061)."""
+"""Each of these rows is compared with this many rows, and with at least this many per cluster. The least of many mean distances
+is too small if each is the mean of few: with 10 rows per cluster and k=1000, a silhouette was 0.036 instead of 0.061."""
 
 THIN_ROWS = 30
-"""A cluster of which fewer rows were drawn is represented by so many evenly spaced ones of all its rows."""
+"""If fewer rows of a cluster were drawn, separation reads at most this many of all its rows instead, evenly spaced."""
 
 FEW_ROWS = 3.2
-"""How much farther apart a cut makes two halves of few rows in many dimensions: by sqrt(1 + FEW_ROWS (d + 1) / (n - 2)); where
-one of the two is a few rows of the tail, n - 2 is at most three times what it would be for two like that. With it at most 1
-of 20 uniform and of 20 normal sets, of 10 to 300 rows and 1 to 100 features, was given clusters."""
+"""If n rows are few and dimensions d are many, the two halves of a cut are farther apart by chance. So the separation is divided
+by sqrt(1 + FEW_ROWS (d + 1) / (n - 2)). If one half is only a few rows of a tail, n - 2 is limited to about three times its value
+for two halves of that size. With this correction, clusters were found in at most 1 of 20 uniform and 1 of 20 normal sets of 10 to
+300 rows and 1 to 100 features."""
 
 ROWS_OF_A_SUM = 4096
-"""Rows that one partial sum runs over, whatever the number of threads."""
+"""Rows per partial sum, for any number of threads."""
 
 ROWS_OF_A_PART = 8 * ROWS_OF_A_SUM
-"""Rows that are held against the centers of all fits at a time: 5 MB of 20 features, in the last cache."""
+"""Rows that are compared with the centers of all fits at a time. With 20 features they take 5 MB, which fits the last cache."""
 
 NEIGHBORS = 8
-"""Each cluster is held against so many nearest ones; a pair farther apart is hardly the least separated one."""
+"""Each cluster is compared with this many nearest clusters. A pair farther apart is hardly the least separated one."""
 
 
 class Criteria:
-    """What is the same for every k: the scatter about the mean, and the rows for silhouettes and separation.
+    """Computes the criteria. Holds what all k share: the scatter about the mean, and the rows for silhouettes and separation.
 
     samples : of a fit.   metric : of KMeans.
-    random_state : draws the rows, by weight and each once, where there are more than COMPARED_ROWS.
-    most_clusters : the largest number that will be judged.
+    random_state : draws the rows, by weight and each once, if there are more samples than rows to compare.
+    most_clusters : the largest number of clusters that will be judged.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class Criteria:
         self._total = scatter_of(samples, sample_weight, effective_n_threads(n_threads, values.size))
         self._mean = description.mean
         n_weighing = len(values) if sample_weight is None else np.count_nonzero(sample_weight)
-        # Weights that were divided by something are not numbers of copies: then each row counts once, on average.
+        # Weights with a mean below 1 are not numbers of copies. They are scaled so that each row counts once on average.
         total_weight = float(n_weighing) if sample_weight is None else float(sample_weight.sum())
         self._a_weight = max(n_weighing / total_weight, 1.0)
         n_compared = max(COMPARED_ROWS, OTHERS_A_CLUSTER * most_clusters)
         if n_weighing > n_compared and sample_weight is None:
-            # A generator draws few of many without a list of all.
+            # A Generator draws few of many rows without a list of all rows.
             generator = np.random.default_rng(random_state.randint(2**31))
             self._rows = np.sort(generator.choice(len(values), n_compared, replace=False, shuffle=False))
         elif n_weighing > n_compared:
@@ -83,7 +84,7 @@ class Criteria:
         self._unseen = 1.0 - n_shown / n_weighing
 
     def of(self, fit: Fit) -> dict[str, float]:
-        """Return the criteria of a fit by name, NaN where one has no meaning; those of of_all are left NaN."""
+        """Return the criteria of a fit by name; NaN for those that are not defined, and for those that of_all computes."""
         found = dict.fromkeys(
             ("explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette", "silhouette",
              "silhouette_se", "separation", "bic"), np.nan,
@@ -96,12 +97,12 @@ class Criteria:
         return found
 
     def of_all(self, fits: list[Fit]) -> list[dict[str, float]]:
-        """Return the criteria that cost less for all fits at once: silhouettes, and what is measured about centers."""
+        """Return the criteria that cost less for all fits at once: silhouettes, simplified silhouettes, Davies-Bouldin."""
         pairs = zip(self._silhouettes(fits), self._about_centers(fits), strict=True)
         return [silhouettes | about_centers for silhouettes, about_centers in pairs]
 
     def _separation(self, fit: Fit, labels: Labels) -> float:
-        """Separation from the compared rows, and from more of the clusters that these have few of."""
+        """Return the separation of the compared rows, with more rows for the clusters that have few of them."""
         n_clusters, compared = len(fit.weights), self._compared
         thin = np.bincount(labels, minlength=n_clusters) < THIN_ROWS
         if len(self._rows) < len(self._values) and thin.any():
@@ -118,7 +119,7 @@ class Criteria:
         return separation(compared, labels, n_clusters, self._dimension)
 
     def _sums_of_squares(self, fit: Fit, means: Floats) -> dict[str, float]:
-        """Explained variance, Calinski-Harabasz and BIC, from the inertia about the means."""
+        """Return explained variance, Calinski-Harabasz and BIC, from the inertia about the means."""
         used = fit.weights > 0
         sizes, means = self._a_weight * fit.weights[used], means[used]
         n_samples, n_clusters, n_features = float(sizes.sum()), len(sizes), means.shape[1]
@@ -137,9 +138,9 @@ class Criteria:
         return found
 
     def _about_centers(self, fits: list[Fit]) -> list[dict[str, float]]:
-        """Simplified silhouette about the centers, and Davies-Bouldin about the means, of each fit.
+        """Return the simplified silhouette (about the centers) and Davies-Bouldin (about the means) of each fit.
 
-        From one reading of the samples: a part of them is held against the centers of all fits while it is in a cache.
+        The samples are read once: each part is compared with the centers of all fits while it is in a cache.
         """
         if self._metric != "euclidean":
             return [self._about_other_centers(fit) if np.count_nonzero(fit.weights) > 1 else {} for fit in fits]
@@ -171,17 +172,19 @@ class Criteria:
         return {"simplified_silhouette": float(np.average(samples, weights=self._weights))}
 
     def _of_sums(self, fit: Fit, means: Floats, sums: Floats) -> dict[str, float]:
-        """sums : of silhouettes, then of the distances to the mean of each cluster."""
+        """Return the criteria from sums.   sums[0] : of silhouettes.   sums[1:] : of the distances to each cluster's mean."""
         used = fit.weights > 0
         found = {"simplified_silhouette": float(sums[0] / fit.weights.sum())}
         if np.count_nonzero(used) < self._a_weight * fit.weights.sum():
             spread = sums[1:][used] / fit.weights[used]
-            unit = float(spread.max()) or 1.0  # the score knows no unit, but calls what is close to 0 nothing
+            unit = (
+                float(spread.max()) or 1.0
+            )  # davies_bouldin_of returns 0 if distances are nearly 0, so they are scaled first
             found["davies_bouldin"] = davies_bouldin_of(spread / unit, means[used] / unit)
         return found
 
     def _silhouettes(self, fits: list[Fit]) -> list[dict[str, float]]:
-        """Mean and standard error of the silhouettes of some rows, each against some of the compared rows."""
+        """Return mean and standard error of the silhouettes of some rows, each compared with some of the compared rows."""
         found: list[dict[str, float]] = [{} for _ in fits]
         counts = [max(SILHOUETTE_OTHERS, OTHERS_A_CLUSTER * len(fit.weights)) for fit in fits]
         for count in sorted(set(counts)):
@@ -202,14 +205,15 @@ class Criteria:
 
 
 def consecutive(labels: Labels) -> Labels:
-    """Return int32 numbers 0, 1, ... for the labels that occur, in their order."""
+    """Renumber the labels that occur as 0, 1, ... (int32), in ascending order."""
     occurs = np.bincount(labels) > 0
     return (np.cumsum(occurs, dtype=np.int32) - np.int32(1))[labels]
 
 
 def bayesian_information(within: float, sizes: Floats, n_features: int) -> float:
-    """Bayesian information criterion of round normal clusters of one variance; the higher the better. NaN if within is 0.
+    """Return the Bayesian information criterion of spherical normal clusters of equal variance. Higher is better.
 
+    NaN if within is 0, or if there are no more samples than clusters.
     D. Pelleg and A. Moore, "X-means: extending k-means with efficient estimation of the number of clusters", ICML 2000,
     section 3.2, with the variance estimated for each feature.
     """
@@ -227,12 +231,12 @@ def bayesian_information(within: float, sizes: Floats, n_features: int) -> float
 
 
 def separation(values: Values, labels: Labels, n_clusters: int, dimension: float) -> float:
-    """How far the least separated pair of clusters is apart, on the line through their means.
+    """Return the separation of the least separated pair of clusters.
 
-    The distance of the two means, divided by twice the larger of the standard deviations of the two clusters along
-    that line. A cut through one cluster gives 1.3 if it is normal and 1.7 if it is uniform, in any number of
-    features, if it has many more rows than dimensions; where they are few, the ratio is lowered by what chance adds.
-    0 for two clusters of one sample each, and for an empty cluster; inf where none has any extent.
+    The separation of a pair is the distance of the two means, divided by twice the larger standard deviation of the two
+    clusters along the line through the means. Cutting one cluster in two gives 1.3 if it is normal and 1.7 if it is uniform,
+    for any number of features and many more rows than dimensions. With few rows the ratio is divided by what chance adds
+    (FEW_ROWS). It is 0 for two clusters of one sample each and if a cluster is empty, inf if no cluster has any extent.
 
     dimension : of the samples; features that hardly vary count little.
     """
@@ -256,7 +260,9 @@ def separation(values: Values, labels: Labels, n_clusters: int, dimension: float
             along = (cluster - means[j]) @ lines.T
             deviations[j, others] = np.sqrt((along**2).sum(axis=0) / (len(cluster) - 1))
     one, other = np.nonzero(np.triu(near))
-    wider = np.fmax(deviations[one, other], deviations[other, one])  # the other's, where one has a single sample
+    wider = np.fmax(
+        deviations[one, other], deviations[other, one]
+    )  # if one cluster has a single sample, the deviation of the other
     distance = apart[one, other]
     known = ~np.isnan(wider) & (distance > 0)
     ratios = np.zeros(len(wider))

@@ -1,4 +1,4 @@
-"""The gap statistic: how much lower the inertia is than on samples without clusters."""
+"""The gap statistic: how much lower the inertia is than that of samples without clusters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..settings import Settings
 from ..types import Floats, Values
 
 N_REFERENCES = 10
-"""Sets without clusters that are swept."""
+"""Number of sets without clusters."""
 
 REFERENCE_SAMPLES = 20_000
-"""Samples of each at most: the inertia of a sample hardly depends on how many there are."""
+"""Each set has at most this many samples: the inertia per sample hardly depends on the number of samples."""
 
 
 def gap_statistic(
@@ -25,16 +25,16 @@ def gap_statistic(
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Return the gap for each k, and its standard error.
 
-    settings : n_clusters excepted, which is not read.   values : samples that weigh.   inertia : of each of the candidates.
+    settings : n_clusters is not read.   values : samples with weight.   inertia : of each candidate.
     seen : wraps the loop over the references, for a progress bar.
 
-    gap(k) = mean over the references of log(inertia of a sample) - log(inertia of a sample); a reference is uniform in
-    the box from the least to the largest value of each feature. The standard error is the standard deviation of the
-    references' logarithms times sqrt(1 + 1 / N_REFERENCES). NaN where an inertia is 0.
+    gap(k) is the mean over the references of log(inertia per sample), minus log(inertia per sample) of the samples. A
+    reference is uniform in the box from the least to the largest value of each feature. The standard error is the standard
+    deviation of the references' logarithms times sqrt(1 + 1 / N_REFERENCES). Both are NaN if an inertia is 0.
     R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
     Journal of the Royal Statistical Society B 63(2), 2001, sections 2 to 4.
     """
-    settings = settings._replace(verbose=0, callback=None)  # these are not the user's samples
+    settings = settings._replace(verbose=0, callback=None)  # the references are not the user's samples
     n_samples = max(min(len(values), REFERENCE_SAMPLES), candidates[-1])
     low, high = values.min(axis=0).astype(np.float64), values.max(axis=0).astype(np.float64)
     references = np.random.RandomState(0)

@@ -1,4 +1,4 @@
-"""From the columns of a sweep to one number of clusters, or to the reason why there is none."""
+"""Chooses one number of clusters from the columns of a sweep, or says why there is none."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from ..types import AnyArray, Floats, Indices
 
 MIN_SEPARATION = 2.0
-"""Least separation at which clusters count as apart. Over 300 sets without clusters (normal, uniform, in a box or a ball,
+"""Least separation of clusters that count as apart. Over 300 sets without clusters (normal, uniform, in a box or a ball,
 Laplace, exponential, Student's t, lognormal; 2 to 20 features, 500 to 20 000 samples; k = 2..9) it stayed below 1.88; over
 300 sets of 2 to 8 clusters at least 4.5 deviations apart (300 to 20 000 samples; round, oblong, of unequal size and
 weight) it was above 2.24 at the true k."""
 
 MIN_CHORD = 0.07
-"""Shortest distance to the chord that counts as a knee; the most without clusters was 0.06, but for long boxes."""
+"""Shortest distance to the chord that counts as a knee. Without clusters it was at most 0.06, except for long boxes."""
 
 ZERO_INERTIA = 1e-12
-"""An inertia at most this part of the first one is rounding error: every sample lies on a center."""
+"""An inertia of at most this share of the first one is rounding error: every sample lies on a center."""
 
 KNEEDLE_SENSITIVITY = 1.0
-"""S of the paper, which finds 1 best where the whole curve is known."""
+"""The parameter S of the paper, which finds 1 best if the whole curve is known."""
 
 LOWER_IS_BETTER = ("davies_bouldin",)
 
 
 class Choice(NamedTuple):
-    """What the criteria say; see ElbowResult."""
+    """The choice and its reasons; see ElbowResult."""
 
     best_k: int | None
     knees: dict[str, int | None]
@@ -39,17 +39,17 @@ class Choice(NamedTuple):
 def choose(columns: dict[str, AnyArray]) -> Choice:
     """Choose the number of clusters.
 
-    columns : of the table of a sweep, NaN where undefined.
+    columns : of the table of a sweep, NaN if undefined.
 
-    A number is a candidate if all its clusters are apart: `separation` of at least MIN_SEPARATION. The largest
-    candidate, and the best candidates by chord, silhouette and Calinski-Harabasz, have a vote each; the most votes win,
-    and the largest number among equals. The last number of the sweep cannot be told from one too small.
+    A number is a candidate if all its clusters are apart: `separation` is at least MIN_SEPARATION. One vote each goes to the
+    largest candidate, and to the best candidates by chord, silhouette and Calinski-Harabasz. The most votes win; among equals
+    the largest number. The last number of the sweep is not chosen, because a larger one might be right.
     """
     k, inertia = columns["k"], columns["inertia"]
     bends = _chord_distances(k, inertia)
     knees = {"kneedle": kneedle(k, inertia), "chord": _chord_knee(k, bends)}
-    # Of the 160 sets of clusters only 3 to 4.5 deviations apart that were tried, these votes were right on 84 %, the
-    # largest candidate alone on 83 %; on the sets of MIN_SEPARATION on all, and the largest alone on 99 %.
+    # On 160 sets of clusters only 3 to 4.5 deviations apart, these votes were right on 84 %, the largest candidate alone on
+    # 83 %. On the 300 sets with clusters of MIN_SEPARATION, the votes were right on all, the largest candidate alone on 99 %.
     scores = {name: -columns[name] if name in LOWER_IS_BETTER else columns[name] for name in (
         "silhouette", "simplified_silhouette", "calinski_harabasz", "davies_bouldin", "bic"
     )}  # fmt: skip
@@ -71,14 +71,14 @@ def choose(columns: dict[str, AnyArray]) -> Choice:
         reason = f"All clusters are still apart at k = {best_k}, the last of the sweep: sweep over more numbers."
         return Choice(None, knees, agreement, reason)
     named = sum(number == best_k for number in agreement.values())
-    # Those of sums of squares have no value for other metrics.
+    # Scores from sums of squares have no value for other metrics.
     asked = len(agreement) - sum(agreement[name] is None for name in scores)
     reason = f"All clusters are apart at k = {best_k}, which {named} of {asked} criteria name."
     return Choice(best_k, knees, agreement, reason)
 
 
 def kneedle(k: Indices, inertia: Floats) -> int | None:
-    """Return the first knee of the curve, or None.
+    """Return the first knee of the curve, or None if there is none.
 
     V. Satopaa, J. Albrecht, D. Irwin and B. Raghavan, "Finding a 'kneedle' in a haystack: detecting knees in system
     behavior", ICDCS Workshops 2011, section III, for a falling, convex curve that is known as a whole.
@@ -97,7 +97,7 @@ def kneedle(k: Indices, inertia: Floats) -> int | None:
 
 
 def one_error_rule(k: Indices, gap: Floats, gap_se: Floats) -> int | None:
-    """Return the first k whose gap is at least that of the next one less its standard error, or None.
+    """Return the first k whose gap is at least the next gap minus the standard error of the next gap, or None.
 
     R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
     Journal of the Royal Statistical Society B 63(2), 2001, section 3.
@@ -107,15 +107,16 @@ def one_error_rule(k: Indices, gap: Floats, gap_se: Floats) -> int | None:
 
 
 def _last_counted(k: Indices, inertia: Floats) -> int:
-    """Index of the last k, or of the one before where only the last puts every sample on a center."""
+    """Return the index of the last k, or of the k before it if only the last k puts every sample on a center."""
     zero = ZERO_INERTIA * inertia[0]
     return len(k) - 2 if len(k) > 2 and inertia[-1] <= zero < inertia[-2] else len(k) - 1
 
 
 def _chord_distances(k: Indices, inertia: Floats) -> Floats:
-    """Distance of each point below the chord of the log-log curve, from its first to its last; NaN without a chord.
+    """Return how far the log-log curve lies below its chord at each k; NaN if there is no chord.
 
-    Without clusters in the samples the inertia falls like a power of k, which is a straight line on these axes.
+    The chord runs from the first k to the last. Without clusters in the samples the inertia falls like a power of k, which is
+    a straight line on these axes.
     """
     last = _last_counted(k, inertia)
     distances = np.full(len(k), np.nan)
@@ -135,7 +136,7 @@ def _chord_knee(k: Indices, distances: Floats) -> int | None:
 
 
 def _best(k: Indices, score: Floats) -> int | None:
-    """The k of the highest score that is finite."""
+    """Return the k of the highest finite score, or None if no score is finite."""
     known = np.flatnonzero(np.isfinite(score))
     return int(k[known[score[known].argmax()]]) if len(known) else None
 
@@ -143,9 +144,9 @@ def _best(k: Indices, score: Floats) -> int | None:
 def _why_none(k: Indices, separation: Floats) -> str:
     known = np.flatnonzero(np.isfinite(separation))
     if not len(known):
-        return "No k of the sweep has two clusters to tell apart: sweep over more numbers."
+        return "No k of the sweep has at least two clusters to compare: sweep over more numbers."
     best = known[separation[known].argmax()]
     return (
-        f"At no k are all clusters apart: their separation is {separation[best]:.2f} at best, at k = {k[best]}, "
-        f"where samples without clusters reach 1.9 and {MIN_SEPARATION:g} is asked for."
+        f"At no k are all clusters apart: the largest separation is {separation[best]:.2f}, at k = {k[best]}. It must be at "
+        f"least {MIN_SEPARATION:g}; samples without clusters reach 1.9."
     )

@@ -1,4 +1,4 @@
-"""The sweep over the number of clusters: fit each, judge each, and name the one that the samples ask for."""
+"""The sweep over the number of clusters: fits each number, judges each fit, and chooses one number."""
 
 from __future__ import annotations
 
@@ -32,16 +32,20 @@ def sweep(
     settings: Settings, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]],
     make_model: Callable[[tuple[Run, str]], KMeans], gap: bool = False, progress: bool = False,
 ) -> ElbowResult:  # fmt: skip
-    """Sweep over the numbers of clusters that choose_k names for a number of samples.
+    """Sweep over numbers of clusters.
 
-    settings : n_clusters excepted, which is not read.   matrix : of as_matrix, not yet checked.
-    make_model : makes the estimators of the result, from a run and the name of its algorithm.
+    settings : n_clusters is not read.   matrix : of as_matrix; its values are not yet checked.
+    choose_k : number of samples -> numbers of clusters.
+    make_model : (run, name of its algorithm) -> an estimator of the result.
     """
     weights = as_weights(sample_weight, len(matrix.values))
     samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
     candidates = choose_k(len(matrix.values))
     if gap and settings.metric != "euclidean":
-        raise ValueError(f"gap=True compares sums of squares, which metric={settings.metric!r} has not; leave gap out.")
+        raise ValueError(
+            f"gap must be False for metric={settings.metric!r}, because the gap statistic compares sums of squares; got True. "
+            "Use metric='euclidean', or leave gap out."
+        )
     seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter
     rows, runs = _fit_all(settings, samples, candidates, seen)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -95,7 +99,7 @@ def _gap_columns(
 
 
 def _bar(total: int) -> Callable[[Iterable[int]], Iterator[int]]:
-    """Return what wraps loops so that they move one progress bar."""
+    """Return a function that wraps loops so that each item moves one shared progress bar."""
     bar = new_bar(total, "elbow", "k")
 
     def seen(items: Iterable[int]) -> Iterator[int]:

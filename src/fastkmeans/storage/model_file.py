@@ -1,4 +1,4 @@
-"""Models as plain files: arrays in a .npz, the rest as one JSON text in it. Never pickle."""
+"""Models as .npz files of plain arrays. All else is one JSON text in the file. Pickle is never used."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ def write_model(model: Estimator, path: str | os.PathLike[str]) -> None:
     try:
         rebuild(type(model), described, arrays)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"this {type(model).__name__} cannot be saved, for load would refuse it: {error}") from error
+        raise ValueError(
+            f"this {type(model).__name__} cannot be saved, because load would refuse it: {error}"
+        ) from error
     with whole_file(str(path)) as temporary, open(temporary, "wb") as file:
         np.savez(file, model=np.array(json.dumps(described)), **arrays)
 
 
 def read_model(cls: type[_Model], path: str | os.PathLike[str]) -> _Model:
-    """Read an estimator that write_model wrote; see KMeans.load. What it did not write is refused."""
+    """Read an estimator that write_model wrote; see KMeans.load. Raises ValueError for any other file."""
     check_plain_file(path)
     with open(path, "rb") as file:
         try:
@@ -63,7 +65,7 @@ def read_model(cls: type[_Model], path: str | os.PathLike[str]) -> _Model:
                 return rebuild(cls, described, arrays)
         except MemoryError:
             raise
-        except Exception as error:  # zipfile, json and the parser of headers each fail in ways of their own
+        except Exception as error:  # zipfile, json and the parser of headers raise many types of errors
             reason = str(error).rstrip(".") if isinstance(error, (ValueError, TypeError)) else repr(error)
             raise ValueError(
                 f"{path} is not a model that KMeans.save wrote, or is damaged ({reason}); save the model again."
@@ -75,13 +77,13 @@ def read_model(cls: type[_Model], path: str | os.PathLike[str]) -> _Model:
 
 
 def _read_parts(file: BinaryIO) -> tuple[dict[str, Any], dict[str, AnyArray]]:
-    """Return what the JSON text says, and the arrays by name; they take no more memory than the file."""
+    """Return the parsed JSON text, and the arrays by name. They take no more memory than the file."""
     with zipfile.ZipFile(file) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         sizes = [member.file_size for member in archive.infolist()]
         if len(members) < len(sizes):
-            raise ValueError("a part is there twice.")
-        # save does not compress, so whatever claims to be larger than the file is made up.
+            raise ValueError("it has two parts of one name.")
+        # save does not compress, so parts that claim to be larger than the file are false.
         if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
             raise ValueError("a part is compressed.")
         if sum(sizes) > os.fstat(file.fileno()).st_size:

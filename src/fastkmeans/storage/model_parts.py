@@ -1,4 +1,4 @@
-"""What a model file may hold, part by part: every part is checked before there is an estimator."""
+"""Checks each part of a model file, and makes the estimator only if all parts are valid."""
 
 from __future__ import annotations
 
@@ -28,10 +28,9 @@ _STEP_NUMBERS = {"iteration", "inertia", "center_shift", "n_changed", "n_empty",
 def rebuild(cls: type[_Model], described: dict[str, Any], arrays: dict[str, AnyArray]) -> _Model:
     """Make the estimator of a model file.
 
-    described : its JSON, with the parameters as "params", the attributes that are no arrays as "fitted",
-        "feature_names", and the names of the arrays as "arrays". Older files lack these last names, which are there
-        because damage can hide a part of a .npz.
-    arrays : "cluster_centers_", and if there are any "labels_" and the parameter "init".
+    described : the JSON of the file: "params", "fitted" (the attributes that are not arrays), "feature_names", and "arrays",
+        the names of the arrays. Older files lack "arrays". It is there because damage can hide a part of a .npz.
+    arrays : "cluster_centers_", and if they exist "labels_" and the parameter "init".
     Raises ValueError or TypeError, naming the part, if one is missing, unknown, or does not fit the others.
     """
     params, fitted, names = (_part(described, name) for name in ("params", "fitted", "feature_names"))
@@ -72,7 +71,7 @@ def _unfitted(cls: type[_Model], params: dict[str, Any], init: AnyArray | None) 
     """Make an estimator of checked parameters."""
     for name, value in params.items():
         plain = value is None or isinstance(value, (bool, int, float, str))
-        _require(plain, name, "a number, a text or nothing", value)
+        _require(plain, name, "a number, a text or null", value)
     if init is not None:
         _require(init.dtype.kind in "biuf", "init", "an array of numbers", init.dtype)
         check_finite(as_matrix(init, name="init").values, "init")
@@ -88,7 +87,7 @@ def _check_centers(centers: AnyArray, metric: str) -> None:
     check_finite(centers, "cluster_centers_")
     if metric == "cosine":
         sq_lengths = (centers.astype(np.float64) ** 2).sum(axis=1)
-        # Half of the digits are far more than rounding takes from a length.
+        # Rounding changes a length by far less than half of the digits.
         off = np.abs(sq_lengths - 1.0) > np.sqrt(np.finfo(centers.dtype).eps)
         rule = "rows of length 1, because metric='cosine'"
         _require(not off.any(), "cluster_centers_", rule, *np.sqrt(sq_lengths[off][:1]).tolist())
@@ -102,15 +101,15 @@ def _check_labels(labels: AnyArray, n_clusters: int) -> None:
 
 
 def _check_names(names: Any, n_features: int) -> None:
-    """Check feature_names_in_, which comes as a list."""
+    """Check feature_names_in_, which is a list in the file."""
     holds = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    _require(holds, "feature_names", "nothing or a list of texts", names)
+    _require(holds, "feature_names", "null or a list of texts", names)
     rule = f"{n_features} different names, because the centers have {n_features} features"
     _require(len(names) == len(set(names)) == n_features, "feature_names", rule, names)
 
 
 def _check_values(fitted: dict[str, Any], n_clusters: int, n_features: int) -> None:
-    """Check the attributes that are no arrays. Only n_features_in_ is always there: from_centers sets few others."""
+    """Check the attributes that are not arrays. Only n_features_in_ must exist, because from_centers sets few others."""
     _part(fitted, "n_features_in_")
     rules = {
         "n_features_in_": (_is_exactly(n_features), f"{n_features}, the number of features of the centers"),

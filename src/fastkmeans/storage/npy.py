@@ -1,6 +1,6 @@
-"""Arrays in NumPy's .npy layout, alone in a file or as a member of a .npz.
+"""Reads arrays in NumPy's .npy layout, alone in a file or as a member of a .npz.
 
-A header is held against the bytes that follow it before memory is taken: no file makes more of itself than it is.
+A header is compared with the bytes that follow it before memory is allocated, so no array takes more memory than its file.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from numpy.lib import format as npy
 
 from ..types import AnyArray
 
-# Later versions differ in names of fields only, and an array of numbers has none.
+# Later versions differ only in the names of fields, which an array of numbers does not have.
 _HEADER_READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 _BYTES_AT_ONCE = 1 << 20
-"""Values are read in blocks, because zipfile puts what it reads into a bytes object of that size first."""
+"""Size of the blocks in which values are read: zipfile copies each block into a bytes object first."""
 
 
 class Header(NamedTuple):
-    """What a .npy header says. `order` is "C" or "F", `n_bytes` the size of the values that must follow."""
+    """The contents of a .npy header. `n_bytes` is the size of the values that must follow."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -34,7 +34,7 @@ class Header(NamedTuple):
 def map_array(path: str) -> AnyArray:
     """Return the array of a .npy file as a read-only map of the file.
 
-    Raises ValueError, without the path, for whatever is wrong with the contents; OSError if the file cannot be opened.
+    Raises ValueError, without the path, if the contents are wrong; OSError if the file cannot be opened.
     """
     with open(path, "rb") as file:
         header = _read_header(file)
@@ -48,7 +48,7 @@ def map_array(path: str) -> AnyArray:
 def read_array(file: BufferedIOBase, n_bytes: int) -> AnyArray:
     """Return the array of a member of a .npz.
 
-    file : the opened member. n_bytes : its size, of which the caller knows that the .npz is not smaller.
+    file : the opened member.   n_bytes : its size. The caller has checked that the .npz is not smaller.
     Raises ValueError if the header does not fit that size, and what zipfile raises for a damaged member.
     """
     header = _read_header(file)
@@ -64,15 +64,15 @@ def read_array(file: BufferedIOBase, n_bytes: int) -> AnyArray:
 
 
 def _read_header(file: BufferedIOBase) -> Header:
-    """Read a header, and leave the file at the first value; raise ValueError for whatever is wrong with it."""
+    """Read a header, and leave the file at the first value. Raises ValueError for an invalid header."""
     try:
         shape, fortran_order, dtype = _HEADER_READERS[npy.read_magic(file)](file)
-    except Exception as error:  # a header is a Python literal, and fails in all the ways of Python's parser
+    except Exception as error:  # a header is a Python literal, for which Python's parser raises many types of errors
         raise ValueError(f"it has no .npy header that can be read ({type(error).__name__})") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
     n_bytes = prod(shape) * dtype.itemsize
-    # Any length beside a length of 0 agrees with 0 bytes, even one that NumPy cannot count.
+    # A shape with a length of 0 needs 0 bytes, even if its other lengths are more than NumPy can count.
     if n_bytes <= 0 or min(shape, default=1) < 0:
         raise ValueError(f"it holds no values (shape {shape}, dtype {dtype})")
     return Header(dtype, shape, "F" if fortran_order else "C", n_bytes)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and read only if they are plain files."""
+"""Writes a file completely or not at all, and checks that a file to read is a plain file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def whole_file(path: str) -> Iterator[str]:
-    """Give the name of a temporary file in the folder of `path`; it becomes `path` if the block ends well.
+    """Give the name of a temporary file in the folder of `path`. It replaces `path` if the block raises nothing.
 
-    Whatever else happens, it is deleted and `path` is as it was.
+    Otherwise the temporary file is deleted, and `path` stays as it was.
     """
     temporary = temporary_name(path)
     try:
@@ -26,9 +26,9 @@ def whole_file(path: str) -> Iterator[str]:
 
 
 def check_plain_file(path: str | os.PathLike[str]) -> None:
-    """Raise before a file is opened that may keep its reader waiting, or never end.
+    """Check before opening that reading a file cannot wait or never end.
 
-    Raises ValueError for a pipe, a socket or a device, IsADirectoryError for a folder, OSError if there is nothing.
+    Raises ValueError for a pipe, a socket or a device, IsADirectoryError for a folder, OSError if the path does not exist.
     """
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
@@ -40,7 +40,7 @@ def check_plain_file(path: str | os.PathLike[str]) -> None:
 
 
 def temporary_name(path: str) -> str:
-    """The name under which whole_file writes. The suffix stays last, because matplotlib and numpy.savez look at it."""
+    """Return the name under which whole_file writes. The suffix stays last, because matplotlib and numpy.savez read it."""
     folder, name = os.path.split(os.path.realpath(path))
     stem, suffix = os.path.splitext(name)
     return os.path.join(folder, f".{stem}.{os.getpid()}.part{suffix}")
