@@ -810,7 +810,7 @@ def test_distances_that_overflow_float32_are_refused():
     X = np.array([[3e38, -3e38], [-3e38, 3e38]], dtype=np.float32)
     model = KMeans(2, init=X).fit(X)
     np.testing.assert_array_equal(model.labels_, [0, 1])
-    with pytest.raises(ValueError, match="overflow that; pass X.astype"):
+    with pytest.raises(ValueError, match="overflow float32; pass X.astype"):
         model.transform(X)
     assert np.isfinite(model.transform(X.astype(np.float64))).all()
 

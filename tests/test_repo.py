@@ -285,12 +285,40 @@ def test_public_names_have_numpydoc_docstrings_with_an_example(name):
     assert re.match(r"[A-Z].+[.\n]", text), "starts with a sentence"
     assert re.search(r"^Examples\n-{8}\n(.*\n)*?\s*>>> ", text, re.M), "has an Examples section for doctest"
     if not isinstance(value, type):
-        for parameter in inspect.signature(value).parameters:
-            assert re.search(rf"^(\w+, )*\*{{0,2}}{parameter}\b.*(:|$)", text, re.M), f"describes {parameter}"
         assert re.search(r"^Returns\n-{7}$", text, re.M)
-    elif "Parameters\n----------" in text:
-        for parameter in inspect.signature(value).parameters:
-            assert re.search(rf"^(\w+, )*\*{{0,2}}{parameter}\b.*:", text, re.M), f"describes {parameter}"
+
+
+def public_callables():
+    """Public functions, classes and methods of ours by the name that users write, exceptions left out."""
+    for name in PUBLIC:
+        value = getattr(fastkmeans, name)
+        if not is_exception(name):
+            yield name, value
+            if isinstance(value, type):
+                for key, item in inspect.getmembers(value, callable):
+                    if key[0] != "_" and str(getattr(item, "__module__", "")).startswith("fastkmeans"):
+                        yield f"{name}.{key}", item
+
+
+CALLABLES = dict(public_callables())
+
+
+def described_parameters(value):
+    """Names that the Parameters section of a docstring describes; None without the section."""
+    section = re.search(r"^Parameters\n-{10}\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", inspect.getdoc(value) or "", re.M | re.S)
+    if section is None:
+        return None
+    heads = re.findall(r"^\S.*$", section[1], re.M)
+    return [name.lstrip("*") for head in heads for name in head.partition(" : ")[0].split(", ")]
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_the_parameters_described_are_those_of_the_signature(name):
+    value, described = CALLABLES[name], described_parameters(CALLABLES[name])
+    taken = [parameter for parameter in inspect.signature(value).parameters if parameter != "self"]
+    if described is None and isinstance(value, type):
+        return  # users do not make such an object; its docstring lists attributes
+    assert sorted(described or []) == sorted(taken)
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if is_exception(name)])

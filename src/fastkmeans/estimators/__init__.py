@@ -1,1 +1,1 @@
-"""What users import: classes and functions with scikit-learn's contract."""
+"""The classes and functions that users import. They follow scikit-learn's contract."""

@@ -1,4 +1,4 @@
-"""What every estimator with centers does once it is fitted: predict, transform, score, save and load."""
+"""The methods of every fitted estimator with centers: predict, transform, score, save and load."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class CentersEstimator(Estimator):
     """Base of estimators whose fit finds `cluster_centers_`.
 
     A subclass has the parameters `metric` and `n_threads`, a `fit` that takes X, y and sample_weight, and
-    `_parameter_checks`: what checks each of its parameters, by name. `_saved_arrays` and `_saved_values` name the fitted attributes
-    that a model file keeps, for which storage/model_parts.py has rules.
+    `_parameter_checks`: parameter name -> check. `_saved_arrays` and `_saved_values` name the fitted attributes that a model
+    file keeps; storage/model_parts.py has a rule for each.
     """
 
     _parameter_checks: ClassVar[dict[str, Check]]
@@ -40,7 +40,7 @@ class CentersEstimator(Estimator):
     n_clusters_: int
     n_iter_: int
 
-    if TYPE_CHECKING:  # what a subclass has
+    if TYPE_CHECKING:  # a subclass defines these
 
         def __init__(self, n_clusters: int | str = ..., **params: Any) -> None: ...
         def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self: ...
@@ -77,7 +77,7 @@ class CentersEstimator(Estimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,), int32
-            Index of the float64 nearest center; the lowest of equals.
+            Index of the nearest center, decided in float64; the lowest index among equally near centers.
 
         Raises
         ------
@@ -106,15 +106,15 @@ class CentersEstimator(Estimator):
         Returns
         -------
         distances : ndarray of shape (n_samples, n_clusters)
-            Euclidean distances (not squared), Manhattan distances or 1 - cos by `metric`, in the float type of X; the
-            first smallest of a row is that of its label. A table if :meth:`set_output` asks for one.
+            Euclidean distances (not squared), Manhattan distances or 1 - cos, by `metric`; float32 if X is, else float64. In
+            each row, the first of the smallest distances is the one of the label. A table if :meth:`set_output` chose one.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If X is not valid, its features are not those of fit, or X is float32 and a distance overflows that.
+            If X is not valid, if its features are not those of fit, or if X is float32 and a distance overflows float32.
 
         Examples
         --------
@@ -129,7 +129,8 @@ class CentersEstimator(Estimator):
         n_threads = effective_n_threads(model.n_threads, work)
         if distances.pairwise(values, centers, result, n_threads, kind):
             raise ValueError(
-                f"X is {result.dtype}, and some of its distances to the centers overflow that; pass X.astype('float64')."
+                f"X is {result.dtype}, and some of its distances to the centers overflow {result.dtype}; pass "
+                "X.astype('float64')."
             )
         return model._as_output(result, matrix.native if matrix.native is not None else X)
 
@@ -156,28 +157,28 @@ class CentersEstimator(Estimator):
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return minus the inertia of X: the higher, the closer the samples are to their nearest centers.
+        """Return minus the inertia of X. The higher it is, the closer the samples are to their nearest centers.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Samples.
         y : ignored
-            There for scikit-learn's pipelines.
+            Accepted for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each sample.
 
         Returns
         -------
         score : float
-            Minus the sum of weight times squared distance (or what `metric` has instead, see inertia_).
+            Minus the sum of weight times squared distance, or times Manhattan distance or 1 - cos, by `metric`.
 
         Raises
         ------
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If X or sample_weight is not valid, the inertia overflows float64, or the features are not those of fit.
+            If X or sample_weight is not valid, if the inertia overflows float64, or if the features are not those of fit.
 
         Examples
         --------
@@ -201,7 +202,7 @@ class CentersEstimator(Estimator):
         centers : array-like of shape (n_clusters, n_features)
             The centers; float32 stays float32. For metric="cosine" they are divided by their lengths.
         **params : dict
-            Constructor parameters, n_clusters excepted.
+            Constructor parameters except n_clusters.
 
         Returns
         -------
@@ -231,13 +232,13 @@ class CentersEstimator(Estimator):
         return model
 
     def save(self, path: Any) -> None:
-        """Write the fitted estimator to a .npz file of plain arrays and JSON, whole or not at all.
+        """Write the fitted estimator to a .npz file of plain arrays and JSON. The file is written completely or not at all.
 
         Parameters
         ----------
         path : str or path
-            File to write; used as given. A callable init, a callback and a random_state that is not a number
-            are not kept.
+            File to write; no suffix is added. A callable init, a callback and a random_state that is not a number
+            are not saved.
 
         Raises
         ------
@@ -247,6 +248,13 @@ class CentersEstimator(Estimator):
             If a parameter that was set after fit is not valid, so that :meth:`load` would refuse the file.
         OSError
             If the file cannot be written.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0], [9.0]]).save("model.npz")
+        >>> KMeans.load("model.npz").predict([[7.0]])
+        array([1], dtype=int32)
         """
         model = self._snapshot()
         check_is_fitted(model, "save")
@@ -269,16 +277,24 @@ class CentersEstimator(Estimator):
         Raises
         ------
         ValueError
-            If the file is not such a model, is damaged, or is no plain file.
+            If the file is not such a model, is damaged, or is not a plain file.
         OSError
             If the file cannot be opened.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> KMeans.from_centers([[0.0], [9.0]]).save("model.npz")
+        >>> KMeans.load("model.npz").cluster_centers_
+        array([[0.],
+               [9.]])
         """
         return read_model(cls, path)
 
     def _checked_samples(self, X: Any, method: str) -> tuple[Self, Matrix, Values, int]:
-        """Check samples that come after fit.
+        """Check the samples of a call after fit.
 
-        Returns this estimator as it is now, the samples, their rows as the metric measures them, and its kind.
+        Returns a snapshot of this estimator, the samples, their rows as the metric measures them, and the kind of the metric.
         """
         model = self._snapshot()
         check_is_fitted(model, method)
@@ -289,12 +305,12 @@ class CentersEstimator(Estimator):
         check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
         values = matrix.values
         if metric.prepare_rows is not None:
-            # In the type of the centers, so that rows of either type are rounded as those of fit were.
+            # In the dtype of the centers, so that rows of any dtype are rounded like those of fit.
             values = metric.prepare_rows(values, model.cluster_centers_.dtype, "X", model.n_threads)
         return model, matrix, values, metric.kind
 
     def _wide_centers(self) -> Floats:
-        """The stored centers as the float64 array that the compiled layer reads."""
+        """Return the stored centers as the float64 array that the compiled modules read."""
         return np.ascontiguousarray(self.cluster_centers_, dtype=np.float64)
 
     def _nearest(self, values: Values, kind: int) -> Labels:

@@ -1,6 +1,6 @@
-"""The scikit-learn estimator contract, without importing scikit-learn (which takes over a second).
+"""scikit-learn's estimator contract without importing scikit-learn, which takes more than a second.
 
-What only scikit-learn asks for (tags, metadata routing) imports it when asked, when it is loaded anyway.
+Only methods that scikit-learn itself calls (tags, metadata routing) import it. By then it is loaded anyway.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave thi
 class Estimator:
     """Base of the estimators: parameters by the constructor's signature, feature names, output, tags.
 
-    A subclass stores its constructor's arguments unchanged under their own names, works on a _snapshot of itself, and
-    calls _take_over with what fit found, cluster_centers_ among it, only when nothing can fail any more.
+    A subclass stores its constructor's arguments unchanged under their own names. Its fit works on a _snapshot of itself,
+    and calls _take_over with the fitted attributes, cluster_centers_ among them, after everything that can fail.
     """
 
     cluster_centers_: Values
@@ -40,7 +40,7 @@ class Estimator:
         Parameters
         ----------
         deep : bool, default=True
-            Accepted for scikit-learn; no parameter holds an estimator, so it changes nothing.
+            Accepted for scikit-learn. It changes nothing, because no parameter is an estimator.
 
         Returns
         -------
@@ -56,7 +56,7 @@ class Estimator:
         return {name: getattr(self, name) for name in _defaults(type(self))}
 
     def set_params(self, **params: Any) -> Self:
-        """Set constructor parameters. Values are checked by fit, names at once: on an error nothing is set.
+        """Set constructor parameters. Names are checked before any is set; values are checked by fit.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class Estimator:
         Parameters
         ----------
         transform : {"default", "pandas", "polars", "pyarrow"}, default=None
-            "default" is a NumPy array, the others a table of that library whose columns are
+            "default" is a NumPy array. The others are a table of that library with the columns
             `get_feature_names_out()`. None leaves the choice as it is. Until a choice is made, scikit-learn's
             global `transform_output` applies if scikit-learn is loaded.
 
@@ -108,7 +108,7 @@ class Estimator:
         Raises
         ------
         ValueError
-            If transform is none of these.
+            If transform is not one of these.
 
         Examples
         --------
@@ -127,12 +127,12 @@ class Estimator:
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> Names:
-        """Return the names of the columns that transform gives: "kmeans0", "kmeans1", and so on.
+        """Return the names of the columns that transform returns: "kmeans0", "kmeans1", and so on.
 
         Parameters
         ----------
         input_features : array-like of str, default=None
-            Checked against the names seen in fit, and otherwise unused.
+            Only compared with the feature names of fit.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class Estimator:
         Raises
         ------
         ValueError
-            If input_features are not those of fit, or not as many.
+            If input_features are not those of fit, or if their number differs.
 
         Examples
         --------
@@ -165,12 +165,12 @@ class Estimator:
         return np.array([f"{prefix}{j}" for j in range(len(self.cluster_centers_))], dtype=object)
 
     def get_metadata_routing(self) -> Any:
-        """Return what this estimator asks scikit-learn's metadata routing for.
+        """Return the requests of this estimator to scikit-learn's metadata routing.
 
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRequest
-            The requests for sample_weight of fit and score.
+            Whether fit and score request sample_weight.
         """
         if hasattr(self, "_metadata_request"):
             return self._metadata_request
@@ -242,20 +242,20 @@ class Estimator:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """What pickle and copy take: the attributes of one moment, also while another thread fits."""
+        """Return the attributes for pickle and copy: those of one moment, even if another thread fits."""
         return self.__dict__.copy()
 
     def _snapshot(self) -> Self:
-        """Return an estimator with the parameters and attributes of this moment, for the length of one call.
+        """Return a copy of this estimator as it is now, for one call.
 
-        A callback, or another thread, may set those of this estimator meanwhile.
+        The copy is needed because a callback, or another thread, may change this estimator during the call.
         """
         snapshot = type(self).__new__(type(self))
         snapshot.__dict__ = self.__dict__.copy()
         return snapshot
 
     def _take_over(self, fitted: dict[str, Any]) -> None:
-        """Set the fitted attributes, all in one step: whoever looks, or interrupts, finds those of one fit."""
+        """Set all fitted attributes in one step, so that other threads and an interrupt never see those of two fits."""
         attributes = self.__dict__
         attributes.update(fitted)
         for name in _AT_TIMES:
@@ -263,10 +263,10 @@ class Estimator:
                 attributes.pop(name, None)
 
     def _check_feature_names(self, names: Names | None, n_features: int, reset: bool) -> None:
-        """Remember the features of fit (reset) or compare those of a later call with them.
+        """Store the features of fit (reset), or compare the features of a later call with them.
 
         names : Matrix.feature_names.
-        Raises ValueError if names or number differ; warns if only one of the two has names.
+        Raises ValueError if the names or their number differ. Warns if only fit or only the later call has names.
         """
         if reset:
             self.n_features_in_ = n_features
@@ -287,9 +287,9 @@ class Estimator:
             raise ValueError(f"X has {n_features} features, but {this} is expecting {expected}")
 
     def _as_output(self, values: Values, like: Any) -> Any:
-        """Return what transform computed in the container that set_output asks for.
+        """Return the result of transform in the container that set_output chose.
 
-        like : Matrix.native of what was transformed.
+        like : Matrix.native of the samples.
         """
         kind = getattr(self, "_sklearn_output_config", {}).get("transform") or _global_output_kind()
         if kind == "default":
@@ -322,12 +322,12 @@ _defaults: Callable[[type], dict[str, Any]] = lru_cache(maxsize=None)(_read_sign
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    # The types first: comparing an array with a string would be elementwise.
+    # The types are compared first, because comparing an array with a string is elementwise.
     return value is default or (type(value) is type(default) and bool(value == default))
 
 
 def _short_repr(value: Any) -> str:
-    """Show an array by its shape, anything else as it is."""
+    """Return the repr of a value; for an array, only its shape."""
     return f"<array of shape {value.shape}>" if isinstance(value, np.ndarray) else repr(value)
 
 
@@ -337,7 +337,7 @@ def _global_output_kind() -> str:
 
 
 def _compare_names(fitted: Names, names: Names) -> None:
-    """Raise ValueError, listing what differs, unless both are the same names in the same order."""
+    """Raise ValueError, which lists the differences, unless both are the same names in the same order."""
     if np.array_equal(fitted, names):
         return
     message = "The feature names should match those that were passed during fit.\n"

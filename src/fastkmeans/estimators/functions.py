@@ -1,4 +1,4 @@
-"""k-means++ by itself."""
+"""The functions k_means, which fits without an estimator, and kmeans_plusplus, which only chooses initial centers."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def kmeans_plusplus(
     n_clusters : int
         Number of centers to choose.
     sample_weight : array-like of shape (n_samples,), optional
-        Weight of each sample; one of weight 0 is not chosen while others are left.
+        Weight of each sample. A sample of weight 0 is never chosen; if too few others are left, chosen ones are repeated.
     x_squared_norms : array-like of shape (n_samples,), optional
-        Accepted for scikit-learn and not used: distances are taken by differences.
+        Accepted for scikit-learn and not used, because distances are computed from differences.
     random_state : int, RandomState, Generator or None, default=None
-        Where to draw from.
+        Source of the random numbers.
     n_local_trials : int or None, default=None
-        Candidates a step; None for 2 + log(n_clusters).
+        Candidates per step; None for 2 + int(log(n_clusters)).
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
-        Draws go by the terms of the inertia of :class:`KMeans` with that metric: squared distances, Manhattan
-        distances, or 1 - cos.
+        Candidates are drawn in proportion to squared distances ("euclidean"), Manhattan distances, or 1 - cos: the terms
+        of the inertia of :class:`KMeans` with that metric.
     n_threads : int or None, default=None
         As in :class:`KMeans`; the choice is the same for any number.
 
     Returns
     -------
     centers : ndarray of shape (n_clusters, n_features)
-        The chosen rows, float32 if X was, else float64.
+        The chosen rows of X, float32 if X is, else float64.
     indices : ndarray of shape (n_clusters,), int64
-        Which rows they are.
+        Indices of the chosen rows.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def kmeans_plusplus(
 
     Notes
     -----
-    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy
-    choice is that of its section 5.
+    D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007. Section 5 describes the
+    greedy choice.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def kmeans_plusplus(
     if x_squared_norms is not None and np.shape(x_squared_norms) != (len(values),):
         raise ValueError(
             f"The length of x_squared_norms {np.shape(x_squared_norms)} should be equal to the length of n_samples "
-            f"{len(values)}. It may be left out."
+            f"{len(values)}. Leave x_squared_norms out: it is not used."
         )
     with drawing_from(random_state) as source:
         rows = plusplus_rows(samples, n_clusters, source, n_threads, n_local_trials, measured_by.seeds_by_manhattan)
@@ -131,7 +131,7 @@ def k_means(
     inertia : float
         `inertia_`, in squared units of X if metric is "euclidean".
     n_iter : int
-        `n_iter_`; only with return_n_iter.
+        `n_iter_`; only returned if return_n_iter is True.
 
     Raises
     ------
