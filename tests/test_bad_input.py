@@ -196,7 +196,7 @@ BAD_WEIGHTS = {
     "weights too far apart": (
         [1e-200, 1e139] + [0.0] * 10,
         ValueError,
-        "sample_weight must not span more than 290 .*1e-200 for row 0 beside 1e[+]139",
+        "sample_weight must not span more than 290 .*1e-200 for row 0, and the largest is 1e[+]139",
     ),
     "weights that are text": (["heavy"] * 12, ValueError, "sample_weight holds text .*needs numbers"),
     "128-bit weights": (

@@ -29,7 +29,7 @@ class NotFittedError(ValueError, AttributeError):
     """
 
     def __reduce__(self) -> tuple[Callable[[str], NotFittedError], tuple[Any, ...]]:
-        # The joint class cannot be imported by name: the process that unpickles makes it anew.
+        # The joint class cannot be imported by name: the process that unpickles makes it again.
         return _not_fitted_error, self.args
 
 

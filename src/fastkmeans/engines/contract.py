@@ -1,7 +1,7 @@
-"""What an engine is: it says where the samples are, and runs the steps of a fit over them.
+"""The contract of engines: an engine holds the samples in some way, and runs the steps of a fit over them.
 
-Iterations, refills and exchanges know samples by their number among all samples, and read them only through `take`. Searches on
-subsamples read `Samples.arrays()` once, and the rows that they draw. k-means++ reads `Samples.whole()`: samples in one array.
+Iterations, refills and exchanges know samples by their number among all samples, and read them only through `take`. Searches
+on subsamples read `Samples.arrays()` once, and the rows that they draw. k-means++ reads `Samples.whole()`: one array.
 
 An engine is made as Engine(samples, n_clusters, algorithm, n_threads), where n_threads may be None. `samples` is Samples, or a
 subclass that engines/table.py names. Outside its engine, a subclass needs values.shape, values.dtype, sample_weight, description and

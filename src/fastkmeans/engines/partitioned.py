@@ -1,9 +1,10 @@
-"""Samples in several parts: the model of every engine whose samples do not lie in one array.
+"""The engine for samples in several arrays, called parts: the model of every engine whose samples do not lie in one array.
 
-What a part tells is added up without rounding, so labels, centers and inertia are those of one array, bit for bit: sums of clusters
-on one grid for all, and sums of leaves of 1024 samples by their number (samples.py). A leaf that lies in several parts is put together
-from them, which moves at most 1023 samples per part. Rows of a coreset are drawn by masses that are whole numbers. Where a step asks
-for all samples, as an exchange of clusters does, they are gathered; large fits with init="auto" have none.
+Results of parts are added up without rounding, so labels, centers and inertia have the bits that one array would give. All parts
+sum clusters on one grid. Descriptions and inertias are summed per leaf of 1024 samples (samples.py); a leaf that lies in several
+parts is put together first, which moves at most 1023 samples per part. Rows of a coreset are drawn by masses that are whole
+numbers. A step that needs all samples in one array, such as an exchange of clusters, gathers them. Large fits with init="auto"
+have no such step.
 """
 
 from __future__ import annotations

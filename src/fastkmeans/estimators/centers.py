@@ -212,7 +212,7 @@ class CentersEstimator(Estimator):
         Raises
         ------
         ValueError
-            If centers are not a finite 2-D array.
+            If centers are not a finite 2-D array, or if metric is "cosine" and a center is all zeros.
 
         Examples
         --------

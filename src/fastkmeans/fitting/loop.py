@@ -45,7 +45,7 @@ def run(
     verbose: bool = False,
     callback: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Run:
-    """Iterate from the given centers until the labels stay, the centers hardly move, the callback says so, or max_iter.
+    """Iterate from the given centers until the labels stay, the centers hardly move, the callback returns True, or max_iter.
 
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.

@@ -33,7 +33,7 @@ def refill(engine: Engine, centers: Floats, moved: Floats) -> int:
 
 
 def _farthest(engine: Engine, centers: Floats, n_wanted: int) -> dict[int, int]:
-    """Choose at most n_wanted samples, farthest first; return their labels by their numbers."""
+    """Choose at most n_wanted samples, farthest first; return number -> label."""
     rows_left = engine.count_rows()
     n_samples = len(engine.labels)
     taken: dict[int, int] = {}

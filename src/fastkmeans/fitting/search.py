@@ -294,7 +294,7 @@ class Chain:
         """Run over all samples from the last centers and some more. The result is never worse than the last."""
         centers = self._extended(self._all, last, n_clusters)
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
-        if found.inertia > last.inertia:  # by rounding: the added centers change next to nothing
+        if found.inertia > last.inertia:  # by rounding, because the added centers change almost nothing
             wide = centers.astype(np.float64)
             engine.step(wide)
             found = found._replace(

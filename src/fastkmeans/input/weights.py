@@ -57,11 +57,11 @@ def as_weights(sample_weight: Any, n_samples: int) -> Floats | None:
 
 
 def _check_lightest(weights: Floats, largest: float) -> None:
-    """Raise ValueError for the first weight above 0 that is too light beside the largest."""
+    """Raise ValueError for the first weight above 0 that is too light compared with the largest."""
     too_light = (weights > 0.0) & (weights < largest * LIGHTEST_SHARE)
     row = int(too_light.argmax())
     if too_light[row]:
         raise ValueError(
             f"sample_weight must not span more than {-log10(LIGHTEST_SHARE):.0f} powers of ten; got {weights[row]:g} for row "
-            f"{row} beside {largest:g}. Use 0 to leave so light a sample out."
+            f"{row}, and the largest is {largest:g}. Use 0 to leave that sample out."
         )

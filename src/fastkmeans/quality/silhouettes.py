@@ -60,8 +60,8 @@ def silhouette_samples(X: Any, labels: Any, *, metric: str = "euclidean", n_thre
     -----
     The silhouettes are exact. Every distance is computed from float64 differences, also for float32 samples, so samples far
     from the origin lose no digits. Time grows with n_samples squared. For "cosine" it grows with n_samples times the number
-    of clusters, because the distances to a cluster follow from its mean. Memory beside X is about 50 bytes per sample, and at
-    most 128 MB for a faster method with a float64 copy of X. "cosine" always makes such a copy.
+    of clusters, because the distances to a cluster follow from its mean. Memory in addition to X is about 50 bytes per
+    sample, and at most 128 MB for a faster method with a float64 copy of X. "cosine" always makes such a copy.
 
     P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", Journal
     of Computational and Applied Mathematics 20, 1987.

@@ -1,4 +1,4 @@
-"""How many threads a call uses. The number is found anew in each call, and never stored in a model."""
+"""How many threads a call uses. Each call finds the number again; no model stores it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def assignment_work(n_samples: int, n_features: int, n_clusters: int) -> float:
 
 
 def available_cpus() -> int:
-    """Return the CPUs that this process may use: its affinity, cut by the quota of its control group (v1 or v2)."""
+    """Return how many CPUs this process may use, by its affinity and the quota of its control group (v1 or v2)."""
     cpus = runtime.n_cpus() or os.cpu_count() or 1
     quota = _quota_of_late()
     return cpus if quota is None else max(1, min(cpus, -int(-quota // 1)))
@@ -60,7 +60,7 @@ _read_quota: tuple[float, float | None] = (-QUOTA_SECONDS, None)
 
 
 def _quota_of_late() -> float | None:
-    """Return the quota of the control groups, read anew if the last reading is old."""
+    """Return the quota of the control groups. It is read again if the last reading is old."""
     global _read_quota
     now = time.monotonic()
     if now - _read_quota[0] >= QUOTA_SECONDS:
