@@ -109,12 +109,12 @@ class Samples:
     def subset(
         self, rows: Indices, sample_weight: Floats | None, origin: Floats | None = None, n_threads: int | None = None
     ) -> Samples:
-        """Some samples, by number, with weights of their own, as samples in this process; origin as for take."""
+        """Return the samples with these numbers as Samples in one array, with weights of their own.   origin : as for take."""
         values = self.take(rows, origin, n_threads)
         return Samples(values, sample_weight, describe(values, effective_n_threads(n_threads, float(values.size))))
 
     def nearest(self, centers: Floats, n_threads: int) -> Labels:
-        """(n_samples,): the label of each sample's nearest center."""
+        """Return the label of the nearest center of each sample, (n_samples,)."""
         labels = np.empty(len(self.values), dtype=np.int32)
         for rows, values in self.arrays():
             distances.nearest(values, centers, labels[rows], n_threads)
@@ -123,7 +123,7 @@ class Samples:
     def own_sq_distances(
         self, centers: Floats, labels: Labels, n_threads: int, kind: int = distances.EUCLIDEAN
     ) -> Floats:
-        """(n_samples,): squared distance of each sample to the center of its label, or what `kind` has in place of it."""
+        """Return the squared distance of each sample to the center of its label, (n_samples,); another distance by `kind`."""
         own = np.empty(len(labels))
         for rows, values in self.arrays():
             distances.own_sq_distances(values, centers, labels[rows], own[rows], n_threads, kind)

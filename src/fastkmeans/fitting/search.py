@@ -31,7 +31,7 @@ ROWS_A_CLUSTER = 64
 """The coreset has at least this many rows per cluster."""
 
 GROWTH = 8
-"""Each set on the way to all samples has this many times the rows of the previous set. 16 is too many, for the reason given above."""
+"""Each set on the way to all samples has this many times the rows of the previous set. 16 is too many, as explained above."""
 
 FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 36, 5, 4
 """Starts per k: if n_init is "auto", fresh ones with 36 centers together, at least five; and four from the previous centers. With
