@@ -1,6 +1,7 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Codes: the samples along their leading principal directions, in one byte per direction, with the lengths of what rounding took.
+"""Codes: the samples along their leading principal directions, in one byte per direction, with the lengths of what
+rounding took.
 
 What the prefix filter reads in place of the samples, in seeding and in steps (kernels/prefix.h).
 """
@@ -32,7 +33,8 @@ cdef extern from "memory.h" nogil:
 cdef const c.kernels **in_use = kernels_in_use()
 
 OFFSET_ROWS = 512  # rows whose mean is the offset where there are no directions to find
-MAX_FEATURES = 16_384  # of codes of all features: the length of a row is limited (vec.h, CODE_LENGTH), and rounding takes a part
+# Of codes of all features: the length of a row is limited (vec.h, CODE_LENGTH), and rounding takes a part of it.
+MAX_FEATURES = 16_384
 MAX_DIRECTIONS = 512  # more would make the codes coarse where their length is limited (vec.h, CODE_LENGTH)
 
 
@@ -96,8 +98,8 @@ cdef class CodedRows:
         n_units = (self.n_samples + unit - 1) // unit
         start_watch(&self.watch)
         with nogil:
-            table.prefix_start(NULL if turned is None else &turned[0, 0], self.n_directions, self.skew, &origin[0], scale,
-                               SEED_CANDIDATES, n_features, self.is_float32, self.prefix)
+            table.prefix_start(NULL if turned is None else &turned[0, 0], self.n_directions, self.skew, &origin[0],
+                               scale, SEED_CANDIDATES, n_features, self.is_float32, self.prefix)
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
                 self._encode(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
         raise_interrupt(&self.watch)
@@ -148,8 +150,8 @@ class Codes:
         """CodedRows of X by its own features; None where float32 is too narrow, rows are too wide, or no instruction
         multiplies bytes.
 
-        Seeds are samples, and fewer directions than features would leave too much of their distances open: of 12 000 x 384
-        sentence embeddings 8 % of the pairs with 192 directions at 64 seeds, 1.8 % with all features.
+        Seeds are samples, and fewer directions than features would leave too much of their distances open: of 12 000 x
+        384 sentence embeddings 8 % of the pairs with 192 directions at 64 seeds, 1.8 % with all features.
         """
         import numpy as np
 
@@ -190,7 +192,8 @@ class Codes:
         return CodedRows(self.X, np.ascontiguousarray(directions[:, :n_kept].T), skew, offset, scale, self.n_threads)
 
     def _some_rows(self, n_rows):
-        """Some rows about their mean and scaled, float32 (not finite where that is too narrow), the mean, and the scale."""
+        """Some rows about their mean and scaled, float32 (not finite where that is too narrow), the mean, and the
+        scale."""
         import numpy as np
 
         X = self.X

@@ -192,7 +192,9 @@ cdef double inertia_of_block(const c.kernels *table, const real[:, ::1] X, const
 
 def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1] distances, int n_threads,
              int kind=_EUCLIDEAN):
-    """Distance of each sample to each center (not squared, but the cosine one is half a square).   distances : (n_samples, n_clusters), written.
+    """Distance of each sample to each center (not squared, but the cosine one is half a square).
+
+    distances : (n_samples, n_clusters), written.
 
     Rounding never reorders: the nearest center in float64 has the first smallest distance of its row.
     Returns the number of samples with a distance that overflows the type of distances.

@@ -15,8 +15,8 @@ from shared cimport (
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Clusters are exchanged only where the root mean square of a distance per feature is so many roundings: below it, savings are noise.
-# With 330 roundings a fuzzed fit rose by 0.7 %, with one or two by 19 %.
+# Clusters are exchanged only where the root mean square of a distance per feature is so many roundings: below it,
+# savings are noise. With 330 roundings a fuzzed fit rose by 0.7 %, with one or two by 19 %.
 cdef double DISTANCE_IN_ROUNDINGS = 1000.0
 
 cdef struct ranked:
@@ -40,7 +40,7 @@ cdef class Exchange:
     ----------
     X : (n_samples, n_features) float32 or float64, C order, finite.
     sample_weight : (n_samples,) float64 or None for ones.   labels : (n_samples,) int32.
-    weights : (n_clusters,) float64, of each cluster.   means : (n_clusters, n_features) float64, of each, which apply moves.
+    weights : (n_clusters,) float64, of each cluster.   means : (n_clusters, n_features) float64, which apply moves.
     n_trial : clusters that are split on trial, those of the largest inertia.
     n_iterations, most_rows : see split_cluster in kernels/kernels.h.   n_threads : int >= 1.
 
@@ -171,7 +171,8 @@ cdef class Exchange:
     def apply(self, double surplus):
         """Merge and split: write the means, rounded to what would be stored of them; return how many pairs were merged.
 
-        The cheapest merges and the best splits first, while all splits save more than `surplus` times what all merges cost.
+        The cheapest merges and the best splits first, while all splits save more than `surplus` times what all merges
+        cost.
         """
         cdef Py_ssize_t m, i, j, s, split, n_merged = 0
         cdef double saved = 0.0, spent = 0.0

@@ -1,9 +1,9 @@
 /* Ctrl-C within a region that runs without Python's lock.
  *
- * Python only notes that a signal came; its handler runs when the main thread asks. So the thread that entered a region asks
- * for it, by the clock, between two pieces of its work. If the handler raises, the exception stays set in that thread, and
- * `is_stopped` tells all threads of the region to leave their remaining work undone. Behind the region the caller returns the
- * error. Whatever the region wrote is then neither old nor new: nobody may use it.
+ * Python only notes that a signal came; its handler runs when the main thread asks. So the thread that entered a region
+ * asks for it, by the clock, between two pieces of its work. If the handler raises, the exception stays set in that
+ * thread, and `is_stopped` tells all threads of the region to leave their remaining work undone. Behind the region the
+ * caller returns the error. Whatever the region wrote is then neither old nor new: nobody may use it.
  *
  * A piece must not last longer than about a tenth of a second. To ask costs 5 ns, and 50 where the time has come. */
 #ifndef FASTKMEANS_INTERRUPT_H
@@ -73,8 +73,9 @@ static __attribute__((noinline)) void ask_python(signal_watch *watch)
         const long process = current_process();
         int failed = PyErr_CheckSignals() != 0;
         if (!failed && current_process() != process) {
-            PyErr_SetString(PyExc_RuntimeError, "a signal's handler forked this process within a computation, whose threads "
-                                                "it does not have; leave such a child with os._exit or an exec function.");
+            PyErr_SetString(PyExc_RuntimeError,
+                            "a signal's handler forked this process within a computation, whose threads "
+                            "it does not have; leave such a child with os._exit or an exec function.");
             failed = 1;
         }
         if (failed)

@@ -26,12 +26,12 @@ cdef extern from "memory.h" nogil:
 cdef const c.kernels **in_use = kernels_in_use()
 
 cdef int MOST_BINS = 255      # 255 marks a feature of which nothing is gathered
-cdef int BIN_SAMPLES = 64     # samples of a cluster for each bin: all histograms of a thread are n_features * n / 16 bytes
+cdef int BIN_SAMPLES = 64     # samples of a cluster per bin: all histograms of a thread are n_features * n / 16 bytes
 cdef int SAMPLED_ROWS = 1024  # rows that the range of each feature is taken from
 # Where more than one value in so many would be gathered to follow the cost, it is added up anew with the next step.
 cdef int GATHERED_PART = 16
-# It is also added up anew where it has fallen to this share of what was added up last: what follows it keeps the rounding of
-# that.
+# It is also added up anew where it has fallen to this share of what was added up last: what follows it keeps the
+# rounding of that.
 cdef double WHOLE_SHARE = 1.0 / 16.0
 
 ctypedef fused real:
@@ -290,7 +290,8 @@ cdef class MediansState:
 
     @property
     def cost(self):
-        """Sum of weight * distance to the own center, of the last step; NaN where what was followed has few digits of it."""
+        """Sum of weight * distance to the own center, of the last step; NaN where what was followed has few digits of
+        it."""
         return self.total_cost if self.total_cost > WHOLE_SHARE * self.whole_cost else NAN
 
     cdef void _take_centers(self, const double[:, ::1] centers) noexcept nogil:
@@ -337,8 +338,9 @@ cdef class MediansState:
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t j, f, first, last
         cdef size_t total
-        if moved.shape[0] != self.n_clusters or moved.shape[1] != self.n_features or weights.shape[0] != self.n_clusters:
-            raise ValueError(f"moved must have shape ({self.n_clusters}, {self.n_features}), and weights a row for each.")
+        n_clusters, n_features = self.n_clusters, self.n_features
+        if moved.shape[0] != n_clusters or moved.shape[1] != n_features or weights.shape[0] != n_clusters:
+            raise ValueError(f"moved must have shape ({n_clusters}, {n_features}), and weights a row for each.")
         start_watch(&self.watch)
         with nogil:
             for j in prange(self.n_clusters, schedule="static", num_threads=self.n_threads):
@@ -456,7 +458,8 @@ cdef class MediansState:
         return total
 
     cdef Py_ssize_t _lay_out(self, Py_ssize_t first) noexcept nogil:
-        """Give the values of features from `first` on their places, as many features as fit; returns where these end."""
+        """Give the values of features from `first` on their places, as many features as fit; returns where these
+        end."""
         cdef Py_ssize_t j, f = first
         cdef size_t place = 0, more
         cdef int t

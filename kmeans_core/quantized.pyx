@@ -30,16 +30,17 @@ cdef const c.kernels **in_use = kernels_in_use()
 # seeding. And the pairs of rows and centers on which 8 and 16 bits are tried.
 SIZE_ROWS, SIZE_VALUES = 2048, 1 << 18
 TRIAL_PAIRS = 1 << 16
-# With 8 bits the first centers leave more samples open than the later ones, on average over 20 steps by this factor (bigk and
-# mid of the benchmarks: 0.41 and 0.37 of the samples at first, 0.02 to 0.04 at last; where clusters overlap it stays). Where
-# it did not fall by step CHECKED_STEP, 16 bits are taken, which leave about a fortieth open.
+# With 8 bits the first centers leave more samples open than the later ones, on average over 20 steps by this factor
+# (bigk and mid of the benchmarks: 0.41 and 0.37 of the samples at first, 0.02 to 0.04 at last; where clusters overlap
+# it stays). Where it did not fall by step CHECKED_STEP, 16 bits are taken, which leave about a fortieth open.
 LATER_SHARE = 0.35
 CHECKED_STEP = 3
 SHARE_OF_16 = 0.025
-# A word of two products where one instruction multiplies and another adds, in multiply-adds of float32 (Zen 3, AVX2: 12 to 64
-# features).
+# A word of two products where one instruction multiplies and another adds, in multiply-adds of float32 (Zen 3, AVX2: 12
+# to 64 features).
 TWO_STEP_WORD = 1.45
-# Values of which the largest is smaller have squares that float64 rounds to few digits: only float64 knows which are equal.
+# Values of which the largest is smaller have squares that float64 rounds to few digits: only float64 knows which are
+# equal.
 LEAST_SIZE = 1e-140
 # Values beyond this share of all are cut; with 16 bits there is room for some that are larger.
 LARGEST_SHARE = 0.9995
@@ -70,7 +71,8 @@ def quantum(rows, offset, bits, limit):
 
     sizes = np.abs(rows - offset).ravel()
     most = float(sizes.max())
-    # As np.quantile does, which imports numpy.ma: a process that is forked meanwhile would wait for that import for ever.
+    # As np.quantile does, which imports numpy.ma: a process that is forked meanwhile would wait for that import for
+    # ever.
     place = LARGEST_SHARE * (len(sizes) - 1)
     below, above = int(place), min(int(place) + 1, len(sizes) - 1)
     ordered = np.partition(sizes, (below, above))
@@ -413,8 +415,8 @@ cdef class QuantizedState:
         return True
 
     cdef void _assign_unit(self, QuantizedRows rows, Py_ssize_t u, int t) noexcept nogil:
-        """Assign the blocks of a unit and then follow it; where rows have to be quantized first, each block while its rows
-        are in this core's cache."""
+        """Assign the blocks of a unit and then follow it; where rows have to be quantized first, each block while its
+        rows are in this core's cache."""
         cdef Py_ssize_t start = u * self.unit, first = start, end = min(first + self.unit, self.n_samples), count
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)

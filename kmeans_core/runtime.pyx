@@ -1,5 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True
-"""What runs here: the instruction set in use, and threads. Holds kernels and pool; the other modules reach both through it."""
+"""What runs here: the instruction set in use, and threads. Holds kernels and pool; the other modules reach both through
+it."""
 import os
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -70,7 +71,8 @@ def openmp_max_threads():
 def n_cpus():
     """CPUs that this process may use by its affinity; 0 if unknown.
 
-    Where OpenMP's settings (OMP_PROC_BIND, OMP_PLACES) bind threads, the main thread may have one CPU: those before that count.
+    Where OpenMP's settings (OMP_PROC_BIND, OMP_PLACES) bind threads, the main thread may have one CPU: those before
+    that count.
     """
     return threads.count_cpus()
 
@@ -102,8 +104,8 @@ cdef void call_some(void *context, int thread, int n_threads) noexcept with gil:
 def both(int n_threads, first, second):
     """Call two functions, beside each other if a thread of the pool is free; return what they return.
 
-    For work that NumPy does without holding Python's lock. The second may run in a thread where the caller's np.errstate does not
-    hold. If both raise, one exception is kept.
+    For work that NumPy does without holding Python's lock. The second may run in a thread where the caller's
+    np.errstate does not hold. If both raise, one exception is kept.
     """
     cdef _Pair pair = _Pair()
     if n_threads == 1:

@@ -1,6 +1,7 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""What a fit needs to know of its samples before it starts: are they finite, how large, how scattered; and some of them."""
+"""What a fit needs to know of its samples before it starts: are they finite, how large, how scattered; and some of
+them."""
 from cython.parallel cimport prange
 from libc.math cimport HUGE_VAL, isfinite
 
@@ -78,8 +79,8 @@ cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_
 
 
 def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
-    """Divide the sums of squared deviations by n_samples, and return what numbers tell of all features: the largest |x|, the
-    sum of the variances, and whether all means are finite.
+    """Divide the sums of squared deviations by n_samples, and return what numbers tell of all features: the largest
+    |x|, the sum of the variances, and whether all means are finite.
 
     described : (3, n_features), largest |x|, mean, and the sum of squared deviations, OUT the variance.
     """

@@ -60,7 +60,8 @@ cdef class PlusPlus:
     n_pool : candidates of a pass; 0 for what pays, dense steps included; -1 for dense steps only.
     rows : QuantizedRows or CodedRows of X, or None: what passes read in place of X.
     dense_share : of many features, which share of the pairs must come closer for dense steps to pay.
-    manhattan : by Manhattan distances, drawn by their first power: whatever is called squared distance here is then that.
+    manhattan : by Manhattan distances, drawn by their first power: whatever is called squared distance here is then
+    that.
 
     Nothing is allocated after this.
     """
@@ -103,7 +104,8 @@ cdef class PlusPlus:
     cdef signal_watch watch
 
     def __cinit__(self, X, sample_weight, double scale, Py_ssize_t n_trials, int n_threads, Py_ssize_t first,
-                  uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False, double dense_share=DENSE_SHARE):
+                  uint64_t random, Py_ssize_t n_pool=0, rows=None, bint manhattan=False,
+                  double dense_share=DENSE_SHARE):
         cdef const c.kernels *table = in_use[0]
         check_count("n_trials", n_trials)
         check_count("n_threads", n_threads)

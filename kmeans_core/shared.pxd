@@ -62,7 +62,8 @@ cdef inline int check_shape(str name, Py_ssize_t n_rows, Py_ssize_t n_columns, P
 
 
 cdef inline Py_ssize_t short_unit(Py_ssize_t unit, Py_ssize_t block, double work, Py_ssize_t least=64) noexcept nogil:
-    """A unit of rows, or a shorter one that is a piece of work: whole blocks, or `least` rows where a block is too long.
+    """A unit of rows, or a shorter one that is a piece of work: whole blocks, or `least` rows where a block is too
+    long.
 
     work : multiply-adds of a row.   least : a multiple of 32.
     """
@@ -75,7 +76,8 @@ cdef inline Py_ssize_t short_unit(Py_ssize_t unit, Py_ssize_t block, double work
 
 
 cdef inline const c.kernels **kernels_in_use() except NULL:
-    """Where runtime keeps its pointer to the kernels in use. Lets this module's regions run on runtime's threads, too."""
+    """Where runtime keeps its pointer to the kernels in use. Lets this module's regions run on runtime's threads,
+    too."""
     from fastkmeans._core import runtime
     lent = <shared_runtime *>PyCapsule_GetPointer(runtime._lent, b"fastkmeans._core.runtime")
     use_threads(lent.run)
@@ -83,8 +85,9 @@ cdef inline const c.kernels **kernels_in_use() except NULL:
 
 
 cdef inline void add_carefully(double term, double *total, double *lacking) noexcept nogil:
-    """Add a term to a total, and what the addition rounds off to what the total lacks (A. Neumaier, "Rundungsfehleranalyse
-    einiger Verfahren zur Summation endlicher Summen", Zeitschrift fuer Angewandte Mathematik und Mechanik 54, 1974)."""
+    """Add a term to a total, and what the addition rounds off to what the total lacks (A. Neumaier,
+    "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", Zeitschrift fuer Angewandte Mathematik und
+    Mechanik 54, 1974)."""
     cdef double sum = total[0] + term
     lacking[0] += (total[0] - sum) + term if fabs(total[0]) >= fabs(term) else (term - sum) + total[0]
     total[0] = sum
@@ -116,14 +119,15 @@ cdef inline char *align(void *memory) noexcept nogil:
 
 
 cdef inline Py_ssize_t unit_samples(Py_ssize_t n_samples, Py_ssize_t block, int n_threads) noexcept nogil:
-    """Rows that a thread takes at a time: whole blocks, about 16 units a thread, so that no slow core holds up the rest."""
+    """Rows that a thread takes at a time: whole blocks, about 16 units a thread, so that no slow core holds up the
+    rest."""
     cdef Py_ssize_t blocks = n_samples // (16 * n_threads) // block
     return block * (blocks if blocks > 1 else 1)
 
 
 cdef inline void sort_by_label(const int32_t *labels, Py_ssize_t n_samples, Py_ssize_t n_clusters, int32_t *rows,
                                int32_t *starts) noexcept nogil:
-    """Lay the samples out by cluster, in order.   rows : OUT [n_samples]   starts : OUT [n_clusters + 1], of each in rows"""
+    """Lay the samples out by cluster, in order.   rows : OUT [n_samples]   starts : OUT [n_clusters + 1], in rows"""
     cdef Py_ssize_t i, j
     cdef int32_t count, start = 0
     memset(starts, 0, (n_clusters + 1) * sizeof(int32_t))
@@ -151,11 +155,11 @@ cdef struct row_follower:
     int32_t *labels
     c.sum_grid grid
     int n_sums                   # sets of sums; thread t adds to set t % n_sums
-    uint8_t *locks               # [n_sums], LOCK_SIZE apart: who adds to a set that threads share; NULL where each has its own
+    uint8_t *locks               # [n_sums], LOCK_SIZE apart: for sums that threads share; NULL if each has its own
     double *total                # the first set: sums of each cluster
     char *partial                # [n_sums - 1], partial_size apart: the other sets; nothing where not touched
-    uint8_t *touched             # [n_sums], touched_size apart (no cache line has two writers): sums that changed, those of the
-                                 # first set, which need no merge, among them
+    uint8_t *touched             # [n_sums], touched_size apart (no cache line has two writers): sums that changed, also
+                                 # those of the first set, which need no merge
     size_t partial_size, touched_size
     size_t *counts               # [n_threads][16]: labels changed, samples decided in float64; one cache line each
 

@@ -124,7 +124,8 @@ def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[:
         raise ValueError("labelled_sums got shapes that do not fit together.")
     # Distances to so many others, 32 KiB, stay in the first-level cache, or just beside it, for all labelings.
     cdef Py_ssize_t block = 512
-    cdef size_t sample_size = aligned(8 * n_features * sizeof(double)), distance_size = aligned(block * 8 * sizeof(double))
+    cdef size_t sample_size = aligned(8 * n_features * sizeof(double))
+    cdef size_t distance_size = aligned(block * 8 * sizeof(double))
     cdef size_t other_size = aligned(padded * n_features * sizeof(double)), size = sample_size + distance_size
     cdef void *memory = take_zeros(128 + other_size + n_threads * size)
     if memory == NULL:
@@ -147,7 +148,8 @@ def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[:
 
 cdef void eight_sums(const c.kernels *table, c.add_labelled add, const real[:, ::1] X, const int64_t *rows,
                      Py_ssize_t n_rows, const double *others, Py_ssize_t n_others, const int32_t[:, ::1] labels,
-                     Py_ssize_t block, char *scratch, size_t sample_size, double *sums, Py_ssize_t n_places) noexcept nogil:
+                     Py_ssize_t block, char *scratch, size_t sample_size, double *sums,
+                     Py_ssize_t n_places) noexcept nogil:
     """Up to eight rows, against all others."""
     cdef double *samples = <double *>scratch
     cdef double *distances = <double *>(scratch + sample_size)
@@ -229,7 +231,7 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
                         const double[::1] per_sum, str metric, double[::1] own, double[::1] nearest, int n_threads):
     """The means of mean_distances for all rows, from each pair once; both in the given order.
 
-    order : (n_samples,), rows of X by cluster.   runs : (n_samples rounded up to 8,), their clusters, ascending, then -1.
+    order : (n_samples,), rows of X by cluster.   runs : (n_samples rounded up to 8,), their clusters, then -1.
     per_sum : (n_clusters,).   own, nearest : (n_samples,), written.
     Takes a float64 copy of X, and 8 bytes a row and cluster.
     """
@@ -270,8 +272,8 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
         free(memory)
 
 
-cdef void meet(signal_watch *watch, c.add_pairs add, const double *eights, double *sums, const int32_t *runs, Py_ssize_t one,
-               Py_ssize_t other, Py_ssize_t block, Py_ssize_t padded, Py_ssize_t n_features,
+cdef void meet(signal_watch *watch, c.add_pairs add, const double *eights, double *sums, const int32_t *runs,
+               Py_ssize_t one, Py_ssize_t other, Py_ssize_t block, Py_ssize_t padded, Py_ssize_t n_features,
                Py_ssize_t n_clusters) noexcept nogil:
     """All pairs of two blocks; called with either first, it does its work once."""
     if one > other:

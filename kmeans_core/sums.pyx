@@ -74,7 +74,8 @@ cdef class ClusterSums:
     Attributes
     ----------
     labels : (n_samples,) int32, -1 before the first labels; overwritten by the next.
-    sums : (n_clusters, 2, n_features + 1) float64. `sums[j, 0] + sums[j, 1]` is the sum of weight * x over cluster j, its
+    sums : (n_clusters, 2, n_features + 1) float64. `sums[j, 0] + sums[j, 1]` is the sum of weight * x over cluster j,
+    its
         last column the weight.
     grid : (2, n_features + 1) float64: 1.5 * 2^52 * grid, coarse and fine.
 
@@ -287,8 +288,8 @@ cdef class ClusterSums:
         return totals_of(terms)
 
     cdef void merge(self, const c.kernels *table, signal_watch *watch) noexcept nogil:
-        """Bring `sums` up to date with the rows that follow_rows took: add what the other sets of sums saw change to the
-        first; exact, so the order is free."""
+        """Bring `sums` up to date with the rows that follow_rows took: add what the other sets of sums saw change to
+        the first; exact, so the order is free."""
         cdef Py_ssize_t j
         if self.follower.n_sums == 1:
             return

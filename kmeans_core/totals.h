@@ -1,11 +1,12 @@
 /* Sums that do not depend on the order of their terms.
  *
- * A term is split at fixed places of the number line, multiples of 2^TOTAL_BITS, into digits of TOTAL_BITS bits each. Digits of the
- * same place are integers of its unit, which float64 adds without rounding as long as there are fewer than 2^(53 - TOTAL_BITS)
- * terms. A total keeps the TOTAL_PLACES highest places that its largest term has; lower digits are dropped. Which these are depends
- * on the largest term alone, and a term that has no digit in a higher place has the same digits whether that place is there or not.
- * So the places hold the same numbers for any order, and any division, of the terms. After J. Demmel and H. D. Nguyen, "Parallel
- * Reproducible Summation", IEEE Transactions on Computers 64(7), 2015.
+ * A term is split at fixed places of the number line, multiples of 2^TOTAL_BITS, into digits of TOTAL_BITS bits each.
+ * Digits of the same place are integers in units of that place. float64 adds fewer than 2^(53 - TOTAL_BITS) of them
+ * without rounding. A total keeps the TOTAL_PLACES highest places that its largest term has; lower digits are dropped.
+ * Which places these are depends on the largest term alone. A term without a digit in a higher place has the same
+ * digits whether the total has that place or not. So the places hold the same numbers for any order of the terms, and
+ * for any division of them into parts. After J. Demmel and H. D. Nguyen, "Parallel Reproducible Summation", IEEE
+ * Transactions on Computers 64(7), 2015.
  */
 #ifndef FASTKMEANS_TOTALS_H
 #define FASTKMEANS_TOTALS_H
@@ -15,7 +16,7 @@
 enum {
     TOTAL_BITS = 30,   /* 2^23 terms */
     TOTAL_PLACES = 4,  /* at least 90 bits below the largest term */
-    PLAIN_PLACE = 30,  /* of terms with higher ones digits are found after a division by 2^128, for numbers that round end, too */
+    PLAIN_PLACE = 30,  /* above it terms are divided by 2^128 first, so that the number that rounds is finite */
     LOWEST_PLACE = -36 /* below every number */
 };
 

@@ -58,8 +58,8 @@ cdef class Totals:
         """Add what clusters of samples are about an origin: three totals per feature.
 
         described : of samples.describe_blocks, over n_samples in blocks of `block`.   origin : (n_features,).
-        To the totals f, n_features + f and 2 * n_features + f go the sum of x - origin, what the means of blocks add to the sum
-        of its squares, and what deviations within blocks add.
+        To the totals f, n_features + f and 2 * n_features + f go the sum of x - origin, what the means of blocks add to
+        the sum of its squares, and what deviations within blocks add.
         """
         cdef Py_ssize_t b, f, n_features = described.shape[2]
         cdef double count, away
@@ -112,7 +112,8 @@ def describe_from(Totals totals, const double[::1] origin, Py_ssize_t n_samples,
     """Write mean and sum of squared deviations of each feature, from what add_described added for all samples.
 
     described : (3, n_features); rows 1 and 2 are written.
-    With s the sum of x - origin, deviations come to the sum of its squares less s^2 / n_samples, of which twice the digits are had.
+    With s the sum of x - origin, deviations come to the sum of its squares less s^2 / n_samples, of which twice the
+    digits are had.
     """
     cdef Py_ssize_t f, n_features = origin.shape[0]
     cdef double[:, ::1] read = totals.values()
@@ -126,7 +127,8 @@ def describe_from(Totals totals, const double[::1] origin, Py_ssize_t n_samples,
         mean_lacks = (((read[f, 0] - high) - low) + read[f, 1]) / n
         product(read[f, 0], mean, &square, &lacking)
         lacking += read[f, 0] * mean_lacks + read[f, 1] * mean
-        high = read[n_features + f, 0] - square  # nearly equal where the origin is far from the mean: without rounding then
+        # Nearly equal where the origin is far from the mean: without rounding then.
+        high = read[n_features + f, 0] - square
         low = ((read[n_features + f, 0] - high) - square) + (read[n_features + f, 1] - lacking)
         high = (high + low) + (read[2 * n_features + f, 0] + read[2 * n_features + f, 1])
         described[2, f] = 0.0 if high < 0.0 else high

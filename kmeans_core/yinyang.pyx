@@ -34,7 +34,7 @@ cdef Py_ssize_t GROUP_CENTERS = 25  # a group; fewer bound better, but more grou
 cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
 cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
 cdef double TRY_BELOW = 0.75        # share of the cost of a step without bounds that the probe must foretell,
-cdef double STOP_ABOVE = 1.4        # and that a step over bounds may cost: to begin anew costs more than a few such steps
+cdef double STOP_ABOVE = 1.4        # and that a bounded step may cost: beginning anew costs more than a few of these
 cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many is of the centers that moved farthest
 cdef double ASK_LATER = 1.5          # share from which on the probe rests for a step
 cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
@@ -204,7 +204,7 @@ cdef class YinyangState:
         check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
         cdef bint pays = False, reuse, laid_out
         cdef Py_ssize_t n_changed
-        cdef double cost, dense_share = self._dense.share
+        cdef double cost, dense_cost, dense_share = self._dense.share
         start_watch(&self.watch)
         with nogil:
             self._follow_centers(centers)
@@ -234,7 +234,8 @@ cdef class YinyangState:
             self.n_scored = take_count(self.counts, self.n_threads, 1)
             cost = take_count(self.counts, self.n_threads, 2)
             n_changed = self.clusters.follow(self.new_labels)
-            self.bounded = self.now.insist or cost < STOP_ABOVE * dense_share * self.n_samples * (self.n_clusters + 10.0)
+            dense_cost = dense_share * self.n_samples * (self.n_clusters + 10.0)
+            self.bounded = self.now.insist or cost < STOP_ABOVE * dense_cost
             if not self.bounded:
                 self.wait = 2 * self.wait if self.wait else FIRST_WAIT
                 self.n_waited = 0

@@ -111,6 +111,12 @@ def test_one_thing_has_one_name():
 
 
 @needs_sources
+def test_no_line_of_the_core_is_wider_than_120_columns():
+    """What ruff holds Python to; clang-format leaves comments as they are, and nothing formats Cython."""
+    assert lines_with(r"^.{121}", sources(CORE)) == []
+
+
+@needs_sources
 def test_no_file_mentions_a_place_on_one_machine():
     paths = sources(PACKAGE, CORE, *(ROOT / name for name in ["tests", "benchmarks", "examples", "docs"]))
     paths += [path for path in ROOT.iterdir() if path.suffix in {".md", ".py", ".toml", ".build"}]

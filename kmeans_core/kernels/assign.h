@@ -44,9 +44,8 @@ static size_t NAME(assign)(const void *any_x, size_t n_samples, size_t n_readabl
                 const size_t s = (size_t)(v * LANES + __builtin_ctz(bits));
                 if (s >= left)
                     break;
-                labels[first + s] =
-                    NAME(decide)(x + (first + s) * n_features,
-                                 scratch.tiles + first * n_features + s, norms[s], packed, scratch.scores);
+                labels[first + s] = NAME(decide)(x + (first + s) * n_features, scratch.tiles + first * n_features + s,
+                                                 norms[s], packed, scratch.scores);
                 n_decided++;
             }
         }

@@ -1,8 +1,9 @@
-/* Bounds begin from whole scores (quantized.h): every sample gets its label and all bounds of yinyang.h. Included once per
- * real type.
+/* Bounds begin from whole scores (quantized.h): every sample gets its label and all bounds of yinyang.h. Included once
+ * per real type.
  *
- * |x' - c'| differs from |i - u l| by at most e = r + p, and |i - u l|^2 = |i|^2 + 2 u score up to u for the rounding of H.
- * The terms of that sum may cancel: it is taken 2^-20 of their size too small for a lower bound, too large for an upper one.
+ * |x' - c'| differs from |i - u l| by at most e = r + p, and |i - u l|^2 = |i|^2 + 2 u score up to u for the rounding
+ * of H. The terms of that sum may cancel: it is taken 2^-20 of their size too small for a lower bound, too large for an
+ * upper one.
  */
 
 #ifndef FASTKMEANS_BOUND_QUANTIZED_SHARED
@@ -79,7 +80,8 @@ static size_t NAME(bound_quantized_block)(const REAL *x, size_t n_samples, const
     const size_t n_tiles = (n_samples + TILE_SAMPLES - 1) / TILE_SAMPLES;
     int32_t rival[BLOCK_SAMPLES];
     size_t n_undecided = 0;
-    whole_distances d = {.center_rest = (float)(grouped->rest * PAD), .two_units = (float)(2.0 * grouped->unit),
+    whole_distances d = {.center_rest = (float)(grouped->rest * PAD),
+                         .two_units = (float)(2.0 * grouped->unit),
                          .ratio = (float)(step->unit / how->frame.scale)};
     for (size_t t = 0; t < n_tiles; t++)
         reset_whole(scratch.states + t);
@@ -95,7 +97,8 @@ static size_t NAME(bound_quantized_block)(const REAL *x, size_t n_samples, const
     for (size_t t = 0; t < n_tiles; t++) {
         const whole_state *state = scratch.states + t;
         const int32_t *tile = tiles + t * tile_words;
-        const size_t first = t * TILE_SAMPLES, left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        const size_t first = t * TILE_SAMPLES,
+                     left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         const uint32_t undecided = undecided_samples(tile, plain, state, scratch.gaps + first);
         d.sq_norms = lengths_of(tile);
         d.rests = d.sq_norms + TILE_SAMPLES;
@@ -106,13 +109,13 @@ static size_t NAME(bound_quantized_block)(const REAL *x, size_t n_samples, const
             if (undecided >> s & 1) {
                 /* Every group keeps the bound of its best center, which holds whichever center wins. */
                 whole_scores(tile + WORD_HEAD * TILE_SAMPLES + s, plain, scratch.scores);
-                label = NAME(decide_quantized)(x + i * n_features, plain, scratch.scores, state->best[s], scratch.gaps[i]);
+                label =
+                    NAME(decide_quantized)(x + i * n_features, plain, scratch.scores, state->best[s], scratch.gaps[i]);
                 high = NAME(own_distance)(x + i * n_features, label, step, &low);
                 n_undecided++;
             } else {
                 const int32_t g = step->group_of[label];
-                lower[(size_t)g * stride + i] =
-                    stored_lower(low_of_whole(d, (int)s, rival[i]), step->group_drift[g]);
+                lower[(size_t)g * stride + i] = stored_lower(low_of_whole(d, (int)s, rival[i]), step->group_drift[g]);
             }
             labels[i] = label;
             upper[i] = stored_upper(high, step->center_drift[label]);

@@ -90,8 +90,8 @@ static void pack_centers(const double *centers, size_t n_clusters, size_t n_feat
         float *entry = packed->panels + j / TILE_CENTERS * (1 + n_features) * TILE_CENTERS + j % TILE_CENTERS;
         double sq_norm = 0.0;
         for (size_t f = 0; f < n_features; f++) {
-            const double moved =
-                j < n_clusters ? (centers[j * n_features + f] - packed->offset64[f]) * packed->scale : 0.0;
+            const double moved = j < n_clusters ? (centers[j * n_features + f] - packed->offset64[f]) * packed->scale
+                                                : 0.0;
             entry[(1 + f) * TILE_CENTERS] = (float)moved;
             sq_norm += moved * moved;
         }

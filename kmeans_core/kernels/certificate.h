@@ -18,8 +18,7 @@ static float lower_bounds(const packed_centers *packed, float sample_norm, float
     vec least = v_splat(HUGE_VALF);
     for (size_t j = 0; j < packed->n_clusters; j += LANES) {
         const vec score = v_load(scores + j);
-        const vec error =
-            score_error(packed, v_load(packed->half_sq_norms + j), norm, v_load(packed->norms + j));
+        const vec error = score_error(packed, v_load(packed->half_sq_norms + j), norm, v_load(packed->norms + j));
         least = v_min(v_add(score, error), least);
         v_store(scores + j, v_sub(score, error));
     }
@@ -31,11 +30,11 @@ static float lower_bounds(const packed_centers *packed, float sample_norm, float
 }
 
 typedef struct {
-    float *tiles;        /* [block][n_features] as tiles */
-    tile_state *states;  /* [block / TILE_SAMPLES] */
-    float *norms;        /* [block] */
-    float *scores;       /* [padded centers], for one undecided sample */
-    void *rows;          /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
+    float *tiles;       /* [block][n_features] as tiles */
+    tile_state *states; /* [block / TILE_SAMPLES] */
+    float *norms;       /* [block] */
+    float *scores;      /* [padded centers], for one undecided sample */
+    void *rows;         /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
 } block_scratch;
 
 static size_t scratch_bytes(size_t n_clusters, size_t n_features)
@@ -67,8 +66,8 @@ static block_scratch divide_scratch(void *memory, const packed_centers *packed)
 static uint32_t unproven(const packed_centers *packed, const tile_state *state, const float *norms, int v)
 {
     const float center_norm = packed->max_norm;
-    const vec error = score_error(packed, v_splat(0.5f * center_norm * center_norm), v_load(norms + v * LANES),
-                                  v_splat(center_norm));
+    const vec error =
+        score_error(packed, v_splat(0.5f * center_norm * center_norm), v_load(norms + v * LANES), v_splat(center_norm));
     const vec gap = v_sub(v_load(state->second + v * LANES), v_load(state->best + v * LANES));
     return ~v_bits(v_less(v_mul(v_splat(2.0f), error), gap)) & ALL_LANES;
 }

@@ -1,9 +1,10 @@
-/* Rows of unit length, for the cosine distance: 1 - cos is then half the squared distance. Included once per real type. */
+/* Rows of unit length, for the cosine distance: 1 - cos is then half the squared distance. Included once per real
+ * type. */
 
 /* Divide each row by its length. Where squares would underflow or overflow a power of two is taken out first.
  *   y         OUT [n_samples][n_features], float32 or float64
  *   returns the first row of zeros, n_samples if there is none */
-static inline __attribute__((always_inline)) double NAME(sq_length)(const REAL *x, size_t n_features, double scale)
+FORCE_INLINE double NAME(sq_length)(const REAL *x, size_t n_features, double scale)
 {
     double part[8] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
     size_t f = 0;

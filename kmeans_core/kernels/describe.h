@@ -4,9 +4,10 @@
 #define FASTKMEANS_DESCRIBE_SHARED
 #define DESCRIBE_WIDTH 64  /* values side by side: rows of few features are taken several at a time, */
 #define DESCRIBE_STRIP 256 /* long rows in strips */
-/* Rows of a run, which are added in registers, and runs that are added up before they go into sums whose roundings are added
- * up too: no sum is the end of a long chain of roundings (engines/rounding.py counts them). Runs of 16 rows read memory in an
- * order that prefetching does not follow: 22 ms a million rows of 20 float64, runs of 4 take 11.5 (Zen 4). */
+/* Rows of a run, which are added in registers, and runs that are added up before they go into sums whose roundings are
+ * added up too: no sum is the end of a long chain of roundings (engines/rounding.py counts them). Runs of 16 rows read
+ * memory in an order that prefetching does not follow: 22 ms a million rows of 20 float64, runs of 4 take 11.5 (Zen
+ * 4). */
 #define DESCRIBE_RUN 4
 #define DESCRIBE_RUNS 8
 
@@ -54,8 +55,8 @@ static double folded(const column_sums *sums, size_t f, size_t n_features, size_
 #endif
 
 /* Largest |x|, and sum, of n_rows rows of `width` columns. */
-static inline __attribute__((always_inline)) void NAME(add_run)(const REAL *x, size_t stride, size_t n_rows, size_t width,
-                                                                double *largest, double *runs)
+FORCE_INLINE void NAME(add_run)(const REAL *x, size_t stride, size_t n_rows, size_t width, double *largest,
+                                double *runs)
 {
     size_t i = 0;
     for (; i + VD_LANES <= width; i += VD_LANES) {
@@ -81,9 +82,8 @@ static inline __attribute__((always_inline)) void NAME(add_run)(const REAL *x, s
 }
 
 /* Sums of deviations and of their squares. */
-static inline __attribute__((always_inline)) void NAME(add_deviations)(const REAL *x, size_t stride, size_t n_rows,
-                                                                       size_t width, const double *means, double *runs,
-                                                                       double *sq_runs)
+FORCE_INLINE void NAME(add_deviations)(const REAL *x, size_t stride, size_t n_rows, size_t width, const double *means,
+                                       double *runs, double *sq_runs)
 {
     size_t i = 0;
     for (; i + VD_LANES <= width; i += VD_LANES) {
@@ -116,7 +116,8 @@ static void NAME(describe_strip)(const REAL *x, size_t stride, size_t n_values, 
                                  size_t width, double *max_abs, double *mean, double *m2)
 {
     const size_t n_whole = n_values < width ? 0 : 1 + (n_values - width) / stride, n_runs = n_whole / DESCRIBE_RUN;
-    const size_t n_last = n_values > n_whole * stride ? n_values - n_whole * stride : 0; /* of a row that is not whole */
+    /* Values of a row that is not whole. */
+    const size_t n_last = n_values > n_whole * stride ? n_values - n_whole * stride : 0;
     double largest[DESCRIBE_STRIP], means[DESCRIBE_STRIP];
     column_sums sum, sq;
     begin_sums(&sum, width);
@@ -147,7 +148,8 @@ static void NAME(describe_strip)(const REAL *x, size_t stride, size_t n_values, 
             close_runs(&sq, width);
         }
     }
-    NAME(add_deviations)(x + n_runs * DESCRIBE_RUN * stride, stride, n_whole % DESCRIBE_RUN, width, means, sum.runs, sq.runs);
+    NAME(add_deviations)(x + n_runs * DESCRIBE_RUN * stride, stride, n_whole % DESCRIBE_RUN, width, means, sum.runs,
+                         sq.runs);
     NAME(add_deviations)(x + n_whole * stride, stride, 1, n_last, means, sum.runs, sq.runs);
     close_runs(&sum, width);
     close_runs(&sq, width);
@@ -159,9 +161,9 @@ static void NAME(describe_strip)(const REAL *x, size_t stride, size_t n_values, 
     }
 }
 
-/* Mean and squared deviations in two passes over a block that the caller keeps cache-sized, the second of which mends what the
- * first one's mean lacks (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American Statistician
- * 37(3), 1983: corrected, and merged by the caller). */
+/* Mean and squared deviations in two passes over a block that the caller keeps cache-sized, the second of which mends
+ * what the first one's mean lacks (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The
+ * American Statistician 37(3), 1983: corrected, and merged by the caller). */
 static void NAME(describe)(const void *any_x, size_t n_samples, size_t n_features, double *max_abs, double *mean,
                            double *m2)
 {
@@ -192,7 +194,8 @@ static void NAME(find_smallest)(const void *any_x, size_t n_samples, size_t n_fe
     }
 }
 
-/* Written so that a NaN, which compares false, is found too; the flags have the width of the values, for the vectors. */
+/* Written so that a NaN, which compares false, is found too; the flags have the width of the values, for the
+ * vectors. */
 static int NAME(has_unusable)(const void *any_values, size_t n, double any_limit)
 {
     const REAL *values = any_values;

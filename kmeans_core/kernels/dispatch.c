@@ -41,13 +41,13 @@ static int x86_level(void) { return 0; }
 #endif
 
 #define DECLARE(isa, level) extern const kernels kernels_##isa;
-#define CONSIDER(isa, level)               \
-    if (cpu_level >= (level))              \
+#define CONSIDER(isa, level)  \
+    if (cpu_level >= (level)) \
         tables[count++] = &kernels_##isa;
 
-#define TAKE(isa, level)                      \
-    within |= cap && strcmp(cap, #isa) == 0;  \
-    if (within && cpu_level >= (level))       \
+#define TAKE(isa, level)                     \
+    within |= cap && strcmp(cap, #isa) == 0; \
+    if (within && cpu_level >= (level))      \
         return &kernels_##isa;
 
 /* Rows (isa, x86_level it needs), widest first: made by meson.build from its list of instruction sets. */

@@ -64,8 +64,7 @@ static void NAME(own_sq_distances)(const void *any_x, size_t n_samples, size_t n
 {
     const REAL *x = any_x;
     for (size_t i = 0; i < n_samples; i++)
-        sq_distances[i] =
-            NAME(sq_distance)(x + i * n_features, centers + (size_t)labels[i] * n_features, n_features);
+        sq_distances[i] = NAME(sq_distance)(x + i * n_features, centers + (size_t)labels[i] * n_features, n_features);
 }
 
 static void NAME(all_sq_distances)(const void *any_x, size_t n_samples, size_t n_features, const double *centers,

@@ -1,7 +1,7 @@
 /* How well samples sit beside their centers: the sums of a sweep's criteria. Included once per real type.
  *
- * Eight samples are the lanes, centers are broadcast, JUDGE_CENTERS at a time: 8 sums, 2 samples, 1 difference and 1 center
- * are 12 of 16 registers where eight float64 take two. float64 by differences, as in silhouette.h.
+ * Eight samples are the lanes, centers are broadcast, JUDGE_CENTERS at a time: 8 sums, 2 samples, 1 difference and 1
+ * center are 12 of 16 registers where eight float64 take two. float64 by differences, as in silhouette.h.
  */
 
 #ifndef FASTKMEANS_JUDGE_SHARED
@@ -91,7 +91,8 @@ static void NAME(judge)(const void *any_x, const double *eights, size_t n_sample
         for (int v = 0; v < EIGHT_VECS; v++) {
             const vdouble a = vd_sqrt(own[v]), b = vd_sqrt(nearest[v]), larger = vd_pick(a < b, b, a);
             const vdouble none = {0.0}, weight = vd_load(weights + v * VD_LANES);
-            const vdouble silhouette = vd_pick(larger > none, (b - a) / vd_pick(larger > none, larger, none + 1.0), none);
+            const vdouble silhouette =
+                vd_pick(larger > none, (b - a) / vd_pick(larger > none, larger, none + 1.0), none);
             silhouette_sums[v] += weight * silhouette;
             vd_store(distances + v * VD_LANES, weight * vd_sqrt(vd_load(distances + v * VD_LANES)));
         }

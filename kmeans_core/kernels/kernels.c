@@ -11,6 +11,7 @@
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b) JOIN_(a, b)
 #define NAME(verb) JOIN(verb, SUFFIX)
+#define FORCE_INLINE static inline __attribute__((always_inline))
 
 #define REAL float
 #define SUFFIX f32

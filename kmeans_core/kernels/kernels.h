@@ -36,7 +36,7 @@ typedef struct {
 #define SEED_CANDIDATES 56 /* candidates of one call: bits of a mask, whole panels on most instruction sets */
 #define SEED_BLOCK 1024    /* samples of one call at most */
 #define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
-#define STEP_TARGETS 12     /* targets of one call of seeding_step: a seed and candidates */
+#define STEP_TARGETS 12    /* targets of one call of seeding_step: a seed and candidates */
 #define STEP_COUNTED 64    /* samples of a call that are looked at for how many come closer */
 
 /* What a step of Yinyang knows beside its samples. Groups of centers are whole panels: "places" are centers in the
@@ -77,7 +77,7 @@ typedef void (*add_distances)(const double *samples, size_t n_samples, const dou
 /* Add the distance of each pair of a sample and another one to the sums of both: rows in the order of their clusters.
  *   n_samples, n_others    whole eights
  *   labels, other_labels   IN, ascending; -1 for padding, which comes last
- *   sums, other_sums       INOUT [n_samples / 8][n_clusters][8]: of each row, over each cluster; other_sums NULL when the
+ *   sums, other_sums       INOUT [n_samples / 8][n_clusters][8]: of each row, per cluster; other_sums NULL when the
  *                          others are the samples themselves */
 typedef void (*add_pairs)(const double *samples, size_t n_samples, const int32_t *labels, double *sums,
                           const double *others, size_t n_others, const int32_t *other_labels, double *other_sums,
@@ -97,11 +97,11 @@ typedef struct {
 } bound_work;
 
 /* ---- Tiles: samples in an order that keeps neighbours together (tiles.h). */
-#define GROUP_TILES 16          /* tiles of a group, the upper level */
-#define MAX_SPLIT_GROUPS 16     /* groups that are brought into order together */
+#define GROUP_TILES 16      /* tiles of a group, the upper level */
+#define MAX_SPLIT_GROUPS 16 /* groups that are brought into order together */
 #define MAX_TILE_ROWS 512
 #define MAX_TILED_FEATURES 16
-#define BALL_FEATURES 5         /* from here on a ball tells more than the box's corners do */
+#define BALL_FEATURES 5 /* from here on a ball tells more than the box's corners do */
 enum { TILE_MIXED = -1, TILE_FRESH = -2 };
 enum { TILES_CHANGED, TILES_DECIDED, TILES_TESTED, TILES_MIXED_ROWS, TILES_SCORED };
 
@@ -117,16 +117,16 @@ typedef struct {
 
 typedef struct {
     size_t n_samples, n_features;
-    size_t tile_rows;      /* samples of a tile, at most MAX_TILE_ROWS; the last one may have fewer */
-    const void *x;         /* [n_samples][n_features] in tile order, as stored */
-    double *boxes;         /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
-    double *group_boxes;   /* [n_groups][2 * n_features + 2] */
-    double *sums;          /* [n_tiles][2][n_features + 1], see sum_grid */
-    float *lanes;          /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, as they came */
-    int32_t *in_lanes;     /* [n_tiles]: place in lanes + 1, 0 for none */
-    int32_t *n_in_lanes;   /* how many there are */
-    int32_t *owners;       /* [n_tiles]: the cluster of all samples, TILE_MIXED, or at first TILE_FRESH */
-    int32_t *labels;       /* [n_samples] in tile order: current in mixed tiles, -1 in fresh ones */
+    size_t tile_rows;    /* samples of a tile, at most MAX_TILE_ROWS; the last one may have fewer */
+    const void *x;       /* [n_samples][n_features] in tile order, as stored */
+    double *boxes;       /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
+    double *group_boxes; /* [n_groups][2 * n_features + 2] */
+    double *sums;        /* [n_tiles][2][n_features + 1], see sum_grid */
+    float *lanes;        /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, as they came */
+    int32_t *in_lanes;   /* [n_tiles]: place in lanes + 1, 0 for none */
+    int32_t *n_in_lanes; /* how many there are */
+    int32_t *owners;     /* [n_tiles]: the cluster of all samples, TILE_MIXED, or at first TILE_FRESH */
+    int32_t *labels;     /* [n_samples] in tile order: current in mixed tiles, -1 in fresh ones */
 } tiling;
 
 /* ---- k-medians (medians.h) ----
@@ -163,10 +163,10 @@ typedef struct {
 /* Kernels that read samples come in pairs: [0] for samples in float64, [1] for samples in float32. Where they take
  * samples, or numbers in the type of the samples, by a pointer to void, the array is of that type. */
 typedef struct {
-    const char *name;  /* "v4vnni", "v4", "v3", "v2", "neon", "scalar" */
-    int lanes;         /* float32 values in a vector */
-    int tile_samples;  /* samples of a register tile */
-    int tile_centers;  /* centers of a register tile */
+    const char *name; /* "v4vnni", "v4", "v3", "v2", "neon", "scalar" */
+    int lanes;        /* float32 values in a vector */
+    int tile_samples; /* samples of a register tile */
+    int tile_centers; /* centers of a register tile */
 
     /* Bytes of the block that pack_centers fills, and of a thread's scratch for assign; both want 64-byte alignment. */
     size_t (*packed_bytes)(size_t n_clusters, size_t n_features);
@@ -176,7 +176,7 @@ typedef struct {
     void (*find_offset)(const double *centers, size_t n_clusters, size_t n_features, double *offset);
 
     /* Lay the centers out for assign: panels of tile_centers, moved by the offset and scaled.
-     *   offset                IN [n_features] float64: any point amid the data; the closer, the fewer samples need float64
+     *   offset                IN [n_features] float64: any point amid the data; the closer, the fewer need float64
      *   samples_are_float32   the offset is then rounded to float32, so that both sides are moved alike
      *   packed                OUT; keeps the pointer `centers`, which must outlive it */
     void (*pack_centers)(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
@@ -189,7 +189,8 @@ typedef struct {
     size_t (*assign[2])(const void *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
                         int32_t *labels);
 
-    /* Follow the labels in the sums: take every sample whose label changed out of its old cluster, put it into its new one.
+    /* Follow the labels in the sums: take every sample whose label changed out of its old cluster, put it into its new
+     * one.
      *   old_labels      INOUT [n_samples], -1 for a sample in no cluster yet; becomes new_labels
      *   sample_weight   IN [n_samples] float64, or NULL for ones
      *   sums            INOUT [n_clusters][2][n_features + 1] float64, see sum_grid
@@ -212,16 +213,17 @@ typedef struct {
      *   center   IN   [n_features], that of the last step;   origin   IN [n_features]
      *   weighted   whether weight * x may have been rounded
      *   fine_grid  IN   [n_features + 1], 1.5 * 2^52 * grid
-     *   digits     multiple of it below which a sum may have lost what it needs: with weights a sum, else one per sample
-     *   moved    OUT  [n_features], rounded once, to float32 if the samples are; a coordinate as close to the mean as its
-     *                 rounding stays
-     *   terms    OUT  [4]: weight; |moved - center|^2; sum of weight * (|x - origin|^2 - |x - center|^2); whether any sum
-     *                 is below its digits, 0 or 1 */
+     *   digits     sums below digits * fine_grid may have lost digits that the mean needs; with weights the sum itself
+     *              counts, else the sum per sample
+     *   moved    OUT  [n_features], rounded once, to float32 if the samples are; with weights a coordinate stays if it
+     *                 is as close to the mean, within the rounding of the sums
+     *   terms    OUT  [4]: weight; |moved - center|^2; sum of weight * (|x - origin|^2 - |x - center|^2); 1 if any sum
+     *                 is below its digits, else 0 */
     void (*move_center)(const double *sums, size_t n_features, const double *center, const double *origin,
                         const double *fine_grid, double digits, int samples_are_float32, int weighted, double *moved,
                         double *terms);
 
-    /* The third of these terms again, with twice the digits.   explained   OUT [2]: what it is the sum of, larger first */
+    /* The third of these terms again, with twice the digits.   explained   OUT [2]: its two parts, the larger first */
     void (*explain_center)(const double *sums, size_t n_features, const double *center, const double *origin,
                            double *explained);
 
@@ -242,8 +244,8 @@ typedef struct {
      *   candidates      OUT of pack_candidates, candidates_bytes; keeps pointers into x
      *   scratch         seeding_scratch_bytes, a thread's own
      *   sample_weight   IN [n_samples], or NULL
-     *   min_sq          [n_samples] type of x: scaled squared distance to the nearest seed; readable to the next multiple of
-     *                   SEED_PADDING
+     *   min_sq          [n_samples] type of x: scaled squared distance to the nearest seed; readable to the next
+     *                   multiple of SEED_PADDING
      *   near            [n_samples]: bit l is set where candidate l may be closer than that
      *   gains           OUT [n_candidates]: sum of weight * (min_sq - sq_distance) over the samples that are closer */
     size_t (*candidates_bytes)(size_t n_candidates, size_t n_features);
@@ -255,7 +257,8 @@ typedef struct {
     void (*find_near[2])(const void *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
                          const void *min_sq, uint64_t *near);
 
-    /* Gains of the candidates whose bits are wanted, from the samples near them; INOUT near: less where it was wrong. */
+    /* Gains of the candidates whose bits are wanted, from the samples near them; INOUT near: less where it was
+     * wrong. */
     void (*near_gains[2])(const void *x, size_t n_samples, const void *candidates, uint64_t wanted,
                           const double *sample_weight, const void *min_sq, uint64_t *near, double *gains);
 
@@ -267,8 +270,8 @@ typedef struct {
     double (*potential[2])(const void *min_sq, size_t n_samples, const double *sample_weight);
 
     /* All of that in one reading of the samples, where most of them are near (seeding_step.h).
-     *   targets         [n_features][n_targets] of pack_targets, scaled: a seed that min_sq does not know yet, if n_seeds is 1,
-     *                  then the candidates; STEP_TARGETS at most
+     *   targets        [n_features][n_targets] of pack_targets, scaled, at most STEP_TARGETS: if n_seeds is 1 the seed
+     *                  that min_sq does not know yet, then the candidates
      *   fresh          min_sq is not set yet; there is a seed then
      *   scratch        step_scratch_bytes, a thread's own
      *   n_near         OUT pairs of candidate and sample that are closer, among the first STEP_COUNTED samples
@@ -364,7 +367,8 @@ typedef struct {
     void (*prefix_assign[2])(const void *x, size_t n_samples, const double *centers, const void *codes,
                              const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
 
-    /* For seeding: `count` samples, of at most as many as prefix_start had clusters, as the centers that codes are compared with.
+    /* For seeding: `count` samples, of at most as many as prefix_start had clusters, as the centers that codes are
+     * compared with.
      *   codes   IN of all samples */
     void (*prefix_take_samples)(const size_t *samples, size_t count, const void *codes, void *prefix);
 
@@ -378,8 +382,8 @@ typedef struct {
     int code_length;   /* how long half the codes of a row may be, as a vector; 0 for any length */
 
     /* ---- Quantized samples (quantized.h): whole numbers of `bits` = 16, or 8 where has_dot8.
-     * Bytes of the block that quantizer_start fills, of a tile of samples, of the block that quantize_centers fills, and of
-     * a thread's scratch; all want 64-byte alignment. */
+     * Bytes of the block that quantizer_start fills, of a tile of samples, of the block that quantize_centers fills,
+     * and of a thread's scratch; all want 64-byte alignment. */
     int has_dot8;
     size_t (*quantizer_bytes)(size_t n_features);
     size_t (*quantized_tile_bytes)(size_t n_features, int bits);
@@ -398,8 +402,8 @@ typedef struct {
     void (*quantize[2])(const void *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
                         void *tiles);
 
-    /* Once a step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 where the centers lie too
-     * far out, and `quantized` is not to be used. */
+    /* Once a step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 where the centers lie
+     * too far out, and `quantized` is not to be used. */
     int (*quantize_centers)(const double *centers, size_t n_clusters, const void *quantizer, void *quantized);
 
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
@@ -448,7 +452,8 @@ typedef struct {
      *   rows     IN [n_rows]     eights   OUT [n_rows rounded up to 8][n_features] */
     void (*gather_eights[2])(const void *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
 
-    /* Sums over samples of weight times simplified silhouette, then for each cluster of weight times distance to its mean.
+    /* Sums over samples of weight times simplified silhouette, then for each cluster of weight times distance to its
+     * mean.
      *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
      *   centers, means  IN [n_clusters][n_features]
      *   eights          IN the samples as gather_eights lays them out
@@ -466,8 +471,8 @@ typedef struct {
     double (*inertia_of_cluster[2])(const void *x, size_t n_features, const int32_t *rows, size_t n_rows,
                                     const double *weights, const double *mean, int32_t *far);
 
-    /* What the inertia falls by when a cluster is split by iterations of two means, the first along the line to row `far`; 0
-     * where one side has no weight, or where it is clear early that it would be less than `least`.
+    /* What the inertia falls by when a cluster is split by iterations of two means, the first along the line to row
+     * `far`; 0 where one side has no weight, or where it is clear early that it would be less than `least`.
      *   most_rows   on how many rows, evenly spread, all iterations but the last are done
      *   direction   scratch [n_features]
      *   halves      OUT [2][n_features]: the means of both sides, less `mean` */
@@ -475,8 +480,8 @@ typedef struct {
                                const double *weights, const double *mean, int32_t far, double least,
                                size_t n_iterations, size_t most_rows, double *direction, double *halves);
 
-    /* What the inertia rises by in the cheapest merge of cluster j with one that weighs more, or as much and comes later;
-     * infinite where there is none.
+    /* What the inertia rises by in the cheapest merge of cluster j with one that weighs more, or as much and comes
+     * later; infinite where there is none.
      *   partner   OUT that other cluster, -1 for none */
     double (*cheapest_merge)(const double *means, const double *weights, size_t n_clusters, size_t n_features, size_t j,
                              int32_t *partner);
@@ -486,7 +491,7 @@ typedef struct {
     add_labelled add_euclidean_labelled, add_manhattan_labelled;
 
     /* ---- Manhattan distances (manhattan.h), the same calls as for Euclidean ones. Distances are not squared.
-     *   gaps   OUT [n_samples] or NULL: by how much the own score is proven to be the lowest; not above 0, or NaN, where
+     *   gaps   OUT [n_samples] or NULL: by how much the own score is proven lowest; not above 0, or NaN, if
      *          float64 decided. Half a distance, in units of packed_scale. */
     void (*pack_centers_manhattan)(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
                                    int samples_are_float32, void *packed);
@@ -540,26 +545,6 @@ typedef struct {
     /* Rows divided by their lengths.   y   OUT [n_samples][n_features], float32 or float64
      *   returns the first row of zeros, n_samples if there is none */
     size_t (*normalize[2])(const void *x, size_t n_samples, size_t n_features, void *y, int as_float32);
-
-    /* Codes that never fall as values grow: (x - lowest) * per_unit, cut to 0 .. n_bins - 1. */
-
-    /* Label a block of samples from `first` on, at most block_samples, and let the histograms follow.
-     *   cost        OUT   sum of weight * distance to the own center if whole, else what changed labels add to it
-     *   n_decided   INOUT samples decided in float64
-     *   returns the labels that changed */
-
-    /* Gather the values whose codes lie in low .. low + width of their cluster and feature.
-     *   low, width      IN [n_clusters][n_padded], n_padded a multiple of 64; low = 255, width = 0 for nothing
-     *   places          INOUT [n_clusters][n_features]: where the next value goes
-     *   values          OUT, type of x       value_weights   OUT, if there are weights */
-
-    /* The smallest of n values up to which the weight reaches `half`.   values, weights   INOUT: change places
-     *   below   INOUT [2]: the weight that is smaller than all of them, on the grid of the weights */
-
-    /* Sum of weight * (|value - to| - |value - from|). */
-
-    /* Rows divided by their lengths.   y   OUT [n_samples][n_features], float32 or float64
-     *   returns the first row of zeros, n_samples if there is none */
 } kernels;
 
 /* Tables that this build holds and this CPU can run, widest first; returns how many. */

@@ -2,17 +2,18 @@
  *
  * As in assign.h a float32 score filters and float64 decides. With x', c' moved by the offset and scaled,
  *     |x' - c'| / 2 = sum max(x', c') - sum c' / 2 - sum x' / 2,
- * and the last term is the same for all centers: the score is the rest, two operations a feature. Its float32 value is off
- * by at most E = gamma (|x'| + 3/2 |c'|) + tiny, lengths in the Manhattan norm, gamma as in kernels.h: no partial sum is
- * longer than that, one rounding an addition, and the rest of gamma pays for storing x', c' and sum c' / 2. The float64
- * decision rounds by less than n_features + 2 units of 2^-53 of a distance, which `decision` covers. pack_tile measures
- * Euclidean lengths; times sqrt(n_features) they bound these.
+ * and the last term is the same for all centers: the score is the rest, two operations a feature. Its float32 value is
+ * off by at most E = gamma (|x'| + 3/2 |c'|) + tiny, lengths in the Manhattan norm, gamma as in kernels.h: no partial
+ * sum is longer than that, one rounding an addition, and the rest of gamma pays for storing x', c' and sum c' / 2. The
+ * float64 decision rounds by less than n_features + 2 units of 2^-53 of a distance, which `decision` covers. pack_tile
+ * measures Euclidean lengths; times sqrt(n_features) they bound these.
  */
 
 #ifndef FASTKMEANS_MANHATTAN_SHARED
 #define FASTKMEANS_MANHATTAN_SHARED
 
-/* As pack_centers, but panels start with -sum c' / 2, half_sq_norms are the same side by side, and lengths are Manhattan. */
+/* As pack_centers, but panels start with -sum c' / 2, half_sq_norms are the same side by side, and lengths are
+ * Manhattan. */
 static void pack_centers_manhattan(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
                                    int samples_are_float32, void *memory)
 {
@@ -44,9 +45,8 @@ static inline vec manhattan_error(const packed_centers *packed, vec norm, vec ce
 }
 
 /* The first `count` centers of a panel, see score_centers. */
-static inline __attribute__((always_inline)) void score_manhattan(const float *tile, const float *panel,
-                                                                  size_t n_features, int32_t first,
-                                                                  tile_state *state, const int count)
+FORCE_INLINE void score_manhattan(const float *tile, const float *panel, size_t n_features, int32_t first,
+                                  tile_state *state, const int count)
 {
     vec sum[TILE_VECS][TILE_CENTERS];
 #pragma GCC unroll 16
@@ -85,11 +85,10 @@ static inline __attribute__((always_inline)) void score_manhattan(const float *t
 static void score_panel_manhattan(const float *tile, const float *panel, size_t n_features, int32_t first,
                                   tile_state *state, size_t count)
 {
-#define MANHATTAN_PANEL(width)                                                \
-    if (count <= (width) && (width) < TILE_CENTERS) {                         \
-        score_manhattan(tile, panel, n_features, first, state,                \
-                        (width) < TILE_CENTERS ? (width) : TILE_CENTERS);     \
-        return;                                                               \
+#define MANHATTAN_PANEL(width)                                                                                   \
+    if (count <= (width) && (width) < TILE_CENTERS) {                                                            \
+        score_manhattan(tile, panel, n_features, first, state, (width) < TILE_CENTERS ? (width) : TILE_CENTERS); \
+        return;                                                                                                  \
     }
     MANHATTAN_PANEL(2)
     MANHATTAN_PANEL(4)
@@ -141,8 +140,8 @@ static double NAME(manhattan_distance)(const REAL *x, const double *c, size_t n)
     return sum;
 }
 
-/* The nearest center of a sample that the tile could not prove, see decide: scores with the centers as lanes, then float64
- * for those that the bound of their own pair cannot exclude. */
+/* The nearest center of a sample that the tile could not prove, see decide: scores with the centers as lanes, then
+ * float64 for those that the bound of their own pair cannot exclude. */
 static int32_t NAME(decide_manhattan)(const REAL *x, const float *lane, float norm, const packed_centers *packed,
                                       float *scores)
 {
@@ -155,8 +154,8 @@ static int32_t NAME(decide_manhattan)(const REAL *x, const float *lane, float no
             sum[v] = v_load(panel + v * LANES);
         for (size_t f = 0; f < n_features; f++)
             for (int v = 0; v < PANEL_VECS; v++)
-                sum[v] = v_add(sum[v], v_max(v_splat(lane[f * TILE_SAMPLES]),
-                                             v_load(panel + (1 + f) * TILE_CENTERS + v * LANES)));
+                sum[v] = v_add(
+                    sum[v], v_max(v_splat(lane[f * TILE_SAMPLES]), v_load(panel + (1 + f) * TILE_CENTERS + v * LANES)));
         for (int v = 0; v < PANEL_VECS; v++)
             v_store(scores + p * TILE_CENTERS + v * LANES, sum[v]);
     }

@@ -1,12 +1,12 @@
 /* k-medians: a block labelled by the Manhattan distance, and medians without sorting. Included once per real type.
  *
- * Labels. A sample keeps in `slack` by how much its center was nearer than any other, plus how far centers had drifted by
- * then (its own and the farthest of the others); while slack exceeds the drift of now, the triangle inequality keeps its
- * label (G. Hamerly, "Making k-means even faster", SDM 2010, with one number for both bounds).
+ * Labels. A sample keeps in `slack` by how much its center was nearer than any other, plus how far centers had drifted
+ * by then (its own and the farthest of the others); while slack exceeds the drift of now, the triangle inequality keeps
+ * its label (G. Hamerly, "Making k-means even faster", SDM 2010, with one number for both bounds).
  *
- * Medians. A value has a code of one byte that never falls as the value grows. Histograms of the codes of each cluster and
- * feature follow the labels that change; they tell in which code a median lies and how much weight is below, so that
- * only the values of that code are gathered and the median is selected among them. */
+ * Medians. A value has a code of one byte that never falls as the value grows. Histograms of the codes of each cluster
+ * and feature follow the labels that change; they tell in which code a median lies and how much weight is below, so
+ * that only the values of that code are gathered and the median is selected among them. */
 
 #ifndef FASTKMEANS_MEDIANS_SHARED
 #define FASTKMEANS_MEDIANS_SHARED

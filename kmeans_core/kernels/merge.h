@@ -1,4 +1,5 @@
-/* The merge of cluster j that lets the inertia rise least, of those with a cluster that weighs more (or as much, and comes later):
+/* The merge of cluster j that lets the inertia rise least, of those with a cluster that weighs more (or as much, and
+ * comes later):
  * so each pair is looked at once.   Returns the rise (J. H. Ward, JASA 58, 1963); infinite where there is none.
  *   means     IN [n_clusters][n_features]      weights   IN [n_clusters]
  *   partner   OUT the other cluster, -1 for none */

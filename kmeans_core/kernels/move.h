@@ -27,9 +27,9 @@ static double fold_sums(const double *part)
     return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 
-/* A number as the sum of two float64, the second of them what the first one lacks (T. J. Dekker, "A floating-point technique
- * for extending the available precision", Numerische Mathematik 18, 1971). Multiplied without fused multiply-adds, which not
- * every instruction set has. */
+/* A number as the sum of two float64, the second of them what the first one lacks (T. J. Dekker, "A floating-point
+ * technique for extending the available precision", Numerische Mathematik 18, 1971). Multiplied without fused
+ * multiply-adds, which not every instruction set has. */
 typedef struct {
     double high, low;
 } two_reals;
@@ -50,8 +50,8 @@ static inline two_reals two_product(double a, double b)
     return (two_reals){product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low};
 }
 
-/* The mean is rounded once: of two float64 beside it the closer one. A center that is as good as any is then never left for
- * a worse one, and the inertia does not rise. */
+/* The mean is rounded once: of two float64 beside it the closer one. A center that is as good as any is then never left
+ * for a worse one, and the inertia does not rise. */
 static inline double rounded_mean(double coarse, double fine, double weight, double per_weight)
 {
     const double mean = (coarse + fine) / weight;
@@ -59,8 +59,8 @@ static inline double rounded_mean(double coarse, double fine, double weight, dou
     return mean + (((coarse - product.high) - product.low) + fine) * per_weight;
 }
 
-/* Products of weights round, so that a mean of them is off by about its own rounding: a center that is closer to it than that
- * stays, for the same reason. */
+/* Products of weights round, so that a mean of them is off by about its own rounding: a center that is closer to it
+ * than that stays, for the same reason. */
 #define MEAN_ROUNDING 0x1p-51
 
 static inline double moved_or_kept(double mean, double moved, double center)
@@ -69,11 +69,9 @@ static inline double moved_or_kept(double mean, double moved, double center)
 }
 
 /* One feature: what it adds to the terms, each to its own of the interleaved sums. */
-static inline __attribute__((always_inline)) void move_feature(const double *coarse, const double *fine, double weight,
-                                                               const double *center, const double *origin,
-                                                               const double *fine_grid, double digits,
-                                                               int samples_are_float32, int weighted, double *moved,
-                                                               move_sums *part, size_t i)
+FORCE_INLINE void move_feature(const double *coarse, const double *fine, double weight, const double *center,
+                               const double *origin, const double *fine_grid, double digits, int samples_are_float32,
+                               int weighted, double *moved, move_sums *part, size_t i)
 {
     const double away = *center - *origin, rest = (*coarse - weight * *center) + *fine;
     const double mean = samples_are_float32 ? (*coarse + *fine) / weight
@@ -88,7 +86,8 @@ static inline __attribute__((always_inline)) void move_feature(const double *coa
 
 static inline vdouble rounded_means(vdouble mean, vdouble coarse, vdouble fine, double weight)
 {
-    const double weight_spread = weight * SPREAD, a_high = weight_spread - (weight_spread - weight), a_low = weight - a_high;
+    const double weight_spread = weight * SPREAD, a_high = weight_spread - (weight_spread - weight),
+                 a_low = weight - a_high;
     const vdouble mean_spread = mean * SPREAD, b_high = mean_spread - (mean_spread - mean), b_low = mean - b_high;
     const vdouble product = weight * mean;
     const vdouble lacking = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
@@ -96,12 +95,10 @@ static inline vdouble rounded_means(vdouble mean, vdouble coarse, vdouble fine, 
 }
 
 /* The same for as many features as a vector has. */
-static inline __attribute__((always_inline)) void move_vector(const double *coarse, const double *fine, double weight,
-                                                              const double *center, const double *origin,
-                                                              const double *fine_grid, double digits,
-                                                              int samples_are_float32, int weighted, double *moved,
-                                                              vdouble *shift, vdouble *between, vdouble *across,
-                                                              vdouble *lacking)
+FORCE_INLINE void move_vector(const double *coarse, const double *fine, double weight, const double *center,
+                              const double *origin, const double *fine_grid, double digits, int samples_are_float32,
+                              int weighted, double *moved, vdouble *shift, vdouble *between, vdouble *across,
+                              vdouble *lacking)
 {
     const vdouble all = vd_load(coarse), rest_of_all = vd_load(fine), from = vd_load(center);
     const vdouble away = from - vd_load(origin), rest = (all - weight * from) + rest_of_all;
@@ -119,11 +116,9 @@ static inline __attribute__((always_inline)) void move_vector(const double *coar
     *across += away * rest;
 }
 
-static inline __attribute__((always_inline)) void move_features(const double *coarse, const double *fine, size_t n_features,
-                                                                double weight, const double *center,
-                                                                const double *origin, const double *fine_grid,
-                                                                double digits, int samples_are_float32, int weighted,
-                                                                double *moved, move_sums *part)
+FORCE_INLINE void move_features(const double *coarse, const double *fine, size_t n_features, double weight,
+                                const double *center, const double *origin, const double *fine_grid, double digits,
+                                int samples_are_float32, int weighted, double *moved, move_sums *part)
 {
     vdouble shift[MOVE_SUMS / VD_LANES], between[MOVE_SUMS / VD_LANES], across[MOVE_SUMS / VD_LANES];
     vdouble lacking[MOVE_SUMS / VD_LANES];
@@ -135,8 +130,8 @@ static inline __attribute__((always_inline)) void move_features(const double *co
 #pragma GCC unroll 8
         for (int v = 0; v < MOVE_SUMS / VD_LANES; v++) {
             const size_t i = f + (size_t)v * VD_LANES;
-            move_vector(coarse + i, fine + i, weight, center + i, origin + i, fine_grid + i, digits, samples_are_float32,
-                        weighted, moved + i, shift + v, between + v, across + v, lacking + v);
+            move_vector(coarse + i, fine + i, weight, center + i, origin + i, fine_grid + i, digits,
+                        samples_are_float32, weighted, moved + i, shift + v, between + v, across + v, lacking + v);
         }
 #pragma GCC unroll 8
     for (int v = 0; v < MOVE_SUMS / VD_LANES; v++) {
@@ -181,8 +176,8 @@ static void move_center(const double *sums, size_t n_features, const double *cen
     terms[2] = weight * fold_sums(part.between) + 2.0 * fold_sums(part.across);
 }
 
-/* What move_center has as terms[2], with twice the digits: with s the sum of weight * x, that is (center - origin) times
- * 2 s - weight * (center + origin). */
+/* What move_center has as terms[2], with twice the digits: with s the sum of weight * x, that is (center - origin)
+ * times 2 s - weight * (center + origin). */
 static void explain_center(const double *sums, size_t n_features, const double *center, const double *origin,
                            double *explained)
 {

@@ -7,8 +7,8 @@
 #ifndef FASTKMEANS_PACKED
 #define FASTKMEANS_PACKED
 
-/* Tiles that are asked for ahead: the rows of a tile are as many streams, more than a hardware prefetcher follows. One core
- * of a Zen 5, 1M x 20, k=10: float64 15.5 -> 8.9 ms, float32 9.7 -> 6.2 ms. */
+/* Tiles that are asked for ahead: the rows of a tile are as many streams, more than a hardware prefetcher follows. One
+ * core of a Zen 5, 1M x 20, k=10: float64 15.5 -> 8.9 ms, float32 9.7 -> 6.2 ms. */
 #define PREFETCH_TILES 2
 
 #if defined(__GNUC__)
@@ -23,21 +23,21 @@ static inline void prefetch_bytes(uintptr_t first, size_t bytes) { (void)first, 
 typedef struct {
     size_t n_clusters, n_features, n_panels;
     const double *centers;
-    double *offset64;   /* [n_features + LANES], zeros behind n_features */
-    float *offset32;    /* the same */
-    float *panels;      /* [n_panels][1 + n_features][TILE_CENTERS]: |c'|^2 / 2, then c'; padded by +inf, 0 */
+    double *offset64;     /* [n_features + LANES], zeros behind n_features */
+    float *offset32;      /* the same */
+    float *panels;        /* [n_panels][1 + n_features][TILE_CENTERS]: |c'|^2 / 2, then c'; padded by +inf, 0 */
     float *half_sq_norms; /* [padded centers]: |c'|^2 / 2 once more, side by side; padded by +inf */
-    float *norms;       /* [padded centers]: |c'|, rounded up */
-    double scale;       /* power of two */
-    float gamma;        /* rounding of a score, see kernels.h */
-    float tiny;         /* what underflow may add to it */
-    float decision;     /* rounding of sq_distance, relative */
-    float max_norm;     /* max |c'|, rounded up */
+    float *norms;         /* [padded centers]: |c'|, rounded up */
+    double scale;         /* power of two */
+    float gamma;          /* rounding of a score, see kernels.h */
+    float tiny;           /* what underflow may add to it */
+    float decision;       /* rounding of sq_distance, relative */
+    float max_norm;       /* max |c'|, rounded up */
 } packed_centers;
 
 /* The network that turns a flat run of `width` vectors, samples of `width` features one after the other, into one
  * vector a feature: every pass splits by the lowest bit of the feature that is left. */
-static inline __attribute__((always_inline)) void untangle(vec *v, const int width)
+FORCE_INLINE void untangle(vec *v, const int width)
 {
     vec t[LANES];
     for (int pass = 1; pass < width; pass *= 2) {
@@ -54,9 +54,8 @@ static inline __attribute__((always_inline)) void untangle(vec *v, const int wid
 /* A few features of LANES samples, so that whole vectors hold several samples.
  *   stride   reals from one sample to the next
  *   width    a constant power of two >= n_features */
-static inline __attribute__((always_inline)) vec NAME(pack_narrow)(const REAL *x, size_t stride, size_t n_features,
-                                                                   const REAL *offset, REAL scale, float *tile,
-                                                                   const int width)
+FORCE_INLINE vec NAME(pack_narrow)(const REAL *x, size_t stride, size_t n_features, const REAL *offset, REAL scale,
+                                   float *tile, const int width)
 {
     REAL samples[LANES * LANES], repeated[LANES];
     vec v[LANES], sq_norm = v_splat(0.0f);
@@ -93,8 +92,7 @@ static inline vec NAME(pack_square)(const REAL *x, size_t stride, const REAL *of
 }
 
 /* Fewer than LANES features, by the narrowest network that holds them. */
-static vec NAME(pack_rest)(const REAL *x, size_t stride, size_t n_features, const REAL *offset, REAL scale,
-                           float *tile)
+static vec NAME(pack_rest)(const REAL *x, size_t stride, size_t n_features, const REAL *offset, REAL scale, float *tile)
 {
     if (n_features == 1)
         return NAME(pack_narrow)(x, stride, n_features, offset, scale, tile, 1);
@@ -117,8 +115,7 @@ static vec NAME(pack_rest)(const REAL *x, size_t stride, size_t n_features, cons
  *   x      IN   TILE_SAMPLES rows, readable LANES reals past the last
  *   tile   OUT  [n_features][TILE_SAMPLES]
  *   norms  OUT  [TILE_SAMPLES] |x'| before any allowance for rounding */
-static void NAME(pack_tile)(const REAL *x, const packed_centers *packed, const REAL *offset, float *tile,
-                            float *norms)
+static void NAME(pack_tile)(const REAL *x, const packed_centers *packed, const REAL *offset, float *tile, float *norms)
 {
     const size_t n_features = packed->n_features;
     const REAL scale = (REAL)packed->scale;

@@ -9,8 +9,8 @@
  * one so far is known to score is not the nearest. The others are scored in float32 and, where that does not tell them
  * apart, decided in float64: a label is the one that `assign` finds.
  *
- * Codes are bytes where the instruction set multiplies them, else float32 coordinates (vec.h, CODE_FEATURES). i.l has no
- * rounding as an integer, and as float32 one that `summing` covers.
+ * Codes are bytes where the instruction set multiplies them, else float32 coordinates (vec.h, CODE_FEATURES). i.l has
+ * no rounding as an integer, and as float32 one that `summing` covers.
  * Everything that rounds is paid for by PAD = 2^-20 of its size, sixteen float32 roundings where at most
  * twelve occur. Comparisons are written so that a NaN keeps a center.
  *
@@ -21,9 +21,9 @@
 #define PAD (1.0 + 0x1p-20)
 #define PROJECT_FEATURES 128 /* features of one float32 sum; short sums round less */
 #define FAR_CENTER 1e15      /* |c'| beyond which float32 is not trusted: left to float64 */
-#define STILL_SHARE 8        /* once one center in so many has not moved, samples whose center has not are sorted apart */
-#define SORTED_SAMPLES 512   /* samples of a unit that are sorted at a time */
-#define LOOSE_WIDTH 0.1      /* bounds of the own score may be so wide, beside its squared distance, before the row is read */
+#define STILL_SHARE 8 /* once one center in so many stood still, samples whose center stood still are sorted apart */
+#define SORTED_SAMPLES 512 /* samples of a unit that are sorted at a time */
+#define LOOSE_WIDTH 0.1 /* a row is read if the bounds of its own score are wider than this part of its sq. distance */
 
 /* Lengths of a row beside its codes: a tile is [ROW_TERMS][TILE_SAMPLES] float32, then [n_codes][TILE_SAMPLES]. */
 enum { ROW_INVERSE_STEP, ROW_N, ROW_B, ROW_R, ROW_NORM, ROW_TERMS };
@@ -35,14 +35,14 @@ enum { CENTER_MINUS_HALF_SQ, CENTER_STEP, CENTER_B, CENTER_N, CENTER_R, CENTER_T
 typedef struct {
     size_t n_panels;
     float *terms;   /* [n_panels][CENTER_TERMS][TILE_CENTERS] */
-    float *rests;   /* [n_panels][2]: the largest b and n of a panel, which hardly differ: a pair need not ask for its own */
+    float *rests;   /* [n_panels][2]: the largest b and n of a panel: they hardly differ, so a pair needs no own ones */
     code *codes;    /* [n_panels][1 + n_codes][TILE_CENTERS]: where the sum of codes starts, then the codes */
     int32_t *index; /* [n_panels][TILE_CENTERS]: which center; -1 for padding, which no bound keeps */
 } center_panels;
 
 typedef struct {
-    packed_centers frame;  /* offset and scale; its panels hold the directions */
-    packed_centers still;  /* the same without offset and scale, for rows of c' */
+    packed_centers frame; /* offset and scale; its panels hold the directions */
+    packed_centers still; /* the same without offset and scale, for rows of c' */
     size_t n_clusters, n_codes;
     double *known;         /* [n_clusters][n_features]: the centers that were packed last */
     float *rows;           /* [n_clusters][n_features]: c' */
@@ -51,12 +51,12 @@ typedef struct {
     double *shifts;        /* [n_clusters]: how far c' moved since the step before, rounded up; NaN at first */
     uint8_t *has_moved;    /* [n_clusters]: whether the last prefix_pack_centers found another center than `known` */
     center_panels all, moved;
-    int is_partial;        /* whether `moved` is worth the trouble */
-    int is_turned;         /* 0 where coordinates are the features: Q = 1 */
-    double skew;           /* |Q'Q - 1| */
-    double projection;     /* rounding of Q'x', relative to |x'| */
-    double summing;        /* rounding of sums over the codes, relative */
-    double floor;          /* what underflow may take off |x'| */
+    int is_partial;    /* whether `moved` is worth the trouble */
+    int is_turned;     /* 0 where coordinates are the features: Q = 1 */
+    double skew;       /* |Q'Q - 1| */
+    double projection; /* rounding of Q'x', relative to |x'| */
+    double summing;    /* rounding of sums over the codes, relative */
+    double floor;      /* what underflow may take off |x'| */
 } prefix;
 
 static size_t prefix_n_codes(size_t n_directions) { return (n_directions + CODE_FEATURES - 1) / CODE_FEATURES; }
@@ -133,7 +133,7 @@ static double gamma_of(double roundings)
     return unit < 0.5 ? unit / (1.0 - unit) * 1.001 : HUGE_VAL;
 }
 
-/* Lay out n_panels panels of padding: no sample's bound keeps a center of minus infinity.   Returns what lies behind. */
+/* Lay out n_panels panels of padding: no sample's bound keeps a center of minus infinity.   Returns the next byte. */
 static char *start_panels(center_panels *panels, size_t n_panels, size_t n_codes, char *place)
 {
     panels->n_panels = n_panels;
@@ -271,8 +271,9 @@ static void find_steps(const prefix *p, prefix_scratch scratch, float *inverse_s
     }
     for (int s = 0; s < TILE_SAMPLES; s++) {
         const float largest = inverse_step[s];
-        /* Too small beside the row, or beside float32, to carry information. Every code is then 0, but for a center so far out
-         * (|c'| > 2^26) that 2^-19 of |c'|^2 / 2 is more than any product of codes: it is excluded or kept by that. */
+        /* Too small beside the row, or beside float32, to carry information. Every code is then 0, but for a center so
+         * far out (|c'| > 2^26) that 2^-19 of |c'|^2 / 2 is more than any product of codes: it is excluded or kept by
+         * that. */
         if (!(CODE_LIMIT > 0 && largest > 0x1p-60f && largest > 0x1p-20f * norms[s])) {
             inverse_step[s] = 1.0f;
             continue;
@@ -434,7 +435,8 @@ static void prefix_pack_centers(const double *centers, size_t first, size_t coun
 }
 
 /* Copy place `from` of one set of panels to place `to` of another. */
-static void copy_center(const center_panels *source, size_t from, const center_panels *target, size_t to, size_t n_codes)
+static void copy_center(const center_panels *source, size_t from, const center_panels *target, size_t to,
+                        size_t n_codes)
 {
     const float *terms = terms_at(source, from);
     const code *codes = codes_at(source, n_codes, from);
@@ -453,7 +455,8 @@ static void find_rests(const center_panels *panels)
         const float *terms = panels->terms + q * CENTER_TERMS * TILE_CENTERS;
         float b = 0.0f, n = 0.0f;
         for (int j = 0; j < TILE_CENTERS; j++) {
-            /* A center too far for float32 has NaN here, and is kept for its half_sq_norm: it must not hide the others. */
+            /* A center too far for float32 has NaN here, and is kept for its half_sq_norm: it must not hide the
+             * others. */
             const float center_b = terms[CENTER_B * TILE_CENTERS + j], center_n = terms[CENTER_N * TILE_CENTERS + j];
             b = center_b > b ? center_b : b;
             n = center_n > n ? center_n : n;
@@ -549,7 +552,8 @@ static __attribute__((noinline)) uint32_t prune_panel(const code *sums, const fl
     uint32_t any = 0;
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECS; v++) {
-        limit[v] = v_fnmadd(v_load(limits + v * LANES), v_load(row + ROW_N * TILE_SAMPLES + v * LANES), v_splat(rests[0]));
+        limit[v] =
+            v_fnmadd(v_load(limits + v * LANES), v_load(row + ROW_N * TILE_SAMPLES + v * LANES), v_splat(rests[0]));
         limit[v] = v_fnmadd(limit[v], v_load(row + ROW_B * TILE_SAMPLES + v * LANES), v_splat(rests[1]));
         inverse[v] = v_load(row + ROW_INVERSE_STEP * TILE_SAMPLES + v * LANES);
         r[v] = v_load(row + ROW_R * TILE_SAMPLES + v * LANES);
@@ -640,10 +644,10 @@ static inline float limit_of(const prefix *p, const prefix_best *best, double no
 
 /* A tile to filter: which samples, and what is known of the best center of each so far. */
 typedef struct {
-    size_t left;                     /* samples of the tile */
-    const uint16_t *ids;             /* [left] */
-    const float *row;                /* lengths and codes, as encode_tile wrote them */
-    uint32_t loose;                  /* which have bounds of their label by shifts alone: nobody has read their rows */
+    size_t left;         /* samples of the tile */
+    const uint16_t *ids; /* [left] */
+    const float *row;    /* lengths and codes, as encode_tile wrote them */
+    uint32_t loose;      /* which have bounds of their label by shifts alone: nobody has read their rows */
     prefix_best best[TILE_SAMPLES];
 } prefix_tile;
 

@@ -96,12 +96,13 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
     size_t fetched = 0;
     for (size_t q = 0; q < panels->n_panels; q++) {
         for (const size_t until = fetched + rows_a_panel; fetched < until && fetched < n_next; fetched++)
-            for (size_t byte = 0; byte < row_bytes; byte += 64) /* to the second level: a tile of rows overfills the first */
+            /* To the second level: a tile of rows overfills the first. */
+            for (size_t byte = 0; byte < row_bytes; byte += 64)
                 __builtin_prefetch((const char *)(x + tile->ids[tile->left + fetched] * n_features) + byte, 0, 2);
         const code *panel_sums = known_sums ? known_sums + q * TILE_CENTERS * TILE_SAMPLES : sums;
         if (!known_sums)
-            dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), panels->codes + q * (1 + p->n_codes) * TILE_CENTERS,
-                      p->n_codes, sums);
+            dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES),
+                      panels->codes + q * (1 + p->n_codes) * TILE_CENTERS, p->n_codes, sums);
         const float *terms = panels->terms + q * CENTER_TERMS * TILE_CENTERS, *rests = panels->rests + 2 * q;
         uint32_t any = prune_panel(panel_sums, terms, rests, row, limits, kept);
         const uint32_t loose = any ? other_pairs(tile, panels->index + q * TILE_CENTERS, any, kept) & tile->loose : 0;
@@ -136,7 +137,8 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
 /* Which candidates may be closer to a sample than its seed is? As find_near, for seeding.
  *   memory     after prefix_take_samples
  *   to_units   what brings a scaled squared distance of the seeding to those of x'
- * |x' - c'|^2 / 2 is a score plus |x'|^2 / 2. The difference form of the seeding is off by n_features + 4 roundings of REAL. */
+ * |x' - c'|^2 / 2 is a score plus |x'|^2 / 2. The difference form of the seeding is off by n_features + 4 roundings of
+ * REAL. */
 static void NAME(find_near_coded)(const void *codes, size_t n_samples, const void *memory, double to_units,
                                   const void *any_min_sq, uint64_t *near)
 {
@@ -160,8 +162,8 @@ static void NAME(find_near_coded)(const void *codes, size_t n_samples, const voi
         }
         memset(near + first, 0, left * sizeof(uint64_t));
         for (size_t q = 0; q < p->all.n_panels; q++) {
-            dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES), p->all.codes + q * (1 + p->n_codes) * TILE_CENTERS,
-                      p->n_codes, sums);
+            dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES),
+                      p->all.codes + q * (1 + p->n_codes) * TILE_CENTERS, p->n_codes, sums);
             uint32_t any = prune_panel(sums, p->all.terms + q * CENTER_TERMS * TILE_CENTERS, p->all.rests + 2 * q, row,
                                        limits, kept);
             for (; any; any &= any - 1) {
@@ -175,9 +177,9 @@ static void NAME(find_near_coded)(const void *codes, size_t n_samples, const voi
 
 /* Tiles of samples whose own center stood still against the centers that moved, or of others against all.
  *   ids   IN [n_samples], counted from x on */
-static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers, const REAL *x, const char *codes,
-                                 const uint16_t *ids, size_t n_samples, prefix_scratch scratch, int32_t *labels,
-                                 double *bounds, size_t *counts)
+static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers, const REAL *x,
+                                 const char *codes, const uint16_t *ids, size_t n_samples, prefix_scratch scratch,
+                                 int32_t *labels, double *bounds, size_t *counts)
 {
     const center_panels *panels = own_is_still ? &p->moved : &p->all;
     const size_t n_features = p->frame.n_features, tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
@@ -241,9 +243,9 @@ static void NAME(prefix_assign)(const void *any_x, size_t n_samples, const doubl
             n_still += (size_t)is_still;
             n_others += (size_t)!is_still;
         }
-        NAME(filter_samples)(p, 0, centers, rows, tiles, others, n_others, scratch, labels + first,
-                             bounds + 2 * first, counts);
-        NAME(filter_samples)(p, 1, centers, rows, tiles, still, n_still, scratch, labels + first,
-                             bounds + 2 * first, counts);
+        NAME(filter_samples)(p, 0, centers, rows, tiles, others, n_others, scratch, labels + first, bounds + 2 * first,
+                             counts);
+        NAME(filter_samples)(p, 1, centers, rows, tiles, still, n_still, scratch, labels + first, bounds + 2 * first,
+                             counts);
     }
 }

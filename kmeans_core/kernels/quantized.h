@@ -1,18 +1,19 @@
 /* Whole numbers in place of samples: 8 or 16 bits a feature, with what was rounded away measured a sample.
  *
  * Samples and centers are moved and scaled once a fit: x', c'. A sample keeps the whole numbers i nearest to x', within
- * `limit`, their squared length, and r >= |x' - i|. A step scales its centers to whole numbers l by a unit of its own, u l
- * near c', with p >= |c' - u l| of all centers. Then with e = r + p, by the triangle inequality,
+ * `limit`, their squared length, and r >= |x' - i|. A step scales its centers to whole numbers l by a unit of its own,
+ * u l near c', with p >= |c' - u l| of all centers. Then with e = r + p, by the triangle inequality,
  *     |x' - c'| differs from |i - u l| by at most e,
- * and |i - u l|^2 = |i|^2 + 2 u (u |l|^2 / 2 - i.l): whole scores H - i.l, with H within 1/2 of u |l|^2 / 2, order the centers
- * by that distance and are computed in integers, without rounding. A center whose |i - u l| exceeds the best one's, D, by more
- * than 2 e is not the nearest. In scores that is a gap of more than 2 e (D + e) / u + 1: small, for D is the size of a
- * cluster, wherever clusters lie. Where the best two differ by more than that, and by what the float64 decision may round,
- * the best is the label. For the other samples all centers within that gap of the best are decided by sq_distance. The
- * row itself is read for these alone.
+ * and |i - u l|^2 = |i|^2 + 2 u (u |l|^2 / 2 - i.l): whole scores H - i.l, with H within 1/2 of u |l|^2 / 2, order the
+ * centers by that distance and are computed in integers, without rounding. A center whose |i - u l| exceeds the best
+ * one's, D, by more than 2 e is not the nearest. In scores that is a gap of more than 2 e (D + e) / u + 1: small, for D
+ * is the size of a cluster, wherever clusters lie. Where the best two differ by more than that, and by what the float64
+ * decision may round, the best is the label. For the other samples all centers within that gap of the best are decided
+ * by sq_distance. The row itself is read for these alone.
  *
  * Everything that rounds in float32 is paid for by PAD of its size. Infinity and NaN leave a sample to float64:
- * comparisons are written that way. x' is computed with three roundings of the moved row's size (subtract, scale, store).
+ * comparisons are written that way. x' is computed with three roundings of the moved row's size (subtract, scale,
+ * store).
  */
 
 #define WORD_HEAD 2 /* words of a sample beside its numbers: |i|^2 and r, float32 */
@@ -22,32 +23,32 @@ typedef struct {
     packed_centers frame; /* what pack_block asks for: n_features, offset and scale */
     size_t n_words;       /* 32-bit words of a sample */
     int bits;
-    float limit;          /* of a whole number; n_features * limit^2 <= 2^29, and differences of scores fit 32 bits */
+    float limit; /* of a whole number; n_features * limit^2 <= 2^29, and differences of scores fit 32 bits */
 } quantizer;
 
 /* What score_gaps multiplies with, each taken too large but 2 u, whose rounding it pays for. */
 typedef struct {
-    float rest;           /* p */
-    float reach;          /* max |c'| */
-    float two_units;      /* 2 u */
-    float per_unit;       /* 2 / u */
-    float per_square;     /* factor of |i|^2 + (r + p + max |c'|)^2 for what the float64 decision may round, in scores */
+    float rest;       /* p */
+    float reach;      /* max |c'| */
+    float two_units;  /* 2 u */
+    float per_unit;   /* 2 / u */
+    float per_square; /* times |i|^2 + (r + p + max |c'|)^2: what the float64 decision may round, in scores */
 } whole_gap;
 
 typedef struct {
     const quantizer *how;
     const double *centers;
     size_t n_clusters, n_panels;
-    int32_t *panels;      /* [n_panels][1 + n_words][TILE_CENTERS]: H, then -l; padded by FAR_SCORE, 0; LANES words more */
-    int32_t *numbers;     /* [n_panels * TILE_CENTERS]: 0, 1, ..., which a broadcast reads faster than it converts */
-    double rest;          /* p */
-    double unit;          /* u */
+    int32_t *panels;  /* [n_panels][1 + n_words][TILE_CENTERS]: H, then -l; padded by FAR_SCORE, 0; LANES more */
+    int32_t *numbers; /* [n_panels * TILE_CENTERS]: 0, 1, ..., which a broadcast reads faster than it converts */
+    double rest;      /* p */
+    double unit;      /* u */
     whole_gap gap;
 } quantized_centers;
 
 #define FAR_SCORE (1 << 29)
-/* With so few words the samples of a vector stay in registers, where there are 32 of these. With 16 it took 4.4 ns a sample in
- * place of 3.5 (one core of a Zen 3, 10 words, 10 centers). */
+/* With so few words the samples of a vector stay in registers, where there are 32 of these. With 16 it took 4.4 ns a
+ * sample in place of 3.5 (one core of a Zen 3, 10 words, 10 centers). */
 #define NARROW_WORDS 10
 #define IS_NARROW(n_words) (TILE_CENTERS >= 12 && (n_words) <= NARROW_WORDS)
 #define FOLDED_PANELS 4
@@ -60,11 +61,11 @@ typedef struct {
 } whole_state;
 
 typedef struct {
-    block_scratch pack;   /* for quantize */
-    whole_state *states;  /* [block / TILE_SAMPLES] */
-    int32_t *scores;      /* [padded centers], for one undecided sample */
-    uint16_t *undecided;  /* [block] */
-    int32_t *gaps;        /* [block]: by how much a center that may be nearer can exceed the best score */
+    block_scratch pack;  /* for quantize */
+    whole_state *states; /* [block / TILE_SAMPLES] */
+    int32_t *scores;     /* [padded centers], for one undecided sample */
+    uint16_t *undecided; /* [block] */
+    int32_t *gaps;       /* [block]: by how much a center that may be nearer can exceed the best score */
 } quantized_scratch;
 
 static size_t quantizer_bytes(size_t n_features)
@@ -147,7 +148,8 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
     }
 }
 
-/* |i|^2 and r of the samples of a tile: [WORD_HEAD][TILE_SAMPLES]. Copied there as float32, so they may be read as such. */
+/* |i|^2 and r of the samples of a tile: [WORD_HEAD][TILE_SAMPLES]. Copied there as float32, so they may be read as
+ * such. */
 static inline const float *lengths_of(const int32_t *tile) { return (const float *)tile; }
 
 static double quantizer_scale(const void *memory) { return ((const quantizer *)memory)->frame.scale; }
@@ -220,7 +222,8 @@ static int quantize_centers(const double *centers, size_t n_clusters, const void
     q->n_clusters = n_clusters;
     q->n_panels = n_panels;
     q->panels = (int32_t *)((char *)memory + aligned(sizeof(quantized_centers)));
-    q->numbers = q->panels + aligned((n_panels * panel_words + RESCORE_PANELS * LANES) * sizeof(int32_t)) / sizeof(int32_t);
+    q->numbers = q->panels
+                 + aligned((n_panels * panel_words + RESCORE_PANELS * LANES) * sizeof(int32_t)) / sizeof(int32_t);
     memset(q->panels, 0, n_panels * panel_words * sizeof(int32_t));
     for (size_t j = 0; j < n_panels * TILE_CENTERS; j++) {
         q->numbers[j] = (int32_t)j;
@@ -257,12 +260,13 @@ static int quantize_centers(const double *centers, size_t n_clusters, const void
     return 1;
 }
 
-/* Whole scores of a tile and the first `count` centers of a panel; bits and count are constants wherever this is inlined.
+/* Whole scores of a tile and the first `count` centers of a panel; bits and count are constants wherever this is
+ * inlined.
  *   tile    IN   [n_words][TILE_SAMPLES]
  *   panel   IN   [1 + n_words][TILE_CENTERS]
- *   sum     OUT  [TILE_VECS][count]; registers as score_centers, and one for the products where no instruction adds them */
-static inline __attribute__((always_inline)) void sum_words(const int32_t *tile, const int32_t *panel, size_t n_words,
-                                                            vint (*sum)[TILE_CENTERS], const int count, const int bits)
+ *   sum     OUT  [TILE_VECS][count]; registers as score_centers, and one for products if no instruction adds them */
+FORCE_INLINE void sum_words(const int32_t *tile, const int32_t *panel, size_t n_words, vint (*sum)[TILE_CENTERS],
+                            const int count, const int bits)
 {
 #pragma GCC unroll 16
     for (int j = 0; j < count; j++)
@@ -286,8 +290,8 @@ static inline __attribute__((always_inline)) void sum_words(const int32_t *tile,
 }
 
 /* The same, stored.   sums  OUT [count][TILE_SAMPLES] */
-static inline __attribute__((always_inline)) void dot_centers(const int32_t *tile, const int32_t *panel, size_t n_words,
-                                                              int32_t *sums, const int count, const int bits)
+FORCE_INLINE void dot_centers(const int32_t *tile, const int32_t *panel, size_t n_words, int32_t *sums, const int count,
+                              const int bits)
 {
     vint sum[TILE_VECS][TILE_CENTERS];
     sum_words(tile, panel, n_words, sum, count, bits);
@@ -299,7 +303,7 @@ static inline __attribute__((always_inline)) void dot_centers(const int32_t *til
 }
 
 /* Fold the whole score of center j into the best two; a tie keeps the lowest index. */
-static inline __attribute__((always_inline)) void fold_score(vint score, vint j, vint *best, vint *second, vint *label)
+FORCE_INLINE void fold_score(vint score, vint j, vint *best, vint *second, vint *label)
 {
     const vmask closer = vi_less(score, *best);
     *second = vi_min(*second, vi_max(score, *best));
@@ -309,18 +313,25 @@ static inline __attribute__((always_inline)) void fold_score(vint score, vint j,
 
 /* Widths in steps of two, as score_last_panel. */
 #define WIDTH_OF(width) ((width) < TILE_CENTERS ? (width) : TILE_CENTERS)
-#define BY_WIDTH(count, CALL)                        \
-    do {                                             \
-        if ((count) <= 2)       CALL(WIDTH_OF(2));   \
-        else if ((count) <= 4)  CALL(WIDTH_OF(4));   \
-        else if ((count) <= 6)  CALL(WIDTH_OF(6));   \
-        else if ((count) <= 8)  CALL(WIDTH_OF(8));   \
-        else if ((count) <= 10) CALL(WIDTH_OF(10));  \
-        else if ((count) <= 12) CALL(WIDTH_OF(12));  \
-        else                    CALL(TILE_CENTERS);  \
+#define BY_WIDTH(count, CALL)   \
+    do {                        \
+        if ((count) <= 2)       \
+            CALL(WIDTH_OF(2));  \
+        else if ((count) <= 4)  \
+            CALL(WIDTH_OF(4));  \
+        else if ((count) <= 6)  \
+            CALL(WIDTH_OF(6));  \
+        else if ((count) <= 8)  \
+            CALL(WIDTH_OF(8));  \
+        else if ((count) <= 10) \
+            CALL(WIDTH_OF(10)); \
+        else if ((count) <= 12) \
+            CALL(WIDTH_OF(12)); \
+        else                    \
+            CALL(TILE_CENTERS); \
     } while (0)
 #define DOT_16(width) dot_centers(tile, panel, n_words, sums, width, 16)
-#define DOT_8(width)  dot_centers(tile, panel, n_words, sums, width, 8)
+#define DOT_8(width) dot_centers(tile, panel, n_words, sums, width, 8)
 
 static __attribute__((noinline)) void dot_panel_16(const int32_t *tile, const int32_t *panel, size_t n_words,
                                                    size_t count, int32_t *sums)
@@ -347,8 +358,8 @@ static void whole_panel(const quantized_centers *q, const int32_t *words, size_t
     (q->how->bits == 8 ? dot_panel_8 : dot_panel_16)(words, panel, n_words, left, sums);
 }
 
-/* Fold the panels `from` to `to` into the best two. The sums pass through memory: compilers would spill them in the loop to
- * make room for the state, which stays in registers from the first center of a run to the last.
+/* Fold the panels `from` to `to` into the best two. The sums pass through memory: compilers would spill them in the
+ * loop to make room for the state, which stays in registers from the first center of a run to the last.
  *   state  INOUT; the caller resets it */
 static void fold_panels(const quantized_centers *q, const int32_t *words, size_t from, size_t to, whole_state *state)
 {
@@ -379,12 +390,12 @@ static void fold_panels(const quantized_centers *q, const int32_t *words, size_t
     }
 }
 
-/* The centers of panels `from` to `to` for few words: the samples stay in registers, centers stream by, nothing passes through
- * memory.
- * n_words samples + 3 state + 1 score + 1 product = 15 of 16 registers at 10 words; centers come from memory, lane by lane. */
-static inline __attribute__((always_inline)) void fold_all_narrow(const int32_t *words, const quantized_centers *q,
-                                                                  size_t from, size_t to, whole_state *state,
-                                                                  const int n_words, const int bits)
+/* The centers of panels `from` to `to` for few words: the samples stay in registers, centers stream by, nothing passes
+ * through memory.
+ * n_words samples + 3 state + 1 score + 1 product = 15 of 16 registers at 10 words; centers come from memory, lane by
+ * lane. */
+FORCE_INLINE void fold_all_narrow(const int32_t *words, const quantized_centers *q, size_t from, size_t to,
+                                  whole_state *state, const int n_words, const int bits)
 {
     const size_t end = to * TILE_CENTERS < q->n_clusters ? to * TILE_CENTERS : q->n_clusters;
     for (int v = 0; v < TILE_VECS; v++) {
@@ -393,7 +404,8 @@ static inline __attribute__((always_inline)) void fold_all_narrow(const int32_t 
         for (int w = 0; w < n_words; w++)
             x[w] = vi_load(words + w * TILE_SAMPLES + v * LANES);
         const int32_t *panel = q->panels + from * (size_t)(1 + n_words) * TILE_CENTERS;
-        for (size_t first = from * TILE_CENTERS; first < end; first += TILE_CENTERS, panel += (1 + n_words) * TILE_CENTERS) {
+        for (size_t first = from * TILE_CENTERS; first < end;
+             first += TILE_CENTERS, panel += (1 + n_words) * TILE_CENTERS) {
             const size_t count = end - first < TILE_CENTERS ? end - first : TILE_CENTERS;
             for (size_t j = 0; j < count; j++) {
                 vint score = vi_splat(panel[j]);
@@ -413,11 +425,11 @@ static inline __attribute__((always_inline)) void fold_all_narrow(const int32_t 
 
 static void fold_narrow(const int32_t *words, const quantized_centers *q, size_t from, size_t to, whole_state *state)
 {
-#define FOLD_NARROW(n_words)                                     \
-    case n_words:                                                \
-        if (HAS_DOT8 && q->how->bits == 8)                       \
+#define FOLD_NARROW(n_words)                                         \
+    case n_words:                                                    \
+        if (HAS_DOT8 && q->how->bits == 8)                           \
             fold_all_narrow(words, q, from, to, state, n_words, 8);  \
-        else                                                     \
+        else                                                         \
             fold_all_narrow(words, q, from, to, state, n_words, 16); \
         break;
     switch (q->how->n_words) {
@@ -430,8 +442,7 @@ static void fold_narrow(const int32_t *words, const quantized_centers *q, size_t
         FOLD_NARROW(7)
         FOLD_NARROW(8)
         FOLD_NARROW(9)
-    default:
-        fold_all_narrow(words, q, from, to, state, NARROW_WORDS, HAS_DOT8 && q->how->bits == 8 ? 8 : 16);
+    default: fold_all_narrow(words, q, from, to, state, NARROW_WORDS, HAS_DOT8 && q->how->bits == 8 ? 8 : 16);
     }
 #undef FOLD_NARROW
 }
@@ -464,8 +475,9 @@ static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_ce
 
 /* By how much a whole score must exceed the best one of its sample to tell that its center is farther.
  *   best  IN [TILE_SAMPLES]      gaps  OUT [TILE_SAMPLES]
- * D^2 is a difference of large numbers where the cluster is small and far from the offset: it is taken too large by what
- * its terms may round. For (|i| + r + max |c'|)^2 stands twice the sum of squares, which is never less and asks for no root. */
+ * D^2 is a difference of large numbers where the cluster is small and far from the offset: it is taken too large by
+ * what its terms may round. For (|i| + r + max |c'|)^2 stands twice the sum of squares, which is never less and asks
+ * for no root. */
 static void score_gaps(const int32_t *tile, const quantized_centers *q, const int32_t *restrict best,
                        int32_t *restrict gaps)
 {
@@ -481,7 +493,8 @@ static void score_gaps(const int32_t *tile, const quantized_centers *q, const in
 }
 
 /* Samples of a tile whose best score is not proven, one bit each.   gaps  OUT [TILE_SAMPLES] */
-static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state, int32_t *gaps)
+static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state,
+                                  int32_t *gaps)
 {
     uint32_t proven = 0;
     score_gaps(tile, q, state->best, gaps);
@@ -519,8 +532,8 @@ static uint32_t any_within(const int32_t *sums, int count, const int32_t *bound)
 }
 
 /* Whole scores of one sample against RESCORE_PANELS panels from panel `first` on, as rescore. */
-static inline __attribute__((always_inline)) void whole_rescore(const int32_t *lane, const quantized_centers *q,
-                                                                size_t first, int32_t *scores, const int bits)
+FORCE_INLINE void whole_rescore(const int32_t *lane, const quantized_centers *q, size_t first, int32_t *scores,
+                                const int bits)
 {
     const size_t n_words = q->how->n_words, panel_words = (1 + n_words) * TILE_CENTERS;
     const int32_t *panel[RESCORE_PANELS];

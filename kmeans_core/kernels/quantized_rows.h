@@ -54,7 +54,8 @@ static size_t NAME(assign_quantized)(const void *any_x, size_t n_samples, const 
     whole_tiles(tiles, n_tiles, q, scratch.states);
     for (size_t t = 0; t < n_tiles; t++) {
         const whole_state *state = scratch.states + t;
-        const size_t first = t * TILE_SAMPLES, left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
+        const size_t first = t * TILE_SAMPLES,
+                     left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
         memcpy(labels + first, state->label, left * sizeof(int32_t));
         uint32_t bits = undecided_samples(tiles + t * tile_words, q, state, scratch.gaps + first);
         for (; bits; bits &= bits - 1) {
@@ -68,16 +69,16 @@ static size_t NAME(assign_quantized)(const void *any_x, size_t n_samples, const 
     for (size_t u = 0; u < n_undecided; u++) {
         const size_t i = scratch.undecided[u], t = i / TILE_SAMPLES, s = i % TILE_SAMPLES;
         whole_scores(tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES + s, q, scratch.scores);
-        labels[i] = NAME(decide_quantized)(x + i * n_features, q, scratch.scores, scratch.states[t].best[s],
-                                           scratch.gaps[i]);
+        labels[i] =
+            NAME(decide_quantized)(x + i * n_features, q, scratch.scores, scratch.states[t].best[s], scratch.gaps[i]);
     }
     return n_undecided;
 }
 
 /* Which candidates may be closer to a sample than its seed is? As find_near, for seeding.
  *   to_units   what brings a scaled squared distance of the seeding to units of whole scores
- * A candidate is ruled out by |i - u l| - e > distance to the seed, squared and in scores. The difference form of the seeding is
- * off by n_features + 4 roundings of REAL. */
+ * A candidate is ruled out by |i - u l| - e > distance to the seed, squared and in scores. The difference form of the
+ * seeding is off by n_features + 4 roundings of REAL. */
 static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, const void *candidates, double to_units,
                                       const void *any_min_sq, uint64_t *near)
 {
@@ -103,7 +104,7 @@ static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, c
         memset(near + first, 0, left * sizeof(uint64_t));
         for (size_t p = 0; p < q->n_panels; p++) {
             const size_t count = q->n_clusters - p * TILE_CENTERS < TILE_CENTERS ? q->n_clusters - p * TILE_CENTERS
-                                                                                : TILE_CENTERS;
+                                                                                 : TILE_CENTERS;
             whole_panel(q, tile + WORD_HEAD * TILE_SAMPLES, p, sums);
             if (!(any_within(sums, (int)count, bound) & present))
                 continue;

@@ -11,7 +11,7 @@ typedef struct {
 } tile_state;
 
 /* Fold the score of center j into the best two. Strict comparison and ascending j: a tie keeps the lowest index. */
-static inline __attribute__((always_inline)) void fold(vec score, int32_t j, vec *best, vec *second, vint *label)
+FORCE_INLINE void fold(vec score, int32_t j, vec *best, vec *second, vint *label)
 {
     const vmask closer = v_less(score, *best);
     *second = v_min(*second, v_max(score, *best));
@@ -24,9 +24,8 @@ static inline __attribute__((always_inline)) void fold(vec score, int32_t j, vec
  *   tile     IN     [n_features][TILE_SAMPLES]
  *   panel    IN     [n_features], stride reals apart: the first `count` of each
  *   sum      INOUT  [TILE_VECS][count] */
-static inline __attribute__((always_inline)) void subtract_products(const float *tile, const float *panel,
-                                                                    size_t stride, size_t n_features,
-                                                                    vec (*sum)[TILE_CENTERS], const int count)
+FORCE_INLINE void subtract_products(const float *tile, const float *panel, size_t stride, size_t n_features,
+                                    vec (*sum)[TILE_CENTERS], const int count)
 {
     for (size_t f = 0; f < n_features; f++, panel += stride, tile += TILE_SAMPLES) {
         vec x[TILE_VECS];
@@ -48,9 +47,8 @@ static inline __attribute__((always_inline)) void subtract_products(const float 
  *   panel   IN     [1 + n_features][TILE_CENTERS]
  *   first   index of the panel's first center
  *   state   INOUT */
-static inline __attribute__((always_inline)) void score_centers(const float *tile, const float *panel,
-                                                                size_t n_features, int32_t first, tile_state *state,
-                                                                const int count)
+FORCE_INLINE void score_centers(const float *tile, const float *panel, size_t n_features, int32_t first,
+                                tile_state *state, const int count)
 {
     vec sum[TILE_VECS][TILE_CENTERS];
 #pragma GCC unroll 16
@@ -78,16 +76,15 @@ static void score_panel(const float *tile, const float *panel, size_t n_features
     score_centers(tile, panel, n_features, first, state, TILE_CENTERS);
 }
 
-/* The last panel, of which `count` centers are real: widths in steps of two waste at most one center, where the padding of
- * a whole panel wastes up to TILE_CENTERS - 1 (three quarters of the work at 16 centers). */
-static void score_last_panel(const float *tile, const float *panel, size_t n_features, int32_t first,
-                             tile_state *state, size_t count)
+/* The last panel, of which `count` centers are real: widths in steps of two waste at most one center, where the padding
+ * of a whole panel wastes up to TILE_CENTERS - 1 (three quarters of the work at 16 centers). */
+static void score_last_panel(const float *tile, const float *panel, size_t n_features, int32_t first, tile_state *state,
+                             size_t count)
 {
-#define LAST_PANEL(width)                                                     \
-    if (count <= (width) && (width) < TILE_CENTERS) {                         \
-        score_centers(tile, panel, n_features, first, state,                  \
-                      (width) < TILE_CENTERS ? (width) : TILE_CENTERS);       \
-        return;                                                               \
+#define LAST_PANEL(width)                                                                                      \
+    if (count <= (width) && (width) < TILE_CENTERS) {                                                          \
+        score_centers(tile, panel, n_features, first, state, (width) < TILE_CENTERS ? (width) : TILE_CENTERS); \
+        return;                                                                                                \
     }
     LAST_PANEL(2)
     LAST_PANEL(4)
@@ -101,8 +98,8 @@ static void score_last_panel(const float *tile, const float *panel, size_t n_fea
 
 /* All centers for few features: the samples stay in registers, centers stream by.
  * 2 * n_features samples + 2 * 3 state + 1 score + 1 broadcast = 24 of 32 registers at 8 features. */
-static inline __attribute__((always_inline)) void score_all_narrow(const float *tile, const packed_centers *packed,
-                                                                   tile_state *state, const int n_features)
+FORCE_INLINE void score_all_narrow(const float *tile, const packed_centers *packed, tile_state *state,
+                                   const int n_features)
 {
     vec x[TILE_VECS][8], best[TILE_VECS], second[TILE_VECS];
     vint label[TILE_VECS];
@@ -115,7 +112,8 @@ static inline __attribute__((always_inline)) void score_all_narrow(const float *
         label[v] = vi_splat(0);
     }
     const float *panel = packed->panels;
-    for (size_t first = 0; first < packed->n_clusters; first += TILE_CENTERS, panel += (1 + n_features) * TILE_CENTERS) {
+    for (size_t first = 0; first < packed->n_clusters;
+         first += TILE_CENTERS, panel += (1 + n_features) * TILE_CENTERS) {
         const size_t left = packed->n_clusters - first;
         const int count = left < TILE_CENTERS ? (int)left : TILE_CENTERS;
         for (int j = 0; j < count; j++)

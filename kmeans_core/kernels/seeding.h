@@ -1,25 +1,25 @@
 /* The passes of greedy k-means++ over a block of samples. Included once per real type.
  *
  * Distances are taken by differences, in the type of the samples: a copy of a seed is at distance zero exactly.
- * Late in a seeding one sample in n_seeds comes closer to a candidate than to its seed, so a float32 score rules out the
- * others first. With x', c' moved by the first seed and scaled, h = (|x'|^2 + |c'|^2) / 2 and u = 2^-24,
+ * Late in a seeding one sample in n_seeds comes closer to a candidate than to its seed, so a float32 score rules out
+ * the others first. With x', c' moved by the first seed and scaled, h = (|x'|^2 + |c'|^2) / 2 and u = 2^-24,
  * h - x'.c' is half the squared distance, and its float32 value is off by at most 2 gamma h, gamma as in kernels.h
- * (|x'| |c'| <= h). The difference form itself rounds by n_features + 4 units of at most 4 h, which is another 2 gamma h in
- * halves. So a sample for which
+ * (|x'| |c'| <= h). The difference form itself rounds by n_features + 4 units of at most 4 h, which is another 2 gamma
+ * h in halves. So a sample for which
  *     (1 - 4 gamma) h - x'.c' > sq_distance to its seed / 2
  * keeps its seed, whatever the rounding; `tiny` pays for underflow. Scaled by the largest value nothing overflows, and
  * with a gamma that is infinite nothing is ruled out.
  *
  * The same passes serve Manhattan distances (manhattan is a constant 1 where they are inlined). The score is then the
- * distance itself, off by at most gamma (|x'| + |c'|) in the Manhattan norm, as much again pays for the difference form,
- * and a sample for which
+ * distance itself, off by at most gamma (|x'| + |c'|) in the Manhattan norm, as much again pays for the difference
+ * form, and a sample for which
  *     score - 2 gamma (|x'| + |c'|) > distance to its seed
  * keeps its seed. min_sq then holds distances, not squares.
  */
 
 #ifndef FASTKMEANS_SEEDING_SHARED
 #define FASTKMEANS_SEEDING_SHARED
-#define SEED_RUN 32  /* samples looked over at a time */
+#define SEED_RUN 32 /* samples looked over at a time */
 
 #define SEED_AHEAD 16 /* rows asked for before they are read */
 
@@ -27,8 +27,8 @@
 typedef struct {
     packed_centers frame; /* what pack_tile asks for: n_features, offset and scale */
     size_t n_candidates, n_panels, columns;
-    float *panels;        /* [n_panels][1 + n_features][columns]: (1 - 4 gamma) |c'|^2 / 2, then c'; padded by +inf, 0 */
-    float keep, tiny;     /* (1 - 4 gamma) / 2, and what underflow may add */
+    float *panels;    /* [n_panels][1 + n_features][columns]: (1 - 4 gamma) |c'|^2 / 2, then c'; padded by +inf, 0 */
+    float keep, tiny; /* (1 - 4 gamma) / 2, and what underflow may add */
     const void *rows[SEED_CANDIDATES];
 } packed_candidates;
 
@@ -44,7 +44,8 @@ static size_t candidates_bytes(size_t n_candidates, size_t n_features)
 {
     return aligned(sizeof(packed_candidates)) + aligned((n_features + LANES) * sizeof(double))
            + aligned((n_features + LANES) * sizeof(float))
-           + aligned(candidate_panels(n_candidates) * candidate_columns(n_candidates) * (1 + n_features) * sizeof(float));
+           + aligned(candidate_panels(n_candidates) * candidate_columns(n_candidates) * (1 + n_features)
+                     * sizeof(float));
 }
 
 static size_t seeding_scratch_bytes(size_t n_features)
@@ -66,8 +67,8 @@ static block_scratch divide_seeding_scratch(void *memory, size_t n_features)
 }
 
 /* As subtract_products, but add |x - c|. */
-static inline __attribute__((always_inline)) void add_differences(const float *tile, const float *panel, size_t n_features,
-                                                                  vec (*sum)[TILE_CENTERS], const int count)
+FORCE_INLINE void add_differences(const float *tile, const float *panel, size_t n_features, vec (*sum)[TILE_CENTERS],
+                                  const int count)
 {
     for (size_t f = 0; f < n_features; f++, panel += count, tile += TILE_SAMPLES) {
         vec x[TILE_VECS];
@@ -88,9 +89,8 @@ static inline __attribute__((always_inline)) void add_differences(const float *t
  *   bound   [TILE_SAMPLES]: a score above it rules the candidate out
  *   close   OUT [columns]: one bit a sample; written only if the result is not 0
  *   returns the samples that have any such candidate */
-static inline __attribute__((always_inline)) uint32_t close_to(const float *tile, const float *panel, size_t n_features,
-                                                               const float *bound, uint32_t *close, const int columns,
-                                                               const int manhattan)
+FORCE_INLINE uint32_t close_to(const float *tile, const float *panel, size_t n_features, const float *bound,
+                               uint32_t *close, const int columns, const int manhattan)
 {
     vec sum[TILE_VECS][TILE_CENTERS];
     uint32_t any = 0;
@@ -123,22 +123,21 @@ static inline __attribute__((always_inline)) uint32_t close_to(const float *tile
     return any;
 }
 
-static inline __attribute__((always_inline)) uint32_t close_samples(const float *tile, const float *panel,
-                                                                    size_t n_features, const float *bound,
-                                                                    uint32_t *close, size_t columns,
-                                                                    const int manhattan)
+FORCE_INLINE uint32_t close_samples(const float *tile, const float *panel, size_t n_features, const float *bound,
+                                    uint32_t *close, size_t columns, const int manhattan)
 {
-#define CLOSE_TO(count) case count: return close_to(tile, panel, n_features, bound, close, count, manhattan);
+#define CLOSE_TO(count) \
+    case count: return close_to(tile, panel, n_features, bound, close, count, manhattan);
     switch (columns) {
-    CLOSE_TO(2)
-    CLOSE_TO(4)
+        CLOSE_TO(2)
+        CLOSE_TO(4)
 #if TILE_CENTERS >= 6
-    CLOSE_TO(6)
+        CLOSE_TO(6)
 #endif
 #if TILE_CENTERS >= 12
-    CLOSE_TO(8)
-    CLOSE_TO(10)
-    CLOSE_TO(12)
+        CLOSE_TO(8)
+        CLOSE_TO(10)
+        CLOSE_TO(12)
 #endif
     default: return close_to(tile, panel, n_features, bound, close, TILE_CENTERS, manhattan);
     }
@@ -156,9 +155,8 @@ static const REAL NAME(zeros_then_ones)[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 
 /* Scaled squared distance by differences. The last sixteen features are read together, those among them that were
  * already added times zero. Registers on AVX2: two (float64: four) sums and as many differences, and the scale. */
-static inline __attribute__((always_inline)) REAL NAME(seed_distance)(const REAL *x, const REAL *candidate,
-                                                                      size_t n_features, REAL scale,
-                                                                      const int manhattan)
+FORCE_INLINE REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale,
+                                      const int manhattan)
 {
     enum { WIDTH = VECTOR_BYTES / sizeof(REAL), PARTS = 16 / WIDTH };
     if (n_features < 16) {
@@ -306,15 +304,14 @@ static inline void NAME(fetch_ahead)(const REAL *x, size_t n_features, const uin
     if (i + SEED_AHEAD >= n_found)
         return;
     const char *row = (const char *)(x + found[i + SEED_AHEAD] * n_features);
-    const size_t n_bytes = n_features * sizeof(REAL) < 256 ? n_features * sizeof(REAL) : 256; /* then hardware follows */
+    const size_t row_bytes = n_features * sizeof(REAL);
+    const size_t n_bytes = row_bytes < 256 ? row_bytes : 256; /* the hardware fetches what follows */
     for (size_t byte = 0; byte < n_bytes; byte += 64)
         __builtin_prefetch(row + byte);
 }
 
-static inline __attribute__((always_inline)) void NAME(find_near_by)(const REAL *x, size_t n_samples, size_t n_readable,
-                                                                     const void *candidates, void *memory,
-                                                                     const REAL *min_sq, uint64_t *near,
-                                                                     const int manhattan)
+FORCE_INLINE void NAME(find_near_by)(const REAL *x, size_t n_samples, size_t n_readable, const void *candidates,
+                                     void *memory, const REAL *min_sq, uint64_t *near, const int manhattan)
 {
     const packed_candidates *packed = candidates;
     const size_t n_features = packed->frame.n_features, columns = packed->columns;
@@ -336,8 +333,8 @@ static inline __attribute__((always_inline)) void NAME(find_near_by)(const REAL 
         }
         memset(near + first, 0, left * sizeof(uint64_t));
         for (size_t p = 0; p < packed->n_panels; p++) {
-            if (!(close_samples(scratch.tiles, packed->panels + p * (1 + n_features) * columns, n_features, bound, close,
-                                columns, manhattan) & present))
+            const float *panel = packed->panels + p * (1 + n_features) * columns;
+            if (!(close_samples(scratch.tiles, panel, n_features, bound, close, columns, manhattan) & present))
                 continue;
             for (size_t j = 0; j < columns && p * columns + j < packed->n_candidates; j++)
                 for (uint32_t bits = close[j] & present; bits; bits &= bits - 1)
@@ -362,10 +359,9 @@ static void NAME(find_near_manhattan)(const void *any_x, size_t n_samples, size_
     NAME(find_near_by)(x, n_samples, n_readable, candidates, memory, min_distances, near, 1);
 }
 
-static inline __attribute__((always_inline)) void
-NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed, uint64_t wanted,
-               const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains, const size_t n_features,
-               const int manhattan)
+FORCE_INLINE void NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed, uint64_t wanted,
+                                 const double *sample_weight, const REAL *min_sq, uint64_t *near, double *gains,
+                                 const size_t n_features, const int manhattan)
 {
     const REAL scale = (REAL)packed->frame.scale;
     uint16_t found[SEED_BLOCK];
@@ -389,10 +385,9 @@ NAME(gains_of)(const REAL *x, size_t n_samples, const packed_candidates *packed,
     }
 }
 
-static inline __attribute__((always_inline)) void NAME(lower)(const REAL *x, size_t n_samples, const REAL *candidate,
-                                                              double scale, const uint64_t *near, uint64_t bit,
-                                                              REAL *min_sq, const size_t n_features,
-                                                              const int manhattan)
+FORCE_INLINE void NAME(lower)(const REAL *x, size_t n_samples, const REAL *candidate, double scale,
+                              const uint64_t *near, uint64_t bit, REAL *min_sq, const size_t n_features,
+                              const int manhattan)
 {
     uint16_t found[SEED_BLOCK];
     const size_t n_found = list_near(near, n_samples, bit, found);
@@ -416,8 +411,7 @@ static void NAME(near_gains)(const void *any_x, size_t n_samples, const void *ca
     case 2: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 2, 0); break;
     case 3: NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, 3, 0); break;
     default:
-        NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, packed->frame.n_features,
-                       0);
+        NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_sq, near, gains, packed->frame.n_features, 0);
     }
 }
 
@@ -442,7 +436,8 @@ static void NAME(near_gains_manhattan)(const void *any_x, size_t n_samples, cons
     const REAL *x = any_x;
     const REAL *min_distances = any_min_distances;
     const packed_candidates *packed = candidates;
-    NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_distances, near, gains, packed->frame.n_features, 1);
+    NAME(gains_of)(x, n_samples, packed, wanted, sample_weight, min_distances, near, gains, packed->frame.n_features,
+                   1);
 }
 
 static void NAME(accept_candidate_manhattan)(const void *any_x, size_t n_samples, size_t n_features,

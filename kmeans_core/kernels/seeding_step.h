@@ -9,10 +9,10 @@
 
 #ifndef FASTKMEANS_SEEDING_STEP
 #define FASTKMEANS_SEEDING_STEP
-#define STEP_COLUMNS 5    /* targets measured together: the seed and the four candidates of few clusters */
-#define STEP_NARROW 4     /* up to here the compiler takes samples apart by shuffles */
-#define STEP_SAMPLES 256  /* measured before they are added up: the distances stay in the first-level cache */
-#define STEP_AHEAD 4096   /* bytes asked for early */
+#define STEP_COLUMNS 5   /* targets measured together: the seed and the four candidates of few clusters */
+#define STEP_NARROW 4    /* up to here the compiler takes samples apart by shuffles */
+#define STEP_SAMPLES 256 /* measured before they are added up: the distances stay in the first-level cache */
+#define STEP_AHEAD 4096  /* bytes asked for early */
 
 typedef struct {
     void *sq_distances; /* [STEP_TARGETS][STEP_SAMPLES] */
@@ -47,9 +47,9 @@ static void NAME(pack_targets)(const void *any_x, size_t n_features, const size_
 }
 
 /* Squared distances of samples to `columns` targets, few features.   out   [columns][STEP_SAMPLES] */
-static inline __attribute__((always_inline)) void
-NAME(measure_narrow)(const REAL *restrict x, size_t n_samples, const REAL *restrict targets, size_t n_targets,
-                     REAL scale, REAL *restrict out, const size_t n_features, const int columns)
+FORCE_INLINE void NAME(measure_narrow)(const REAL *restrict x, size_t n_samples, const REAL *restrict targets,
+                                       size_t n_targets, REAL scale, REAL *restrict out, const size_t n_features,
+                                       const int columns)
 {
     REAL target[STEP_NARROW][STEP_COLUMNS];
     for (size_t f = 0; f < n_features; f++)
@@ -101,11 +101,10 @@ static void NAME(turn)(const REAL *x, size_t n_features, REAL scale, REAL *tile)
         }
 }
 
-/* AVX-512: ten sums, two vectors of samples and a difference are 13 of 32 registers, targets come as broadcast operands;
- * AVX2: with a broadcast target 14 of 16. */
-static inline __attribute__((always_inline)) void NAME(measure_tile)(const REAL *tile, const REAL *targets,
-                                                                     size_t n_targets, size_t n_features, REAL *out,
-                                                                     const int columns)
+/* AVX-512: ten sums, two vectors of samples and a difference are 13 of 32 registers, targets come as broadcast
+ * operands; AVX2: with a broadcast target 14 of 16. */
+FORCE_INLINE void NAME(measure_tile)(const REAL *tile, const REAL *targets, size_t n_targets, size_t n_features,
+                                     REAL *out, const int columns)
 {
     enum { WIDTH = VECTOR_BYTES / sizeof(REAL) };
     NAME(lanes) sum[STEP_COLUMNS][2];
@@ -128,10 +127,8 @@ static inline __attribute__((always_inline)) void NAME(measure_tile)(const REAL 
     }
 }
 
-static inline __attribute__((always_inline)) void NAME(measure_columns)(const REAL *x, size_t n_samples,
-                                                                        const REAL *targets, size_t n_targets,
-                                                                        size_t n_features, REAL scale, REAL *out,
-                                                                        const int columns)
+FORCE_INLINE void NAME(measure_columns)(const REAL *x, size_t n_samples, const REAL *targets, size_t n_targets,
+                                        size_t n_features, REAL scale, REAL *out, const int columns)
 {
     switch (n_features) {
     case 1: NAME(measure_narrow)(x, n_samples, targets, n_targets, scale, out, 1, columns); break;

@@ -2,11 +2,12 @@
  *
  * Samples and others are laid out by gather_eights: eights of rows, [n_features][8] float64. Eight samples are lanes
  * of a vector, eight others are broadcast, so a distance is never added up across lanes, and the others come in the
- * order of their clusters, so a cluster ends when the next label differs: no array over clusters exists. Several labelings
- * (silhouette_labelled.h) have no order in common: their others come as they are, and each cluster has its sums.
+ * order of their clusters, so a cluster ends when the next label differs: no array over clusters exists. Several
+ * labelings (silhouette_labelled.h) have no order in common: their others come as they are, and each cluster has its
+ * sums.
  *
- * float64 throughout, by differences: |x|^2 - 2 x.y + |y|^2 would lose all digits of close pairs. A sum over n distances
- * has a relative error below (n / 8 + 10 + n_features) 2^-53: 3e-12 for 200 000; of several labelings, below
+ * float64 throughout, by differences: |x|^2 - 2 x.y + |y|^2 would lose all digits of close pairs. A sum over n
+ * distances has a relative error below (n / 8 + 10 + n_features) 2^-53: 3e-12 for 200 000; of several labelings, below
  * (n + 10 + n_features) 2^-53.
  *
  * Half of the roots come from the divider, half from multiply-adds, which pass by each other: on a Zen 4, eight

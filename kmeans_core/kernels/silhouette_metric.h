@@ -1,8 +1,8 @@
 /* One metric of silhouette.h: included once per metric, with METRIC_VERB, METRIC_ADD and METRIC_FINISH. */
 
 /* Distances of VD_LANES samples to eight others. */
-static inline __attribute__((always_inline)) void JOIN(METRIC_VERB, eight)(const double *samples, const double *others,
-                                                                           size_t n_features, vdouble *distances)
+FORCE_INLINE void JOIN(METRIC_VERB, eight)(const double *samples, const double *others, size_t n_features,
+                                           vdouble *distances)
 {
     vdouble sum[EIGHT];
 #pragma GCC unroll 8

@@ -3,7 +3,8 @@
  * Sums of float64 in an order that is the same on all instruction sets: eight lanes, no fused multiply-add.
  */
 
-/* Later iterations save at most so many times what the first did: in 556 clusters of digits, sentences, maps and flights up to 2.8. */
+/* Later iterations save at most so many times what the first did: in 556 clusters of digits, sentences, maps and
+ * flights up to 2.8. */
 #define SPLIT_HOPE 4.0
 
 /* (x - mean).direction */
@@ -49,7 +50,8 @@ static double NAME(inertia_of_cluster)(const void *any_x, size_t n_features, con
     return inertia;
 }
 
-/* Split a cluster by iterations of two means, the first along the line to one of its rows.   Returns what the inertia falls by;
+/* Split a cluster by iterations of two means, the first along the line to one of its rows.   Returns what the inertia
+ * falls by;
  * 0 where one side has no weight, or the first iteration saves too little to hope for more than `least` in the end.
  *   far          IN  that row
  *   most_rows    on how many, evenly spread, the iterations but the last are done

@@ -21,11 +21,11 @@
 #define BOX_SLACK 0x1p-40
 #define BOX_TINY 0x1p-1060
 #define BOX_ROUND_UP (1.0 + 0x1p-45)
-#define CELL_WIDTH 64          /* values side by side when cells are found */
-#define TILE_WIDTH 32          /* values side by side when a tile is described */
+#define CELL_WIDTH 64 /* values side by side when cells are found */
+#define TILE_WIDTH 32 /* values side by side when a tile is described */
 #define SPLIT_BINS 256
 #define SPLIT_PARTS 4
-#define SPREAD_SAMPLES 16      /* samples that tell which feature is widest */
+#define SPREAD_SAMPLES 16 /* samples that tell which feature is widest */
 
 static size_t padded_columns(size_t n_centers) { return (n_centers + WIDE_LANES - 1) / WIDE_LANES * WIDE_LANES; }
 
@@ -35,9 +35,8 @@ static size_t padded_columns(size_t n_centers) { return (n_centers + WIDE_LANES 
  *   sq_distances   scratch [stride]
  *   near           OUT  [stride + 1]: indices, ascending; the nearest to the middle is always among them
  *   returns how many */
-static inline __attribute__((always_inline)) size_t near_box_of(const double *columns, size_t stride, size_t n_centers,
-                                                                const double *box, double *sq_distances,
-                                                                int32_t *near, const size_t n_features)
+FORCE_INLINE size_t near_box_of(const double *columns, size_t stride, size_t n_centers, const double *box,
+                                double *sq_distances, int32_t *near, const size_t n_features)
 {
     const double *middle = box, *reach = box + n_features;
     const double radius = reach[n_features], sq_reach = reach[n_features + 1];
@@ -120,15 +119,15 @@ static void enclose(const double *lowest, const double *highest, size_t n_featur
 
 /* What a thread needs for a group of tiles. */
 typedef struct {
-    double *sq_distances;    /* [padded columns] */
-    double *columns;         /* [n_features][padded columns]: centers of the group */
-    float *panel;            /* [n_clusters][1 + n_features]: |c'|^2 / 2 and c' of the group's centers */
-    float *norms;            /* [n_clusters]: |c'|, rounded up */
-    int32_t *of_group;       /* [padded columns + 1]: the group's centers */
-    int32_t *of_tile;        /* [padded columns + 1]: the tile's, as places in of_group */
-    int32_t *labels;         /* [MAX_TILE_ROWS] */
-    float *unused_norms;     /* [MAX_TILE_ROWS], for pack_block */
-    void *rows;              /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
+    double *sq_distances; /* [padded columns] */
+    double *columns;      /* [n_features][padded columns]: centers of the group */
+    float *panel;         /* [n_clusters][1 + n_features]: |c'|^2 / 2 and c' of the group's centers */
+    float *norms;         /* [n_clusters]: |c'|, rounded up */
+    int32_t *of_group;    /* [padded columns + 1]: the group's centers */
+    int32_t *of_tile;     /* [padded columns + 1]: the tile's, as places in of_group */
+    int32_t *labels;      /* [MAX_TILE_ROWS] */
+    float *unused_norms;  /* [MAX_TILE_ROWS], for pack_block */
+    void *rows;           /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
 } group_scratch;
 
 /* parts   INOUT a block of memory, or one to be counted */
@@ -162,8 +161,8 @@ static void center_columns(const double *centers, const int32_t *listed, size_t 
     const size_t stride = padded_columns(n_listed);
     for (size_t f = 0; f < n_features; f++)
         for (size_t i = 0; i < stride; i++)
-            columns[f * stride + i] =
-                i < n_listed ? centers[(listed ? (size_t)listed[i] : i) * n_features + f] : HUGE_VAL;
+            columns[f * stride + i] = i < n_listed ? centers[(listed ? (size_t)listed[i] : i) * n_features + f]
+                                                   : HUGE_VAL;
 }
 
 /* The group's centers as float32, moved and scaled as its samples are (group_frame). */
@@ -187,10 +186,8 @@ static void frame_centers(const double *centers, const group_scratch *scratch, s
 
 /* Best and second-best score of TILE_SAMPLES samples against the listed centers, as score_all_narrow.
  *   panel    IN  [..][1 + n_features]   listed   IN [n_listed] places in it, ascending   names   IN their labels */
-static inline __attribute__((always_inline)) void score_these(const float *lanes, const float *panel,
-                                                              const int32_t *listed, const int32_t *names,
-                                                              size_t n_listed, tile_state *state,
-                                                              const size_t n_features)
+FORCE_INLINE void score_these(const float *lanes, const float *panel, const int32_t *listed, const int32_t *names,
+                              size_t n_listed, tile_state *state, const size_t n_features)
 {
     vec best[TILE_VECS], second[TILE_VECS];
     vint label[TILE_VECS];
@@ -322,8 +319,8 @@ static void NAME(order_by_cell)(const void *any_x, size_t n_samples, size_t n_fe
 /* Split samples across their widest side, until a tile is left; first between groups, then between tiles. They are
  * sorted by SPLIT_BINS parts of that side, as a few samples show it, which is close enough for a good order.
  *   rows    INOUT [n_rows]: places in x   spare   scratch [n_rows]   bins   scratch [n_rows] */
-static void NAME(split)(const REAL *x, size_t n_features, uint32_t *rows, uint32_t *spare, uint8_t *bins,
-                        size_t n_rows, size_t tile_rows)
+static void NAME(split)(const REAL *x, size_t n_features, uint32_t *rows, uint32_t *spare, uint8_t *bins, size_t n_rows,
+                        size_t tile_rows)
 {
     if (n_rows <= tile_rows)
         return;
@@ -481,10 +478,9 @@ static void NAME(describe_group)(const tiling *tiles, size_t g, const double *we
 
 /* Follow the labels of a tile as `follow` does. In a tile most samples that change go the same way: what moves from one
  * cluster to another is added up once, in registers where n_features is a constant. */
-static inline __attribute__((always_inline)) size_t NAME(follow_ways)(const REAL *x, size_t n_rows, size_t n_features,
-                                                                      const double *weights,
-                                                                      const int32_t *new_labels, int32_t *old_labels,
-                                                                      sum_grid grid, double *sums, uint8_t *touched)
+FORCE_INLINE size_t NAME(follow_ways)(const REAL *x, size_t n_rows, size_t n_features, const double *weights,
+                                      const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
+                                      uint8_t *touched)
 {
     const size_t length = 2 * (n_features + 1);
     uint16_t changed[FOLLOW_ROWS + 1];
@@ -517,8 +513,7 @@ static size_t NAME(follow_tile)(const REAL *x, size_t n_rows, size_t n_features,
                                 const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
                                 uint8_t *touched)
 {
-#define FOLLOW(features) \
-    NAME(follow_ways)(x, n_rows, features, weights, new_labels, old_labels, grid, sums, touched)
+#define FOLLOW(features) NAME(follow_ways)(x, n_rows, features, weights, new_labels, old_labels, grid, sums, touched)
     return n_features == 2 ? FOLLOW(2) : n_features == 3 ? FOLLOW(3) : FOLLOW(n_features);
 #undef FOLLOW
 }
@@ -536,9 +531,9 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
     if (before == TILE_MIXED) {
         for (size_t i = 0; i < n_rows; i++)
             labels[i] = label;
-        counts[TILES_CHANGED] +=
-            NAME(follow_tile)((const REAL *)tiles->x + row * n_features, n_rows, n_features,
-                         weights ? weights + row : NULL, labels, tiles->labels + row, grid, sums, touched);
+        counts[TILES_CHANGED] += NAME(follow_tile)((const REAL *)tiles->x + row * n_features, n_rows, n_features,
+                                                   weights ? weights + row : NULL, labels, tiles->labels + row, grid,
+                                                   sums, touched);
         return;
     }
     if (before >= 0) {
@@ -608,8 +603,8 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
         center_norm = norm > center_norm ? norm : center_norm;
     }
     const float norm = (float)((sqrt(sq_away) + box[2 * n_features]) * frame->scale * 1.000001);
-    const vec error = score_error(frame, v_splat(0.5f * center_norm * center_norm), v_splat(norm),
-                                  v_splat(center_norm));
+    const vec error =
+        score_error(frame, v_splat(0.5f * center_norm * center_norm), v_splat(norm), v_splat(center_norm));
     const vec enough = v_mul(v_splat(2.0f), error);
     for (size_t first = 0; first < n_rows; first += TILE_SAMPLES) {
         tile_state state;
@@ -627,8 +622,8 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
                 labels[first + s] = scratch->of_group[scratch->of_tile[0]];
                 for (size_t i = 0; i < n_near; i++) {
                     const int32_t j = scratch->of_group[scratch->of_tile[i]];
-                    const double sq = NAME(sq_distance)(x + (first + s) * n_features,
-                                                        centers + (size_t)j * n_features, n_features);
+                    const double sq =
+                        NAME(sq_distance)(x + (first + s) * n_features, centers + (size_t)j * n_features, n_features);
                     if (sq < nearest_sq) {
                         nearest_sq = sq;
                         labels[first + s] = j;
@@ -681,8 +676,8 @@ static void NAME(step_group)(const tiling *tiles, size_t g, const double *center
             counts[TILES_TESTED] += n_group;
         }
         if (n_near == 1) {
-            NAME(own_tile)(tiles, t, scratch.of_group[scratch.of_tile[0]], weights, grid, scratch.labels, sums,
-                           touched, counts);
+            NAME(own_tile)(tiles, t, scratch.of_group[scratch.of_tile[0]], weights, grid, scratch.labels, sums, touched,
+                           counts);
             continue;
         }
         if (!is_framed) {

@@ -12,9 +12,9 @@
  *   vi_splat vi_load vi_store vi_min vi_max vi_less
  *   v_bits(m)           lane i of the mask as bit i
  *   v_load_real         LANES values of a float32 or float64 row, (x - offset) * scale, as float32
- * Coordinates in low precision (prefix.h): CODE_FEATURES of them in a 32-bit code, whole numbers within CODE_LIMIT: four
- * where the instruction set multiplies bytes, or one float32. If CODE_LENGTH is not 0, the first two of all codes of a row
- * must not be longer than it, as a vector, and the last two neither:
+ * Coordinates in low precision (prefix.h): CODE_FEATURES of them in a 32-bit code, whole numbers within CODE_LIMIT:
+ * four where the instruction set multiplies bytes, or one float32. If CODE_LENGTH is not 0, the first two of all codes
+ * of a row must not be longer than it, as a vector, and the last two neither:
  *   code, vcode                         a code; LANES codes, or LANES sums of their products
  *   vc_load vc_store vc_splat           element by element
  *   v_code(a)                           what a code can hold of each value
@@ -270,10 +270,10 @@ static inline vec v_interleave_high(vec a, vec b) { return SHUFFLE(a, b, 2, 6, 3
 static inline vec v_even(vec a, vec b) { return SHUFFLE(a, b, EVEN_4); }
 static inline vec v_odd(vec a, vec b) { return SHUFFLE(a, b, ODD_4); }
 #else
-static inline vec v_interleave_low(vec a, vec b) { (void)b; return a; }
-static inline vec v_interleave_high(vec a, vec b) { (void)a; return b; }
-static inline vec v_even(vec a, vec b) { (void)b; return a; }
-static inline vec v_odd(vec a, vec b) { (void)a; return b; }
+static inline vec v_interleave_low(vec a, vec b) { return (void)b, a; }
+static inline vec v_interleave_high(vec a, vec b) { return (void)a, b; }
+static inline vec v_even(vec a, vec b) { return (void)b, a; }
+static inline vec v_odd(vec a, vec b) { return (void)a, b; }
 #endif
 
 /* Float32 or float64 in a register, as vectors of GCC and clang for + - * and shuffles; a scalar operand is spread. */
@@ -297,8 +297,8 @@ static inline lanes_f64 even_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b
 static inline lanes_f64 odd_f64(lanes_f64 a, lanes_f64 b) { return SHUFFLE(a, b, ODD_2); }
 #endif
 
-/* WIDE_LANES float64 as a native vector of GCC and clang, for + - * and comparisons; a scalar operand is spread. GCC takes
- * comparisons of longer ones apart element by element. wide_bits(m): lane i of a comparison as bit i. */
+/* WIDE_LANES float64 as a native vector of GCC and clang, for + - * and comparisons; a scalar operand is spread. GCC
+ * takes comparisons of longer ones apart element by element. wide_bits(m): lane i of a comparison as bit i. */
 #if defined(__AVX512F__)
 #define WIDE_LANES 8
 #elif defined(__AVX2__) && defined(__FMA__)
@@ -327,7 +327,7 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
  *   vd_pick(m, a, b)     m ? a : b
  *   vd_max(a, b)         b where a is a NaN        vd_min_above_zero(a, b)   the same, and where a is not above 0
- *   vd_total_of_eight(parts)     sum of eight float64 in 8 / VD_LANES vectors, in order: the same on all instruction sets
+ *   vd_total_of_eight(parts)     sum of eight float64 in 8 / VD_LANES vectors, in one order on all instruction sets
  *   vd_load_f32 vd_load_f64      float32, or float64, as float64
  *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider where a seed and two steps are as quick: the two
  *                        side by side take half the time of either */
@@ -360,8 +360,8 @@ static inline vdouble vd_fmadd(vdouble s, vdouble a, vdouble b)
     return (vdouble)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)s);
 }
 static inline vdouble vd_sqrt(vdouble a) { return (vdouble)_mm512_sqrt_pd((__m512d)a); }
-/* Goldschmidt: root -> sqrt(a), half -> 1 / (2 sqrt(a)); the seed has 14 bits, the first step 27, and the last one takes
- * its residual from a itself. 0 has the seed 0. */
+/* Goldschmidt: root -> sqrt(a), half -> 1 / (2 sqrt(a)); the seed has 14 bits, the first step 27, and the last one
+ * takes its residual from a itself. 0 has the seed 0. */
 static inline vdouble vd_sqrt_by_steps(vdouble square)
 {
     const __m512d a = (__m512d)square;
@@ -427,12 +427,10 @@ static inline vec v_code(vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_N
 static inline vcode vc_pack(const vec *part)
 {
     const __m512i byte = _mm512_set1_epi32(255);
-    const __m512i low = _mm512_or_si512(
-        _mm512_and_si512(_mm512_cvtps_epi32(part[0]), byte),
-        _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(part[1]), byte), 8));
-    const __m512i high = _mm512_or_si512(
-        _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(part[2]), byte), 16),
-        _mm512_slli_epi32(_mm512_cvtps_epi32(part[3]), 24));
+    const __m512i low = _mm512_or_si512(_mm512_and_si512(_mm512_cvtps_epi32(part[0]), byte),
+                                        _mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(part[1]), byte), 8));
+    const __m512i high = _mm512_or_si512(_mm512_slli_epi32(_mm512_and_si512(_mm512_cvtps_epi32(part[2]), byte), 16),
+                                         _mm512_slli_epi32(_mm512_cvtps_epi32(part[3]), 24));
     return _mm512_xor_si512(_mm512_or_si512(low, high), _mm512_set1_epi32((int32_t)0x80808080u));
 }
 static inline vcode v_dot(vcode s, vcode sample, vcode center) { return _mm512_dpbusd_epi32(s, sample, center); }
@@ -455,10 +453,10 @@ static inline vec v_code(vec a) { return vrndnq_f32(a); }
 static inline vcode vc_pack(const vec *part)
 {
     const int32x4_t byte = vdupq_n_s32(255);
-    const int32x4_t low = vorrq_s32(vandq_s32(vcvtq_s32_f32(part[0]), byte),
-                                    vshlq_n_s32(vandq_s32(vcvtq_s32_f32(part[1]), byte), 8));
-    const int32x4_t high = vorrq_s32(vshlq_n_s32(vandq_s32(vcvtq_s32_f32(part[2]), byte), 16),
-                                     vshlq_n_s32(vcvtq_s32_f32(part[3]), 24));
+    const int32x4_t low =
+        vorrq_s32(vandq_s32(vcvtq_s32_f32(part[0]), byte), vshlq_n_s32(vandq_s32(vcvtq_s32_f32(part[1]), byte), 8));
+    const int32x4_t high =
+        vorrq_s32(vshlq_n_s32(vandq_s32(vcvtq_s32_f32(part[2]), byte), 16), vshlq_n_s32(vcvtq_s32_f32(part[3]), 24));
     return vorrq_s32(low, high);
 }
 static inline vcode v_dot(vcode s, vcode sample, vcode center)
@@ -467,11 +465,11 @@ static inline vcode v_dot(vcode s, vcode sample, vcode center)
 }
 static inline vec v_of_sum(vcode s) { return vcvtq_f32_s32(s); }
 static inline code code_of_center(code sample) { return sample; }
-static inline code code_start(code sum, code sample) { (void)sample; return sum; }
+static inline code code_start(code sum, code sample) { return (void)sample, sum; }
 #elif defined(__SSE4_1__)
-/* Without dot products of bytes: products of unsigned and signed bytes, added in pairs to 16 bits, and sums that wrap there.
- * A pair does not saturate, 2 * 180 * 90 < 2^15. What wraps does not matter where the whole sum of a half, which is at most
- * the product of two lengths, fits: codes of half a row are no longer than CODE_LENGTH. */
+/* Without dot products of bytes: products of unsigned and signed bytes, added in pairs to 16 bits, and sums that wrap
+ * there. A pair does not saturate, 2 * 180 * 90 < 2^15. What wraps does not matter where the whole sum of a half, which
+ * is at most the product of two lengths, fits: codes of half a row are no longer than CODE_LENGTH. */
 #define CODE_FEATURES 4
 #define CODE_BIAS 90
 #define CODE_LIMIT 90
@@ -559,7 +557,7 @@ static inline vcode vc_splat(code a) { return v_splat(a); }
 static inline vcode v_dot(vcode s, vcode sample, vcode center) { return v_fnmadd(s, sample, center); }
 static inline vec v_of_sum(vcode s) { return s; }
 static inline code code_of_center(code sample) { return -sample; }
-static inline code code_start(code sum, code sample) { (void)sample; return sum; }
+static inline code code_start(code sum, code sample) { return (void)sample, sum; }
 #endif
 #if CODE_FEATURES > 1
 static inline vcode vc_load(const code *p) { return vi_load(p); }

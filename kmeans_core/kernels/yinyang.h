@@ -12,7 +12,8 @@
  *
  * Rounding, with e = 2^-24. Drifts are rounded up from float64: by at most 2 e of themselves.
  *   stored l   is a root (1), a sum (1), a product (1), and counts on the drift at the time (2): at most 5 e of
- *              (l + drift) too large; it is lowered by 8 e. What a test loses later, e |stored l - drift|, is the factor of `test`.
+ *              (l + drift) too large; it is lowered by 8 e. What a test loses later,
+ *              e |stored l - drift|, is the factor of `test`.
  *   stored u   is a difference (1), a sum (1), and counts on the drift (2): at most 4 e (u + drift) too small; 8 e are
  *              added. The sum at the test: the factor of `test`.
  *   squares    |x'|^2 + 2 score. The score is off by E (kernels.h), |x'|^2 by gamma |x'|^2: each feature is stored with
@@ -34,18 +35,18 @@
 
 typedef struct {
     block_scratch block;
-    tile_state group;   /* the best two of one tile in one group */
-    int32_t *found;     /* [rows]: samples that fail the test, */
-    uint32_t *asked;    /* [rows]: and the groups that they fail it for, one bit each */
+    tile_state group; /* the best two of one tile in one group */
+    int32_t *found;   /* [rows]: samples that fail the test, */
+    uint32_t *asked;  /* [rows]: and the groups that they fail it for, one bit each */
     /* The same samples, one own group after the other; [rows + TILE_SAMPLES], so that a tile may begin anywhere. */
     int32_t *ids;
-    uint32_t *open;     /* groups left to score, one bit each */
-    int32_t *place;     /* of the best center so far, */
-    float *upper;       /* bounds of its distance, */
+    uint32_t *open; /* groups left to score, one bit each */
+    int32_t *place; /* of the best center so far, */
+    float *upper;   /* bounds of its distance, */
     float *own_low;
-    float *rival;       /* and the least lower bound among what was scored beside it */
-    int32_t *chosen;    /* places in ids */
-    int32_t *waiting;   /* the same, of samples that have a group left */
+    float *rival;     /* and the least lower bound among what was scored beside it */
+    int32_t *chosen;  /* places in ids */
+    int32_t *waiting; /* the same, of samples that have a group left */
 } bound_scratch;
 
 static size_t bound_scratch_bytes(size_t n_clusters, size_t n_features, size_t n_rows)
@@ -84,10 +85,9 @@ static inline sq_range sq_range_of(const packed_centers *packed, vec norm)
 {
     const float largest = packed->max_norm;
     const vec sq = v_mul(norm, norm);
-    const vec error = score_error(packed, v_splat(0.5f * largest * largest),
-                                  v_mul(norm, v_splat(1.0f + packed->gamma)), v_splat(largest));
-    const vec slack =
-        v_mul(v_splat(1.25f), v_add(v_mul(v_splat(packed->gamma), sq), v_add(error, error)));
+    const vec error = score_error(packed, v_splat(0.5f * largest * largest), v_mul(norm, v_splat(1.0f + packed->gamma)),
+                                  v_splat(largest));
+    const vec slack = v_mul(v_splat(1.25f), v_add(v_mul(v_splat(packed->gamma), sq), v_add(error, error)));
     return (sq_range){v_sub(sq, slack), v_add(sq, slack)};
 }
 
@@ -140,8 +140,8 @@ static void score_group(const float *tile, const bound_step *step, size_t g, til
 /* Samples that the bounds do not settle: found and asked OUT; returns how many. Their rows are asked for at once, so
  * that they arrive while the next are tested. */
 static size_t find_failing(const char *x, size_t row_bytes, size_t n_samples, const bound_step *step,
-                           const int32_t *labels, const float *upper, const float *lower, size_t stride,
-                           int32_t *found, uint32_t *asked)
+                           const int32_t *labels, const float *upper, const float *lower, size_t stride, int32_t *found,
+                           uint32_t *asked)
 {
     float high[TEST_RUN];
     uint32_t groups[TEST_RUN];
@@ -311,8 +311,8 @@ static size_t NAME(bound_block)(const REAL *x, size_t n_samples, size_t n_readab
                 v_store(state->second + v * LANES,
                         v_min(second, v_min(v_load(state->second + v * LANES), v_max(best, old))));
                 v_store(state->best + v * LANES, v_min(best, old));
-                vi_store(state->label + v * LANES, vi_pick(closer, vi_load(group->label + v * LANES),
-                                                          vi_load(state->label + v * LANES)));
+                vi_store(state->label + v * LANES,
+                         vi_pick(closer, vi_load(group->label + v * LANES), vi_load(state->label + v * LANES)));
                 /* The second best of the best center's group, which bounds the group for this sample. */
                 v_store(scratch->rival + at, v_pick(closer, second, v_load(scratch->rival + at)));
             }
@@ -363,8 +363,8 @@ static size_t NAME(assign_bounded)(const void *any_x, size_t n_samples, size_t n
     size_t n_decided = 0;
     for (size_t first = 0; first < n_samples; first += block)
         n_decided += NAME(bound_block)(x + first * n_features, n_samples - first < block ? n_samples - first : block,
-                                       n_readable - first, step, scratch, labels + first, upper + first,
-                                       lower + first, stride);
+                                       n_readable - first, step, scratch, labels + first, upper + first, lower + first,
+                                       stride);
     return n_decided;
 }
 
@@ -374,9 +374,8 @@ static size_t NAME(probe_bounds)(const void *any_x, size_t n_samples, size_t n_f
 {
     const REAL *x = any_x;
     const bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
-    const size_t n_failing =
-        find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper, lower, stride,
-                     scratch->found, scratch->asked);
+    const size_t n_failing = find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper,
+                                          lower, stride, scratch->found, scratch->asked);
     size_t n_centers = n_samples * test_cost(n_features);
     for (size_t t = 0; t < n_failing; t++) {
         const size_t i = (size_t)scratch->found[t];
@@ -431,8 +430,7 @@ static void NAME(visit_group)(const REAL *x, size_t n_readable, const bound_step
         const vec best = v_load(scratch->group.best + v * LANES);
         v_store(high + v * LANES, high_distance(range.high, best, ratio));
         v_store(low + v * LANES, low_distance(range.low, best, ratio));
-        v_store(low_second + v * LANES,
-                low_distance(range.low, v_load(scratch->group.second + v * LANES), ratio));
+        v_store(low_second + v * LANES, low_distance(range.low, v_load(scratch->group.second + v * LANES), ratio));
     }
     for (size_t s = 0; s < count; s++) {
         const size_t t = (size_t)chosen[s];
@@ -492,9 +490,8 @@ static size_t NAME(reassign_bounded)(const void *any_x, size_t n_samples, size_t
     bound_scratch *scratch = divide_bound_scratch(memory, step, stride);
     const size_t n_features = ((const packed_centers *)step->packed)->n_features;
     const size_t n_clusters = ((const packed_centers *)step->packed)->n_clusters;
-    const size_t n_failing =
-        find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper, lower, stride,
-                     scratch->found, scratch->asked);
+    const size_t n_failing = find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper,
+                                          lower, stride, scratch->found, scratch->asked);
     if (3 * n_failing > n_samples && !step->insist) {
         /* Ask a few before the rest: a block in which most fail is scored as a whole, in fewer and fuller tiles. */
         size_t n_centers = 0, n_asked = 0;

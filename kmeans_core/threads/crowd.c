@@ -1,9 +1,9 @@
 /* How many CPUs are free: asked before a region, told by helpers that lost theirs.
  *
- * Two signs. The kernel's number of threads that run or would run, on the whole machine, sees a crowd before it hurts, but not
- * whether that crowd is on our CPUs (other programs may be bound to others, or have less right to them). That a helper was ready to run
- * and did not is sure, but costs a time slice. So the first sign is doubted from time to time, and the second is believed for longer
- * the more often it comes.
+ * Two signs. The kernel's number of threads that run or would run, on the whole machine, sees a crowd before it hurts,
+ * but not whether that crowd is on our CPUs (other programs may be bound to others, or have less right to them). That a
+ * helper was ready to run and did not is sure, but costs a time slice. So the first sign is doubted from time to time,
+ * and the second is believed for longer the more often it comes.
  */
 #define _GNU_SOURCE
 #include "threads.h"
@@ -20,17 +20,17 @@
 #define MICROSECONDS ((uint64_t)1000)
 #define MILLISECONDS ((uint64_t)1000000)
 
-#define WATCH_EVERY (200 * MICROSECONDS)    /* between two looks at a helper's use of its CPU, 0.4 us each */
-#define LOST (150 * MICROSECONDS)           /* more than interrupts and the kernel's own threads take */
-#define LOOK_EVERY (5 * MILLISECONDS)       /* between two counts of the running threads, 2 us each */
-#define LOOK_AGAIN (MILLISECONDS / 2)       /* the same while there are too many */
-#define SOON (20 * MILLISECONDS)            /* between two losses that tell of a crowd: some time slices of the kernel */
-#define LEAST_ALONE (2 * MILLISECONDS)      /* in a crowd; twice as long each time, up to the most: */
+#define WATCH_EVERY (200 * MICROSECONDS) /* between two looks at a helper's use of its CPU, 0.4 us each */
+#define LOST (150 * MICROSECONDS)        /* more than interrupts and the kernel's own threads take */
+#define LOOK_EVERY (5 * MILLISECONDS)    /* between two counts of the running threads, 2 us each */
+#define LOOK_AGAIN (MILLISECONDS / 2)    /* the same while there are too many */
+#define SOON (20 * MILLISECONDS)         /* two losses within this time tell of a crowd: some time slices */
+#define LEAST_ALONE (2 * MILLISECONDS)   /* in a crowd; twice as long each time, up to the most: */
 #define MOST_ALONE (128 * MILLISECONDS)
 #define MOST_CROWDED 4
-#define CROWDED 3                           /* counts: a machine at rest is caught with a thread too many in one of six */
-#define DOUBT_AFTER (100 * MILLISECONDS)    /* of too many running threads: then helpers are tried all the same */
-#define TRUST (1000 * MILLISECONDS)         /* in helpers, if none of them loses its CPU */
+#define CROWDED 3                        /* counts; of a machine at rest one in six finds a thread too many */
+#define DOUBT_AFTER (100 * MILLISECONDS) /* of too many running threads: then helpers are tried all the same */
+#define TRUST (1000 * MILLISECONDS)      /* in helpers, if none of them loses its CPU */
 
 static struct {
     _Atomic bool lost;

@@ -1,11 +1,13 @@
-/* What gcc makes of Cython's parallel loops: calls of OpenMP's runtime, answered here (libgomp manual, "The libgomp ABI").
+/* What gcc makes of Cython's parallel loops: calls of OpenMP's runtime, answered here (libgomp manual, "The libgomp
+ * ABI").
  *
- * OpenMP's own library waits for all threads at the begin and at the end of each region. Where other programs use the CPUs, each
- * wait takes a time slice: two processes that fitted 3000 x 20 samples at once took 192 ms per fit, and 1.0 ms alone. Here a region
- * begins at once, see threads.h.
+ * OpenMP's own library waits for all threads at the begin and at the end of each region. Where other programs use the
+ * CPUs, each wait takes a time slice: two processes that fitted 3000 x 20 samples at once took 192 ms per fit, and 1.0
+ * ms alone. Here a region begins at once, see threads.h.
  *
- * Cython's parallel loop has one shape: a region that holds one loop, and no barrier that orders what is read. That is all that is
- * answered. Modules are not linked with OpenMP's library, so if a compiler asks for more, their import fails and names it.
+ * Cython's parallel loop has one shape: a region that holds one loop, and no barrier that orders what is read. That is
+ * all that is answered. Modules are not linked with OpenMP's library, so if a compiler asks for more, their import
+ * fails and names it.
  */
 #include "threads.h"
 
@@ -16,13 +18,13 @@
 typedef struct {
     void (*outlined)(void *);
     void *data;
-    _Alignas(64) atomic_long next;    /* chunk of a dynamic loop that nobody has taken; alone on its cache line */
+    _Alignas(64) atomic_long next; /* chunk of a dynamic loop that nobody has taken; alone on its cache line */
 } region;
 
 static _Thread_local struct {
     int thread, n_threads;
     region *region;
-    long start, end, step, chunk;     /* of the dynamic loop */
+    long start, end, step, chunk; /* of the dynamic loop */
 } here = {.n_threads = 1};
 
 static run_region run = NULL;
@@ -81,8 +83,8 @@ EXPORTED bool GOMP_loop_nonmonotonic_dynamic_start(long start, long end, long st
 
 EXPORTED void GOMP_loop_end_nowait(void) {}
 
-/* It stands before a loop whose variable is firstprivate and lastprivate at once: so that no thread reads the variable after
- * another has written it. The loop overwrites what was read. */
+/* It stands before a loop whose variable is firstprivate and lastprivate at once: so that no thread reads the variable
+ * after another has written it. The loop overwrites what was read. */
 EXPORTED void GOMP_barrier(void) {}
 
 #else

@@ -3,7 +3,7 @@
 #include <sched.h>
 #include <stdint.h>
 
-/* lock : 0 while nobody holds it.   Whoever waits long lets the holder run, which may have lost its CPU to the waiting thread. */
+/* lock : 0 while nobody holds it.   A thread that waits long gives its CPU away: the holder may need it to go on. */
 static inline void take_lock(uint8_t *lock)
 {
     for (int turn = 0; __atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE); turn++)

@@ -1,4 +1,5 @@
-/* What OpenMP's library knows: settings of the environment. Builds without a pool of their own run regions there too. */
+/* What OpenMP's library knows: settings of the environment. Builds without a pool of their own run regions there
+ * too. */
 #define _GNU_SOURCE
 #include "threads.h"
 
@@ -14,8 +15,9 @@
 
 bool openmp_enabled(void) { return true; }
 
-/* OpenMP binds the main thread when its library is loaded. A library that is loaded after another one (packages bring copies)
- * finds the main thread bound, and takes the CPU that is left for all that there are: the first one knows better. */
+/* OpenMP binds the main thread when its library is loaded. A library that is loaded after another one (packages bring
+ * copies) finds the main thread bound, and takes the CPU that is left for all that there are: the first one knows
+ * better. */
 typedef struct {
     int (*max_threads)(void);
     int (*n_cpus)(void);
@@ -38,13 +40,12 @@ static int look_at_library(struct dl_phdr_info *info, size_t size, void *unused)
     void *library = dlopen(info->dlpi_name, RTLD_LAZY | RTLD_NOLOAD);
     if (library == NULL)
         return 0;
-    const openmp_library other = {(int (*)(void))dlsym(library, "omp_get_max_threads"),
-                                  (int (*)(void))dlsym(library, "omp_get_num_procs"),
-                                  (int (*)(void))dlsym(library, "omp_get_num_places"),
-                                  (int (*)(int))dlsym(library, "omp_get_place_num_procs"),
-                                  (void (*)(int, int *))dlsym(library, "omp_get_place_proc_ids")};
-    if (other.max_threads && other.n_cpus && other.n_places && other.place_size && other.place &&
-        other.n_cpus() > openmp.n_cpus())
+    const openmp_library other = {
+        (int (*)(void))dlsym(library, "omp_get_max_threads"), (int (*)(void))dlsym(library, "omp_get_num_procs"),
+        (int (*)(void))dlsym(library, "omp_get_num_places"), (int (*)(int))dlsym(library, "omp_get_place_num_procs"),
+        (void (*)(int, int *))dlsym(library, "omp_get_place_proc_ids")};
+    if (other.max_threads && other.n_cpus && other.n_places && other.place_size && other.place
+        && other.n_cpus() > openmp.n_cpus())
         openmp = other;
     dlclose(library);
     return 0;
@@ -96,7 +97,11 @@ void openmp_start(void) {}
 int openmp_n_places(void) { return 0; }
 static int cpus_of_places(void) { return 0; }
 void openmp_release(void) {}
-void run_threads(region_body body, void *context, int n_threads) { (void)n_threads; body(context, 0, 1); }
+void run_threads(region_body body, void *context, int n_threads)
+{
+    (void)n_threads;
+    body(context, 0, 1);
+}
 #endif
 
 int count_cpus(void)

@@ -1,8 +1,9 @@
 /* The pool: threads that help a caller with its regions.
  *
- * The caller publishes a ticket, from which thread numbers are taken one by one. Who takes a number runs the body for it; the
- * caller returns when all that were taken are done. Helpers that find no number wait for a while, because the next region of a fit
- * mostly begins within microseconds, and then sleep. One caller at a time has the pool; others run their regions alone.
+ * The caller publishes a ticket, from which thread numbers are taken one by one. Who takes a number runs the body for
+ * it; the caller returns when all that were taken are done. Helpers that find no number wait for a while, because the
+ * next region of a fit mostly begins within microseconds, and then sleep. One caller at a time has the pool; others run
+ * their regions alone.
  */
 #define _GNU_SOURCE
 #include "threads.h"
@@ -18,11 +19,11 @@
 
 enum {
     MAX_HELPERS = 1023,
-    WAKE_AT_ONCE = 4,          /* helpers that one thread wakes: those wake others */
-    PAUSES = 32                /* between two looks at the clock, which takes as long as one or two */
+    WAKE_AT_ONCE = 4, /* helpers that one thread wakes: those wake others */
+    PAUSES = 32       /* between two looks at the clock, which takes as long as one or two */
 };
 #define CALLER_SPIN ((uint64_t)1000000) /* nanoseconds that a caller waits awake */
-#define STACK_BYTES ((size_t)8 << 20) /* of address space: NumPy runs on helpers too, see `both` of runtime.pyx */
+#define STACK_BYTES ((size_t)8 << 20)   /* of address space: NumPy runs on helpers too, see `both` of runtime.pyx */
 
 typedef struct {
     _Alignas(64) atomic_int asleep; /* a futex */
@@ -33,10 +34,10 @@ typedef struct {
 static struct {
     /* region number << 32 | thread numbers of the region << 16 | next to be taken, which may pass the end */
     _Alignas(64) _Atomic uint64_t ticket;
-    _Alignas(64) atomic_int n_left;      /* calls that are not done: a futex, on which the caller sleeps */
+    _Alignas(64) atomic_int n_left; /* calls that are not done: a futex, on which the caller sleeps */
     atomic_int caller_sleeps;
     _Alignas(64) atomic_int n_asleep;
-    _Alignas(64) atomic_flag taken;      /* the rest belongs to the caller that took the pool */
+    _Alignas(64) atomic_flag taken; /* the rest belongs to the caller that took the pool */
     region_body body;
     void *context;
     thread_settings settings;
@@ -55,7 +56,10 @@ static void pause_cpu(void)
 #endif
 }
 
-static void sleep_on(atomic_int *word, int value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
+static void sleep_on(atomic_int *word, int value)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
 
 static void wake(atomic_int *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
 
@@ -69,8 +73,8 @@ static bool has_numbers(void)
     return (int)(ticket & 0xffff) < numbers_of(ticket);
 }
 
-/* Take a thread number of the region that is published, whichever that is by now. Returns 0 if none is left: that is the caller's.
- * While a number is out the caller does not return, so the body and its context stay what they are. */
+/* Take a thread number of the region that is published, whichever that is by now. Returns 0 if none is left: that is
+ * the caller's. While a number is out the caller does not return, so the body and its context stay what they are. */
 static int take_number(int *n_threads)
 {
     if (!has_numbers())
@@ -83,8 +87,9 @@ static int take_number(int *n_threads)
 
 /* ---------------------------------------------------------------- helpers */
 
-/* Keep a sleeping helper off the CPU of the thread that wakes it. The kernel often wakes it just there, where it waits a time slice
- * for its turn: 100 000 x 64 samples and 64 clusters then took 85 ms in place of 55 (2 cores, Linux 6.18). */
+/* Keep a sleeping helper off the CPU of the thread that wakes it. The kernel often wakes it just there, where it waits
+ * a time slice for its turn: 100 000 x 64 samples and 64 clusters then took 85 ms in place of 55 (2 cores, Linux
+ * 6.18). */
 static void steer(helper *h)
 {
     int cpu = sched_getcpu();
@@ -134,7 +139,8 @@ static void sleep_until_woken(helper *self)
     int asleep = 1;
     atomic_store(&self->asleep, 1);
     atomic_fetch_add(&pool.n_asleep, 1);
-    /* A caller publishes its region and then counts who sleeps; here it is the other way round, so one sees the other. */
+    /* A caller publishes its region and then counts who sleeps; here it is the other way round, so one sees the
+     * other. */
     if (has_numbers() && atomic_compare_exchange_strong(&self->asleep, &asleep, 0))
         atomic_fetch_sub(&pool.n_asleep, 1);
     while (atomic_load(&self->asleep))
@@ -219,8 +225,8 @@ static void make_helpers(int n)
     pthread_attr_destroy(&attributes);
 }
 
-/* Wait until all calls of the region are done, awake for a while only: who has to be waited for may have lost its CPU, and runs the
- * sooner if this one is free. */
+/* Wait until all calls of the region are done, awake for a while only: who has to be waited for may have lost its CPU,
+ * and runs the sooner if this one is free. */
 static void wait_for_helpers(void)
 {
     uint64_t begin = clock_now(), limit = pool.settings.spin < CALLER_SPIN ? pool.settings.spin : CALLER_SPIN;
