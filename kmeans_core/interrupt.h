@@ -1,11 +1,11 @@
 /* Ctrl-C within a region that runs without Python's lock.
  *
- * Python only notes that a signal came; its handler runs when the main thread asks. So the thread that entered a region
- * asks for it, by the clock, between two pieces of its work. If the handler raises, the exception stays set in that
- * thread, and `is_stopped` tells all threads of the region to leave their remaining work undone. Behind the region the
- * caller returns the error. Whatever the region wrote is then neither old nor new: nobody may use it.
+ * Python only notes that a signal came; the signal's handler runs when the main thread asks for it. So the thread that
+ * entered a region asks, by the clock, between two pieces of its work. If the handler raises, the exception stays set
+ * in that thread, and `is_stopped` tells all threads of the region to leave their remaining work undone. After the
+ * region the caller returns the error. What the region wrote is then a mixture of old and new, and must not be used.
  *
- * A piece must not last longer than about a tenth of a second. To ask costs 5 ns, and 50 where the time has come. */
+ * A piece must not last longer than about a tenth of a second. Asking costs 5 ns, and 50 ns when it is due. */
 #ifndef FASTKMEANS_INTERRUPT_H
 #define FASTKMEANS_INTERRUPT_H
 
@@ -19,12 +19,12 @@
 #include <unistd.h>
 #endif
 
-#define ASK_AFTER 50000000 /* nanoseconds: to wait for Python's lock so often takes no share of the work */
+#define ASK_AFTER 50000000 /* nanoseconds: so seldom that waiting for Python's lock costs next to nothing */
 
 typedef struct {
     unsigned long caller; /* the thread that entered the region; 0 for a region that nothing interrupts */
     int64_t due;          /* when it asks again; read and written by this thread alone */
-    char other_line[112]; /* what all threads read shares no cache line with that */
+    char other_line[112]; /* so that what all threads read is on another cache line */
     int is_stopped;
 } signal_watch;
 
@@ -48,7 +48,7 @@ static inline long current_process(void)
 #endif
 }
 
-/* Begin to watch: by the thread that enters the region, before it. */
+/* Begin to watch. The thread that enters the region calls this before it does. */
 static inline void start_watch(signal_watch *watch)
 {
     watch->caller = PyThread_get_thread_ident();
@@ -56,7 +56,7 @@ static inline void start_watch(signal_watch *watch)
     watch->is_stopped = 0;
 }
 
-/* Python's handlers run in the main thread alone: others need not wait for its lock. */
+/* Python runs handlers in the main thread alone, so other threads need not wait for its lock. */
 static inline int handles_signals(void)
 {
 #if defined(__linux__)
@@ -85,7 +85,7 @@ static __attribute__((noinline)) void ask_python(signal_watch *watch)
     watch->due = coarse_clock() + ASK_AFTER;
 }
 
-/* Is the rest of the region to be left undone? Any thread asks, before each piece of its work. */
+/* Is the rest of the region to be left undone? Every thread asks before each piece of its work. */
 static inline int interrupted(signal_watch *watch)
 {
     if (!__atomic_load_n(&watch->is_stopped, __ATOMIC_RELAXED) && PyThread_get_thread_ident() == watch->caller

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* malloc and calloc, in large pages where that pays; NULL if there is no memory. For free(). */
+/* malloc and calloc, in large pages if that pays; NULL if there is no memory. Give it back by free(). */
 void *take_memory(size_t size);
 void *take_zeros(size_t size);
 

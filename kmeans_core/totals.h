@@ -23,10 +23,10 @@ enum {
 typedef struct {
     double digits[TOTAL_PLACES]; /* highest place first */
     double scale;                /* of the terms while digits are found: 1, or 2^-128 */
-    double rounds;               /* added and taken away, it leaves the digit of the highest place */
+    double rounds;               /* added and subtracted, it leaves the digit of the highest place */
     double limit;                /* terms below it have no higher digit */
     double place;                /* the highest, a whole number */
-    double spoiled;              /* sum of the terms that are infinite or no numbers */
+    double spoiled;              /* sum of the terms that are infinite or NaN */
 } total;
 
 static inline void set_place(total *t, double place)

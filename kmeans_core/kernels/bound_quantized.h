@@ -2,8 +2,8 @@
  * per real type.
  *
  * |x' - c'| differs from |i - u l| by at most e = r + p, and |i - u l|^2 = |i|^2 + 2 u score up to u for the rounding
- * of H. The terms of that sum may cancel: it is taken 2^-20 of their size too small for a lower bound, too large for an
- * upper one.
+ * of H. The terms of that sum may cancel: 2^-20 of their size is subtracted from it for a lower bound, and added to it
+ * for an upper one.
  */
 
 #ifndef FASTKMEANS_BOUND_QUANTIZED_SHARED
@@ -107,7 +107,7 @@ static size_t NAME(bound_quantized_block)(const REAL *x, size_t n_samples, const
             float high = high_of_whole(d, (int)s, state->best[s]), low;
             int32_t label = step->center_of[state->label[s]];
             if (undecided >> s & 1) {
-                /* Every group keeps the bound of its best center, which holds whichever center wins. */
+                /* Each group keeps the bound of its best center, which holds whichever center is nearest. */
                 whole_scores(tile + WORD_HEAD * TILE_SAMPLES + s, plain, scratch.scores);
                 label =
                     NAME(decide_quantized)(x + i * n_features, plain, scratch.scores, state->best[s], scratch.gaps[i]);

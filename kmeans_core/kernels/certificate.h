@@ -34,7 +34,7 @@ typedef struct {
     tile_state *states; /* [block / TILE_SAMPLES] */
     float *norms;       /* [block] */
     float *scores;      /* [padded centers], for one undecided sample */
-    void *rows;         /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
+    void *rows;         /* [TILE_SAMPLES][n_features] reals and LANES more: a padded copy of the array's last rows */
 } block_scratch;
 
 static size_t scratch_bytes(size_t n_clusters, size_t n_features)

@@ -1,7 +1,7 @@
 /* Rows of unit length, for the cosine distance: 1 - cos is then half the squared distance. Included once per real
  * type. */
 
-/* Divide each row by its length. Where squares would underflow or overflow a power of two is taken out first.
+/* Divide each row by its length. If squares would underflow or overflow, the row is first scaled by a power of two.
  *   y         OUT [n_samples][n_features], float32 or float64
  *   returns the first row of zeros, n_samples if there is none */
 FORCE_INLINE double NAME(sq_length)(const REAL *x, size_t n_features, double scale)

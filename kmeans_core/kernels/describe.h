@@ -2,16 +2,16 @@
 
 #ifndef FASTKMEANS_DESCRIBE_SHARED
 #define FASTKMEANS_DESCRIBE_SHARED
-#define DESCRIBE_WIDTH 64  /* values side by side: rows of few features are taken several at a time, */
-#define DESCRIBE_STRIP 256 /* long rows in strips */
-/* Rows of a run, which are added in registers, and runs that are added up before they go into sums whose roundings are
- * added up too: no sum is the end of a long chain of roundings (engines/rounding.py counts them). Runs of 16 rows read
- * memory in an order that prefetching does not follow: 22 ms a million rows of 20 float64, runs of 4 take 11.5 (Zen
- * 4). */
+#define DESCRIBE_WIDTH 64  /* values side by side: of rows with few features, several rows */
+#define DESCRIBE_STRIP 256 /* values of a long row that are taken together */
+/* Rows of a run are added up in registers, and DESCRIBE_RUNS runs before they go into sums that keep what rounding
+ * took. So no sum is the end of a long chain of roundings (engines/rounding.py counts them). Runs of 16 rows read
+ * memory in an order that prefetching does not follow: a million rows of 20 float64 took 22 ms, with runs of 4 11.5 ms
+ * (Zen 4). */
 #define DESCRIBE_RUN 4
 #define DESCRIBE_RUNS 8
 
-/* A sum of each column: of the runs that are not yet in `all`, of all others, and what these sums lack. */
+/* Sums of each column: of the runs that are not yet in `all`, of all other runs, and what rounding took from `all`. */
 typedef struct {
     double runs[DESCRIBE_STRIP], all[DESCRIBE_STRIP], lacking[DESCRIBE_STRIP];
 } column_sums;
@@ -32,7 +32,7 @@ static void close_runs(column_sums *sums, size_t width)
     }
 }
 
-/* How many short rows lie side by side: about DESCRIBE_WIDTH values, whole vectors where few rows are. */
+/* How many short rows lie side by side: about DESCRIBE_WIDTH values, and whole vectors if that takes few rows. */
 static size_t rows_side_by_side(size_t n_features)
 {
     const size_t most = DESCRIBE_WIDTH / n_features, odd_part = n_features % 8;
@@ -161,9 +161,9 @@ static void NAME(describe_strip)(const REAL *x, size_t stride, size_t n_values, 
     }
 }
 
-/* Mean and squared deviations in two passes over a block that the caller keeps cache-sized, the second of which mends
- * what the first one's mean lacks (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The
- * American Statistician 37(3), 1983: corrected, and merged by the caller). */
+/* Mean and squared deviations in two passes over a block, which the caller keeps small enough for the cache and merges
+ * with others. The second pass corrects the mean of the first (T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms
+ * for computing the sample variance", The American Statistician 37(3), 1983). */
 static void NAME(describe)(const void *any_x, size_t n_samples, size_t n_features, double *max_abs, double *mean,
                            double *m2)
 {
@@ -194,8 +194,7 @@ static void NAME(find_smallest)(const void *any_x, size_t n_samples, size_t n_fe
     }
 }
 
-/* Written so that a NaN, which compares false, is found too; the flags have the width of the values, for the
- * vectors. */
+/* A NaN compares false, so it is found too. Flags are as wide as the values, so that the compiler makes vectors. */
 static int NAME(has_unusable)(const void *any_values, size_t n, double any_limit)
 {
     const REAL *values = any_values;

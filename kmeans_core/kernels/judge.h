@@ -1,4 +1,4 @@
-/* How well samples sit beside their centers: the sums of a sweep's criteria. Included once per real type.
+/* How well samples fit their clusters: the sums of a sweep's criteria. Included once per real type.
  *
  * Eight samples are the lanes, centers are broadcast, JUDGE_CENTERS at a time: 8 sums, 2 samples, 1 difference and 1
  * center are 12 of 16 registers where eight float64 take two. float64 by differences, as in silhouette.h.

@@ -38,7 +38,7 @@
 #include "silhouette.h"
 #include "gather.h"
 #include "judge.h"
-#include "split.h"
+#include "exchange_split.h"
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
@@ -65,11 +65,11 @@
 #include "bound_quantized.h"
 #include "gather.h"
 #include "judge.h"
-#include "split.h"
+#include "exchange_split.h"
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
-#include "merge.h"
+#include "exchange_merge.h"
 
 static double fma_spin(size_t n_rounds)
 {

@@ -33,18 +33,18 @@ typedef struct {
     const double *fine;
 } sum_grid;
 
-#define SEED_CANDIDATES 56 /* candidates of one call: bits of a mask, whole panels on most instruction sets */
-#define SEED_BLOCK 1024    /* samples of one call at most */
+#define SEED_CANDIDATES 56 /* most candidates per call: a bit each of a mask; whole panels on most instruction sets */
+#define SEED_BLOCK 1024    /* most samples per call */
 #define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
-#define STEP_TARGETS 12    /* targets of one call of seeding_step: a seed and candidates */
-#define STEP_COUNTED 64    /* samples of a call that are looked at for how many come closer */
+#define STEP_TARGETS 12    /* most targets per call of seeding_step: a seed and candidates */
+#define STEP_COUNTED 64    /* samples per call in which n_near counts */
 
-/* What a step of Yinyang knows beside its samples. Groups of centers are whole panels: "places" are centers in the
- * order of their groups.
+/* What a step of Yinyang reads besides its samples. Groups of centers are whole panels. The "place" of a center is its
+ * number in the order of the groups.
  *   packed, grouped   by pack_centers with the same offset: the centers, and the centers by places
- *   first_panel       [n_groups + 1]   center_of   [n_clusters] of a place    group_of   [n_clusters] of a center
+ *   first_panel       [n_groups + 1]   center_of   [n_clusters] of each place    group_of   [n_clusters] of each center
  *   center_drift      [n_clusters] float32, rounded up: how far each center has moved since the bounds began, in units
- *   group_drift       [n_groups] the same for groups, the farthest center of each step
+ *   group_drift       [n_groups] the same for groups: the sum of what the farthest center of each step has moved
  *   unit              power of two: bounds are distances times unit
  *   insist            use bounds even where scoring everything looks cheaper, for tests */
 typedef struct {
@@ -57,17 +57,17 @@ typedef struct {
 } bound_step;
 
 /* Rows in the order of their clusters.
- *   labels            [n_rows + 1], ascending; the last is no cluster's
+ *   labels            [n_rows + 1], ascending; the last one is that of no cluster
  *   per_sum, offset   [n_clusters]: mean distance to a cluster = sum of distances * per_sum + offset */
 typedef struct {
     const int32_t *labels;
     const double *per_sum, *offset;
 } cluster_runs;
 
-/* Add the distances of each sample to each other one, and wherever a cluster of the others ends, compare.
+/* Add up the distances of each sample to the others. Where a cluster of the others ends, its mean is put to use.
  *   samples, others   IN by gather_eights     runs     IN of the others, from this call's first one on
  *   labels    IN [n_samples rounded up to 8]: each sample's own cluster
- *   sums      INOUT [the same], over the cluster that the last call left open; 0 at first
+ *   sums      INOUT [the same]: over the cluster that the last call did not finish; 0 at first
  *   own       INOUT [the same]: mean of the distances to the own cluster
  *   nearest   INOUT [the same]: least mean of the distances to another one; +inf at first */
 typedef void (*add_distances)(const double *samples, size_t n_samples, const double *others, size_t n_others,
@@ -83,15 +83,15 @@ typedef void (*add_pairs)(const double *samples, size_t n_samples, const int32_t
                           const double *others, size_t n_others, const int32_t *other_labels, double *other_sums,
                           size_t n_features, size_t n_clusters);
 
-/* The distances of eight samples to others, added up by each of several labelings of these.
+/* Add up the distances of eight samples to others, per cluster of each of several labelings of the others.
  *   samples, others   IN by gather_eights: one eight, and whole eights that hold n_others
- *   labels            IN [n_labelings], stride apart: places in sums, of one labeling behind those of another
+ *   labels            IN [n_labelings][n_others], stride apart: places in sums; each labeling has places of its own
  *   distances         scratch [n_others rounded up to 8][8]
  *   sums              INOUT [places][8] */
 typedef void (*add_labelled)(const double *samples, const double *others, size_t n_others, size_t n_features,
                              const int32_t *labels, size_t n_labelings, size_t stride, double *distances, double *sums);
 
-/* What a step did: pairs of sample and center scored, and all its work, in centers scored. */
+/* What a step did: pairs of sample and center that it scored, and all its work, in units of one such pair. */
 typedef struct {
     size_t n_scored, cost;
 } bound_work;
@@ -101,7 +101,7 @@ typedef struct {
 #define MAX_SPLIT_GROUPS 16 /* groups that are brought into order together */
 #define MAX_TILE_ROWS 512
 #define MAX_TILED_FEATURES 16
-#define BALL_FEATURES 5 /* from here on a ball tells more than the box's corners do */
+#define BALL_FEATURES 5 /* from so many features on a tile's ball is tested, too */
 enum { TILE_MIXED = -1, TILE_FRESH = -2 };
 enum { TILES_CHANGED, TILES_DECIDED, TILES_TESTED, TILES_MIXED_ROWS, TILES_SCORED };
 
@@ -122,7 +122,7 @@ typedef struct {
     double *boxes;       /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
     double *group_boxes; /* [n_groups][2 * n_features + 2] */
     double *sums;        /* [n_tiles][2][n_features + 1], see sum_grid */
-    float *lanes;        /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, as they came */
+    float *lanes;        /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, oldest first */
     int32_t *in_lanes;   /* [n_tiles]: place in lanes + 1, 0 for none */
     int32_t *n_in_lanes; /* how many there are */
     int32_t *owners;     /* [n_tiles]: the cluster of all samples, TILE_MIXED, or at first TILE_FRESH */
@@ -133,11 +133,11 @@ typedef struct {
  *   codes          [n_samples][n_features], below n_bins <= 255; 64 more are readable
  *   labels         [n_samples], -1 at first       slack   [n_samples], see medians.h
  *   packed         by pack_centers_manhattan, of `centers`
- *   drift_up       [n_clusters] how far centers have moved against each other since the fit began, rounded up
- *   drift_down     [n_clusters] not more than drift_up was when a sample's slack is set
- *   in_units       at most what makes a gap of assign_manhattan a distance in the unit of drift
+ *   drift_up       [n_clusters] sum over the steps of the moves of the center and of the farthest other one, up
+ *   drift_down     [n_clusters] the same, rounded down instead of up
+ *   in_units       factor from a gap of assign_manhattan to the lead of a center in units of drift, or less
  *   coarse, fine   grid of the weights, see sum_grid
- *   whole          label every sample, and add up all distances */
+ *   whole          whether to label every sample and add up all distances */
 typedef struct {
     size_t n_samples, n_features, n_clusters, n_bins;
     const double *sample_weight;
@@ -189,12 +189,12 @@ typedef struct {
     size_t (*assign[2])(const void *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
                         int32_t *labels);
 
-    /* Follow the labels in the sums: take every sample whose label changed out of its old cluster, put it into its new
-     * one.
+    /* Follow the labels in the sums: each sample whose label changed leaves the sums of its old cluster for those of
+     * its new one.
      *   old_labels      INOUT [n_samples], -1 for a sample in no cluster yet; becomes new_labels
      *   sample_weight   IN [n_samples] float64, or NULL for ones
      *   sums            INOUT [n_clusters][2][n_features + 1] float64, see sum_grid
-     *   touched         INOUT [n_clusters], set to 1 where sums changed; where it is 0 they begin anew
+     *   touched         INOUT [n_clusters], set to 1 where sums changed; if it is 0 they count as zeros
      *   returns the number of labels that changed */
     size_t (*follow[2])(const void *x, size_t n_samples, size_t n_features, const double *sample_weight,
                         const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums, uint8_t *touched);
@@ -208,7 +208,7 @@ typedef struct {
     /* Add a thread's sums of one cluster, [2][n_features + 1], to the total, and start them anew. */
     void (*merge_sums)(double *part, size_t n_features, double *total);
 
-    /* The center that the sums of a cluster ask for: their mean, or the old center where there is no weight.
+    /* The new center of a cluster: the mean by its sums, or the old center if the cluster has no weight.
      *   sums     IN   [2][n_features + 1]
      *   center   IN   [n_features], that of the last step;   origin   IN [n_features]
      *   weighted   whether weight * x may have been rounded
@@ -239,14 +239,14 @@ typedef struct {
 
     /* Greedy k-means++: candidates are samples that might become the next seed.
      *   rows            IN [n_candidates] of the candidates, at most SEED_CANDIDATES
-     *   origin          IN [n_features]: any sample; scores are taken about it
+     *   origin          IN [n_features]: any sample, about which scores are computed
      *   scale           power of two that brings the largest |x| near 1; squared distances are scaled by scale * scale
      *   candidates      OUT of pack_candidates, candidates_bytes; keeps pointers into x
-     *   scratch         seeding_scratch_bytes, a thread's own
+     *   scratch         seeding_scratch_bytes per thread
      *   sample_weight   IN [n_samples], or NULL
      *   min_sq          [n_samples] type of x: scaled squared distance to the nearest seed; readable to the next
      *                   multiple of SEED_PADDING
-     *   near            [n_samples]: bit l is set where candidate l may be closer than that
+     *   near            [n_samples]: bit l is set if candidate l may be closer than that seed
      *   gains           OUT [n_candidates]: sum of weight * (min_sq - sq_distance) over the samples that are closer */
     size_t (*candidates_bytes)(size_t n_candidates, size_t n_features);
     size_t (*seeding_scratch_bytes)(size_t n_features);
@@ -257,23 +257,23 @@ typedef struct {
     void (*find_near[2])(const void *x, size_t n_samples, size_t n_readable, const void *candidates, void *scratch,
                          const void *min_sq, uint64_t *near);
 
-    /* Gains of the candidates whose bits are wanted, from the samples near them; INOUT near: less where it was
-     * wrong. */
+    /* Gains of the candidates whose bits are wanted, from the samples near them. `near` (INOUT) loses the bits of
+     * candidates that are not closer. */
     void (*near_gains[2])(const void *x, size_t n_samples, const void *candidates, uint64_t wanted,
                           const double *sample_weight, const void *min_sq, uint64_t *near, double *gains);
 
-    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate), where `near` has the bit. */
+    /* min_sq (INOUT) becomes min(min_sq, sq_distance to the candidate) if `near` has the bit. */
     void (*accept_candidate[2])(const void *x, size_t n_samples, size_t n_features, const void *candidate, double scale,
                                 const uint64_t *near, uint64_t bit, void *min_sq);
 
     /* Sum of weight * min_sq. */
     double (*potential[2])(const void *min_sq, size_t n_samples, const double *sample_weight);
 
-    /* All of that in one reading of the samples, where most of them are near (seeding_step.h).
+    /* All of these in one reading of the samples, for steps in which most samples are near (seeding_step.h).
      *   targets        [n_features][n_targets] of pack_targets, scaled, at most STEP_TARGETS: if n_seeds is 1 the seed
      *                  that min_sq does not know yet, then the candidates
-     *   fresh          min_sq is not set yet; there is a seed then
-     *   scratch        step_scratch_bytes, a thread's own
+     *   fresh          whether min_sq is not set yet; n_seeds is then 1
+     *   scratch        step_scratch_bytes per thread
      *   n_near         OUT pairs of candidate and sample that are closer, among the first STEP_COUNTED samples
      *   returns the sum of weight * min_sq */
     size_t (*step_scratch_bytes)(size_t n_features);
@@ -288,13 +288,14 @@ typedef struct {
      *   mean, m2   OUT [n_features] float64; mean is not finite where a value is not */
     void (*describe[2])(const void *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
 
-    /* Smallest |x| of each feature, but 0.   min_abs   INOUT [n_features] float64, lowered; x is finite */
+    /* Smallest |x| of each feature that is not 0.   min_abs   INOUT [n_features] float64, lowered; x is finite */
     void (*find_smallest[2])(const void *x, size_t n_samples, size_t n_features, double *min_abs);
 
     /* Does the array of n values hold a NaN, or a value beyond the limit on either side? */
     int (*has_unusable[2])(const void *values, size_t n, double limit);
 
-    /* The roof of assign: multiply-adds in registers, nothing else. Returns the floating-point operations done. */
+    /* The peak that assign is measured against: multiply-adds in registers and nothing else. Returns the number of
+     * floating-point operations. */
     double (*fma_spin)(size_t n_rounds);
 
     /* ---- Tiles (tiles.h); n_features at most MAX_TILED_FEATURES.
@@ -341,7 +342,7 @@ typedef struct {
     size_t (*prefix_tile_bytes)(size_t n_directions);
     size_t (*prefix_scratch_bytes)(size_t n_clusters, size_t n_features, size_t n_directions);
 
-    /* Once a fit: what samples and centers are measured by.
+    /* Once per fit: how samples and centers are moved, scaled and turned.
      *   directions   IN [n_directions][n_features], nearly orthonormal: with Q their transpose, |Q'Q - 1| <= skew;
      *                NULL for the features as they are (n_directions = n_features, skew = 0)
      *   offset       IN [n_features], any point amid the data
@@ -349,37 +350,37 @@ typedef struct {
     void (*prefix_start)(const float *directions, size_t n_directions, double skew, const double *offset, double scale,
                          size_t n_clusters, size_t n_features, int samples_are_float32, void *prefix);
 
-    /* Once a step: take over those of `count` centers from `first` on that differ from the last step's; when all are
-     * packed, lay those side by side. */
+    /* Once per step: pack those of `count` centers from `first` on that differ from the last step's. When all are
+     * packed, prefix_gather_moved lays the ones that differ side by side. */
     void (*prefix_pack_centers)(const double *centers, size_t first, size_t count, void *prefix, void *scratch);
     void (*prefix_gather_moved)(void *prefix);
 
-    /* Once a fit: the codes of samples.   codes   OUT whole tiles */
+    /* Once per fit: the codes of samples.   codes   OUT whole tiles */
     void (*prefix_encode[2])(const void *x, size_t n_samples, size_t n_readable, const void *prefix, void *scratch,
                              void *codes);
 
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
      *   codes    IN of the samples from x on
      *   labels   INOUT [n_samples]: those of the last step, or -1 if there was none
-     *   bounds   INOUT [n_samples][2]: in which the score of the label lies
+     *   bounds   INOUT [n_samples][2]: between which the score of the label lies
      *   counts   INOUT [2]: adds the pairs that the codes could not exclude (own label aside), and the samples that
      *            needed float64 */
     void (*prefix_assign[2])(const void *x, size_t n_samples, const double *centers, const void *codes,
                              const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
 
-    /* For seeding: `count` samples, of at most as many as prefix_start had clusters, as the centers that codes are
-     * compared with.
+    /* For seeding: let `count` samples, at most n_clusters of prefix_start, be the centers that codes are compared
+     * with.
      *   codes   IN of all samples */
     void (*prefix_take_samples)(const size_t *samples, size_t count, const void *codes, void *prefix);
 
-    /* find_near by codes: those of `prefix` which may be closer to a sample than its seed is.
+    /* find_near by codes: the candidates are what prefix_take_samples took.
      *   codes      IN of the samples that min_sq and near belong to, whole tiles
      *   to_units   (scale of the codes / scale of the seeding)^2 */
     void (*find_near_coded[2])(const void *codes, size_t n_samples, const void *prefix, double to_units,
                                const void *min_sq, uint64_t *near);
     int code_features; /* coordinates in a 32-bit code: 4 bytes, or 1 of float32 */
     int code_limit;    /* largest whole number of a code; 0 for float32 */
-    int code_length;   /* how long half the codes of a row may be, as a vector; 0 for any length */
+    int code_length;   /* most length of half the codes of a row, as a vector; 0 for any length */
 
     /* ---- Quantized samples (quantized.h): whole numbers of `bits` = 16, or 8 where has_dot8.
      * Bytes of the block that quantizer_start fills, of a tile of samples, of the block that quantize_centers fills,
@@ -390,20 +391,20 @@ typedef struct {
     size_t (*quantized_centers_bytes)(size_t n_clusters, size_t n_features, int bits);
     size_t (*quantized_scratch_bytes)(size_t n_clusters, size_t n_features);
 
-    /* Once a fit: what samples and centers are measured by.
+    /* Once per fit: how samples and centers are moved and scaled.
      *   offset    IN [n_features], any point amid the data
-     *   largest   |x - offset| of a feature that is brought to the largest number; beyond it numbers are cut */
+     *   largest   the |x - offset| that becomes the largest whole number; what exceeds it is cut to it */
     void (*quantizer_start)(const double *offset, double largest, size_t n_features, int bits, int samples_are_float32,
                             void *quantizer);
 
     double (*quantizer_scale)(const void *quantizer);
 
-    /* Once a fit: samples into whole numbers.   tiles   OUT whole tiles */
+    /* Once per fit: samples into whole numbers.   tiles   OUT whole tiles */
     void (*quantize[2])(const void *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
                         void *tiles);
 
-    /* Once a step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 where the centers lie
-     * too far out, and `quantized` is not to be used. */
+    /* Once per step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 if the centers lie
+     * too far out; `quantized` must then not be used. */
     int (*quantize_centers)(const double *centers, size_t n_clusters, const void *quantizer, void *quantized);
 
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
@@ -414,14 +415,14 @@ typedef struct {
                                   void *scratch, int32_t *labels);
 
     /* Set `near`, as find_near, for candidates that quantize_centers has packed.
-     *   to_units   what brings a scaled squared distance of the seeding to the squares of quantized samples */
+     *   to_units   factor from a scaled squared distance of the seeding to the squares of quantized samples */
     void (*find_near_quantized[2])(const void *tiles, size_t n_samples, const void *quantized, double to_units,
                                    const void *min_sq, uint64_t *near);
 
     /* ---- yinyang: labels by bounds, see yinyang.h ----
-     *   stride          rows that a block of samples has in `lower`: a multiple of 32, >= n_samples
+     *   stride          length of a row of `lower`: a multiple of 32, >= n_samples
      *   labels, upper   [n_samples], upper padded to stride       lower   [n_groups][stride]
-     * All return the number of samples that needed float64, but probe_bounds. */
+     * All but probe_bounds return the number of samples that needed float64. */
 
     /* Bytes of a thread's scratch for the calls below. */
     size_t (*bound_scratch_bytes)(size_t n_clusters, size_t n_features, size_t stride);
@@ -438,22 +439,21 @@ typedef struct {
                                  const void *plain, const bound_step *step, void *scratch, int32_t *labels,
                                  float *upper, float *lower, size_t stride);
 
-    /* Label each sample anew where its bounds ask for it. All arrays INOUT; work grows by what was done. */
+    /* Label anew the samples whose bounds do not prove their label. All arrays INOUT; what is done is added to work. */
     size_t (*reassign_bounded[2])(const void *x, size_t n_samples, size_t n_readable, const bound_step *step,
                                   void *scratch, int32_t *labels, float *upper, float *lower, size_t stride,
                                   bound_work *work);
 
-    /* What reassign_bounded would cost, in centers scored; assign costs n_clusters + 10 a sample. All arrays IN. */
+    /* What reassign_bounded would cost, in centers scored; assign costs n_clusters + 10 per sample. All arrays IN. */
     size_t (*probe_bounds[2])(const void *x, size_t n_samples, size_t n_features, const bound_step *step, void *scratch,
                               const int32_t *labels, const float *upper, const float *lower, size_t stride);
     /* ---- end of yinyang ---- */
 
-    /* Silhouettes (silhouette.h). Lay listed rows out in eights.
+    /* Silhouettes (silhouette.h). Lay listed rows out in eights, [n_features][8] each.
      *   rows     IN [n_rows]     eights   OUT [n_rows rounded up to 8][n_features] */
     void (*gather_eights[2])(const void *x, size_t n_features, const int64_t *rows, size_t n_rows, double *eights);
 
-    /* Sums over samples of weight times simplified silhouette, then for each cluster of weight times distance to its
-     * mean.
+    /* Sum over samples of weight times simplified silhouette; then per cluster of weight times distance to its mean.
      *   labels          IN [n_samples], of n_clusters >= 2      sample_weight   IN [n_samples], or NULL for ones
      *   centers, means  IN [n_clusters][n_features]
      *   eights          IN the samples as gather_eights lays them out
@@ -462,26 +462,26 @@ typedef struct {
                      const double *sample_weight, const double *centers, const double *means, size_t n_clusters,
                      double *sums);
 
-    /* Merging and splitting clusters (split.h, merge.h): sums in an order that is the same on all instruction sets.
+    /* Exchanging clusters (exchange_split.h, exchange_merge.h): the order of sums is the same on all instruction sets.
      *   rows      IN [n_rows], the samples of a cluster      weights   IN of all samples, or NULL for ones
      *   mean      IN [n_features]
      *
      * Sum over a cluster of weight times squared distance to its mean.
-     *   far       OUT the row farthest from it, of those that weigh; the first of equals, -1 for none */
+     *   far       OUT the farthest row with a weight; the first of equals, -1 for none */
     double (*inertia_of_cluster[2])(const void *x, size_t n_features, const int32_t *rows, size_t n_rows,
                                     const double *weights, const double *mean, int32_t *far);
 
-    /* What the inertia falls by when a cluster is split by iterations of two means, the first along the line to row
-     * `far`; 0 where one side has no weight, or where it is clear early that it would be less than `least`.
-     *   most_rows   on how many rows, evenly spread, all iterations but the last are done
+    /* By how much the inertia falls if a cluster is split by iterations of 2-means; the first one splits along the line
+     * from the mean to row `far`. 0 if one side has no weight, or if the first iteration makes `least` hopeless.
+     *   most_rows   all iterations but the last use at most about so many rows, evenly spread
      *   direction   scratch [n_features]
      *   halves      OUT [2][n_features]: the means of both sides, less `mean` */
     double (*split_cluster[2])(const void *x, size_t n_features, const int32_t *rows, size_t n_rows,
                                const double *weights, const double *mean, int32_t far, double least,
                                size_t n_iterations, size_t most_rows, double *direction, double *halves);
 
-    /* What the inertia rises by in the cheapest merge of cluster j with one that weighs more, or as much and comes
-     * later; infinite where there is none.
+    /* By how much the inertia rises in the cheapest merge of cluster j with a cluster that weighs more, or that weighs
+     * as much and has a higher index; infinite if there is none.
      *   partner   OUT that other cluster, -1 for none */
     double (*cheapest_merge)(const double *means, const double *weights, size_t n_clusters, size_t n_features, size_t j,
                              int32_t *partner);
@@ -515,7 +515,7 @@ typedef struct {
     /* Bytes of a thread's scratch for step_medians. */
     size_t (*median_scratch_bytes)(size_t n_clusters, size_t n_features);
 
-    /* Codes that never fall as values grow: (x - lowest) * per_unit, cut to 0 .. n_bins - 1. */
+    /* Codes that do not fall as values grow: (x - lowest) * per_unit, cut to 0 .. n_bins - 1. */
     void (*encode[2])(const void *x, size_t n_samples, size_t n_features, const double *lowest, const double *per_unit,
                       size_t n_bins, uint8_t *codes);
 
@@ -534,8 +534,8 @@ typedef struct {
                               const uint8_t *low, const uint8_t *width, size_t n_padded, size_t *places, void *values,
                               double *value_weights);
 
-    /* The smallest of n values up to which the weight reaches `half`.   values, weights   INOUT: change places
-     *   below   INOUT [2]: the weight that is smaller than all of them, on the grid of the weights */
+    /* The smallest of n values such that those up to it weigh at least `half`.   values, weights   INOUT: reordered
+     *   below   INOUT [2]: weight of the values that are smaller than all of these, on the grid of the weights */
     double (*select_half[2])(void *values, double *weights, size_t n, double *below, double half, double coarse_grid,
                              double fine_grid);
 

@@ -4,16 +4,15 @@
  *     |x' - c'| / 2 = sum max(x', c') - sum c' / 2 - sum x' / 2,
  * and the last term is the same for all centers: the score is the rest, two operations a feature. Its float32 value is
  * off by at most E = gamma (|x'| + 3/2 |c'|) + tiny, lengths in the Manhattan norm, gamma as in kernels.h: no partial
- * sum is longer than that, one rounding an addition, and the rest of gamma pays for storing x', c' and sum c' / 2. The
- * float64 decision rounds by less than n_features + 2 units of 2^-53 of a distance, which `decision` covers. pack_tile
- * measures Euclidean lengths; times sqrt(n_features) they bound these.
+ * sum exceeds |x'| + 3/2 |c'|, each addition rounds once, and the rest of gamma pays for storing x', c' and sum c' / 2.
+ * The float64 decision rounds by less than n_features + 2 units of 2^-53 of a distance, which `decision` covers.
+ * pack_tile measures Euclidean lengths; times sqrt(n_features) they bound Manhattan ones.
  */
 
 #ifndef FASTKMEANS_MANHATTAN_SHARED
 #define FASTKMEANS_MANHATTAN_SHARED
 
-/* As pack_centers, but panels start with -sum c' / 2, half_sq_norms are the same side by side, and lengths are
- * Manhattan. */
+/* As pack_centers, but panels start with -sum c' / 2, half_sq_norms hold the same numbers, and norms are Manhattan. */
 static void pack_centers_manhattan(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
                                    int samples_are_float32, void *memory)
 {

@@ -1,16 +1,16 @@
 /* k-medians: a block labelled by the Manhattan distance, and medians without sorting. Included once per real type.
  *
- * Labels. A sample keeps in `slack` by how much its center was nearer than any other, plus how far centers had drifted
- * by then (its own and the farthest of the others); while slack exceeds the drift of now, the triangle inequality keeps
- * its label (G. Hamerly, "Making k-means even faster", SDM 2010, with one number for both bounds).
+ * Labels. The slack of a sample is by how much its center was nearer than any other, plus how far centers had drifted
+ * by then (its own and the farthest of the others). While the slack exceeds the present drift, the triangle inequality
+ * proves the label (G. Hamerly, "Making k-means even faster", SDM 2010, with one number for both bounds).
  *
- * Medians. A value has a code of one byte that never falls as the value grows. Histograms of the codes of each cluster
- * and feature follow the labels that change; they tell in which code a median lies and how much weight is below, so
- * that only the values of that code are gathered and the median is selected among them. */
+ * Medians. The code of a value is one byte that does not fall as the value grows. Histograms of the codes of each
+ * cluster and feature follow the labels that change. They tell in which code a median lies and how much weight is below
+ * it. So only the values of that code are gathered, and the median is selected among them. */
 
 #ifndef FASTKMEANS_MEDIANS_SHARED
 #define FASTKMEANS_MEDIANS_SHARED
-#define GATHER_HITS 4096 /* values that are listed before any is read, so that memory can be asked ahead */
+#define GATHER_HITS 4096 /* values that are listed before any is read, so that they can be prefetched */
 #define GATHER_AHEAD 24
 
 static size_t median_scratch_bytes(size_t n_clusters, size_t n_features)
@@ -46,13 +46,13 @@ static median_scratch divide_median_scratch(void *memory, size_t n_clusters, siz
     return scratch;
 }
 
-/* What each of n samples may keep of its lead: less than lead + drift by more than the roundings here. */
+/* The slack of each of n samples: lead + drift, less more than what is rounded here. */
 static void leads_to_slack(const float *gaps, const int32_t *labels, size_t n, float in_units, const float *drift_down,
                            float *slack)
 {
     for (size_t s = 0; s < n; s++) {
         const float kept = (gaps[s] * in_units * (1.0f - 0x1p-20f) + drift_down[labels[s]]) * (1.0f - 0x1p-21f);
-        slack[s] = gaps[s] > 0.0f ? kept : -HUGE_VALF; /* so for a NaN */
+        slack[s] = gaps[s] > 0.0f ? kept : -HUGE_VALF; /* also for a NaN */
     }
 }
 
@@ -200,7 +200,7 @@ static void NAME(gather_medians)(const void *any_x, size_t first, size_t n_sampl
         const uint8_t *codes = step->codes + i * n_features;
         const size_t at = (size_t)step->labels[i] * n_padded;
         for (size_t f = 0; f < n_features; f += CODE_BYTES) {
-            /* The first hit without a branch, for one row in a few has one; a second one is rare. */
+            /* The first hit is listed without a branch, because many rows have one. A second one is rare. */
             uint64_t bits = codes_within(codes + f, low + at + f, width + at + f);
             const uint32_t here = (uint32_t)((i - origin) * n_features + f);
             hits[n_hits] = here + (uint32_t)__builtin_ctzll(bits | 1ull << 63);
@@ -220,9 +220,9 @@ static void NAME(gather_medians)(const void *any_x, size_t first, size_t n_sampl
                     n_hits, places, values, value_weights);
 }
 
-/* The smallest value up to which the weight reaches half, among `n` that hold it. Quickselect in three parts (C. A. R.
- * Hoare, "Algorithm 65: find", CACM 4(7), 1961); values and weights change places.
- *   below   [2] weight of the values that are smaller than all of these, on the grid of the weights; changed */
+/* The smallest value such that the values up to it weigh at least half; it must be one of these n. Quickselect in three
+ * parts (C. A. R. Hoare, "Algorithm 65: find", CACM 4(7), 1961).   values, weights   INOUT: reordered
+ *   below   INOUT [2]: weight of the values that are smaller than all of these, on the grid of the weights */
 static double NAME(select_half)(void *any_values, double *weights, size_t n, double *below, double half,
                                 double coarse_grid, double fine_grid)
 {
@@ -280,7 +280,7 @@ static double NAME(select_half)(void *any_values, double *weights, size_t n, dou
             }
             equal[0] += (double)n_equal;
         }
-        /* Nothing equals a NaN, which someone may write into the samples amid a fit. */
+        /* Nothing equals a NaN, which a caller may write into the samples during a fit. */
         if (equal[0] + equal[1] >= half || n_equal == n || n_less + n_equal == 0)
             return pivot;
         values += n_equal, n -= n_equal;
@@ -291,7 +291,7 @@ static double NAME(select_half)(void *any_values, double *weights, size_t n, dou
     return values[0];
 }
 
-/* What the gathered values of a cluster's feature cost more about `to` than about `from`. */
+/* Sum of weight * (|value - to| - |value - from|). */
 static double NAME(cost_of_move)(const void *any_values, const double *weights, size_t n, double from, double to)
 {
     const REAL *values = any_values;

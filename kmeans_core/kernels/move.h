@@ -27,8 +27,8 @@ static double fold_sums(const double *part)
     return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 
-/* A number as the sum of two float64, the second of them what the first one lacks (T. J. Dekker, "A floating-point
- * technique for extending the available precision", Numerische Mathematik 18, 1971). Multiplied without fused
+/* A number as the sum of two float64: `low` is what rounding took from `high` (T. J. Dekker, "A floating-point
+ * technique for extending the available precision", Numerische Mathematik 18, 1971). Products are made without fused
  * multiply-adds, which not every instruction set has. */
 typedef struct {
     double high, low;
@@ -50,8 +50,8 @@ static inline two_reals two_product(double a, double b)
     return (two_reals){product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low};
 }
 
-/* The mean is rounded once: of two float64 beside it the closer one. A center that is as good as any is then never left
- * for a worse one, and the inertia does not rise. */
+/* The mean, rounded once, to the closer of the two float64 beside it. So a center that is already the closest float64
+ * is not left for a worse one, and the inertia does not rise. */
 static inline double rounded_mean(double coarse, double fine, double weight, double per_weight)
 {
     const double mean = (coarse + fine) / weight;
@@ -59,8 +59,8 @@ static inline double rounded_mean(double coarse, double fine, double weight, dou
     return mean + (((coarse - product.high) - product.low) + fine) * per_weight;
 }
 
-/* Products of weights round, so that a mean of them is off by about its own rounding: a center that is closer to it
- * than that stays, for the same reason. */
+/* Products with weights are rounded, so a weighted mean is off by about one rounding of it. A center that is no farther
+ * from the mean than that stays, for the same reason. */
 #define MEAN_ROUNDING 0x1p-51
 
 static inline double moved_or_kept(double mean, double moved, double center)
@@ -68,7 +68,7 @@ static inline double moved_or_kept(double mean, double moved, double center)
     return fabs(mean - center) <= fabs(mean - moved) + MEAN_ROUNDING * fabs(mean) ? center : moved;
 }
 
-/* One feature: what it adds to the terms, each to its own of the interleaved sums. */
+/* One feature: its new coordinate, and what it adds to interleaved sum i of each term. */
 FORCE_INLINE void move_feature(const double *coarse, const double *fine, double weight, const double *center,
                                const double *origin, const double *fine_grid, double digits, int samples_are_float32,
                                int weighted, double *moved, move_sums *part, size_t i)
@@ -161,7 +161,7 @@ static void move_center(const double *sums, size_t n_features, const double *cen
         memcpy(moved, center, n_features * sizeof(double));
         return;
     }
-    digits = weighted ? digits / weight : digits; /* from here on, that the mean must have */
+    digits = weighted ? digits / weight : digits; /* from here on for the mean, not the sum */
     if (samples_are_float32 && weighted)
         move_features(coarse, fine, n_features, weight, center, origin, fine_grid, digits, 1, 1, moved, &part);
     else if (samples_are_float32)
@@ -176,8 +176,8 @@ static void move_center(const double *sums, size_t n_features, const double *cen
     terms[2] = weight * fold_sums(part.between) + 2.0 * fold_sums(part.across);
 }
 
-/* What move_center has as terms[2], with twice the digits: with s the sum of weight * x, that is (center - origin)
- * times 2 s - weight * (center + origin). */
+/* terms[2] of move_center, with twice the digits. With s the sum of weight * x it is the dot product of center - origin
+ * and 2 s - weight * (center + origin). */
 static void explain_center(const double *sums, size_t n_features, const double *center, const double *origin,
                            double *explained)
 {

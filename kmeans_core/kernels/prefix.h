@@ -4,23 +4,22 @@
  * (|Q'Q - 1| <= skew). Each row keeps codes i of its coordinates Q'x', with x' close to a Q i, and three measured
  * lengths in units of its step a:   n >= |i|,   b >= |Q'x' / a - i|,   r >= |x' / a - Q i|.   Then, for codes i and l,
  *     x'.c' = (Q a i + rest).(Q a l + rest) <= a_x a_c (i.l + n_x b_c + b_x n_c + r_x r_c),
- * by Cauchy and Schwarz on each of the three products with a rest; b pays skew * n besides, for Q'Q is not quite 1.
- * So |c'|^2 / 2 minus this is a lower bound of a pair's score (kernels.h). A center whose bound is above what the best
- * one so far is known to score is not the nearest. The others are scored in float32 and, where that does not tell them
- * apart, decided in float64: a label is the one that `assign` finds.
+ * by the inequality of Cauchy and Schwarz for each of the three products with a rest; b includes skew * n, because Q'Q
+ * is not quite 1. So |c'|^2 / 2 minus this is a lower bound of a pair's score (kernels.h). A center whose lower bound
+ * exceeds the upper bound of the best score so far is not the nearest. The others are scored in float32 and, where that
+ * does not tell them apart, decided in float64: a label is the one that `assign` finds.
  *
- * Codes are bytes where the instruction set multiplies them, else float32 coordinates (vec.h, CODE_FEATURES). i.l has
- * no rounding as an integer, and as float32 one that `summing` covers.
- * Everything that rounds is paid for by PAD = 2^-20 of its size, sixteen float32 roundings where at most
- * twelve occur. Comparisons are written so that a NaN keeps a center.
+ * Codes are bytes where the instruction set multiplies them, else float32 coordinates (vec.h, CODE_FEATURES). The
+ * product i.l of bytes is not rounded; that of float32 is, which `summing` covers. Each number that is rounded is
+ * widened by 2^-20 of its size (PAD): sixteen float32 roundings, where at most twelve occur. Comparisons are written so
+ * that a NaN keeps a center.
  *
- * int8 with measured residuals as an exact filter: after the norm bounds of Cauchy and Schwarz that
- * T. Bottesch, T. Bühler and M. Kächele use in "Speeding up k-means by approximating Euclidean distances via block
- * vectors", ICML 2016.
+ * The bounds follow those of T. Bottesch, T. Bühler and M. Kächele, "Speeding up k-means by approximating Euclidean
+ * distances via block vectors", ICML 2016, with int8 codes and measured rests.
  */
 #define PAD (1.0 + 0x1p-20)
 #define PROJECT_FEATURES 128 /* features of one float32 sum; short sums round less */
-#define FAR_CENTER 1e15      /* |c'| beyond which float32 is not trusted: left to float64 */
+#define FAR_CENTER 1e15      /* centers with a larger |c'| are left to float64 */
 #define STILL_SHARE 8 /* once one center in so many stood still, samples whose center stood still are sorted apart */
 #define SORTED_SAMPLES 512 /* samples of a unit that are sorted at a time */
 #define LOOSE_WIDTH 0.1 /* a row is read if the bounds of its own score are wider than this part of its sq. distance */
@@ -51,7 +50,7 @@ typedef struct {
     double *shifts;        /* [n_clusters]: how far c' moved since the step before, rounded up; NaN at first */
     uint8_t *has_moved;    /* [n_clusters]: whether the last prefix_pack_centers found another center than `known` */
     center_panels all, moved;
-    int is_partial;    /* whether `moved` is worth the trouble */
+    int is_partial;    /* whether enough centers stood still for `moved` to be used */
     int is_turned;     /* 0 where coordinates are the features: Q = 1 */
     double skew;       /* |Q'Q - 1| */
     double projection; /* rounding of Q'x', relative to |x'| */
@@ -207,11 +206,11 @@ static void prefix_start(const float *directions, size_t n_directions, double sk
         for (size_t f = 0; f < n_features; f++)
             entry[(1 + f) * TILE_CENTERS] = directions[i * n_features + f];
     }
-    /* A center is packed when it differs from the known one: no center equals a NaN. */
+    /* A center is packed if it differs from the known one. All differ from a NaN. */
     for (size_t i = 0; i < n_clusters * n_features; i++)
         p->known[i] = NAN;
-    /* Each coordinate is a sum of PROJECT_FEATURES products, added up over the features, of values rounded before:
-     * off by gamma |Q_i| |x'|, and all together by gamma times the root of the sum of |Q_i|^2. */
+    /* Each coordinate is a sum of sums of PROJECT_FEATURES products of rounded values. It is off by at most
+     * gamma |Q_i| |x'|; all together are off by at most gamma |x'| times the root of the sum of |Q_i|^2. */
     const double roundings = PROJECT_FEATURES + 8.0 + (double)(n_features / PROJECT_FEATURES);
     p->skew = skew;
     p->is_turned = directions != NULL;
@@ -248,12 +247,12 @@ static void project_panel(const float *tile, const float *panel, size_t n_featur
     }
 }
 
-/* One over the steps of the packed tile in scratch: the finest for which codes keep their limits.
+/* One over the step of each sample of the packed tile in scratch: the finest step with which codes keep their limits.
  *   inverse_step   OUT [TILE_SAMPLES] */
 static void find_steps(const prefix *p, prefix_scratch scratch, float *inverse_step)
 {
     const float *norms = scratch.pack.norms;
-    /* Each number is half off at most, and float32 sums of squares hardly. */
+    /* Rounding moves each number by at most 1/2; 0.2 pays for that of the sums of squares. */
     const float most = (float)CODE_LENGTH - 0.2f - 0.5f * sqrtf((float)(2 * p->n_codes));
     float minus_sq_half[2][TILE_SAMPLES];
     for (int v = 0; v < TILE_VECS; v++) {
@@ -271,9 +270,8 @@ static void find_steps(const prefix *p, prefix_scratch scratch, float *inverse_s
     }
     for (int s = 0; s < TILE_SAMPLES; s++) {
         const float largest = inverse_step[s];
-        /* Too small beside the row, or beside float32, to carry information. Every code is then 0, but for a center so
-         * far out (|c'| > 2^26) that 2^-19 of |c'|^2 / 2 is more than any product of codes: it is excluded or kept by
-         * that. */
+        /* The coordinates are too small, for the row or for float32, to carry information: every code becomes 0. Only
+         * centers with |c'| > 2^26 may have others; 2^-19 of their |c'|^2 / 2 is more than any product of codes. */
         if (!(CODE_LIMIT > 0 && largest > 0x1p-60f && largest > 0x1p-20f * norms[s])) {
             inverse_step[s] = 1.0f;
             continue;
@@ -366,14 +364,14 @@ static code *codes_at(const center_panels *panels, size_t n_codes, size_t i)
     return panels->codes + i / TILE_CENTERS * (1 + n_codes) * TILE_CENTERS + i % TILE_CENTERS;
 }
 
-/* No more than the length of a row: its ROW_NORM is rounded up by gamma twice, and some float32 roundings. */
+/* A lower bound of the length of a row: ROW_NORM was rounded up by gamma twice, and by some float32 roundings. */
 static double least_norm(const prefix *p, float norm)
 {
     const double least = (double)norm * (1.0 - 2.0 * (double)p->frame.gamma - 0x1p-18) - 2.0 * p->floor;
     return least > 0.0 ? least : 0.0;
 }
 
-/* Its codes, from lane s of an encoded tile, into its panel. */
+/* Put the codes of center j, lane s of an encoded tile, into its panel. */
 static void pack_codes_of_center(prefix *p, size_t j, const char *tile, int s)
 {
     const float *row = (const float *)tile;
@@ -381,7 +379,7 @@ static void pack_codes_of_center(prefix *p, size_t j, const char *tile, int s)
     float *terms = terms_at(&p->all, j);
     code *entry = codes_at(&p->all, p->n_codes, j);
     const double step = 1.0 / (double)row[ROW_INVERSE_STEP * TILE_SAMPLES + s] * PAD;
-    /* The test rounds |c'|^2 / 2, and float64 its decision: both below PAD of it. */
+    /* Both the test and the decision in float64 round |c'|^2 / 2, each by less than 2^-20 of it. */
     terms[CENTER_MINUS_HALF_SQ * TILE_CENTERS] = (float)(-p->half_sq_norms[j] * (1.0 - 0x1p-19));
     terms[CENTER_STEP * TILE_CENTERS] = (float)(1.0 / (double)row[ROW_INVERSE_STEP * TILE_SAMPLES + s]);
     terms[CENTER_B * TILE_CENTERS] = (float)(step * (double)row[ROW_B * TILE_SAMPLES + s]);
@@ -404,7 +402,7 @@ static void encode_centers(prefix *p, prefix_scratch scratch, const size_t *chos
         pack_codes_of_center(p, chosen[s], scratch.tile, s);
 }
 
-/* Those of `count` centers from `first` on that moved, gathered into tiles. */
+/* Pack those of `count` centers from `first` on that moved: they are gathered into tiles. */
 static void prefix_pack_centers(const double *centers, size_t first, size_t count, void *memory, void *scratch_memory)
 {
     prefix *p = memory;
@@ -455,8 +453,7 @@ static void find_rests(const center_panels *panels)
         const float *terms = panels->terms + q * CENTER_TERMS * TILE_CENTERS;
         float b = 0.0f, n = 0.0f;
         for (int j = 0; j < TILE_CENTERS; j++) {
-            /* A center too far for float32 has NaN here, and is kept for its half_sq_norm: it must not hide the
-             * others. */
+            /* A center too far for float32 has NaN here, which is passed over: its half_sq_norm keeps it. */
             const float center_b = terms[CENTER_B * TILE_CENTERS + j], center_n = terms[CENTER_N * TILE_CENTERS + j];
             b = center_b > b ? center_b : b;
             n = center_n > n ? center_n : n;
@@ -466,7 +463,7 @@ static void find_rests(const center_panels *panels)
     }
 }
 
-/* Samples as centers: their codes are at hand.   codes  IN of all samples */
+/* Samples as centers: they have codes already.   codes  IN of all samples */
 static void prefix_take_samples(const size_t *samples, size_t count, const void *codes, void *memory)
 {
     prefix *p = memory;
@@ -484,10 +481,10 @@ static void prefix_take_samples(const size_t *samples, size_t count, const void 
     find_rests(&p->all);
 }
 
-/* Once all centers of a step are packed: the rests of their panels, and those that moved side by side.
+/* Once all centers of a step are packed: find the rests of their panels, and lay those that moved side by side.
  *
- * A sample whose own center stands still need not look at others that do: its label was the nearest of them, ties
- * included, in the last step. */
+ * If the center of a sample stood still, the sample is not compared with others that stood still: in the last step its
+ * label was the nearest of them, ties included. */
 static void prefix_gather_moved(void *memory)
 {
     prefix *p = memory;
@@ -511,7 +508,7 @@ static void prefix_gather_moved(void *memory)
 }
 
 /* Dot products of the codes of a tile with those of a panel.   sums  OUT [TILE_CENTERS][TILE_SAMPLES]
- * Apart from what is done with them: compilers would spill sums to make room for it. */
+ * A function of its own: if the sums were used here too, compilers would spill some of them. */
 static __attribute__((noinline)) void dot_panel(const code *tile, const code *panel, size_t n_codes, code *sums)
 {
     vcode sum[TILE_VECS][TILE_CENTERS];
@@ -541,7 +538,7 @@ static __attribute__((noinline)) void dot_panel(const code *tile, const code *pa
             vc_store(sums + j * TILE_SAMPLES + v * LANES, sum[v][j]);
 }
 
-/* Which pairs of a tile and a panel remain: bit s of kept[j] unless the bound of sample s and center j excludes them.
+/* Which pairs of a tile and a panel remain: bit s of kept[j] is set unless the bound excludes sample s and center j.
  *   terms, rests   of the panel's centers      row   of the tile's samples
  *   limits  [TILE_SAMPLES]: minus the least upper bound of each sample's score, in its steps
  *   returns bit j for each center that has such a pair */
@@ -607,7 +604,7 @@ static void guess_labels(const prefix *p, const float *row, int32_t *labels, cod
 /* What is known of a sample's best center so far. */
 typedef struct {
     double lower, upper; /* of its score */
-    double sq_distance;  /* in float64; negative while nobody asked */
+    double sq_distance;  /* in float64; negative while it is not known */
     int32_t label;
 } prefix_best;
 
@@ -619,9 +616,9 @@ static double score_margin(const prefix *p, double norm, size_t j)
            + (double)p->frame.decision * reach * reach + (double)p->frame.tiny;
 }
 
-/* Bounds of the score of a sample and its own center, which has moved since they held: by the triangle inequality, with
- * d = |x' - c'| before, the score changes by at most d * shift + shift^2 / 2. 2 score + |x'|^2 is d^2.
- * Returns whether they are narrow enough to be worth a try. */
+/* Widen the bounds of the score of a sample and its own center by what the center has moved since. By the triangle
+ * inequality the score changes by at most d * shift + shift^2 / 2, with d^2 = |x' - c'|^2 = 2 score + |x'|^2 before.
+ * Returns whether the bounds are narrow enough to be worth a try. */
 static int loosen(const prefix *p, double norm, size_t j, double *lower, double *upper)
 {
     const double shift = p->shifts[j], reach = norm + p->norms[j], sq = 2.0 * *upper + norm * norm;
@@ -634,7 +631,7 @@ static int loosen(const prefix *p, double norm, size_t j, double *lower, double 
     return *upper - *lower < LOOSE_WIDTH * sq;
 }
 
-/* The limit of prune_panel: minus the upper bound, and what float64 may decide otherwise, rounded away from zero. */
+/* The limit of prune_panel: minus the upper bound, less what the decision in float64 may round, and rounded down. */
 static inline float limit_of(const prefix *p, const prefix_best *best, double norm, double inverse_step)
 {
     const double upper = best->upper + 2.0 * (double)p->frame.decision * norm * norm + (double)p->frame.tiny;
@@ -647,11 +644,11 @@ typedef struct {
     size_t left;         /* samples of the tile */
     const uint16_t *ids; /* [left] */
     const float *row;    /* lengths and codes, as encode_tile wrote them */
-    uint32_t loose;      /* which have bounds of their label by shifts alone: nobody has read their rows */
+    uint32_t loose;      /* samples whose bounds come from shifts alone: their rows were not read */
     prefix_best best[TILE_SAMPLES];
 } prefix_tile;
 
-/* Samples of a tile that have a pair left with a center which is not their label.
+/* Samples of a tile for which a center other than their label is left.
  *   index  IN [TILE_CENTERS]   any, kept  IN of prune_panel */
 static uint32_t other_pairs(const prefix_tile *tile, const int32_t *index, uint32_t any, const uint32_t *kept)
 {
@@ -667,7 +664,7 @@ static uint32_t other_pairs(const prefix_tile *tile, const int32_t *index, uint3
     return found;
 }
 
-/* The tile of some samples: where it lies if they are a tile, else gathered, lane by lane.
+/* The tile of some samples: in place if they are a whole tile, else gathered, lane by lane.
  *   codes   IN of the samples that ids count from      gathered   OUT a tile */
 static const float *tile_of(const uint16_t *ids, size_t count, const char *codes, size_t tile_bytes, float *gathered)
 {

@@ -42,14 +42,14 @@ static double NAME(prefix_score)(const prefix *p, const REAL *x, size_t j)
     return p->half_sq_norms[j] + (double)score;
 }
 
-/* Bounds of the score of a stored row and center j, as narrow as float32 tells. */
+/* Bounds of the score of a stored row and center j, as narrow as float32 allows. */
 static prefix_best NAME(scored)(const prefix *p, const REAL *x, double norm, size_t j)
 {
     const double score = NAME(prefix_score)(p, x, j), margin = score_margin(p, norm, j);
     return (prefix_best){score - margin, score + margin, -1.0, (int32_t)j};
 }
 
-/* Compare center j, which the codes could not exclude, with the best so far.   Returns whether float64 was asked. */
+/* Compare center j, which the codes could not exclude, with the best so far.   Returns whether it needed float64. */
 static int NAME(prefix_compare)(const prefix *p, const double *centers, const REAL *x, double norm, size_t j,
                                 prefix_best *best)
 {
@@ -64,7 +64,7 @@ static int NAME(prefix_compare)(const prefix *p, const double *centers, const RE
     if (best->sq_distance < 0.0)
         best->sq_distance = NAME(sq_distance)(x, centers + (size_t)best->label * n_features, n_features);
     const double sq_distance = NAME(sq_distance)(x, centers + j * n_features, n_features);
-    /* Whoever wins is at most as far as either upper bound says. */
+    /* The score of the nearer one exceeds neither upper bound. */
     best->upper = fmin(best->upper, other.upper);
     if (sq_distance < best->sq_distance || (sq_distance == best->sq_distance && (int32_t)j < best->label)) {
         best->lower = other.lower;
@@ -74,9 +74,9 @@ static int NAME(prefix_compare)(const prefix *p, const double *centers, const RE
     return 1;
 }
 
-/* Exclude centers by codes, panel by panel, and compare what remains with the best so far. While this tile is in the
- * registers, the rows of the next one come nearer.
- *   n_next       rows of the tile whose ids follow that are worth it
+/* Exclude centers by codes, panel by panel, and compare what remains with the best so far. Meanwhile rows of the next
+ * tile are prefetched.
+ *   n_next       how many of them; their ids follow those of this tile
  *   known_sums   IN those of guess_labels, or NULL */
 static void NAME(filter_tile)(const prefix *p, const center_panels *panels, const double *centers, const REAL *x,
                               prefix_tile *tile, size_t n_next, const code *known_sums, size_t *counts)
@@ -96,7 +96,7 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
     size_t fetched = 0;
     for (size_t q = 0; q < panels->n_panels; q++) {
         for (const size_t until = fetched + rows_a_panel; fetched < until && fetched < n_next; fetched++)
-            /* To the second level: a tile of rows overfills the first. */
+            /* To the second-level cache: a tile of rows overfills the first. */
             for (size_t byte = 0; byte < row_bytes; byte += 64)
                 __builtin_prefetch((const char *)(x + tile->ids[tile->left + fetched] * n_features) + byte, 0, 2);
         const code *panel_sums = known_sums ? known_sums + q * TILE_CENTERS * TILE_SAMPLES : sums;
@@ -136,7 +136,7 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
 
 /* Which candidates may be closer to a sample than its seed is? As find_near, for seeding.
  *   memory     after prefix_take_samples
- *   to_units   what brings a scaled squared distance of the seeding to those of x'
+ *   to_units   factor from a scaled squared distance of the seeding to one of x'
  * |x' - c'|^2 / 2 is a score plus |x'|^2 / 2. The difference form of the seeding is off by n_features + 4 roundings of
  * REAL. */
 static void NAME(find_near_coded)(const void *codes, size_t n_samples, const void *memory, double to_units,
@@ -175,7 +175,7 @@ static void NAME(find_near_coded)(const void *codes, size_t n_samples, const voi
     }
 }
 
-/* Tiles of samples whose own center stood still against the centers that moved, or of others against all.
+/* Filter samples, tile by tile: those whose own center stood still by the centers that moved, others by all centers.
  *   ids   IN [n_samples], counted from x on */
 static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers, const REAL *x,
                                  const char *codes, const uint16_t *ids, size_t n_samples, prefix_scratch scratch,
@@ -208,7 +208,7 @@ static void NAME(filter_samples)(const prefix *p, int own_is_still, const double
                 tile.best[s] = NAME(scored)(p, x + i * n_features, norms[s], j);
             }
         }
-        /* The next tile will be much like this one: are its rows read? */
+        /* The next tile is much like this one: will its rows be read? */
         const int is_read = 2 * (size_t)__builtin_popcount(tile.loose) < tile.left && !own_is_still;
         const size_t n_next = !is_read ? 0 : behind - tile.left < TILE_SAMPLES ? behind - tile.left : TILE_SAMPLES;
         NAME(filter_tile)(p, panels, centers, x, &tile, n_next, is_first ? scratch.sums : NULL, counts);
@@ -221,7 +221,7 @@ static void NAME(filter_samples)(const prefix *p, int own_is_still, const double
     }
 }
 
-/* Samples by whether their own center stood still, then tile by tile. */
+/* Sort the samples by whether their own center stood still, then filter both kinds. */
 static void NAME(prefix_assign)(const void *any_x, size_t n_samples, const double *centers, const void *codes,
                                 const void *memory, void *scratch_memory, int32_t *labels, double *bounds,
                                 size_t *counts)

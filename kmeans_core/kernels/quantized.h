@@ -1,18 +1,18 @@
-/* Whole numbers in place of samples: 8 or 16 bits a feature, with what was rounded away measured a sample.
+/* Whole numbers in place of samples: 8 or 16 bits per feature, and per sample the length of what was rounded away.
  *
- * Samples and centers are moved and scaled once a fit: x', c'. A sample keeps the whole numbers i nearest to x', within
- * `limit`, their squared length, and r >= |x' - i|. A step scales its centers to whole numbers l by a unit of its own,
- * u l near c', with p >= |c' - u l| of all centers. Then with e = r + p, by the triangle inequality,
+ * Samples and centers are moved and scaled once per fit: x', c'. A sample keeps the whole numbers i nearest to x',
+ * within `limit`, their squared length, and r >= |x' - i|. Each step has a unit u, and rounds its centers to whole
+ * numbers l with u l near c'; p >= |c' - u l| for all centers. Then with e = r + p, by the triangle inequality,
  *     |x' - c'| differs from |i - u l| by at most e,
  * and |i - u l|^2 = |i|^2 + 2 u (u |l|^2 / 2 - i.l): whole scores H - i.l, with H within 1/2 of u |l|^2 / 2, order the
  * centers by that distance and are computed in integers, without rounding. A center whose |i - u l| exceeds the best
- * one's, D, by more than 2 e is not the nearest. In scores that is a gap of more than 2 e (D + e) / u + 1: small, for D
- * is the size of a cluster, wherever clusters lie. Where the best two differ by more than that, and by what the float64
- * decision may round, the best is the label. For the other samples all centers within that gap of the best are decided
- * by sq_distance. The row itself is read for these alone.
+ * one's, D, by more than 2 e is not the nearest. In scores that is a gap of more than 2 e (D + e) / u + 1. It is small
+ * wherever clusters lie, because D is about the size of a cluster. If the best two differ by more than that gap and
+ * what the float64 decision may round, the best is the label. For the other samples sq_distance decides among all
+ * centers within that gap of the best. Only their rows are read.
  *
- * Everything that rounds in float32 is paid for by PAD of its size. Infinity and NaN leave a sample to float64:
- * comparisons are written that way. x' is computed with three roundings of the moved row's size (subtract, scale,
+ * Each number that is rounded in float32 is widened by PAD. Comparisons are written so that infinity and NaN leave a
+ * sample to float64. x' is computed with three roundings of the moved row's size (subtract, scale,
  * store).
  */
 
@@ -23,10 +23,10 @@ typedef struct {
     packed_centers frame; /* what pack_block asks for: n_features, offset and scale */
     size_t n_words;       /* 32-bit words of a sample */
     int bits;
-    float limit; /* of a whole number; n_features * limit^2 <= 2^29, and differences of scores fit 32 bits */
+    float limit; /* largest whole number; n_features * limit^2 <= 2^29, so that differences of scores fit 32 bits */
 } quantizer;
 
-/* What score_gaps multiplies with, each taken too large but 2 u, whose rounding it pays for. */
+/* Factors of score_gaps. Each is rounded up; only 2 u is not, and score_gaps pays for its rounding. */
 typedef struct {
     float rest;       /* p */
     float reach;      /* max |c'| */
@@ -40,15 +40,15 @@ typedef struct {
     const double *centers;
     size_t n_clusters, n_panels;
     int32_t *panels;  /* [n_panels][1 + n_words][TILE_CENTERS]: H, then -l; padded by FAR_SCORE, 0; LANES more */
-    int32_t *numbers; /* [n_panels * TILE_CENTERS]: 0, 1, ..., which a broadcast reads faster than it converts */
+    int32_t *numbers; /* [n_panels * TILE_CENTERS]: 0, 1, ...: read and broadcast faster than converted and broadcast */
     double rest;      /* p */
     double unit;      /* u */
     whole_gap gap;
 } quantized_centers;
 
 #define FAR_SCORE (1 << 29)
-/* With so few words the samples of a vector stay in registers, where there are 32 of these. With 16 it took 4.4 ns a
- * sample in place of 3.5 (one core of a Zen 3, 10 words, 10 centers). */
+/* With at most so many words the samples of a vector stay in registers, if there are 32 of these. With 16 registers it
+ * took 4.4 ns per sample in place of 3.5 (one core of a Zen 3, 10 words, 10 centers). */
 #define NARROW_WORDS 10
 #define IS_NARROW(n_words) (TILE_CENTERS >= 12 && (n_words) <= NARROW_WORDS)
 #define FOLDED_PANELS 4
@@ -134,7 +134,7 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
     how->limit = how->limit > most ? most : how->limit;
     rounding_bounds(frame, n_features);
     frame->n_features = n_features;
-    /* A power of two would waste up to a bit; what the product rounds is paid for. */
+    /* A power of two would waste up to a bit. The rounding of a product with another number is paid for. */
     frame->scale = largest > 0.0 ? (double)how->limit / largest : 1.0;
     if (samples_are_float32)
         frame->scale = (double)(float)frame->scale;
@@ -148,8 +148,7 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
     }
 }
 
-/* |i|^2 and r of the samples of a tile: [WORD_HEAD][TILE_SAMPLES]. Copied there as float32, so they may be read as
- * such. */
+/* |i|^2 and r of the samples of a tile: [WORD_HEAD][TILE_SAMPLES] float32, copied into words. */
 static inline const float *lengths_of(const int32_t *tile) { return (const float *)tile; }
 
 static double quantizer_scale(const void *memory) { return ((const quantizer *)memory)->frame.scale; }
@@ -199,7 +198,7 @@ static void quantize_tile(const quantizer *how, const float *tile, const float *
     memcpy(out, lengths, sizeof lengths);
 }
 
-/* Whole numbers for the centers of a step.   Returns 0 where they do not fit 32 bits, or are not finite. */
+/* Whole numbers for the centers of a step.   Returns 0 if they do not fit 32 bits, or are not finite. */
 static int quantize_centers(const double *centers, size_t n_clusters, const void *quantizer_memory, void *memory)
 {
     const quantizer *how = quantizer_memory;
@@ -475,9 +474,9 @@ static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_ce
 
 /* By how much a whole score must exceed the best one of its sample to tell that its center is farther.
  *   best  IN [TILE_SAMPLES]      gaps  OUT [TILE_SAMPLES]
- * D^2 is a difference of large numbers where the cluster is small and far from the offset: it is taken too large by
- * what its terms may round. For (|i| + r + max |c'|)^2 stands twice the sum of squares, which is never less and asks
- * for no root. */
+ * D^2 is a difference of large numbers if the cluster is small and far from the offset, so what its terms may round is
+ * added to it. In place of (|i| + r + max |c'|)^2 it uses twice the sum of squares, which is no less and needs no
+ * root. */
 static void score_gaps(const int32_t *tile, const quantized_centers *q, const int32_t *restrict best,
                        int32_t *restrict gaps)
 {
@@ -517,7 +516,7 @@ static inline uint32_t within(const int32_t *scores, const int32_t *bound)
     return ~beyond & ALL_SAMPLES;
 }
 
-/* The same for any of `count` scores. */
+/* Samples for which any of `count` scores is at most their bound. */
 static uint32_t any_within(const int32_t *sums, int count, const int32_t *bound)
 {
     int32_t least[TILE_SAMPLES] __attribute__((aligned(64)));

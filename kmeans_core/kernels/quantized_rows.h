@@ -76,7 +76,7 @@ static size_t NAME(assign_quantized)(const void *any_x, size_t n_samples, const 
 }
 
 /* Which candidates may be closer to a sample than its seed is? As find_near, for seeding.
- *   to_units   what brings a scaled squared distance of the seeding to units of whole scores
+ *   to_units   factor from a scaled squared distance of the seeding to units of whole scores
  * A candidate is ruled out by |i - u l| - e > distance to the seed, squared and in scores. The difference form of the
  * seeding is off by n_features + 4 roundings of REAL. */
 static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, const void *candidates, double to_units,

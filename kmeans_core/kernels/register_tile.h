@@ -19,10 +19,11 @@ FORCE_INLINE void fold(vec score, int32_t j, vec *best, vec *second, vint *label
     *best = v_min(score, *best);
 }
 
-/* Take the products of a tile and a panel off the sums: the hot loop of everything that scores. Per feature TILE_VECS
- * loads, count broadcasts, TILE_VECS * count multiply-adds, and the sums stay in registers once this is inlined.
+/* Subtract the products of a tile and a panel from the sums: the hot loop of everything that scores. Per feature
+ * TILE_VECS loads, count broadcasts, TILE_VECS * count multiply-adds, and the sums stay in registers once this is
+ * inlined.
  *   tile     IN     [n_features][TILE_SAMPLES]
- *   panel    IN     [n_features], stride reals apart: the first `count` of each
+ *   panel    IN     [n_features][count], rows `stride` apart
  *   sum      INOUT  [TILE_VECS][count] */
 FORCE_INLINE void subtract_products(const float *tile, const float *panel, size_t stride, size_t n_features,
                                     vec (*sum)[TILE_CENTERS], const int count)
@@ -70,14 +71,14 @@ FORCE_INLINE void score_centers(const float *tile, const float *panel, size_t n_
     }
 }
 
-/* A whole panel: the loop that large problems live in. */
+/* A whole panel: where large problems spend their time. */
 static void score_panel(const float *tile, const float *panel, size_t n_features, int32_t first, tile_state *state)
 {
     score_centers(tile, panel, n_features, first, state, TILE_CENTERS);
 }
 
-/* The last panel, of which `count` centers are real: widths in steps of two waste at most one center, where the padding
- * of a whole panel wastes up to TILE_CENTERS - 1 (three quarters of the work at 16 centers). */
+/* The last panel, of which `count` centers are real. Widths in steps of two waste at most one center; the padding of a
+ * whole panel would waste up to TILE_CENTERS - 1 (three quarters of the work at 16 centers). */
 static void score_last_panel(const float *tile, const float *panel, size_t n_features, int32_t first, tile_state *state,
                              size_t count)
 {
@@ -151,7 +152,7 @@ static void score_narrow(const float *tile, const packed_centers *packed, tile_s
 }
 
 /* All tiles of a block against all centers, panel by panel: a panel stays in the first-level cache while the
- * tiles of the block pass by from the second. */
+ * tiles of the block stream in from the second-level cache. */
 static void score_tiles(const float *tiles, size_t n_tiles, const packed_centers *packed, tile_state *states)
 {
     const size_t n_features = packed->n_features;

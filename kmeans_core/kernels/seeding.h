@@ -1,18 +1,18 @@
 /* The passes of greedy k-means++ over a block of samples. Included once per real type.
  *
  * Distances are taken by differences, in the type of the samples: a copy of a seed is at distance zero exactly.
- * Late in a seeding one sample in n_seeds comes closer to a candidate than to its seed, so a float32 score rules out
- * the others first. With x', c' moved by the first seed and scaled, h = (|x'|^2 + |c'|^2) / 2 and u = 2^-24,
+ * Late in a seeding about one sample in n_seeds is closer to a candidate than to its seed, so a float32 score first
+ * rules out the others. With x', c' moved by the first seed and scaled, h = (|x'|^2 + |c'|^2) / 2 and u = 2^-24,
  * h - x'.c' is half the squared distance, and its float32 value is off by at most 2 gamma h, gamma as in kernels.h
- * (|x'| |c'| <= h). The difference form itself rounds by n_features + 4 units of at most 4 h, which is another 2 gamma
- * h in halves. So a sample for which
+ * (|x'| |c'| <= h). The difference form itself rounds by n_features + 4 units of at most 4 h: half of that is another
+ * 2 gamma h. So a sample for which
  *     (1 - 4 gamma) h - x'.c' > sq_distance to its seed / 2
- * keeps its seed, whatever the rounding; `tiny` pays for underflow. Scaled by the largest value nothing overflows, and
- * with a gamma that is infinite nothing is ruled out.
+ * keeps its seed, whatever the rounding; `tiny` pays for underflow. Nothing overflows, because values are scaled by the
+ * largest. If gamma is infinite nothing is ruled out.
  *
  * The same passes serve Manhattan distances (manhattan is a constant 1 where they are inlined). The score is then the
- * distance itself, off by at most gamma (|x'| + |c'|) in the Manhattan norm, as much again pays for the difference
- * form, and a sample for which
+ * distance itself, off by at most gamma (|x'| + |c'|) in the Manhattan norm. As much again pays for the difference
+ * form: a sample for which
  *     score - 2 gamma (|x'| + |c'|) > distance to its seed
  * keeps its seed. min_sq then holds distances, not squares.
  */
@@ -21,7 +21,7 @@
 #define FASTKMEANS_SEEDING_SHARED
 #define SEED_RUN 32 /* samples looked over at a time */
 
-#define SEED_AHEAD 16 /* rows asked for before they are read */
+#define SEED_AHEAD 16 /* rows that are prefetched */
 
 /* Candidates as the passes read them; the arrays follow the struct in the same block. */
 typedef struct {
@@ -145,16 +145,16 @@ FORCE_INLINE uint32_t close_samples(const float *tile, const float *panel, size_
 }
 #endif
 
-/* Sixteen lanes in native vectors: the order of the sums is the same on all instruction sets. (One long vector that the
- * compiler cuts would be the same, and lie in memory.) */
+/* Sixteen lanes in native vectors, so that the order of the sums is the same on all instruction sets. (One long vector,
+ * which the compiler cuts, would have that order too, but would lie in memory.) */
 static const REAL NAME(zeros_then_ones)[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
                                                1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* |a| of a vector: everything but the sign. */
 #define MAGNITUDES(a) ((NAME(lanes))((__typeof__((a) < (a)))(a) & (int64_t)((1ull << (8 * sizeof(REAL) - 1)) - 1)))
 
-/* Scaled squared distance by differences. The last sixteen features are read together, those among them that were
- * already added times zero. Registers on AVX2: two (float64: four) sums and as many differences, and the scale. */
+/* Scaled squared distance by differences. The last sixteen features are read together; those that were added before are
+ * multiplied by zero. Registers on AVX2: two (float64: four) sums and as many differences, and the scale. */
 FORCE_INLINE REAL NAME(seed_distance)(const REAL *x, const REAL *candidate, size_t n_features, REAL scale,
                                       const int manhattan)
 {
@@ -298,7 +298,7 @@ static size_t list_near(const uint64_t *near, size_t n_samples, uint64_t wanted,
 }
 #endif
 
-/* Rows that are read here and there come late from memory: ask for them early. */
+/* Prefetch a row: rows are read out of order, which the hardware does not foresee. */
 static inline void NAME(fetch_ahead)(const REAL *x, size_t n_features, const uint16_t *found, size_t i, size_t n_found)
 {
     if (i + SEED_AHEAD >= n_found)
@@ -377,11 +377,11 @@ FORCE_INLINE void NAME(gains_of)(const REAL *x, size_t n_samples, const packed_c
             const int l = __builtin_ctzll(bits);
             const double fall =
                 old - (double)NAME(seed_distance)(x + s * n_features, packed->rows[l], n_features, scale, manhattan);
-            /* No branches: early on each outcome is as likely as the other. */
+            /* No branch: early in a seeding both outcomes are equally likely. */
             gains[l] += weight * (fall > 0.0 ? fall : 0.0);
             still ^= (uint64_t)!(fall > 0.0) << l;
         }
-        near[s] = still; /* min_sq only falls: a candidate that is not closer now never is */
+        near[s] = still; /* min_sq only falls: a candidate that is not closer now never will be */
     }
 }
 
@@ -399,7 +399,7 @@ FORCE_INLINE void NAME(lower)(const REAL *x, size_t n_samples, const REAL *candi
     }
 }
 
-/* Few features: their number is known to the compiler, which then unrolls the distance. */
+/* With few features their number is a constant, so that the compiler unrolls the distance. */
 static void NAME(near_gains)(const void *any_x, size_t n_samples, const void *candidates, uint64_t wanted,
                              const double *sample_weight, const void *any_min_sq, uint64_t *near, double *gains)
 {
@@ -453,7 +453,8 @@ static void NAME(accept_candidate_manhattan)(const void *any_x, size_t n_samples
 /* As many values as a vdouble has. */
 typedef REAL NAME(narrow) __attribute__((vector_size(VD_LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 
-/* Sum of weight * min_sq: sixteen partial sums, the upper eight to the lower, these in order, then what is left. */
+/* Sum of weight * min_sq: sixteen partial sums; the upper eight join the lower, which are added in order, then the
+ * rest. */
 static double NAME(potential)(const void *any_min_sq, size_t n_samples, const double *sample_weight)
 {
     const REAL *min_sq = any_min_sq;

@@ -1,7 +1,8 @@
-/* A whole step of greedy k-means++ over a block of samples, in one reading of it: what the seed chosen last brings
- * nearer, and what the next candidates would gain. Included once per real type.
+/* A whole step of greedy k-means++ over a block of samples, in one reading: it lowers the distances by the seed chosen
+ * last, and adds up what the next candidates would gain. Included once per real type.
  *
- * For seeds that most samples come closer to; seeding.h is for the later ones. Distances are taken by differences,
+ * For early seeds, to which most samples come closer; seeding.h is for the later ones. Distances are taken by
+ * differences,
  *     sum over f, in order, of (x[f] * scale - target[f] * scale)^2,
  * with samples in lanes: the order is the same on every instruction set, and a copy of a seed is at distance zero
  * exactly.
@@ -10,9 +11,9 @@
 #ifndef FASTKMEANS_SEEDING_STEP
 #define FASTKMEANS_SEEDING_STEP
 #define STEP_COLUMNS 5   /* targets measured together: the seed and the four candidates of few clusters */
-#define STEP_NARROW 4    /* up to here the compiler takes samples apart by shuffles */
+#define STEP_NARROW 4    /* up to so many features the compiler takes samples apart by shuffles */
 #define STEP_SAMPLES 256 /* measured before they are added up: the distances stay in the first-level cache */
-#define STEP_AHEAD 4096  /* bytes asked for early */
+#define STEP_AHEAD 4096  /* bytes that are prefetched */
 
 typedef struct {
     void *sq_distances; /* [STEP_TARGETS][STEP_SAMPLES] */
@@ -72,8 +73,8 @@ FORCE_INLINE void NAME(measure_narrow)(const REAL *restrict x, size_t n_samples,
 }
 
 /* Two vectors of samples into lanes, scaled.   tile   OUT [n_features][2 vectors]
- * Rows are read in runs of as many features as there are lanes; the last run overlaps the one before, or reads past
- * the row's end where a row is shorter than a run. */
+ * Rows are read in runs of as many features as a vector has lanes. The last run overlaps the one before it; if a row is
+ * shorter than a run, it reads past the row's end. */
 static void NAME(turn)(const REAL *x, size_t n_features, REAL scale, REAL *tile)
 {
     enum { WIDTH = VECTOR_BYTES / sizeof(REAL) };
@@ -139,8 +140,8 @@ FORCE_INLINE void NAME(measure_columns)(const REAL *x, size_t n_samples, const R
     }
 }
 
-/* Targets share groups evenly; the last group overlaps the one before, so that few sizes of a group are compiled.
- *   x   rows, or beyond STEP_NARROW a tile */
+/* Targets are divided evenly into groups; the last group overlaps the one before, so that few sizes are compiled.
+ *   x   rows; with more than STEP_NARROW features, a tile */
 static void NAME(measure)(const REAL *x, size_t n_samples, const REAL *targets, size_t n_targets, size_t n_features,
                           REAL scale, REAL *out)
 {

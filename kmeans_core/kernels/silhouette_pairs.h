@@ -1,5 +1,5 @@
-/* Every pair once, for one metric of silhouette.h: a distance is added to the sums of both its ends. Nearly all eights
- * lie within one cluster; the few others go lane by lane. */
+/* Every pair once, for one metric of silhouette.h: a distance is added to the sums of both samples. Nearly all eights
+ * lie within one cluster; the others are added lane by lane. */
 
 static void JOIN(METRIC_VERB, pairs)(const double *samples, size_t n_samples, const int32_t *labels, double *sums,
                                      const double *others, size_t n_others, const int32_t *other_labels,

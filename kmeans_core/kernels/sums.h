@@ -37,8 +37,7 @@ static size_t list_changes(const int32_t *old_labels, const int32_t *new_labels,
     return count;
 }
 
-/* No array that follow writes overlaps another: without saying so the vector loops are entered by a dozen
- * comparisons. */
+/* The arrays that follow writes do not overlap. If the compiler is not told, a dozen comparisons guard each loop. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define DISJOINT _Pragma("GCC ivdep")
 #else
@@ -129,7 +128,7 @@ static void NAME(add_rows)(const void *any_x, size_t n_features, const int32_t *
     }
 }
 
-/* Take weight * x out of the sums of one cluster, without a trace, and add it to those of another. */
+/* Subtract weight * x from the sums of one cluster, without rounding, and add it to those of another. */
 FORCE_INLINE void NAME(move_sample)(const REAL *x, size_t n_features, double weight, sum_grid grid, double *from,
                                     double *to)
 {
@@ -164,7 +163,7 @@ FORCE_INLINE void NAME(apply_each)(const NAME(changes) *changes, size_t count, s
             NAME(add_sample)(changes->row[c], n_features, changes->weight[c], grid, changes->to[c]);
 }
 
-/* A function of its own, so that nothing but the sums asks for registers; few features are worth a copy of the code. */
+/* A function of its own, so that all registers are for the sums. Few features have a copy of the code. */
 static __attribute__((noinline)) void NAME(apply_changes)(const NAME(changes) *changes, size_t count, size_t n_features,
                                                           sum_grid grid)
 {

@@ -63,8 +63,8 @@ FORCE_INLINE size_t near_box_of(const double *columns, size_t stride, size_t n_c
             break;
         }
     }
-    /* |z - m| > |v - m| + 2 R leaves |x - z| > |x - v|: most runs of centers end here. The slack leaves a difference of
-     * 2^-42 |z - m|, and |x - z| < 2 |z - m|, so that the sums of exact.h are told apart as above. */
+    /* If |z - m| > |v - m| + 2 R, then |x - z| > |x - v|: this test ends most runs of centers. Its slack makes the
+     * difference at least 2^-42 |z - m|, and |x - z| < 2 |z - m|, so the sums of exact.h differ as above. */
     const double farthest = sqrt(best) + 2.0 * radius;
     const double limit = farthest * farthest * (1.0 + BOX_SLACK) + BOX_TINY;
     for (size_t j = 0; j < n_centers; j += WIDE_LANES) {
@@ -91,7 +91,7 @@ FORCE_INLINE size_t near_box_of(const double *columns, size_t stride, size_t n_c
     return n_near;
 }
 
-/* Few features: the compiler keeps the box in registers. */
+/* With few features their number is a constant, so that the compiler keeps the box in registers. */
 static size_t near_box(const double *columns, size_t stride, size_t n_centers, size_t n_features, const double *box,
                        double *sq_distances, int32_t *near)
 {
@@ -127,7 +127,7 @@ typedef struct {
     int32_t *of_tile;     /* [padded columns + 1]: the tile's, as places in of_group */
     int32_t *labels;      /* [MAX_TILE_ROWS] */
     float *unused_norms;  /* [MAX_TILE_ROWS], for pack_block */
-    void *rows;           /* [TILE_SAMPLES][n_features] reals and LANES more: the tile at the array's end */
+    void *rows;           /* [TILE_SAMPLES][n_features] reals and LANES more: a padded copy of the array's last rows */
 } group_scratch;
 
 /* parts   INOUT a block of memory, or one to be counted */
@@ -253,7 +253,7 @@ static void score_listed(const float *lanes, const float *panel, const int32_t *
     }
 }
 
-/* A whole tile changes hands. */
+/* Add the sums of a whole tile to those of a cluster, or subtract them.   sign   1 or -1 */
 static void shift_sums(const double *tile_sums, double sign, size_t length, double *sums)
 {
     for (size_t i = 0; i < length; i++)
@@ -261,8 +261,8 @@ static void shift_sums(const double *tile_sums, double sign, size_t length, doub
 }
 #endif
 
-/* The cell of each sample, and how many samples each cell has. Cells are numbered so that neighbours are close:
- * the bits of a number are the halvings of the widest side, one after the other.
+/* The cell of each sample, and how many samples each cell has. Cells are numbered so that neighbours are close: each
+ * bit of a number tells the half of the side that was widest by then.
  *   counts   INOUT [n_cells]   cells   OUT [n_samples] */
 static void NAME(find_cells)(const void *any_x, size_t n_samples, size_t n_features, cell_grid grid, uint16_t *cells,
                              uint32_t *counts)
@@ -316,8 +316,8 @@ static void NAME(order_by_cell)(const void *any_x, size_t n_samples, size_t n_fe
     }
 }
 
-/* Split samples across their widest side, until a tile is left; first between groups, then between tiles. They are
- * sorted by SPLIT_BINS parts of that side, as a few samples show it, which is close enough for a good order.
+/* Split samples across their widest side until tiles are left: first between groups, then between tiles. They are
+ * sorted only by SPLIT_BINS parts of that side, whose ends a few samples tell; that is close enough for a good order.
  *   rows    INOUT [n_rows]: places in x   spare   scratch [n_rows]   bins   scratch [n_rows] */
 static void NAME(split)(const REAL *x, size_t n_features, uint32_t *rows, uint32_t *spare, uint8_t *bins, size_t n_rows,
                         size_t tile_rows)
@@ -384,7 +384,7 @@ static void NAME(order_by_splits)(void *any_x, size_t n_rows, size_t n_features,
     memcpy(spare, order, n_rows * sizeof(int32_t));
     for (size_t i = 0; i < n_rows; i++)
         order[i] = (int32_t)spare[rows[i]];
-    for (size_t half = 0; half < 2 && weights; half++) { /* a row of one float32 leaves room for half a weight */
+    for (size_t half = 0; half < 2 && weights; half++) { /* scratch for a row of one float32 holds half a weight */
         for (size_t i = 0; i < n_rows; i++)
             memcpy(spare + i, (const char *)(weights + i) + half * sizeof(uint32_t), sizeof(uint32_t));
         for (size_t i = 0; i < n_rows; i++)
@@ -436,7 +436,7 @@ static void NAME(describe_tile)(const REAL *x, size_t n_rows, size_t n_features,
             NAME(add_sample)(x + i * n_features, n_features, weights[i], grid, sums);
         return;
     }
-    /* Of equal weights the sum, which does not round, is a multiple. */
+    /* The sum of equal weights is a multiple, without rounding. */
     const value_parts parts = split_value(1.0, grid.coarse[n_features], grid.fine[n_features]);
     sums[n_features] = (double)n_rows * parts.coarse;
     sums[2 * n_features + 1] = (double)n_rows * parts.fine;
@@ -476,8 +476,8 @@ static void NAME(describe_group)(const tiling *tiles, size_t g, const double *we
     enclose(group_low, group_high, n_features, tiles->group_boxes + g * box);
 }
 
-/* Follow the labels of a tile as `follow` does. In a tile most samples that change go the same way: what moves from one
- * cluster to another is added up once, in registers where n_features is a constant. */
+/* Follow the labels of a tile as `follow` does. Most samples of a tile that change move between the same two clusters:
+ * their sum is added up first, in registers if n_features is a constant. */
 FORCE_INLINE size_t NAME(follow_ways)(const REAL *x, size_t n_rows, size_t n_features, const double *weights,
                                       const int32_t *new_labels, int32_t *old_labels, sum_grid grid, double *sums,
                                       uint8_t *touched)
@@ -518,7 +518,7 @@ static size_t NAME(follow_tile)(const REAL *x, size_t n_rows, size_t n_features,
 #undef FOLLOW
 }
 
-/* All samples of a tile belong to one cluster: those of a tile that did already need nothing at all. */
+/* Give all samples of a tile to one cluster. A tile that was in it as a whole needs nothing. */
 static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const double *weights, sum_grid grid,
                            int32_t *labels, double *sums, uint8_t *touched, size_t *counts)
 {
@@ -545,9 +545,9 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
     counts[TILES_CHANGED] += n_rows;
 }
 
-/* How samples of a group become float32: moved by its middle, its widest side scaled to about 1. The scores of pairs
- * in it are small, and so is their rounding: few samples need float64. The same in every step, as `lanes` are kept.
- * Only the offset, its scale and the bounds of rounding are set, see pack_centers.
+/* How samples of a group become float32: moved by its middle, its widest side scaled to about 1. So scores and their
+ * rounding are small, and few samples need float64. The frame is the same in every step, because `lanes` are kept. Only
+ * the offset, its scale and the bounds of rounding are set, see pack_centers.
  *   offset32, offset64   OUT [MAX_TILED_FEATURES + LANES], kept by the frame */
 static void NAME(group_frame)(const double *group_box, size_t n_features, float *offset32, double *offset64,
                               packed_centers *frame)
@@ -580,7 +580,7 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
     const double *box = tiles->boxes + t * (2 * n_features + 2);
     int32_t *old_labels = tiles->labels + row, *labels = scratch->labels;
     const int32_t before = tiles->owners[t];
-    /* Places are handed out as tiles come, or memory for all of them would be touched. */
+    /* A tile gets its place when it is first mixed: places for all tiles would touch memory for all. */
     const int is_new = tiles->in_lanes[t] == 0;
     if (is_new)
         tiles->in_lanes[t] = __atomic_add_fetch(tiles->n_in_lanes, 1, __ATOMIC_RELAXED);
@@ -633,7 +633,7 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
             }
         }
     }
-    if (before == TILE_FRESH) { /* the whole tile into one cluster, and then those that belong elsewhere */
+    if (before == TILE_FRESH) { /* add the whole tile to one cluster, then move those samples that belong elsewhere */
         const size_t length = 2 * (n_features + 1);
         const int32_t label = labels[n_rows / 2];
         shift_sums(tiles->sums + t * length, 1.0, length, sums + (size_t)label * length);

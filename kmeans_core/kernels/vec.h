@@ -13,14 +13,14 @@
  *   v_bits(m)           lane i of the mask as bit i
  *   v_load_real         LANES values of a float32 or float64 row, (x - offset) * scale, as float32
  * Coordinates in low precision (prefix.h): CODE_FEATURES of them in a 32-bit code, whole numbers within CODE_LIMIT:
- * four where the instruction set multiplies bytes, or one float32. If CODE_LENGTH is not 0, the first two of all codes
- * of a row must not be longer than it, as a vector, and the last two neither:
+ * four if the instruction set multiplies bytes, else one float32. If CODE_LENGTH is not 0, it is the most length of the
+ * vector of the first two numbers of all codes of a row, and of that of the last two:
  *   code, vcode                         a code; LANES codes, or LANES sums of their products
  *   vc_load vc_store vc_splat           element by element
  *   v_code(a)                           what a code can hold of each value
  *   vc_pack(part)                       CODE_FEATURES vectors of such values into codes of samples
  *   code_of_center(c)                   a sample's code as v_dot wants a center's
- *   code_start(s, c)                    where the sum must then start: what the codes before ask for, and this one
+ *   code_start(s, c)                    where the sum must then start, given where it must for the codes before
  *   v_dot(s, sample, center)            s + product of codes, without rounding if they are whole numbers
  *   v_of_sum(s)                         sums as float32
  * Whole numbers of 16 or 8 bits in the lanes of a vint (quantized.h), without rounding:
@@ -329,8 +329,8 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_max(a, b)         b where a is a NaN        vd_min_above_zero(a, b)   the same, and where a is not above 0
  *   vd_total_of_eight(parts)     sum of eight float64 in 8 / VD_LANES vectors, in one order on all instruction sets
  *   vd_load_f32 vd_load_f64      float32, or float64, as float64
- *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider where a seed and two steps are as quick: the two
- *                        side by side take half the time of either */
+ *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider if a seed and two steps are as fast: then half the
+ *                        roots by each take half the time */
 #define VD_LANES (LANES > 1 ? LANES / 2 : 1)
 typedef double vdouble __attribute__((vector_size(8 * VD_LANES), aligned(8), may_alias));
 typedef int64_t vd_mask __attribute__((vector_size(8 * VD_LANES), aligned(8), may_alias));
@@ -415,8 +415,8 @@ static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
 }
 #endif
 
-/* Codes. Instructions that multiply unsigned by signed bytes see samples as value + 128: the sum starts at -128 times
- * the center's values. */
+/* Codes. Instructions that multiply unsigned by signed bytes get samples as value + 128, so the sum starts at -128
+ * times the center's values. */
 #if defined(__AVX512VNNI__) && LANES == 16
 #define CODE_FEATURES 4
 #define CODE_BIAS 128 /* what v_dot wants added to a sample's numbers */
@@ -468,8 +468,8 @@ static inline code code_of_center(code sample) { return sample; }
 static inline code code_start(code sum, code sample) { return (void)sample, sum; }
 #elif defined(__SSE4_1__)
 /* Without dot products of bytes: products of unsigned and signed bytes, added in pairs to 16 bits, and sums that wrap
- * there. A pair does not saturate, 2 * 180 * 90 < 2^15. What wraps does not matter where the whole sum of a half, which
- * is at most the product of two lengths, fits: codes of half a row are no longer than CODE_LENGTH. */
+ * there. A pair does not saturate: 2 * 180 * 90 < 2^15. Wrapping does no harm if the whole sum of a half fits. That sum
+ * is at most the product of two lengths, and codes of half a row are no longer than CODE_LENGTH. */
 #define CODE_FEATURES 4
 #define CODE_BIAS 90
 #define CODE_LIMIT 90

@@ -3,12 +3,12 @@
  * Y. Ding et al., "Yinyang K-Means: A Drop-In Replacement of the Classic K-Means with Consistent Speedup", ICML 2015,
  * in its simplified form (J. Newling and F. Fleuret, "Fast k-means with accurate bounds", ICML 2016): centers form
  * groups; a sample keeps an upper bound u of the distance to its own center and, for each group, a lower bound l of the
- * distance to the group's other centers. A group whose l exceeds u holds no nearer center. What is left is gathered
- * into tiles of samples, group by group, and scored as `assign` scores a block.
+ * distance to the group's other centers. A group whose l exceeds u holds no nearer center. For each
+ * other group samples are gathered into tiles, and scored as `assign` scores a block.
  *
- * Distances are in units of step->unit, true ones, not squared. Bounds are stored apart from the drifts:
+ * Distances are not squared, and multiplied by step->unit. Bounds are stored apart from the drifts:
  *     stored u = u - drift of the own center so far,    stored l = l + drift of the group so far,
- * so that a test adds today's drift, and a sample that passes is read only.
+ * so a test adds the present drift, and nothing is written for a sample that passes.
  *
  * Rounding, with e = 2^-24. Drifts are rounded up from float64: by at most 2 e of themselves.
  *   stored l   is a root (1), a sum (1), a product (1), and counts on the drift at the time (2): at most 5 e of
@@ -20,8 +20,8 @@
  *              two roundings and squared, n_features sums, a root and its square: n_features + 7 roundings. The two
  *              sums here add e (2 |x'|^2 + 2 |score|), and 2 |score| <= 2 E / gamma with gamma >= 9 e: hence 1.25.
  *   decision   E holds the rounding of a float64 decision; u from sq_distance is raised by 2^-20 for it.
- *   skipped    a group that passed the test with the stored u is not scored. Where the tile then prefers another center
- *              of the own group, that center is proven nearer than the old one, or the sample is decided in float64.
+ *   skipped    a group that passed the test with the stored u is not scored. If the tile then prefers another center of
+ *              the own group, that center is proven nearer than the old one, or the sample is decided in float64.
  * NaN and infinity come from |x'|^2 alone (|c'| < 2 in each feature): the lower bound is then 0, the upper infinite.
  */
 
@@ -36,17 +36,17 @@
 typedef struct {
     block_scratch block;
     tile_state group; /* the best two of one tile in one group */
-    int32_t *found;   /* [rows]: samples that fail the test, */
-    uint32_t *asked;  /* [rows]: and the groups that they fail it for, one bit each */
+    int32_t *found;   /* [rows]: samples that fail the test */
+    uint32_t *asked;  /* [rows]: the groups for which they fail it, one bit each */
     /* The same samples, one own group after the other; [rows + TILE_SAMPLES], so that a tile may begin anywhere. */
     int32_t *ids;
     uint32_t *open; /* groups left to score, one bit each */
-    int32_t *place; /* of the best center so far, */
-    float *upper;   /* bounds of its distance, */
+    int32_t *place; /* of the best center so far */
+    float *upper;   /* bounds of the distance to that center */
     float *own_low;
-    float *rival;     /* and the least lower bound among what was scored beside it */
+    float *rival;     /* least lower bound among the other centers that were scored */
     int32_t *chosen;  /* places in ids */
-    int32_t *waiting; /* the same, of samples that have a group left */
+    int32_t *waiting; /* places of samples that have a group left */
 } bound_scratch;
 
 static size_t bound_scratch_bytes(size_t n_clusters, size_t n_features, size_t n_rows)
@@ -137,8 +137,8 @@ static void score_group(const float *tile, const bound_step *step, size_t g, til
         score_panel(tile, grouped->panels + (size_t)p * panel_size, grouped->n_features, p * TILE_CENTERS, state);
 }
 
-/* Samples that the bounds do not settle: found and asked OUT; returns how many. Their rows are asked for at once, so
- * that they arrive while the next are tested. */
+/* Samples whose label the bounds do not prove: found and asked OUT; returns how many. Their rows are prefetched while
+ * the next samples are tested. */
 static size_t find_failing(const char *x, size_t row_bytes, size_t n_samples, const bound_step *step,
                            const int32_t *labels, const float *upper, const float *lower, size_t stride, int32_t *found,
                            uint32_t *asked)
@@ -192,7 +192,7 @@ static inline size_t group_centers(const bound_step *step, size_t g)
 }
 
 /* Costs of one sample, in centers scored; fitted to times at 12 x 100 .. 64 x 256 features x centers on one core of a
- * Zen 5. The fewer the features, the cheaper a center, and the more of them the rest is worth. */
+ * Zen 5. Fewer features make a center cheaper, so that other work costs as much as more centers. */
 static inline size_t test_cost(size_t n_features) { return 4 + 300 / n_features; }
 static inline size_t gather_cost(size_t n_features) { return 20 + 400 / n_features; }
 static inline size_t dense_cost(size_t n_clusters) { return 10 + n_clusters; }
@@ -240,8 +240,8 @@ static void close_groups(size_t n_failing, const bound_step *step, const float *
 }
 #endif
 
-/* The distance to the own center, from above and below, by the float64 decision itself. A square of float64 loses at
- * most 2^-1074 a feature where it vanishes, and is of no use where it overflows. */
+/* The distance to the own center, from above and below, by the float64 decision itself. A square that underflows loses
+ * at most 2^-1074 per feature; one that overflows is of no use. */
 static inline float NAME(own_distance)(const REAL *x, int32_t label, const bound_step *step, float *low)
 {
     const packed_centers *packed = step->packed;
@@ -252,7 +252,7 @@ static inline float NAME(own_distance)(const REAL *x, int32_t label, const bound
     return (float)(sqrt(sq + lost) * step->unit * (1.0 + 0x1p-20)) + 0x1p-100f;
 }
 
-/* What scoring one sample anew would cost, in centers: its own group, then those that the exact u leaves. */
+/* What scoring one sample anew would cost, in centers: its own group, and those that its exact distance leaves. */
 static size_t NAME(sample_cost)(const REAL *x, int32_t label, uint32_t asked, const bound_step *step,
                                 const float *lower, size_t stride)
 {
@@ -265,7 +265,7 @@ static size_t NAME(sample_cost)(const REAL *x, int32_t label, uint32_t asked, co
     return n_centers;
 }
 
-/* Gather samples into one tile; the lanes behind `count` keep what they held. */
+/* Gather samples into one tile; the lanes from `count` on keep what they held. */
 static void NAME(gather_tile)(const REAL *x, size_t n_readable, const int32_t *ids, size_t count,
                               const packed_centers *packed, block_scratch block)
 {
@@ -274,7 +274,7 @@ static void NAME(gather_tile)(const REAL *x, size_t n_readable, const int32_t *i
     for (size_t s = 0; s < count; s++, copy += row_bytes) {
         const size_t i = (size_t)ids[s];
         const char *row = (const char *)x + i * row_bytes;
-        /* Whole runs of bytes, into the next rows' place: but not past the array's end, nor past the last row. */
+        /* Copy whole runs of bytes, over the place of the next rows, but not past the array's end or the last row. */
         if ((n_readable - i - 1) * row_bytes >= COPY_BYTES && (count - s - 1) * row_bytes >= COPY_BYTES)
             for (size_t byte = 0; byte < row_bytes; byte += COPY_BYTES)
                 memcpy(copy + byte, row + byte, COPY_BYTES);
@@ -336,7 +336,7 @@ static size_t NAME(bound_block)(const REAL *x, size_t n_samples, size_t n_readab
                 const size_t i = first + s;
                 int32_t label = step->center_of[state->label[s]];
                 if (undecided >> (s - (size_t)v * LANES) & 1) {
-                    /* Every group keeps the bound of its best center, which holds whichever center wins. */
+                    /* Each group keeps the bound of its best center, which holds whichever center is nearest. */
                     label = NAME(decide)(x + i * n_features, block.tiles + first * n_features + s, norms[s], packed,
                                          block.scores);
                     high[s] = NAME(own_distance)(x + i * n_features, label, step, low + s);
@@ -384,8 +384,8 @@ static size_t NAME(probe_bounds)(const void *any_x, size_t n_samples, size_t n_f
     return n_centers;
 }
 
-/* One tile of samples, places t.. in ids, against the group of their own center: a best center, its bounds, and the
- * bound of the group beside it. */
+/* One tile of samples, places t.. in ids, against the group of their own center: finds the best center, its bounds, and
+ * the group's bound for the other centers. */
 static void NAME(visit_own_group)(const REAL *x, size_t n_readable, const bound_step *step, size_t g, size_t t,
                                   size_t count, bound_scratch *scratch, float *lower)
 {
@@ -411,7 +411,7 @@ static void NAME(visit_own_group)(const REAL *x, size_t n_readable, const bound_
         lower[scratch->ids[t + s]] = stored[s];
 }
 
-/* One tile of samples against another group. The center changes only where the new upper bound is below the old one;
+/* One tile of samples against another group. The center changes only if the new upper bound is below the old one;
  * the old center is then one more center that its group's bound must not exceed. chosen IN: places in ids */
 static void NAME(visit_group)(const REAL *x, size_t n_readable, const bound_step *step, size_t g, const int32_t *chosen,
                               size_t count, bound_scratch *scratch, float *lower, size_t stride)
@@ -493,7 +493,7 @@ static size_t NAME(reassign_bounded)(const void *any_x, size_t n_samples, size_t
     const size_t n_failing = find_failing((const char *)x, n_features * sizeof(REAL), n_samples, step, labels, upper,
                                           lower, stride, scratch->found, scratch->asked);
     if (3 * n_failing > n_samples && !step->insist) {
-        /* Ask a few before the rest: a block in which most fail is scored as a whole, in fewer and fuller tiles. */
+        /* Most samples fail: a few of them tell whether to score the whole block, in fewer and fuller tiles. */
         size_t n_centers = 0, n_asked = 0;
         for (size_t t = 0; t < n_failing; t += 1 + n_failing / 48, n_asked++) {
             const size_t i = (size_t)scratch->found[t];

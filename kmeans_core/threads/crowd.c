@@ -1,9 +1,10 @@
-/* How many CPUs are free: asked before a region, told by helpers that lost theirs.
+/* How many CPUs are free: asked before each region, and told by helpers that lost theirs.
  *
- * Two signs. The kernel's number of threads that run or would run, on the whole machine, sees a crowd before it hurts,
- * but not whether that crowd is on our CPUs (other programs may be bound to others, or have less right to them). That a
- * helper was ready to run and did not is sure, but costs a time slice. So the first sign is doubted from time to time,
- * and the second is believed for longer the more often it comes.
+ * There are two signs. The first is the kernel's number of threads that run or would run, on the whole machine. It
+ * shows a crowd before the crowd does harm, but not whether the crowd is on our CPUs: other programs may be bound to
+ * other CPUs, or have a lower priority. The second is that a helper was ready to run and did not. It is sure, but costs
+ * a time slice. So the first sign is doubted from time to time, and the second is believed for longer the more often it
+ * comes.
  */
 #define _GNU_SOURCE
 #include "threads.h"
@@ -25,17 +26,17 @@
 #define LOOK_EVERY (5 * MILLISECONDS)    /* between two counts of the running threads, 2 us each */
 #define LOOK_AGAIN (MILLISECONDS / 2)    /* the same while there are too many */
 #define SOON (20 * MILLISECONDS)         /* two losses within this time tell of a crowd: some time slices */
-#define LEAST_ALONE (2 * MILLISECONDS)   /* in a crowd; twice as long each time, up to the most: */
+#define LEAST_ALONE (2 * MILLISECONDS)   /* how long regions have one number in a crowd; twice as long each time */
 #define MOST_ALONE (128 * MILLISECONDS)
 #define MOST_CROWDED 4
 #define CROWDED 3                        /* counts; of a machine at rest one in six finds a thread too many */
-#define DOUBT_AFTER (100 * MILLISECONDS) /* of too many running threads: then helpers are tried all the same */
-#define TRUST (1000 * MILLISECONDS)      /* in helpers, if none of them loses its CPU */
+#define DOUBT_AFTER (100 * MILLISECONDS) /* of too many running threads, after which helpers are tried all the same */
+#define TRUST (1000 * MILLISECONDS)      /* how long, if no helper loses its CPU, counts are then not believed */
 
 static struct {
     _Atomic bool lost;
     uint64_t lost_at;            /* when a helper last lost its CPU */
-    uint64_t alone_until, alone; /* regions have one number until then, for so long; 0 for losses that are no crowd */
+    uint64_t alone_until, alone; /* until when regions have one number, and for how long; 0 without a crowd */
     uint64_t look_at;            /* when to count again */
     int n_crowded;               /* counts that found too many, less those that did not */
     uint64_t held_since;         /* when n_crowded became large; 0 if it is not */
@@ -68,7 +69,7 @@ bool watch_cpu_use(cpu_use *since)
         return false;
     cpu_use now = {clock_now(), read_clock(CLOCK_THREAD_CPUTIME_ID), since->n_preempted};
     if (now.wall - since->wall > now.used - since->used + LOST)
-        now.n_preempted = count_preempted(); /* or it waited for memory, or for Python's lock */
+        now.n_preempted = count_preempted(); /* if 0 times, it waited for memory or Python's lock */
     bool lost = now.n_preempted > since->n_preempted;
     if (lost)
         atomic_store(&crowd.lost, true);
@@ -106,7 +107,7 @@ static int count_free(int n_own)
     return (int)n_cpus - (n_others > 0 ? n_others : 0);
 }
 
-/* One loss may be a moment of another program; a second one soon after tells of a crowd. */
+/* One loss may come from a program that runs for a moment. A second one soon after tells of a crowd. */
 static void hear_of_loss(uint64_t now)
 {
     uint64_t since = now - crowd.lost_at;

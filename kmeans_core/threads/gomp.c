@@ -1,13 +1,13 @@
 /* What gcc makes of Cython's parallel loops: calls of OpenMP's runtime, answered here (libgomp manual, "The libgomp
  * ABI").
  *
- * OpenMP's own library waits for all threads at the begin and at the end of each region. Where other programs use the
+ * OpenMP's own library waits for all threads at the begin and at the end of each region. If other programs use the
  * CPUs, each wait takes a time slice: two processes that fitted 3000 x 20 samples at once took 192 ms per fit, and 1.0
  * ms alone. Here a region begins at once, see threads.h.
  *
- * Cython's parallel loop has one shape: a region that holds one loop, and no barrier that orders what is read. That is
- * all that is answered. Modules are not linked with OpenMP's library, so if a compiler asks for more, their import
- * fails and names it.
+ * Cython's parallel loop has one shape: a region that holds one loop, and no barrier that orders what is read. Only the
+ * calls of that shape are answered. Modules are not linked with OpenMP's library, so if a compiler calls another
+ * function, the import of the module fails and names that function.
  */
 #include "threads.h"
 
@@ -56,7 +56,7 @@ EXPORTED void GOMP_parallel(void (*outlined)(void *), void *data, unsigned n_thr
 
 EXPORTED int omp_get_thread_num(void) { return here.thread; }
 EXPORTED int omp_get_num_threads(void) { return here.n_threads; }
-/* Asked by loops that do not say how many threads they want: there are none. */
+/* For loops that do not say how many threads they want; this package has none. */
 EXPORTED int omp_get_max_threads(void) { return 1; }
 
 /* The next chunk of the loop, [first, last) by step; false if there is none. */
@@ -83,8 +83,8 @@ EXPORTED bool GOMP_loop_nonmonotonic_dynamic_start(long start, long end, long st
 
 EXPORTED void GOMP_loop_end_nowait(void) {}
 
-/* It stands before a loop whose variable is firstprivate and lastprivate at once: so that no thread reads the variable
- * after another has written it. The loop overwrites what was read. */
+/* gcc puts a barrier before a loop whose variable is firstprivate and lastprivate, so that no thread reads the variable
+ * after another has written it. Here the loop overwrites what was read, so no barrier is needed. */
 EXPORTED void GOMP_barrier(void) {}
 
 #else

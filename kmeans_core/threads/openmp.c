@@ -1,5 +1,4 @@
-/* What OpenMP's library knows: settings of the environment. Builds without a pool of their own run regions there
- * too. */
+/* What OpenMP's library has read from the environment. Builds without a pool of their own also run regions by it. */
 #define _GNU_SOURCE
 #include "threads.h"
 
@@ -15,9 +14,8 @@
 
 bool openmp_enabled(void) { return true; }
 
-/* OpenMP binds the main thread when its library is loaded. A library that is loaded after another one (packages bring
- * copies) finds the main thread bound, and takes the CPU that is left for all that there are: the first one knows
- * better. */
+/* OpenMP binds the main thread when its library is loaded. Packages bring copies of the library. A copy that is loaded
+ * after another finds the main thread bound to one CPU, and takes that for the only one: so the first copy is asked. */
 typedef struct {
     int (*max_threads)(void);
     int (*n_cpus)(void);

@@ -1,9 +1,9 @@
 /* The pool: threads that help a caller with its regions.
  *
- * The caller publishes a ticket, from which thread numbers are taken one by one. Who takes a number runs the body for
- * it; the caller returns when all that were taken are done. Helpers that find no number wait for a while, because the
- * next region of a fit mostly begins within microseconds, and then sleep. One caller at a time has the pool; others run
- * their regions alone.
+ * The caller publishes a ticket, from which thread numbers are taken one by one. The thread that takes a number runs
+ * the body for it, and the caller returns when all numbers that were taken are done. Helpers that find no number stay
+ * awake for a while, because the next region of a fit mostly begins within microseconds, and then sleep. One caller at
+ * a time has the pool; others run their regions alone.
  */
 #define _GNU_SOURCE
 #include "threads.h"
@@ -19,7 +19,7 @@
 
 enum {
     MAX_HELPERS = 1023,
-    WAKE_AT_ONCE = 4, /* helpers that one thread wakes: those wake others */
+    WAKE_AT_ONCE = 4, /* helpers that one thread wakes; these wake others */
     PAUSES = 32       /* between two looks at the clock, which takes as long as one or two */
 };
 #define CALLER_SPIN ((uint64_t)1000000) /* nanoseconds that a caller waits awake */
@@ -28,7 +28,7 @@ enum {
 typedef struct {
     _Alignas(64) atomic_int asleep; /* a futex */
     _Atomic pid_t id;               /* 0 until it runs, and where OpenMP's settings bind it to a place */
-    int avoided;                    /* the CPU that it may not use: whoever wakes it writes this */
+    int avoided;                    /* the CPU that it may not use, written by the thread that wakes it */
 } helper;
 
 static struct {
@@ -73,8 +73,8 @@ static bool has_numbers(void)
     return (int)(ticket & 0xffff) < numbers_of(ticket);
 }
 
-/* Take a thread number of the region that is published, whichever that is by now. Returns 0 if none is left: that is
- * the caller's. While a number is out the caller does not return, so the body and its context stay what they are. */
+/* Take a thread number of the region that is now published. Returns 0, the caller's number, if none is left. The caller
+ * does not return while a number is taken and not done, so the body and its context stay what they are. */
 static int take_number(int *n_threads)
 {
     if (!has_numbers())
@@ -87,7 +87,7 @@ static int take_number(int *n_threads)
 
 /* ---------------------------------------------------------------- helpers */
 
-/* Keep a sleeping helper off the CPU of the thread that wakes it. The kernel often wakes it just there, where it waits
+/* Keep a sleeping helper off the CPU of the thread that wakes it. The kernel often wakes it on that CPU, where it waits
  * a time slice for its turn: 100 000 x 64 samples and 64 clusters then took 85 ms in place of 55 (2 cores, Linux
  * 6.18). */
 static void steer(helper *h)
@@ -139,7 +139,7 @@ static void sleep_until_woken(helper *self)
     int asleep = 1;
     atomic_store(&self->asleep, 1);
     atomic_fetch_add(&pool.n_asleep, 1);
-    /* A caller publishes its region and then counts who sleeps; here it is the other way round, so one sees the
+    /* A caller publishes its region and then looks who sleeps. Here the order is reversed, so one of them sees the
      * other. */
     if (has_numbers() && atomic_compare_exchange_strong(&self->asleep, &asleep, 0))
         atomic_fetch_sub(&pool.n_asleep, 1);
@@ -194,7 +194,7 @@ void start_pool(void)
     pthread_atfork(NULL, NULL, forget_helpers); /* a child has none of its parent's threads */
 }
 
-/* Make helpers until there are n. Those that cannot be made are done without, and not asked for again. */
+/* Make helpers until there are n. If one cannot be made, the pool does without and does not try again. */
 static void make_helpers(int n)
 {
     sigset_t all, before;
@@ -225,8 +225,8 @@ static void make_helpers(int n)
     pthread_attr_destroy(&attributes);
 }
 
-/* Wait until all calls of the region are done, awake for a while only: who has to be waited for may have lost its CPU,
- * and runs the sooner if this one is free. */
+/* Wait until all calls of the region are done, at first awake and then asleep: a helper that lost its CPU runs sooner
+ * if this one is free. */
 static void wait_for_helpers(void)
 {
     uint64_t begin = clock_now(), limit = pool.settings.spin < CALLER_SPIN ? pool.settings.spin : CALLER_SPIN;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* About as long as OpenMP's own library. After 1 or 3 ms helpers sleep within fits, in steps that one thread takes:
- * then fits of flights and digits take 3 to 5 % longer. */
+/* About as long as OpenMP's own library. With 1 or 3 ms helpers fall asleep within fits, while one thread works alone,
+ * and fits of flights and digits take 3 to 5 % longer. */
 #define DEFAULT_SPIN ((uint64_t)10000000)
 
 static bool is(const char *variable, const char *value)

@@ -1,11 +1,12 @@
 /* THE contract of threads: who runs a parallel region, and how long anybody waits.
  *
  * A region is a body that is called once for each of some thread numbers. Numbers are places to write (sums, scratch),
- * not threads of the operating system: the caller takes number 0, whichever helper is awake takes the next, and the
- * caller takes what nobody took. So a region never waits for a thread that has not begun, and ends though all helpers
- * are busy, asleep or could not be made. It waits only for numbers that were begun.
+ * not threads of the operating system: the caller takes number 0, helpers that are awake take the next ones, and the
+ * caller takes what is left. So a region waits only for numbers that were begun. It ends even if all helpers are busy
+ * or asleep, or could not be made.
  *
- * Results do not depend on how many numbers there are, so each region has as many as CPUs seem to be free (crowd.c).
+ * Results do not depend on how many numbers there are, so each region has as many as there seem to be free CPUs
+ * (crowd.c).
  */
 #pragma once
 #include <stdbool.h>
@@ -14,17 +15,17 @@
 /* context : what the region shares.   thread : 0 to n_threads - 1. */
 typedef void (*region_body)(void *context, int thread, int n_threads);
 
-/* Call the body once for each thread number, of which there are at most n_threads, and return when all calls did. Two
- * calls may run at once or one after the other, in any order: a body must not wait for another. A region within a
- * region, or beside one of another thread of the program, has one number. */
+/* Call the body once for each thread number, of which there are at most n_threads; return after the last call. Two
+ * calls may run at once or one after the other, in any order, so a body must not wait for another. A region has one
+ * number if it is called within a region, or while another thread of the program has one. */
 typedef void (*run_region)(region_body body, void *context, int n_threads);
 void run_threads(region_body body, void *context, int n_threads);
 
-/* What modules call in place of OpenMP's runtime (gomp.c) goes there. A module that was not told runs everything
+/* Run the parallel loops of this module by `run` (gomp.c). Before this call it runs them on the calling thread
  * alone. */
 void use_threads(run_region run);
 
-/* The settings that OpenMP has read from its environment variables; serial builds answer for one thread. */
+/* The settings that OpenMP has read from its environment variables; builds without OpenMP answer for one thread. */
 void openmp_start(void); /* once, before the other functions are called */
 void start_pool(void);   /* once, when the package is loaded */
 bool openmp_enabled(void);
@@ -34,7 +35,7 @@ int openmp_place_size(int place);
 void openmp_place(int place, int *cpus);
 void openmp_release(void); /* before a fork: give back threads that a child would wait for */
 
-/* CPUs that the process may use: by the affinity of the calling thread, or by OpenMP where that binds threads. 0 if
+/* CPUs that the process may use: by OpenMP if that binds threads, else by the calling thread's affinity; 0 if
  * unknown. */
 int count_cpus(void);
 
@@ -52,16 +53,16 @@ typedef struct {
 
 thread_settings read_settings(void);
 
-/* What a thread has had of the CPU since some moment. */
+/* How long a thread has run, and how much of that it had a CPU, since some moment. */
 typedef struct {
     uint64_t wall, used; /* nanoseconds */
     long n_preempted;
 } cpu_use;
 
-uint64_t clock_now(void); /* nanoseconds of a clock that goes on */
+uint64_t clock_now(void); /* nanoseconds of a clock that never goes back */
 cpu_use cpu_use_now(void);
 
-/* Called by a helper now and then: takes note, and returns true, if the helper was ready to run and another had its
+/* A helper calls this now and then. Returns true, and takes note, if the helper was ready to run without getting a
  * CPU. */
 bool watch_cpu_use(cpu_use *since);
 

@@ -30,13 +30,13 @@ samples of a merged cluster go to the nearest centers afterwards, and cost less.
 costs, a third of the gain would be lost."""
 
 
-def merge_after(settings: Settings, n_clusters: int) -> int | None:
+def exchange_after(settings: Settings, n_clusters: int) -> int | None:
     """Return after how many iterations a fit exchanges clusters; None if it never does."""
     chooses = settings.searches and settings.metric == "euclidean"
     return AFTER if chooses and n_clusters >= 3 else None
 
 
-def split_and_merge(engine: Engine, moved: Floats) -> int:
+def exchange_clusters(engine: Engine, moved: Floats) -> int:
     """Exchange clusters, see Engine.exchange; return how many pairs were merged.
 
     moved : (n_clusters, n_features) float64, the means of the engine's labels; changed in place.

@@ -7,7 +7,7 @@ import numpy as np
 from ..samples import Samples
 from ..settings import Settings
 from .coarse import fit_coarsely, is_large
-from .exchange import merge_after
+from .exchange import exchange_after
 from .loop import Run, run
 from .starts import algorithm_of, count_starts, draw_centers, make_engine, source_of
 
@@ -42,7 +42,7 @@ def _best_plain(settings: Settings, samples: Samples, random_state: np.random.Ra
         engine = make_engine(settings, samples, n_clusters, algorithm, settings.n_threads)
         found = run(
             engine, centers, max_iter=settings.max_iter, tol=tol, verbose=bool(settings.verbose),
-            callback=settings.callback, merge_after=merge_after(settings, n_clusters),
+            callback=settings.callback, exchange_after=exchange_after(settings, n_clusters),
         )  # fmt: skip
         if best is None or found.inertia < best.inertia:
             best = found

@@ -11,7 +11,7 @@ import numpy as np
 from ..engines.contract import Engine
 from ..input.finite import check_inertia
 from ..types import Labels, Values
-from .exchange import split_and_merge
+from .exchange import exchange_clusters
 from .refill import refill
 
 CONVERGED = ("labels unchanged", "center shift within tol")
@@ -41,7 +41,7 @@ def run(
     *,
     max_iter: int,
     tol: float,
-    merge_after: int | None = None,
+    exchange_after: int | None = None,
     verbose: bool = False,
     callback: Callable[[dict[str, Any]], Any] | None = None,
 ) -> Run:
@@ -49,7 +49,7 @@ def run(
 
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.
-    merge_after : iterations before clusters are exchanged once, fewer if the run would stop earlier; see exchange.py.
+    exchange_after : iterations before clusters are exchanged once, fewer if the run would stop earlier; see exchange.py.
     Raises ValueError if the inertia overflows float64.
     """
     dtype: np.dtype[Any] = centers.dtype
@@ -87,11 +87,11 @@ def run(
             reason = "callback"
         elif len(history) >= max_iter:
             reason = "max_iter"
-        may_merge = merge_after is not None and len(history) < max_iter and not stop_asked
-        if may_merge and (reason in CONVERGED or not reason and len(history) == merge_after):
-            merge_after = None
+        may_exchange = exchange_after is not None and len(history) < max_iter and not stop_asked
+        if may_exchange and (reason in CONVERGED or not reason and len(history) == exchange_after):
+            exchange_after = None
             start = perf_counter()
-            n_merged = split_and_merge(engine, centers)
+            n_merged = exchange_clusters(engine, centers)
             entry["seconds"] += perf_counter() - start
             if verbose and n_merged:
                 print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")

@@ -19,7 +19,7 @@ from ..samples import Samples
 from ..settings import Settings
 from ..types import AnyArray, Floats, Indices, Labels, Values
 from . import coreset
-from .exchange import merge_after
+from .exchange import exchange_after
 from .loop import Run, run
 from .starts import algorithm_of, count_starts, draw_centers, make_engine, source_of
 
@@ -210,11 +210,11 @@ class Chain:
 
     def _run(
         self, rows: Samples, centers: Values, max_iter: int | None = None, loose: float = 1.0, is_last: bool = False,
-        merge_after: int | None = None,
+        exchange_after: int | None = None,
     ) -> tuple[Run, Engine, str]:  # fmt: skip
         """Run from the centers with `loose` times the tolerance.
 
-        is_last : whether verbose and callback hear of it.   merge_after : see loop.py.
+        is_last : whether verbose and callback hear of it.   exchange_after : see loop.py.
         """
         settings = self._settings
         max_iter = max_iter or settings.max_iter
@@ -224,7 +224,7 @@ class Chain:
         if not is_last:
             engine.forget_history()
         found = run(
-            engine, centers, max_iter=max_iter, tol=loose * self._tol, merge_after=merge_after,
+            engine, centers, max_iter=max_iter, tol=loose * self._tol, exchange_after=exchange_after,
             verbose=bool(settings.verbose) and is_last, callback=settings.callback if is_last else None,
         )  # fmt: skip
         return found, engine, algorithm
@@ -243,18 +243,18 @@ class Chain:
         if self._n_starts is not None:
             n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
-        after = merge_after(self._settings, n_clusters)
+        after = exchange_after(self._settings, n_clusters)
         later = (
             None if after is None or self._n_starts is None else after - n_trial
         )  # in a sweep, only the run like a plain fit exchanges clusters
         finished = [
             trials[i] if trials[i].converged and later is None
-            else self._run(rows, trials[i].centers, loose=loose, merge_after=later)[0]
+            else self._run(rows, trials[i].centers, loose=loose, exchange_after=later)[0]
             for i in best
         ]  # fmt: skip
         # The first start is the one of a plain fit. If all samples are searched, the result is at most the plain fit's.
         if rows is self._all and (after is not None or 0 not in best):
-            finished.append(self._run(rows, starts[0], merge_after=after)[0])
+            finished.append(self._run(rows, starts[0], exchange_after=after)[0])
         lowest = _lowest(finished)
         self._searched = lowest[0]
         return lowest

@@ -1,6 +1,6 @@
-/* The merge of cluster j that lets the inertia rise least, of those with a cluster that weighs more (or as much, and
- * comes later):
- * so each pair is looked at once.   Returns the rise (J. H. Ward, JASA 58, 1963); infinite where there is none.
+/* The merge of cluster j that raises the inertia least. Only clusters that weigh more, or that weigh as much and have a
+ * higher index, are tried, so that each pair is tried once. Returns the rise (J. H. Ward, JASA 58, 1963); infinite if
+ * there is none.
  *   means     IN [n_clusters][n_features]      weights   IN [n_clusters]
  *   partner   OUT the other cluster, -1 for none */
 static double cheapest_merge(const double *means, const double *weights, size_t n_clusters, size_t n_features, size_t j,

@@ -1,4 +1,4 @@
-"""Merging and splitting clusters within a fit: the inertia never rises, and mistakes of a start are mended."""
+"""Clusters are exchanged within a fit: the inertia never rises, and mistakes of a start are mended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fastkmeans import KMeans
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines.local import LocalEngine
-from fastkmeans.fitting.exchange import AFTER, split_and_merge
+from fastkmeans.fitting.exchange import AFTER, exchange_clusters
 from fastkmeans.fitting.loop import run
 from fastkmeans.samples import Samples, describe
 
@@ -42,9 +42,9 @@ def misplaced(rng, n_groups=4, n_features=3, n_samples=400, dtype=np.float64):
 def test_a_center_too_many_goes_where_one_is_missing(real, rng):
     X, centers = misplaced(rng, dtype=real)
     ends = []
-    for merge_after in (None, 3):
+    for exchange_after in (None, 3):
         engine = LocalEngine(Samples(X, None, describe(X, 1)), len(centers), "lloyd", 1)
-        ends.append(run(engine, centers, max_iter=50, tol=0.0, merge_after=merge_after))
+        ends.append(run(engine, centers, max_iter=50, tol=0.0, exchange_after=exchange_after))
     within = 4 * ((X[::4] - X[::4].mean(axis=0)) ** 2).sum()
     assert ends[0].inertia > 5 * within
     assert ends[1].inertia < 1.5 * within
@@ -61,7 +61,7 @@ def test_the_inertia_does_not_rise(n_steps, n_clusters, weighted, real, rng):
     engine, moved = stepped(X, X[rng.permutation(700)[:n_clusters]], weights, n_steps)
     before = inertia(X, moved, weights)
     of_labels = float((((X - moved[engine.labels]) ** 2).sum(axis=1) * (1.0 if weights is None else weights)).sum())
-    n_merged = split_and_merge(engine, moved)
+    n_merged = exchange_clusters(engine, moved)
     after = inertia(X, moved, weights)
     assert after <= of_labels * (1 + 1e-5 if real.itemsize == 4 else 1 + 1e-12)
     assert n_merged > 0 or after == before
@@ -76,7 +76,7 @@ def test_lattices_and_copies(values, n_clusters, weight):
     weights = np.full(len(X), float(weight))
     engine, moved = stepped(X, X[:n_clusters], weights)
     of_labels = float(((X - moved[engine.labels]) ** 2).sum())
-    split_and_merge(engine, moved)
+    exchange_clusters(engine, moved)
     assert np.isfinite(moved).all()
     assert inertia(X, moved) <= of_labels * (1 + 1e-9) + 1e-9
 
@@ -87,14 +87,14 @@ def test_whole_weights_are_repetitions(rng):
     start = X[rng.permutation(300)[:20]]
     weighted = stepped(X, start, counts.astype(float))
     repeated = stepped(np.repeat(X, counts, axis=0), start)
-    assert split_and_merge(*weighted) == split_and_merge(*repeated) > 0
+    assert exchange_clusters(*weighted) == exchange_clusters(*repeated) > 0
     np.testing.assert_allclose(weighted[1], repeated[1], rtol=0, atol=1e-12)
 
 
 def test_samples_all_alike_stay_where_they_are():
     X = np.full((200, 3), 0.1)
     engine, moved = stepped(X, X[:5])
-    assert split_and_merge(engine, moved) == 0
+    assert exchange_clusters(engine, moved) == 0
     np.testing.assert_array_equal(moved[0], X[0])
 
 
@@ -178,5 +178,5 @@ def test_fits_with_the_default_start_end_lower(rng):
 def test_whoever_watches_is_told(capsys, rng):
     X, centers = misplaced(rng)
     engine = LocalEngine(Samples(X, None, describe(X, 1)), len(centers), "lloyd", 1)
-    run(engine, centers, max_iter=50, tol=0.0, merge_after=3, verbose=True)
+    run(engine, centers, max_iter=50, tol=0.0, exchange_after=3, verbose=True)
     assert "Merged 1 pair of clusters, split as many others." in capsys.readouterr().out
