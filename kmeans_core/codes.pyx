@@ -5,8 +5,6 @@ rounding took.
 
 What the prefix filter reads in place of the samples, in seeding and in steps (kernels/prefix.h).
 """
-from functools import partial
-
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free
@@ -15,11 +13,6 @@ cimport kernels as c
 from shared cimport (
     aligned, arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit,
     signal_watch, start_watch, take, unit_samples,
-)
-
-from fastkmeans._core.runtime import both
-from fastkmeans.algorithms.directions import (
-    Trial, count_direction_rows, is_worth_a_trial, most_directions, principal_directions, skew_of, spanning,
 )
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -31,11 +24,6 @@ cdef extern from "memory.h" nogil:
     void *take_zeros(size_t size)
 
 cdef const c.kernels **in_use = kernels_in_use()
-
-OFFSET_ROWS = 512  # rows whose mean is the offset where there are no directions to find
-# Of codes of all features: the length of a row is limited (vec.h, CODE_LENGTH), and rounding takes a part of it.
-MAX_FEATURES = 16_384
-MAX_DIRECTIONS = 512  # more would make the codes coarse where their length is limited (vec.h, CODE_LENGTH)
 
 
 cdef class CodedRows:
@@ -133,76 +121,3 @@ cdef class CodedRows:
             return
         table.prefix_encode[self.is_float32](self.x + first * self.row_bytes, count, self.n_samples - first,
                                              self.prefix, scratch, codes)
-
-
-class Codes:
-    """The codes of an array, made when they are first asked for: several starts share them.
-
-    X : (n_samples, n_features) float32 or float64, C order, finite.   max_abs : (n_features,) float64, its largest |x|.
-    n_threads : int >= 1.
-    """
-
-    def __init__(self, X, max_abs, n_threads):
-        self.X, self.max_abs, self.n_threads = X, max_abs, n_threads
-        self._whole = self._turned = None
-
-    def for_seeding(self):
-        """CodedRows of X by its own features; None where float32 is too narrow, rows are too wide, or no instruction
-        multiplies bytes.
-
-        Seeds are samples, and fewer directions than features would leave too much of their distances open: of 12 000 x
-        384 sentence embeddings 8 % of the pairs with 192 directions at 64 seeds, 1.8 % with all features.
-        """
-        import numpy as np
-
-        if self._whole is None and in_use[0].code_features > 1 and self.X.shape[1] <= MAX_FEATURES:
-            n_rows = min(OFFSET_ROWS, len(self.X))
-            rows, offset, scale = self._some_rows(n_rows)
-            if np.isfinite(rows).all():
-                self._whole = CodedRows(self.X, None, 0.0, offset, scale, self.n_threads)
-        return self._whole
-
-    def for_steps(self, centers, n_directions=None):
-        """CodedRows of X along principal directions, for assigning it to such centers; None where they do not pay.
-
-        n_directions : None for what costs least.
-        """
-        if self._turned is None and (n_directions or is_worth_a_trial(*self.X.shape, len(centers))):
-            self._turned = self._turn(centers, n_directions)
-        return self._turned
-
-    def _turn(self, centers, n_directions):
-        import numpy as np
-
-        cdef const c.kernels *table = in_use[0]
-        n_samples, n_features = self.X.shape
-        rows, offset, scale = self._some_rows(count_direction_rows(n_samples, n_features, len(centers)))
-        if not np.isfinite(rows).all():
-            return None
-        wanted = min(n_directions or most_directions(n_features, len(centers)), n_features, MAX_DIRECTIONS)
-        trial = Trial(rows, np.asarray(centers), offset, scale)
-        span = spanning(rows, wanted, self.n_threads)
-        directions, _ = both(self.n_threads, partial(principal_directions, rows, span, wanted), trial.score)
-        choose = partial(trial.choose_n_directions, directions, n_samples, table.code_features, table.code_limit,
-                         table.code_length, table.lanes)
-        n_kept, skew = both(self.n_threads, partial(int, n_directions) if n_directions else choose,
-                            partial(skew_of, directions))
-        if n_kept == 0:
-            return None
-        return CodedRows(self.X, np.ascontiguousarray(directions[:, :n_kept].T), skew, offset, scale, self.n_threads)
-
-    def _some_rows(self, n_rows):
-        """Some rows about their mean and scaled, float32 (not finite where that is too narrow), the mean, and the
-        scale."""
-        import numpy as np
-
-        X = self.X
-        spread = X[:: len(X) // n_rows][:n_rows]
-        offset = spread.mean(axis=0, dtype=np.float64).astype(X.dtype)
-        largest = float((self.max_abs + np.abs(offset)).max())
-        limit = 126 if X.dtype.itemsize == 4 else 1020
-        scale = 2.0 ** min(max(1 - np.frexp(largest)[1], -limit), limit) if largest > 0 else 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows = spread - offset
-            rows *= scale
-            return rows.astype(np.float32, copy=False), offset.astype(np.float64), scale

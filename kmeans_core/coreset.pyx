@@ -1,6 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Masses by which rows are drawn: whole numbers, whose sums are the same for any order of the rows and any division into parts."""
+"""Masses by which rows are drawn: whole numbers, so that sums are the same for any order and division of the rows."""
 from cython.parallel cimport prange
 from libc.math cimport ceil
 from libc.stdint cimport int32_t, int64_t
@@ -53,11 +53,11 @@ cdef double largest_of_block(const double *sq_distances, const double *weights, 
 
 def weigh(const int32_t[::1] labels, const double[::1] sq_distances, const double[::1] sample_weight, double largest,
           double per_weight, double per_distance, int64_t[::1] sizes, int n_threads):
-    """Add up the weight of each cluster, and weight * squared distance of all samples, in whole numbers; return the latter.
+    """Add up the weight of each cluster, and return the sum of weight * squared distance, in whole numbers.
 
     labels : (n_samples,), below n_clusters.   sample_weight : (n_samples,) or None for ones.
     largest : the largest weight * squared distance, more than 0.
-    per_weight, per_distance : the numbers that stand for a weight of 1 and for `largest`. Parts of a number are rounded up.
+    per_weight, per_distance : the numbers that stand for a weight of 1 and for `largest`. Fractions are rounded up.
     sizes : (n_clusters,), INOUT.
     """
     import numpy as np
@@ -101,8 +101,9 @@ def set_masses(const int32_t[::1] labels, double[::1] sq_distances, const double
     """Write masses as int64 into the memory of the squared distances; return their sum.
 
     sq_distances : (n_samples,), INOUT.   sample_weight : (n_samples,) or None for ones.
-    of_cluster : (n_clusters,), mass per weight.   of_distance : mass of the sample whose weight * squared distance is `largest`.
-    per_mass : the whole number that stands for a mass of 1. Parts of a number are rounded up.
+    of_cluster : (n_clusters,), mass per weight.
+    of_distance : mass of a sample whose weight * squared distance is `largest`.
+    per_mass : the whole number that stands for a mass of 1. Fractions are rounded up.
     """
     import numpy as np
 
@@ -142,7 +143,8 @@ cdef int64_t set_masses_of_block(const int32_t *labels, double *sq_distances, co
 def rows_at(const int64_t[::1] mass, const int64_t[::1] places, Py_ssize_t[::1] rows):
     """Find the row at which the running sum of the masses passes each place.
 
-    mass : (n_samples,), not negative.   places : (count,), ascending, below the sum of the masses.   rows : (count,), written.
+    mass : (n_samples,), not negative.   places : (count,), ascending, below the sum of the masses.
+    rows : (count,), written.
     """
     cdef Py_ssize_t i, p = 0, count = places.shape[0]
     cdef int64_t running = 0

@@ -30,10 +30,12 @@ cdef class ByLabel:
 
 
 cdef class Trusted:
-    """Doubtful clusters are left out whose values are large enough that the grids have lost none of their digits.
+    """Clears the doubt about clusters whose values are so large that the grids have lost none of their digits.
 
-    sums, grid : of a ClusterSums.   losses : (n_features + 1,) what a value must come to on average, so that the sums have enough
-    digits; 0 for any.   n_samples : of all arrays; only needed with weights.   doubtful : (n_clusters,) of 0 and 1, INOUT.
+    sums, grid : of a ClusterSums.
+    losses : (n_features + 1,), the least mean of values whose sums have enough digits; 0 for any.
+    n_samples : of all arrays; only needed with weights.
+    doubtful : (n_clusters,) of 0 and 1, INOUT.
     Values are added up on the coarse grid, where nothing rounds: the order of the rows does not matter.
     """
 
@@ -43,8 +45,8 @@ cdef class Trusted:
     cdef uint8_t[::1] doubtful
     cdef readonly Py_ssize_t n_doubtful
 
-    def __cinit__(self, const double[:, :, ::1] sums, const double[:, ::1] grid, const double[::1] losses, bint weighted,
-                  Py_ssize_t n_samples, uint8_t[::1] doubtful):
+    def __cinit__(self, const double[:, :, ::1] sums, const double[:, ::1] grid, const double[::1] losses,
+                  bint weighted, Py_ssize_t n_samples, uint8_t[::1] doubtful):
         import numpy as np
 
         cdef Py_ssize_t f, j, p, n_clusters = sums.shape[0], n_features = sums.shape[2] - 1
@@ -103,9 +105,8 @@ cdef class SumsAnew:
     The samples may lie in several arrays. All are read three times: by `weigh`, then by `measure`, then by `add`.
 
     wanted : (n_clusters,) of 0 and 1.
-    sums : (n_clusters, 2, n_features + 1), as those of a ClusterSums, with the weights in
-    units : (n_clusters,), powers of two that bring the largest weight of a cluster near 1. Clusters that are not wanted have zeros
-    and ones.
+    units : (n_clusters,), powers of two that bring the largest weight of a cluster near 1; 1 if it is not wanted.
+    sums : (n_clusters, 2, n_features + 1), as those of a ClusterSums, with weights in units; 0 if not wanted.
     """
 
     cdef readonly object sums, units
@@ -129,7 +130,7 @@ cdef class SumsAnew:
         self.counts = np.zeros(n_clusters, dtype=np.intp)
 
     def weigh(self, const double[::1] sample_weight, ByLabel order):
-        """Find the heaviest sample of each cluster, and thereby its unit.   sample_weight : (n_samples,) or None for ones."""
+        """Find the heaviest sample of each cluster, and by it the unit.   sample_weight : (n_samples,) or None."""
         cdef Py_ssize_t j, r
         cdef int exponent
         with nogil:

@@ -16,9 +16,7 @@ from shared cimport (
     row_of, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
 )
 
-from fastkmeans._core.codes import Codes
 from fastkmeans._core.lloyd import LloydState
-from fastkmeans.algorithms.directions import dense_cost, filter_cost
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -35,7 +33,7 @@ cdef class PrefixState:
     Parameters
     ----------
     X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as ClusterSums.
-    copies : Codes of X that others may share, or None.
+    copies : Codes of X, which others may share.
     n_directions : int or None. None lets the first step choose, by counting on a few rows; 0 leaves all to Lloyd's.
 
     The first step allocates, the others nothing. Where the filter costs more than it saves, Lloyd's steps are taken.
@@ -62,12 +60,12 @@ cdef class PrefixState:
     cdef readonly Py_ssize_t n_decided     # samples that needed float64
     cdef readonly str stepped_by           # the algorithm of the last step
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
                   n_directions=None, Py_ssize_t n_grid_samples=0):
         self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
-        self.copies = Codes(X, max_abs, n_threads) if copies is None else copies
+        self.copies = copies
         self.is_float32 = X.dtype.itemsize == 4
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
@@ -174,9 +172,7 @@ cdef class PrefixState:
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two in a row in which the filter did more work. Counted, never timed."""
         kept = self.n_compared / <double>self.n_samples
-        cost = filter_cost(self.n_directions, kept, self.n_samples, self.n_features, self.n_clusters,
-                           self.table.code_features, self.table.lanes)
-        self.n_wasted = self.n_wasted + 1 if cost > dense_cost(self.n_features, self.n_clusters) else 0
+        self.n_wasted = 0 if self.copies.pays(self.n_directions, kept, self.n_clusters) else self.n_wasted + 1
         if self.n_wasted == 2 and self.n_wanted is None:
             self.n_directions = 0
             free(self.memory)

@@ -26,93 +26,8 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Rows that tell how large values are, fewer where they are long: with 2048 rows of 784 features it took a quarter of a
-# seeding. And the pairs of rows and centers on which 8 and 16 bits are tried.
-SIZE_ROWS, SIZE_VALUES = 2048, 1 << 18
-TRIAL_PAIRS = 1 << 16
-# With 8 bits the first centers leave more samples open than the later ones, on average over 20 steps by this factor
-# (bigk and mid of the benchmarks: 0.41 and 0.37 of the samples at first, 0.02 to 0.04 at last; where clusters overlap
-# it stays). Where it did not fall by step CHECKED_STEP, 16 bits are taken, which leave about a fortieth open.
-LATER_SHARE = 0.35
+# Steps after which a choice of 8 bits is looked at once more.
 CHECKED_STEP = 3
-SHARE_OF_16 = 0.025
-# A word of two products where one instruction multiplies and another adds, in multiply-adds of float32 (Zen 3, AVX2: 12
-# to 64 features).
-TWO_STEP_WORD = 1.45
-# Values of which the largest is smaller have squares that float64 rounds to few digits: only float64 knows which are
-# equal.
-LEAST_SIZE = 1e-140
-# Values beyond this share of all are cut; with 16 bits there is room for some that are larger.
-LARGEST_SHARE = 0.9995
-ROOM_16 = 16.0
-
-
-def dense_cost(n_features, n_clusters):
-    """Cost of a sample and step of Lloyd's algorithm, in vector instructions per 16 samples.
-
-    A sample is laid out once, a pair pays its multiply-adds and five instructions for the best two.
-    """
-    return 3.0 * n_features + n_clusters * (n_features + 5.0)
-
-
-def quantized_cost(n_features, n_clusters, bits, undecided, has_dot8):
-    """The same with quantized samples, of which the share `undecided` needs float64.
-
-    Such a sample is scored once more, alone, and its row comes from memory; fitted to times at 12 to 64 features.
-    """
-    words = n_features * bits / 32.0 * (1.0 if has_dot8 else TWO_STEP_WORD)
-    alone = 16.0 * (150.0 + 3.0 * n_features + n_clusters * (words / 12.0 + 1.0))
-    return 30.0 + n_clusters * (words + 5.0) + undecided * alone
-
-
-def quantum(rows, offset, bits, limit):
-    """What one whole number stands for, from a few rows, and the largest |x - offset| that it can hold."""
-    import numpy as np
-
-    sizes = np.abs(rows - offset).ravel()
-    most = float(sizes.max())
-    # As np.quantile does, which imports numpy.ma: a process that is forked meanwhile would wait for that import for
-    # ever.
-    place = LARGEST_SHARE * (len(sizes) - 1)
-    below, above = int(place), min(int(place) + 1, len(sizes) - 1)
-    ordered = np.partition(sizes, (below, above))
-    largest = float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
-    largest = min(largest * (ROOM_16 if bits == 16 else 1.0), most) or most
-    return largest / limit, largest
-
-
-def share_undecided(rows, centers, offset, bits, limit):
-    """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
-
-    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.
-    """
-    import numpy as np
-
-    unit = quantum(rows, offset, bits, limit)[0]
-    if not 0.0 < unit < 1e300:
-        return 1.0
-    x, y = (rows - offset) / unit, (centers - offset) / unit
-    rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
-    center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
-    rest += center_unit * float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
-    sq_distances = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2.0 * (x @ y.T)
-    own, other = np.sqrt(np.maximum(np.partition(sq_distances, 1, axis=1)[:, :2].T, 0.0))
-    return float(np.count_nonzero(other - own <= 2.0 * rest)) / len(rows)
-
-
-def choose_bits(rows, centers, offset, has_dot8):
-    """Bits a feature with the least cost, counted on rows; 0 if the float32 tile costs less."""
-    import numpy as np
-
-    n_clusters, n_features = centers.shape
-    best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters)
-    for bits in [8, 16] if has_dot8 else [16]:
-        limit = min(127.0 if bits == 8 else 32767.0, np.floor(np.sqrt(2.0**29 / n_features)))
-        undecided = share_undecided(rows, centers, offset, bits, limit) * (LATER_SHARE if bits == 8 else 1.0)
-        cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8)
-        if cost < best_cost:
-            best, best_cost = bits, cost
-    return best
 
 
 cdef class QuantizedRows:
@@ -217,79 +132,13 @@ cdef class QuantizedRows:
                                         scratch, tiles)
 
 
-class QuantizedCopies:
-    """The quantized copies of an array, made when they are first asked for: several starts share them.
-
-    X : (n_samples, n_features) float32 or float64, C order, finite.   n_threads : int >= 1.
-    """
-
-    def __init__(self, X, n_threads):
-        self.X, self.n_threads = X, n_threads
-        self._rows = self._offset = self._copy = None
-        self._bits = {}
-
-    def choose_bits(self, centers):
-        """Bits a feature with which a step from such centers costs least; 0 for the float32 tile.
-
-        Starts with as many centers share the answer.
-        """
-        if len(centers) not in self._bits:
-            self._bits[len(centers)] = self._count_bits(centers)
-        return self._bits[len(centers)]
-
-    def _count_bits(self, centers):
-        import numpy as np
-
-        cdef const c.kernels *table = in_use[0]
-        rows, offset = self._sample()
-        if np.abs(rows - offset).max() < LEAST_SIZE:
-            return 0
-        n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
-        trial = rows[:: len(rows) // n_trial][:n_trial]
-        with np.errstate(all="ignore"):
-            return choose_bits(trial, np.asarray(centers, dtype=np.float64), offset, table.has_dot8)
-
-    def least_bits(self):
-        """The fewest bits that this CPU multiplies: what a filter that may leave much open reads."""
-        return 8 if in_use[0].has_dot8 else 16
-
-    def rows(self, bits, filled=True):
-        """QuantizedRows of X. One copy is kept: asking for other bits makes it anew.
-
-        filled : False if whoever asks may fill them.
-        """
-        import numpy as np
-
-        if self._copy is None or self._copy.bits != bits:
-            rows, offset = self._sample()
-            self._copy = None  # its memory first
-            with np.errstate(all="ignore"):
-                largest = quantum(rows, offset, bits, 1.0)[1]
-            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False)
-        if filled and not self._copy.is_filled:
-            self._copy.fill()
-        return self._copy
-
-    def _sample(self):
-        """A few rows in float64, and their mean."""
-        import numpy as np
-
-        if self._rows is None:
-            n_rows = min(SIZE_ROWS, max(64, SIZE_VALUES // self.X.shape[1]))
-            self._rows = self.X[::-(-len(self.X) // n_rows)].astype(np.float64)
-            self._offset = self._rows.mean(axis=0)
-            if self.X.dtype.itemsize == 4:
-                self._offset = self._offset.astype(np.float32).astype(np.float64)
-        return self._rows, self._offset
-
-
 cdef class QuantizedState:
     """Lloyd's algorithm on quantized samples.
 
     Parameters
     ----------
     X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as ClusterSums.
-    copies : QuantizedCopies of X that others may share, or None.
+    copies : QuantizedCopies of X, which others may share.
     bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
 
     The first step allocates, the others nothing. Where whole numbers leave too much open, Lloyd's steps are taken.
@@ -314,12 +163,12 @@ cdef class QuantizedState:
     cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
                   bits=None, Py_ssize_t n_grid_samples=0):
         self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
-        self.copies = QuantizedCopies(X, n_threads) if copies is None else copies
+        self.copies = copies
         self.asked_bits = bits
         self.is_float32 = X.dtype.itemsize == 4
         self.n_samples, self.n_features = X.shape
@@ -440,14 +289,11 @@ cdef class QuantizedState:
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two in a row that did more work. Counted, never timed."""
         undecided = self.n_decided / <double>self.n_samples
-        has_dot8 = self.table.has_dot8
-        cost = quantized_cost(self.n_features, self.n_clusters, self.rows.bits, undecided, has_dot8)
-        self.share = cost / dense_cost(self.n_features, self.n_clusters)
+        self.share = self.copies.share_of_dense(self.n_clusters, self.rows.bits, undecided)
         self.n_wasted = self.n_wasted + 1 if self.share > 1.0 else 0
         self.n_steps += 1
         if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):
-            finer = quantized_cost(self.n_features, self.n_clusters, 16, SHARE_OF_16 * undecided, has_dot8)
-            if self.rows.bits == 8 and 1.15 * finer < cost:
+            if self.rows.bits == 8 and self.copies.prefers_16_bits(self.n_clusters, undecided):
                 self.rows = None
                 self._take_rows(self.copies.rows(16))
                 self.n_wasted = 0

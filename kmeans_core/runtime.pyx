@@ -41,6 +41,11 @@ def tile():
     return lent.kernels.lanes, lent.kernels.tile_samples, lent.kernels.tile_centers
 
 
+def code_format():
+    """Coordinates in a 32-bit code, largest whole number and most length of half a row's codes, see kernels.h."""
+    return lent.kernels.code_features, lent.kernels.code_limit, lent.kernels.code_length
+
+
 def has_dot8():
     """Has the instruction set in use dot products of bytes, as quantized samples of 8 bits ask for?"""
     return bool(lent.kernels.has_dot8)

@@ -104,7 +104,7 @@ cdef class YinyangState:
     cdef signal_watch watch
     cdef Py_ssize_t piece        # rows of a block that are labelled between two looks for signals
 
-    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies=None,
+    def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
                   Py_ssize_t n_grid_samples=0):
         import numpy as np
 

@@ -22,6 +22,8 @@ from fastkmeans._core.quantized import QuantizedState
 from fastkmeans._core.seeding import PlusPlus
 from fastkmeans._core.tiles import TilesState
 from fastkmeans._core.yinyang import YinyangState
+from fastkmeans.algorithms.coding import Codes
+from fastkmeans.algorithms.quantizing import QuantizedCopies
 
 SCRIPT = """
 import signal
@@ -128,19 +130,21 @@ CENTERS = np.ones((N_CLUSTERS, N_FEATURES))
 
 def step_of_a_state(state, X, centers=CENTERS):
     """Make a call, and what tells whether it was left undone."""
-    made = state(X, None, np.ones(X.shape[1]), 1.0, len(centers), 1)
+    copies = [QuantizedCopies(X, 1)] if state in (QuantizedState, YinyangState) else []
+    made = state(X, None, np.ones(X.shape[1]), 1.0, len(centers), 1, *copies)
     keeper = made if state is MediansState else made.clusters
     return lambda: made.step(centers), lambda: (keeper.labels < 0).any()
 
 
 def step_of_prefix(X):
     """A step of the filter finds labels in memory of its own; the sums follow all of them, or none."""
-    made = PrefixState(X, None, np.ones(X.shape[1]), 1.0, len(CENTERS), 1, None, 8)
+    max_abs = np.ones(X.shape[1])
+    made = PrefixState(X, None, max_abs, 1.0, len(CENTERS), 1, Codes(X, max_abs, 1), 8)
     return lambda: made.step(CENTERS), lambda: (made.clusters.labels < 0).all()
 
 
 def step_with_bounds(X):
-    made = YinyangState(X, None, np.ones(X.shape[1]), 1.0, len(CENTERS), 1)
+    made = YinyangState(X, None, np.ones(X.shape[1]), 1.0, len(CENTERS), 1, QuantizedCopies(X, 1))
     made.insist()
     return lambda: made.step(CENTERS), lambda: (made.clusters.labels < 0).all()
 

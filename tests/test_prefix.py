@@ -9,6 +9,7 @@ import reference
 from fastkmeans import KMeans, kmeans_plusplus
 from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.prefix import PrefixState
+from fastkmeans.algorithms.coding import Codes
 from fastkmeans.algorithms.directions import Trial, principal_directions, spanning
 
 
@@ -17,7 +18,7 @@ def states(X, n_clusters, weights=None, n_threads=1, **params):
     max_abs = np.abs(X).max(axis=0).astype(np.float64)
     max_weight = 1.0 if weights is None else float(weights.max())
     arguments = (X, weights, max_abs, max_weight, n_clusters, n_threads)
-    return LloydState(*arguments), PrefixState(*arguments, **params)
+    return LloydState(*arguments), PrefixState(*arguments, Codes(X, max_abs, n_threads), **params)
 
 
 def walk(X, centers, n_steps=6, **params):

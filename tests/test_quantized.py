@@ -9,8 +9,9 @@ from test_yinyang import ADVERSARIAL, make_state, moved
 
 from fastkmeans._core import runtime
 from fastkmeans._core.lloyd import LloydState
-from fastkmeans._core.quantized import QuantizedCopies, QuantizedState, choose_bits
+from fastkmeans._core.quantized import QuantizedState
 from fastkmeans._core.seeding import PlusPlus
+from fastkmeans.algorithms.quantizing import QuantizedCopies, choose_bits
 
 HAS_DOT8 = runtime.has_dot8()
 BITS = [pytest.param(8, marks=pytest.mark.skipif(not HAS_DOT8, reason="no integer dot products")), 16]
@@ -19,7 +20,8 @@ BITS = [pytest.param(8, marks=pytest.mark.skipif(not HAS_DOT8, reason="no intege
 def make_quantized(X, n_clusters, weights=None, n_threads=1, bits=None):
     max_abs = np.abs(X).max(axis=0).astype(np.float64)
     max_weight = 1.0 if weights is None else weights.max()
-    return QuantizedState(X, weights, max_abs, max_weight, n_clusters, n_threads, None, bits)
+    copies = QuantizedCopies(X, n_threads)
+    return QuantizedState(X, weights, max_abs, max_weight, n_clusters, n_threads, copies, bits)
 
 
 def check_steps(X, centers, n_steps, *, weights=None, n_threads=1, bits=None):

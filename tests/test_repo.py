@@ -197,8 +197,7 @@ def test_imports_point_one_way():
 
 @needs_sources
 def test_the_compiled_layer_imports_itself_alone():
-    imported = lines_with(r"^\s*(from|import) fastkmeans\b(?!\._core)", sources(CORE))
-    assert [line for line in imported if "fastkmeans.algorithms.directions" not in line] == []
+    assert lines_with(r"^\s*(from|import) fastkmeans\b(?!\._core)", sources(CORE)) == []
 
 
 @needs_sources
@@ -358,7 +357,8 @@ def test_stubs_and_typing_marker_are_there():
         parts = stub.relative_to(PACKAGE.parent).with_suffix("").parts
         module = importlib.import_module(".".join(part for part in parts if part != "__init__"))
         for node in ast.parse(stub.read_text(encoding="utf-8")).body:
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            # A class with an underscore only describes an argument: no such class exists at run time.
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
                 assert hasattr(module, node.name), f"{stub.name} declares {node.name}"
 
 

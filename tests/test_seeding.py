@@ -11,8 +11,8 @@ import reference
 
 from fastkmeans import KMeans, kmeans_plusplus
 from fastkmeans._core import runtime
-from fastkmeans._core.codes import Codes
 from fastkmeans._core.seeding import PlusPlus
+from fastkmeans.algorithms.coding import Codes
 
 
 def seeds(X, n_clusters, n_trials, seed, *, weights=None, n_threads=1, scale=1.0, n_pool=0):

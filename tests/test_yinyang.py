@@ -10,11 +10,14 @@ from fastkmeans import kmeans_plusplus
 from fastkmeans._core import runtime
 from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.yinyang import YinyangState
+from fastkmeans.algorithms.quantizing import QuantizedCopies
 
 
 def make_state(state, X, n_clusters, weights=None, n_threads=1):
     max_abs = np.abs(X).max(axis=0).astype(np.float64)
-    return state(X, weights, max_abs, 1.0 if weights is None else weights.max(), n_clusters, n_threads)
+    max_weight = 1.0 if weights is None else weights.max()
+    copies = [QuantizedCopies(X, n_threads)] if state is YinyangState else []
+    return state(X, weights, max_abs, max_weight, n_clusters, n_threads, *copies)
 
 
 def moved(state, centers):

@@ -1,8 +1,14 @@
-from typing import Self
+from typing import Protocol, Self
 
 from ..types import Floats, Values
-from .codes import Codes
+from .codes import CodedRows
 from .sums import ClusterSums
+
+class _Copies(Protocol):
+    """What a state asks of copies; see Codes in algorithms/coding.py."""
+
+    def for_steps(self, centers: Floats, n_directions: int | None = None) -> CodedRows | None: ...
+    def pays(self, n_directions: int, kept: float, n_clusters: int) -> bool: ...
 
 class PrefixState:
     clusters: ClusterSums
@@ -18,7 +24,7 @@ class PrefixState:
         max_weight: float,
         n_clusters: int,
         n_threads: int,
-        copies: Codes | None = None,
+        copies: _Copies,
         n_directions: int | None = None,
         n_grid_samples: int = 0,
     ) -> Self: ...

@@ -1,24 +1,9 @@
-from typing import Self
+from typing import Protocol, Self
 
 from ..types import Floats, Values
 from .sums import ClusterSums
 
-SIZE_ROWS: int
-SIZE_VALUES: int
-TRIAL_PAIRS: int
-LATER_SHARE: float
 CHECKED_STEP: int
-SHARE_OF_16: float
-TWO_STEP_WORD: float
-LARGEST_SHARE: float
-ROOM_16: float
-LEAST_SIZE: float
-
-def dense_cost(n_features: int, n_clusters: int) -> float: ...
-def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float, has_dot8: int) -> float: ...
-def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[float, float]: ...
-def share_undecided(rows: Floats, centers: Floats, offset: Floats, bits: int, limit: float) -> float: ...
-def choose_bits(rows: Floats, centers: Floats, offset: Floats, has_dot8: int) -> int: ...
 
 class QuantizedRows:
     bits: int
@@ -33,10 +18,12 @@ class QuantizedRows:
     ) -> Self: ...
     def fill(self) -> None: ...
 
-class QuantizedCopies:
-    def __init__(self, X: Values, n_threads: int) -> None: ...
+class _Copies(Protocol):
+    """What a state asks of copies; see QuantizedCopies in algorithms/quantizing.py."""
+
     def choose_bits(self, centers: Floats) -> int: ...
-    def least_bits(self) -> int: ...
+    def share_of_dense(self, n_clusters: int, bits: int, undecided: float) -> float: ...
+    def prefers_16_bits(self, n_clusters: int, undecided: float) -> bool: ...
     def rows(self, bits: int, filled: bool = True) -> QuantizedRows: ...
 
 class QuantizedState:
@@ -54,7 +41,7 @@ class QuantizedState:
         max_weight: float,
         n_clusters: int,
         n_threads: int,
-        copies: QuantizedCopies | None = None,
+        copies: _Copies,
         bits: int | None = None,
         n_grid_samples: int = 0,
     ) -> Self: ...

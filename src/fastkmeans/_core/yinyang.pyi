@@ -1,7 +1,7 @@
 from typing import Self
 
 from ..types import Floats, Indices, Values
-from .quantized import QuantizedCopies
+from .quantized import _Copies
 from .sums import ClusterSums
 
 class YinyangState:
@@ -20,7 +20,7 @@ class YinyangState:
         max_weight: float,
         n_clusters: int,
         n_threads: int,
-        copies: QuantizedCopies | None = None,
+        copies: _Copies,
         n_grid_samples: int = 0,
     ) -> Self: ...
     def step(self, centers: Floats) -> int: ...

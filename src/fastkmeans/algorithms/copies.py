@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .._core.codes import Codes
-from .._core.quantized import QuantizedCopies
 from ..types import Floats, Values
+from .coding import Codes
+from .quantizing import QuantizedCopies
 
 
 class Copies(NamedTuple):

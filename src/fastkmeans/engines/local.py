@@ -11,8 +11,8 @@ import numpy as np
 from .._core import distances
 from .._core.doubtful import Trusted, move_anew
 from .._core.exchange import Exchange
-from .._core.quantized import LEAST_SIZE
 from .._core.sums import explained_of
+from ..algorithms.quantizing import LEAST_SIZE
 from ..algorithms.table import ALGORITHMS, Algorithm, State, Sums
 from ..runtime.blas import one_blas_thread
 from ..runtime.threads import assignment_work, effective_n_threads

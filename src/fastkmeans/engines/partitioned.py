@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core.sums import ClusterSums
+from ..algorithms.copies import copies_of
 from ..algorithms.table import Algorithm, State
 from ..samples import LEAF, Samples, describe_pieces
 from ..types import AnyArray, Floats, Labels, Values
@@ -140,10 +141,17 @@ class PartitionedEngine(LocalEngine):
     """Samples in several parts, and the state of one run over them."""
 
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> _PartedState:
+        max_abs = samples.description.max_abs
+
+        def shared(values: Values) -> dict[str, Any]:
+            if not algorithm.copies:
+                return {}
+            return {"copies": getattr(copies_of(values, max_abs, self.n_threads), algorithm.copies)}
+
         return _PartedState([
             algorithm.state(
-                values, None if self.sample_weight is None else self.sample_weight[rows], samples.description.max_abs,
-                max_weight, n_clusters, self.n_threads, n_grid_samples=len(samples.values),
+                values, None if self.sample_weight is None else self.sample_weight[rows], max_abs,
+                max_weight, n_clusters, self.n_threads, n_grid_samples=len(samples.values), **shared(values),
             )
             for rows, values in samples.arrays()
         ])  # fmt: skip

@@ -1,0 +1,170 @@
+"""How many bits quantized samples have, and what steps over them cost (kernels/quantized.h)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._core.quantized import QuantizedRows
+from .._core.runtime import has_dot8
+from ..types import Floats, Values
+
+# Rows that tell how large values are; fewer if rows are long: with 2048 rows of 784 features they took a quarter of a seeding.
+SIZE_ROWS, SIZE_VALUES = 2048, 1 << 18
+TRIAL_PAIRS = 1 << 16
+"""Pairs of rows and centers on which 8 and 16 bits are tried."""
+
+LATER_SHARE = 0.35
+"""With 8 bits the first centers leave more samples open than later ones, on average over 20 steps by this factor. Of bigk and
+mid of the benchmarks 0.41 and 0.37 of the samples were open at first, and 0.02 to 0.04 at last; where clusters overlap the
+share stays."""
+
+SHARE_OF_16 = 0.025
+"""16 bits leave about a fortieth of the samples open that 8 bits do."""
+
+TWO_STEP_WORD = 1.45
+"""Cost of a word of two products, in multiply-adds of float32, where one instruction multiplies and another adds (Zen 3, AVX2,
+12 to 64 features)."""
+
+LEAST_SIZE = 1e-140
+"""If the largest value is smaller, float64 rounds squares to few digits, and only float64 itself knows which are equal."""
+
+LARGEST_SHARE = 0.9995
+"""Share of the values that whole numbers hold; those beyond are cut."""
+
+ROOM_16 = 16.0
+"""With 16 bits there is room for values that are so many times larger."""
+
+
+def dense_cost(n_features: int, n_clusters: int) -> float:
+    """Cost of a sample and step of Lloyd's algorithm, in vector instructions per 16 samples.
+
+    A sample is laid out once. A pair costs its multiply-adds, and five instructions for the best two.
+    """
+    return 3.0 * n_features + n_clusters * (n_features + 5.0)
+
+
+def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float, dot8: bool) -> float:
+    """The same with quantized samples, of which the share `undecided` needs float64.
+
+    Such a sample is scored once more, alone, and its row comes from memory. Fitted to times at 12 to 64 features.
+    dot8 : whether there are dot products of bytes.
+    """
+    words = n_features * bits / 32.0 * (1.0 if dot8 else TWO_STEP_WORD)
+    alone = 16.0 * (150.0 + 3.0 * n_features + n_clusters * (words / 12.0 + 1.0))
+    return 30.0 + n_clusters * (words + 5.0) + undecided * alone
+
+
+def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[float, float]:
+    """What one whole number stands for, judged by a few rows, and the largest |x - offset| that it can hold."""
+    sizes = np.abs(rows - offset).ravel()
+    most = float(sizes.max())
+    # As np.quantile does, which imports numpy.ma: a process that is forked meanwhile would wait for that import for ever.
+    place = LARGEST_SHARE * (len(sizes) - 1)
+    below, above = int(place), min(int(place) + 1, len(sizes) - 1)
+    ordered = np.partition(sizes, (below, above))
+    largest = float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
+    largest = min(largest * (ROOM_16 if bits == 16 else 1.0), most) or most
+    return largest / limit, largest
+
+
+def share_undecided(rows: Floats, centers: Floats, offset: Floats, bits: int, limit: float) -> float:
+    """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
+
+    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.
+    """
+    unit = quantum(rows, offset, bits, limit)[0]
+    if not 0.0 < unit < 1e300:
+        return 1.0
+    x, y = (rows - offset) / unit, (centers - offset) / unit
+    rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
+    center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
+    rest += center_unit * float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
+    sq_distances = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2.0 * (x @ y.T)
+    own, other = np.sqrt(np.maximum(np.partition(sq_distances, 1, axis=1)[:, :2].T, 0.0))
+    return float(np.count_nonzero(other - own <= 2.0 * rest)) / len(rows)
+
+
+def choose_bits(rows: Floats, centers: Floats, offset: Floats, dot8: bool) -> int:
+    """Bits per feature with the least cost, counted on rows; 0 if Lloyd's float32 costs less."""
+    n_clusters, n_features = centers.shape
+    best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters)
+    for bits in [8, 16] if dot8 else [16]:
+        limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
+        undecided = share_undecided(rows, centers, offset, bits, limit) * (LATER_SHARE if bits == 8 else 1.0)
+        cost = quantized_cost(n_features, n_clusters, bits, undecided, dot8)
+        if cost < best_cost:
+            best, best_cost = bits, cost
+    return best
+
+
+class QuantizedCopies:
+    """The quantized copies of an array, made when they are first asked for: several starts share them.
+
+    X : (n_samples, n_features) float32 or float64, C order, finite.   n_threads : int >= 1.
+    """
+
+    def __init__(self, X: Values, n_threads: int):
+        self.X, self.n_threads = X, n_threads
+        self._few: tuple[Floats, Floats] | None = None
+        self._copy: QuantizedRows | None = None
+        self._bits: dict[int, int] = {}
+
+    def choose_bits(self, centers: Floats) -> int:
+        """Bits per feature with which a step from such centers costs least; 0 for Lloyd's float32.
+
+        Starts with as many centers share the answer.
+        """
+        if len(centers) not in self._bits:
+            self._bits[len(centers)] = self._count_bits(centers)
+        return self._bits[len(centers)]
+
+    def _count_bits(self, centers: Floats) -> int:
+        rows, offset = self._few_rows()
+        if np.abs(rows - offset).max() < LEAST_SIZE:
+            return 0
+        n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
+        trial = rows[:: len(rows) // n_trial][:n_trial]
+        with np.errstate(all="ignore"):
+            return choose_bits(trial, np.asarray(centers, dtype=np.float64), offset, has_dot8())
+
+    def share_of_dense(self, n_clusters: int, bits: int, undecided: float) -> float:
+        """Cost of a step that left the share `undecided` of the samples to float64, as a share of that of Lloyd's step."""
+        n_features = self.X.shape[1]
+        cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8())
+        return cost / dense_cost(n_features, n_clusters)
+
+    def prefers_16_bits(self, n_clusters: int, undecided: float) -> bool:
+        """Would 16 bits cost clearly less than 8 that left the share `undecided` of the samples to float64?"""
+        n_features, dot8 = self.X.shape[1], has_dot8()
+        finer = quantized_cost(n_features, n_clusters, 16, SHARE_OF_16 * undecided, dot8)
+        return 1.15 * finer < quantized_cost(n_features, n_clusters, 8, undecided, dot8)
+
+    def least_bits(self) -> int:
+        """The fewest bits that this CPU multiplies, for a filter that may leave many samples open."""
+        return 8 if has_dot8() else 16
+
+    def rows(self, bits: int, filled: bool = True) -> QuantizedRows:
+        """QuantizedRows of X. One copy is kept: asking for other bits makes it anew.
+
+        filled : False if the caller may fill them.
+        """
+        if self._copy is None or self._copy.bits != bits:
+            rows, offset = self._few_rows()
+            self._copy = None  # its memory first
+            with np.errstate(all="ignore"):
+                largest = quantum(rows, offset, bits, 1.0)[1]
+            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False)
+        if filled and not self._copy.is_filled:
+            self._copy.fill()
+        return self._copy
+
+    def _few_rows(self) -> tuple[Floats, Floats]:
+        """A few rows in float64, and their mean."""
+        if self._few is None:
+            n_rows = min(SIZE_ROWS, max(64, SIZE_VALUES // self.X.shape[1]))
+            rows = self.X[:: -(-len(self.X) // n_rows)].astype(np.float64)
+            offset: Floats = rows.mean(axis=0)
+            if self.X.dtype.itemsize == 4:
+                offset = offset.astype(np.float32).astype(np.float64)
+            self._few = rows, offset
+        return self._few
