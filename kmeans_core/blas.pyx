@@ -1,9 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True
 """One thread for NumPy's OpenBLAS, as long as any block asks for it.
 
-The number of threads belongs to the whole process. So blocks are counted: the first one in saves the number and sets 1,
-the last one out restores it. Compiled, because no signal comes between the lines here: a block that is interrupted
-anywhere is counted, and counted out again. Python's lock is held throughout, so no two threads count at once.
+The number of threads belongs to the whole process, so blocks are counted. The first block that is entered saves the
+number and sets 1; the last one that is left restores it. This is compiled because no signal comes between compiled
+lines: a block that is interrupted is counted both in and out. Python's lock is held throughout, so no two threads count
+at once.
 """
 from libc.stdint cimport uintptr_t
 
@@ -14,17 +15,17 @@ cdef getter get_n_threads = NULL
 cdef setter set_n_threads = NULL
 cdef int n_blocks = 0            # that are entered and not left
 cdef int n_threads_before = 1    # of OpenBLAS, when the first of them was entered
-cdef unsigned long n_forks = 0   # of this process and those it descends from, while blocks were entered
+cdef unsigned long n_forks = 0   # of this process and its ancestors, while blocks were entered
 
 
 def use_openblas(uintptr_t get_address, uintptr_t set_address):
-    """Tell where openblas_get_num_threads and openblas_set_num_threads lie."""
+    """Set the addresses of openblas_get_num_threads and openblas_set_num_threads."""
     global get_n_threads, set_n_threads
     get_n_threads, set_n_threads = <getter>get_address, <setter>set_address
 
 
 cdef class OneThread:
-    """A context in which OpenBLAS has one thread. Each serves one `with`; nothing happens before use_openblas."""
+    """A context in which OpenBLAS has one thread. Each object serves one `with`, and none before use_openblas."""
 
     cdef bint is_counted
     cdef unsigned long n_forks_then
@@ -53,7 +54,7 @@ cdef class OneThread:
 
 
 def forget_blocks():
-    """In a forked child: the threads that would have left their blocks are not there."""
+    """Forget all blocks, in a forked child: it lacks the threads that would leave them."""
     global n_blocks, n_forks
     if n_blocks == 0:
         return

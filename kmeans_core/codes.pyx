@@ -3,7 +3,7 @@
 """Codes: the samples along their leading principal directions, in one byte per direction, with the lengths of what
 rounding took.
 
-What the prefix filter reads in place of the samples, in seeding and in steps (kernels/prefix.h).
+The prefix filter reads codes in place of samples, in seeding and in steps (kernels/prefix.h).
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport uintptr_t
@@ -33,11 +33,11 @@ cdef class CodedRows:
     ----------
     X : (n_samples, n_features) float32 or float64, C order, finite.
     directions : (n_directions, n_features) float32, orthonormal, nearly; None for the features as they are.
-    skew : how nearly, see skew_of; 0 without directions.
+    skew : bound of how far the directions are from orthonormal, see skew_of; 0 without directions.
     offset : (n_features,) float64, any point amid the data.   scale : power of two that brings x - offset below 2.
     n_threads : int >= 1.
 
-    Keeps 20 bytes a sample, and one a direction (four where no instruction multiplies bytes).
+    Keeps per sample 20 bytes, and one per direction (four if no instruction multiplies bytes).
     """
 
     cdef const float[:, ::1] x32
@@ -111,7 +111,7 @@ cdef class CodedRows:
 
     @property
     def addresses(self):
-        """(prefix for SEED_CANDIDATES centers, codes, bytes of a tile): where kernels find them."""
+        """(prefix for SEED_CANDIDATES centers, codes, bytes of a tile): two addresses, for kernels."""
         return <uintptr_t>self.prefix, <uintptr_t>self.codes, self.tile_bytes
 
     cdef void _encode(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:

@@ -1,8 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Distances that are asked for outside the iterations: labels of new samples, own distances, all distances.
+"""Distances outside the iterations: labels of new samples, distances to the own center, distances to all centers.
 
-kind : EUCLIDEAN, or MANHATTAN; or COSINE, for rows and centers of unit length: half of squared Euclidean distances.
+kind : EUCLIDEAN, MANHATTAN, or COSINE, for rows and centers of length 1: half of the squared Euclidean distance.
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, isinf, nextafter, nextafterf, sqrt
@@ -35,7 +35,7 @@ EUCLIDEAN, MANHATTAN, COSINE = _EUCLIDEAN, _MANHATTAN, _COSINE
 
 
 cdef int check_shapes(Py_ssize_t n_features, const double[:, ::1] centers) except -1:
-    """The kernels trust shapes: a caller may have put another array in place of cluster_centers_."""
+    """Refuse shapes that do not fit, which kernels do not check: users may replace cluster_centers_."""
     if centers.shape[0] < 1 or centers.shape[1] != n_features:
         raise ValueError(f"centers must have shape (n_clusters >= 1, {n_features}); "
                          f"got ({centers.shape[0]}, {centers.shape[1]}).")
@@ -109,7 +109,7 @@ cdef size_t nearest_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_
 
 def own_sq_distances(const real[:, ::1] X, const double[:, ::1] centers, const int32_t[::1] labels,
                      double[::1] sq_distances, int n_threads, int kind=_EUCLIDEAN):
-    """Squared distance of each sample to the center of its label; half of it, or the Manhattan distance, by kind.
+    """Squared distance of each sample to the center of its label. COSINE: half of it; MANHATTAN: not squared.
 
     sq_distances : (n_samples,) float64, written.
     """
@@ -175,7 +175,7 @@ def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const 
 cdef double inertia_of_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers,
                              const int32_t *labels, const double[::1] sample_weight, Py_ssize_t first,
                              Py_ssize_t count, int kind) noexcept nogil:
-    """Folded in halves: ten additions in a row at most, and each of eight at a time."""
+    """The sum of one run, folded in halves: no term goes through more than ten additions."""
     cdef double[1024] terms
     cdef Py_ssize_t i, half
     own_block(table, X, centers, labels, first, count, terms, kind)
@@ -196,7 +196,7 @@ def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1
 
     distances : (n_samples, n_clusters), written.
 
-    Rounding never reorders: the nearest center in float64 has the first smallest distance of its row.
+    Rounding never changes the order: the nearest center in float64 has the first of the smallest distances of its row.
     Returns the number of samples with a distance that overflows the type of distances.
     """
     check_shapes(X.shape[1], centers)
@@ -205,7 +205,7 @@ def pairwise(const real[:, ::1] X, const double[:, ::1] centers, real_out[:, ::1
     check_length("a row of distances", distances.shape[1], centers.shape[0])
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t n_samples = X.shape[0], n_clusters = centers.shape[0]
-    # Rows of 16 384 multiply-adds and more are asked for one by one.
+    # Threads take rows of 16 384 multiply-adds and more one by one.
     cdef Py_ssize_t unit = max(<Py_ssize_t>1, <Py_ssize_t>16384 // (n_clusters * X.shape[1]))
     cdef Py_ssize_t u, n_units = (n_samples + unit - 1) // unit
     cdef size_t row_size = aligned(n_clusters * sizeof(double))
@@ -253,7 +253,7 @@ cdef int pairwise_row(const c.kernels *table, const real[:, ::1] X, Py_ssize_t i
         overflowed |= isinf(distances[j])
         if sq_distances[j] < sq_distances[nearest]:
             nearest = j
-    # A center before the nearest may round onto it: one unit in the last place puts it behind again.
+    # Other distances may round to that of the nearest center. Those before it get one unit in the last place more.
     for j in range(nearest):
         if distances[j] <= distances[nearest]:
             if real_out is float:

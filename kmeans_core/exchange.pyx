@@ -1,6 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Merge pairs of clusters and split others, as long as the splits save more than the merges cost."""
+"""Exchange clusters: merge pairs of them and split others, as long as the splits save more than the merges cost."""
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int32_t, uint8_t
@@ -15,8 +15,8 @@ from shared cimport (
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Clusters are exchanged only where the root mean square of a distance per feature is so many roundings: below it,
-# savings are noise. With 330 roundings a fuzzed fit rose by 0.7 %, with one or two by 19 %.
+# Clusters are exchanged only if the root mean square distance per feature is at least so many roundings: below it,
+# savings are noise. At 330 roundings the inertia of a fuzzed fit rose by 0.7 %, at one or two by 19 %.
 cdef double DISTANCE_IN_ROUNDINGS = 1000.0
 
 cdef struct ranked:
@@ -34,7 +34,7 @@ cdef int ascending(const void *a, const void *b) noexcept nogil:
 
 
 cdef class Exchange:
-    """What merges cost and splits save, of the clusters of one labelling.
+    """What merging and splitting the clusters of some labels would cost and save.
 
     Parameters
     ----------
@@ -169,10 +169,10 @@ cdef class Exchange:
         self.splits[t].value = -saved if saved < INFINITY else 0.0  # where squares overflow nothing is known
 
     def apply(self, double surplus):
-        """Merge and split: write the means, rounded to what would be stored of them; return how many pairs were merged.
+        """Merge and split: write the new means, rounded to the type of X; return how many pairs were merged.
 
-        The cheapest merges and the best splits first, while all splits save more than `surplus` times what all merges
-        cost.
+        The cheapest merges and the best splits come first. They go on while all splits together save more than
+        `surplus` times what all merges together cost.
         """
         cdef Py_ssize_t m, i, j, s, split, n_merged = 0
         cdef double saved = 0.0, spent = 0.0
@@ -200,7 +200,7 @@ cdef class Exchange:
         return n_merged
 
     cdef bint _is_too_fine(self) noexcept:
-        """Are samples so close to their centers, beside what rounding moves these by, that savings may be rounding?"""
+        """Are samples so close to their centers, compared to the rounding of centers, that savings may be noise?"""
         cdef double inertia = 0.0, weight = 0.0, largest = 0.0, reach
         cdef Py_ssize_t j, f
         for j in range(self.n_clusters):
@@ -208,7 +208,7 @@ cdef class Exchange:
             weight += self.weights[j]
             for f in range(self.n_features):
                 largest = max(largest, fabs(self.means[j, f]))
-        # The least float32 rounds by itself; squares of float64 below the other have few digits.
+        # float32 cannot round to less than 2^-149; float64 squares of numbers below 2^-510 have few digits.
         reach = max(largest * 2.0**-24, 2.0**-149) if self.is_float32 else max(largest * 2.0**-53, 2.0**-510)
         reach *= DISTANCE_IN_ROUNDINGS
         return inertia < reach * reach * weight * self.n_features
@@ -234,7 +234,7 @@ cdef class Exchange:
                 self._write(i, f, share * self.means[i, f] + (1.0 - share) * self.means[j, f])
 
     cdef void _place(self, Py_ssize_t j, Py_ssize_t split, const double *half) noexcept:
-        """Move center j to one half of a cluster; its own center moves last."""
+        """Move center j to one half of cluster `split`, whose own center must move last."""
         cdef Py_ssize_t f
         for f in range(self.n_features):
             self._write(j, f, self.means[split, f] + half[f])

@@ -35,8 +35,8 @@ cdef class LloydState:
     n_decided : samples that needed float64 in the last step.
     stepped_by : the algorithm of the last step.
 
-    `step` allocates nothing, so that iteration 2 cannot fail where iteration 1 did not. Whatever a signal interrupts
-    raises the exception of its handler, and the state is of no use then.
+    `step` allocates nothing, so that iteration 2 cannot fail if iteration 1 did not. If a signal interrupts a step, the
+    step raises the exception of the signal's handler, and the state must not be used any more.
     """
 
     cdef readonly ClusterSums clusters

@@ -3,7 +3,7 @@
 """k-medians: Manhattan distances, and centers that are medians of each feature.
 
 P. S. Bradley, O. L. Mangasarian and W. N. Street, "Clustering via concave minimization", NIPS 1996. kernels/medians.h
-tells how labels are kept unread, and how medians are found without sorting.
+tells how samples keep their labels unread, and how medians are found without sorting.
 """
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, fabs, fmin, ldexp, nextafterf
@@ -25,13 +25,13 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-cdef int MOST_BINS = 255      # 255 marks a feature of which nothing is gathered
+cdef int MOST_BINS = 255      # code 255 marks a feature of which nothing is gathered
 cdef int BIN_SAMPLES = 64     # samples of a cluster per bin: all histograms of a thread are n_features * n / 16 bytes
-cdef int SAMPLED_ROWS = 1024  # rows that the range of each feature is taken from
-# Where more than one value in so many would be gathered to follow the cost, it is added up anew with the next step.
+cdef int SAMPLED_ROWS = 1024  # rows that tell the range of each feature
+# If more than one value in so many had to be gathered to follow the cost, the next step adds the cost up anew.
 cdef int GATHERED_PART = 16
-# It is also added up anew where it has fallen to this share of what was added up last: what follows it keeps the
-# rounding of that.
+# The cost is also added up anew once it has fallen to this share of the last cost that was added up, because a cost
+# that is followed keeps the rounding of that one.
 cdef double WHOLE_SHARE = 1.0 / 16.0
 
 ctypedef fused real:
@@ -61,13 +61,13 @@ cdef class MediansState:
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_bins, n_padded, block, capacity
     cdef int n_threads
-    cdef bint has_centers        # `centers` are those of a step before
-    cdef bint cost_is_known      # `cost` belongs to `expected`
+    cdef bint has_centers        # whether `centers` are those of an earlier step
+    cdef bint cost_is_known      # whether `cost` is that of the centers `expected`
     cdef double unit, total_cost, whole_cost
     cdef int32_t[::1] label_view
     cdef double[::1] lowest, per_unit, offset
-    cdef double[:, ::1] centers, expected, medians  # of the last step; that the cost was followed to; last ones found
-    cdef uint8_t[::1] is_found   # [n_clusters]: medians are those of the samples of now
+    cdef double[:, ::1] centers, expected, medians  # of the last step; those that the cost is of; the last found
+    cdef uint8_t[::1] is_found   # [n_clusters]: whether medians are those of the present labels
     cdef double[::1] drift, cluster_weights, block_costs, move_costs
     cdef float[::1] drift_up, drift_down
     cdef uint8_t[:, ::1] low, width
@@ -86,7 +86,7 @@ cdef class MediansState:
     cdef char *touched           # [n_threads], touched_size apart
     cdef char *values
     cdef double *value_weights
-    cdef char *wanted            # [n_threads], wanted_size apart: low and width, as one turn wants them
+    cdef char *wanted            # [n_threads], wanted_size apart: low and width of the features of one turn
     cdef size_t scratch_size, histogram_size, weights_at, touched_size, wanted_size
     cdef signal_watch watch
     cdef readonly object labels
@@ -115,7 +115,7 @@ cdef class MediansState:
         self.block = block_samples(self.n_features)
         self.n_bins = max(<Py_ssize_t>1, min(<Py_ssize_t>MOST_BINS, self.n_samples // (BIN_SAMPLES * n_clusters)))
         self.n_padded = (self.n_features + 63) // 64 * 64
-        # Any one feature fits; more features together are gathered in turns.
+        # There is room for any one feature. If all do not fit together, they are gathered in turns.
         self.capacity = max(self.n_samples, self.n_samples * self.n_features // 8)
         self._make_arrays()
         self._choose_unit(float(max_abs.max()))
@@ -157,11 +157,11 @@ cdef class MediansState:
         self.counts = np.zeros(n_threads * 16, dtype=np.uintp)
 
     cdef void _choose_unit(self, double largest) noexcept nogil:
-        """Distances near 1: they stay within float32, and so do their leads."""
+        """Choose the unit that brings distances near 1, so that they and their leads stay within float32."""
         self.unit = ldexp(1.0, max(-1000, min(1000, -ceil_log2(largest)))) if largest > 0.0 else 1.0
 
     cdef void _choose_grid(self, double max_weight) noexcept nogil:
-        """Grids on which weights add up without rounding."""
+        """Choose the grids on which weights add up without rounding."""
         cdef int count_bits = ceil_log2(<double>max(self.n_samples, <Py_ssize_t>4))
         cdef int coarse_bits = max(ceil_log2(max_weight) + count_bits + 1 - 53, -960)
         self.coarse = ldexp(1.5, 52 + coarse_bits)
@@ -190,7 +190,7 @@ cdef class MediansState:
         return arena_bytes(&parts)
 
     def _choose_bins(self, X):
-        """Spread the codes over what all but the outermost of some samples span; those beyond get the outer codes."""
+        """Spread the codes over the range of some samples without the outermost; values beyond get the outer codes."""
         import numpy as np
 
         rows = np.sort(X[:: (self.n_samples + SAMPLED_ROWS - 1) // SAMPLED_ROWS], axis=0).astype(np.float64)
@@ -198,7 +198,7 @@ cdef class MediansState:
         lowest, highest = rows[cut], rows[len(rows) - 1 - cut]
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             per_unit = self.n_bins / (highest - lowest)
-            # In the type of X, as the samples are encoded; a feature that hardly varies has one code.
+            # In the type of X, in which samples are encoded. A feature that hardly varies has one code.
             per_unit = per_unit.astype(X.dtype).astype(np.float64)
         self.lowest = lowest
         self.per_unit = np.where(np.isfinite(per_unit), per_unit, 0.0)
@@ -274,7 +274,7 @@ cdef class MediansState:
             table.find_offset(&self.centers[0, 0], self.n_clusters, self.n_features, &self.offset[0])
             table.pack_centers_manhattan(&self.centers[0, 0], self.n_clusters, self.n_features, &self.offset[0],
                                          self.is_float32, self.packed)
-            # Within what float32 multiplies by; a smaller unit only wastes some leads.
+            # Cut to what float32 holds: a smaller factor only makes leads smaller than they are.
             facts.in_units = <float>fmin(2.0 / table.packed_scale(self.packed) * self.unit, 1e30)
             for t in prange(self.n_threads, schedule="static", chunksize=1, num_threads=self.n_threads):
                 self._step_blocks(table, &facts, t)
@@ -290,12 +290,11 @@ cdef class MediansState:
 
     @property
     def cost(self):
-        """Sum of weight * distance to the own center, of the last step; NaN where what was followed has few digits of
-        it."""
+        """Sum of weight * distance to the own center in the last step; NaN if following it has left it few digits."""
         return self.total_cost if self.total_cost > WHOLE_SHARE * self.whole_cost else NAN
 
     cdef void _take_centers(self, const double[:, ::1] centers) noexcept nogil:
-        """Let `drift` grow by how far each center has moved, and the farthest of the others."""
+        """Add to the drift of each center its move, and that of the farthest of the others."""
         cdef double moved, first = 0.0, second = 0.0, slop = 1.0 + ldexp(1.0, -40) + self.n_features * ldexp(1.0, -50)
         cdef Py_ssize_t j, f, farthest = -1
         for j in range(self.n_clusters):
@@ -376,7 +375,7 @@ cdef class MediansState:
         raise_interrupt(&self.watch)
 
     cdef void _find_bins(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
-        """In which bin is each median, and in which the center? Gather from one to the other."""
+        """Find the bins of each median of cluster j and of its center: what lies between is to be gathered."""
         cdef Py_ssize_t f, b, old
         cdef double weight, half, coarse, fine, coarse_below, fine_below
         cdef double *below
@@ -409,14 +408,14 @@ cdef class MediansState:
             old = self._code(table, self.centers[j, f], f) if self.cost_is_known else b
             self.low[j, f] = min(b, old)
             self.width[j, f] = max(b, old) - min(b, old)
-            # What lies below the gathered values.
+            # Sums of what is below the gathered values.
             b = b - 1
             while b >= self.low[j, f]:
                 self._take_bin(j, f, b, &below[0], &below[1])
                 b = b - 1
 
     cdef void _forget_old_bins(self) noexcept nogil:
-        """Gather the bins of the medians alone."""
+        """Let only the bins of the medians be gathered."""
         cdef Py_ssize_t j, f, b
         cdef double *below
         for j in range(self.n_clusters):
@@ -458,8 +457,7 @@ cdef class MediansState:
         return total
 
     cdef Py_ssize_t _lay_out(self, Py_ssize_t first) noexcept nogil:
-        """Give the values of features from `first` on their places, as many features as fit; returns where these
-        end."""
+        """Lay out places for the values of features from `first` on, as many as fit; return the first that does not."""
         cdef Py_ssize_t j, f = first
         cdef size_t place = 0, more
         cdef int t
@@ -500,7 +498,7 @@ cdef class MediansState:
         cdef c.median_step facts = self._step_facts()
         cdef Py_ssize_t n_wanted = self.n_clusters * self.n_padded, j, f, count
         cdef Py_ssize_t piece = 1 + (<Py_ssize_t>1 << 23) // self.n_features  # a few milliseconds
-        # This thread's own tables: which codes are wanted in this turn.
+        # Tables of this thread: which codes are wanted in this turn.
         cdef uint8_t *low = <uint8_t *>(self.wanted + t * self.wanted_size)
         cdef uint8_t *width = low + n_wanted
         memset(low, 255, n_wanted)
@@ -535,7 +533,7 @@ cdef class MediansState:
             for b in range(self.low[j, f], self.low[j, f] + self.width[j, f] + 1):
                 self._add_bin(j, f, b, &coarse, &fine)
             inside = coarse + fine
-            # Whatever was not gathered is on the same side of both.
+            # Each value that was not gathered is on the same side of both.
             self.move_costs[place] = (new - old) * (below - (self.cluster_weights[j] - below - inside))
             self.move_costs[place] += table.cost_of_move[self.is_float32](self.values + start * self.real_size, weights,
                                                                           count, old, new)

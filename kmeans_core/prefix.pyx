@@ -1,8 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""The prefix filter: a few leading coordinates in 8 bits exclude most centers, the others are decided exactly.
+"""The prefix filter: a few leading coordinates in 8 bits exclude most centers; the others are decided exactly.
 
-Samples are turned once to the principal directions of a sample of them. The proof that an excluded center is not the
+Samples are turned once to principal directions, which a few of them tell. The proof that an excluded center is not the
 nearest is in kernels/prefix.h; what remains is compared in float32 and float64 on the stored values.
 """
 from cython.parallel cimport prange, threadid
@@ -36,7 +36,7 @@ cdef class PrefixState:
     copies : Codes of X, which others may share.
     n_directions : int or None. None lets the first step choose, by counting on a few rows; 0 leaves all to Lloyd's.
 
-    The first step allocates, the others nothing. Where the filter costs more than it saves, Lloyd's steps are taken.
+    The first step allocates memory, the others do not. If the filter costs more than it saves, Lloyd's steps take over.
     """
 
     cdef readonly ClusterSums clusters
@@ -170,7 +170,7 @@ cdef class PrefixState:
                                                   &self.bounds[first, 0], self.counts + 16 * t)
 
     cdef int _weigh(self) except -1:
-        """Go over to Lloyd's steps after two in a row in which the filter did more work. Counted, never timed."""
+        """Go over to Lloyd's steps after two steps in a row that cost more, by counted work and not by time."""
         kept = self.n_compared / <double>self.n_samples
         self.n_wasted = 0 if self.copies.pays(self.n_directions, kept, self.n_clusters) else self.n_wasted + 1
         if self.n_wasted == 2 and self.n_wanted is None:

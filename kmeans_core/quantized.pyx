@@ -1,9 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Quantized samples: 8 or 16 bits a feature tell most labels, and the rows are read for the others alone.
+"""Quantized samples: 8 or 16 bits per feature tell most labels, and rows are read only for the others.
 
 Every sample is compared with every center, in whole numbers and without rounding. The proof of a label is in
-kernels/quantized.h; what it leaves open is decided in float64 on the stored values.
+kernels/quantized.h. Labels without a proof are decided in float64 on the stored values.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, uintptr_t
@@ -26,7 +26,7 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Steps after which a choice of 8 bits is looked at once more.
+# After so many steps a choice of 8 bits is reconsidered.
 CHECKED_STEP = 3
 
 
@@ -39,9 +39,9 @@ cdef class QuantizedRows:
     offset : (n_features,) float64, any point amid the data.
     largest : see quantizer_start in kernels/kernels.h.
     bits : 8 or 16.   n_threads : int >= 1.
-    filled : whether to quantize now; else the first step does it, block by block, and reads the samples once for all.
+    filled : whether to quantize now; else the first step does so block by block, and reads the samples only once.
 
-    Keeps 8 bytes a sample, and one or two a feature.
+    Keeps per sample 8 bytes, and one or two per feature.
     """
 
     cdef const float[:, ::1] x32
@@ -117,12 +117,12 @@ cdef class QuantizedRows:
 
     @property
     def scale(self):
-        """What brings x - offset to whole numbers."""
+        """The factor from x - offset to whole numbers."""
         return in_use[0].quantizer_scale(self.how)
 
     @property
     def addresses(self):
-        """(quantizer, tiles, bytes of a tile): where kernels find them."""
+        """(quantizer, tiles, bytes of a tile): two addresses, for kernels."""
         return <uintptr_t>self.how, <uintptr_t>self.tiles, self.tile_bytes
 
     cdef void _quantize(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
@@ -141,7 +141,7 @@ cdef class QuantizedState:
     copies : QuantizedCopies of X, which others may share.
     bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
 
-    The first step allocates, the others nothing. Where whole numbers leave too much open, Lloyd's steps are taken.
+    The first step allocates memory, the others do not. If too many labels need float64, Lloyd's steps take over.
     """
 
     cdef readonly ClusterSums clusters
@@ -193,7 +193,7 @@ cdef class QuantizedState:
 
     @property
     def bits(self):
-        """Bits a feature of the last step; 0 for Lloyd's float32."""
+        """Bits per feature in the last step; 0 for Lloyd's float32."""
         return self.rows.bits if self.rows is not None else 0
 
     def step(self, const double[:, ::1] centers):
@@ -264,8 +264,8 @@ cdef class QuantizedState:
         return True
 
     cdef void _assign_unit(self, QuantizedRows rows, Py_ssize_t u, int t) noexcept nogil:
-        """Assign the blocks of a unit and then follow it; where rows have to be quantized first, each block while its
-        rows are in this core's cache."""
+        """Assign the blocks of a unit, then follow it. If rows must be quantized first, follow each block while it
+        is in this core's cache."""
         cdef Py_ssize_t start = u * self.unit, first = start, end = min(first + self.unit, self.n_samples), count
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
@@ -283,11 +283,11 @@ cdef class QuantizedState:
             if not rows.is_filled:
                 follow_rows(&self.clusters.follower, self.table, first, count, labels + (first - start), t)
             first = first + count
-        if rows.is_filled:  # few labels change: their rows are fetched ahead
+        if rows.is_filled:  # few labels change, so their rows are prefetched
             follow_rows(&self.clusters.follower, self.table, start, end - start, labels, t)
 
     cdef int _weigh(self) except -1:
-        """Go over to Lloyd's steps after two in a row that did more work. Counted, never timed."""
+        """Go over to Lloyd's steps after two steps in a row that cost more, by counted work and not by time."""
         undecided = self.n_decided / <double>self.n_samples
         self.share = self.copies.share_of_dense(self.n_clusters, self.rows.bits, undecided)
         self.n_wasted = self.n_wasted + 1 if self.share > 1.0 else 0

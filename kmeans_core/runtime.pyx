@@ -1,6 +1,5 @@
 # cython: language_level=3, freethreading_compatible=True
-"""What runs here: the instruction set in use, and threads. Holds kernels and pool; the other modules reach both through
-it."""
+"""The instruction set in use, and threads. This module holds kernels and pool; other modules reach both through it."""
 import os
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -37,7 +36,7 @@ def use_isa(name):
 
 
 def tile():
-    """Lanes of a vector, samples of a register tile, centers of a register tile: the sizes whose tails need tests."""
+    """Lanes of a vector, samples of a register tile, centers of a register tile: tests need numbers around these."""
     return lent.kernels.lanes, lent.kernels.tile_samples, lent.kernels.tile_centers
 
 
@@ -47,7 +46,7 @@ def code_format():
 
 
 def has_dot8():
-    """Has the instruction set in use dot products of bytes, as quantized samples of 8 bits ask for?"""
+    """Has the instruction set in use dot products of bytes, which quantized samples of 8 bits need?"""
     return bool(lent.kernels.has_dot8)
 
 
@@ -76,8 +75,8 @@ def openmp_max_threads():
 def n_cpus():
     """CPUs that this process may use by its affinity; 0 if unknown.
 
-    Where OpenMP's settings (OMP_PROC_BIND, OMP_PLACES) bind threads, the main thread may have one CPU: those before
-    that count.
+    If OpenMP's settings (OMP_PROC_BIND, OMP_PLACES) bind threads, the main thread may be bound to one CPU: then those
+    count that the process had before.
     """
     return threads.count_cpus()
 
@@ -107,7 +106,7 @@ cdef void call_some(void *context, int thread, int n_threads) noexcept with gil:
 
 
 def both(int n_threads, first, second):
-    """Call two functions, beside each other if a thread of the pool is free; return what they return.
+    """Call two functions, at the same time if a thread of the pool is free; return what they return.
 
     For work that NumPy does without holding Python's lock. The second may run in a thread where the caller's
     np.errstate does not hold. If both raise, one exception is kept.

@@ -1,7 +1,7 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""What a fit needs to know of its samples before it starts: are they finite, how large, how scattered; and some of
-them."""
+"""What a fit needs to know of its samples before it starts: whether they are finite, how large, how scattered. And some
+of the samples themselves."""
 from cython.parallel cimport prange
 from libc.math cimport HUGE_VAL, isfinite
 
@@ -16,7 +16,7 @@ cdef extern from * nogil:
 cdef const c.kernels **in_use = kernels_in_use()
 
 cdef enum:
-    TAKEN_AHEAD = 16  # rows asked for before they are read
+    TAKEN_AHEAD = 16  # rows that are prefetched
 
 ctypedef fused real:
     float
@@ -98,7 +98,7 @@ def sum_up(double[:, ::1] described, Py_ssize_t n_samples):
 
 
 def find_smallest(const real[:, ::1] X, double[:, ::1] smallest, int n_threads):
-    """Smallest |x| but 0 of each feature over each of some blocks of samples; infinite where there is none.
+    """Smallest |x| of each feature that is not 0, over each of some blocks of samples; infinite if there is none.
 
     smallest : (n_blocks, n_features), written.
     """
@@ -158,7 +158,7 @@ cdef Py_ssize_t normalize_block(const c.kernels *table, const real[:, ::1] X, re
 
 def take(const real[:, ::1] X, const Py_ssize_t[::1] rows, const double[::1] origin, real_out[:, ::1] taken,
          int n_threads):
-    """Copy some rows, less an origin.   taken : (len(rows), n_features), written, rounded once to its type."""
+    """Copy some rows, minus an origin.   taken : (len(rows), n_features), written, rounded once to its type."""
     cdef Py_ssize_t b, n_rows = rows.shape[0], block = 256, n_blocks = (n_rows + block - 1) // block
     cdef signal_watch watch
     check_count("n_threads", n_threads)
@@ -176,7 +176,7 @@ cdef void take_block(const real[:, ::1] X, const Py_ssize_t[::1] rows, const dou
                      real_out[:, ::1] taken, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
     cdef Py_ssize_t i, f, n_features = X.shape[1], line = 64 // sizeof(real), n_lines = (n_features + line - 1) // line
     for i in range(first, end):
-        # Rows here and there come late from memory: ask for them early.
+        # Prefetch: the rows are in no order that the hardware foresees.
         if i + TAKEN_AHEAD < end:
             for f in range(n_lines):
                 __builtin_prefetch(&X[rows[i + TAKEN_AHEAD], f * line])

@@ -5,12 +5,12 @@
 D. Arthur and S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; the greedy choice is
 that of its section 5.
 
-Most samples come closer to each of the first seeds. A step then measures everything and reads the samples once: the
-seed chosen last lowers the distances while the gains of the next candidates are added up. Late in a seeding few samples
-do, and a pass finds the samples near each candidate of a pool. In both, candidates are drawn early and thus by squared
-distances that have fallen since; taking one with probability (distance now) / (distance when drawn) makes it a
-draw by the distances now (rejection sampling: J. von Neumann, 1951). The choice of seeds is that of greedy
-k-means++, not an approximation.
+Most samples come closer to each of the first seeds. Then a dense step measures all pairs and reads the samples once:
+the seed chosen last lowers the distances while the gains of the next candidates are added up. Late in a seeding few
+samples come closer, and a pass finds the samples near each candidate of a pool. In both cases candidates are drawn
+early, by squared distances that may have fallen since. If a candidate is then taken with probability (distance now) /
+(distance when drawn), it is a draw by the distances now (rejection sampling: J. von Neumann, 1951). The choice of seeds
+is that of greedy k-means++, not an approximation.
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
@@ -38,11 +38,11 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Of many features, which share of the pairs must come closer for dense steps to pay: see _dense_pays.
+# The share of pairs that must come closer for dense steps to pay, with many features: see _dense_pays.
 DENSE_SHARE = 0.08
 
-# Samples whose potential is one entry of the table that candidates are drawn from: the search reads n / 1024 sums,
-# then one block. Few samples make smaller blocks, which threads share evenly.
+# Candidates are drawn from a table of the potentials of blocks: the search reads n / 1024 sums, then one block. Few
+# samples make smaller blocks, which threads share evenly.
 cdef Py_ssize_t few_samples = 32 * SEED_BLOCK, small_block = SEED_BLOCK // 4
 
 
@@ -54,14 +54,13 @@ cdef class PlusPlus:
     X : (n_samples, n_features) float32 or float64, C order, finite.
     sample_weight : (n_samples,) float64 or None for ones.
     scale : power of two, see kernels.h.
-    n_trials : candidates a seed.   n_threads : int >= 1; every number gives the same bits.
+    n_trials : candidates per seed.   n_threads : int >= 1; every number gives the same bits.
     first : row of the first seed.
     random : 64 bits to draw from.
-    n_pool : candidates of a pass; 0 for what pays, dense steps included; -1 for dense steps only.
+    n_pool : candidates per pass; 0 for what pays, also dense steps; -1 for dense steps only.
     rows : QuantizedRows or CodedRows of X, or None: what passes read in place of X.
-    dense_share : of many features, which share of the pairs must come closer for dense steps to pay.
-    manhattan : by Manhattan distances, drawn by their first power: whatever is called squared distance here is then
-    that.
+    dense_share : the share of pairs that must come closer for dense steps to pay, with many features.
+    manhattan : draw by Manhattan distances: each "squared distance" below is then a distance that is not squared.
 
     Nothing is allocated after this.
     """
@@ -79,7 +78,7 @@ cdef class PlusPlus:
     cdef void *memory
     cdef char *min_sq            # [n_samples] in the type of X
     cdef uint64_t *near          # [n_samples]: which candidates of the pool may be closer, a bit each
-    cdef double *potentials      # [n_blocks]; below 0 where it must be added up anew
+    cdef double *potentials      # [n_blocks]; below 0 if it must be added up anew
     cdef double *running         # [n_blocks]: their running sum
     cdef double *gains           # [n_blocks][SEED_CANDIDATES]; of a dense step [n_blocks][STEP_TARGETS]
     cdef char *packed            # candidates, or the targets of a dense step
@@ -99,7 +98,7 @@ cdef class PlusPlus:
     cdef void *quantized         # candidates of a pass
     cdef double to_units
     cdef bint is_coded
-    cdef bint is_quantized       # whether those of this pass could be
+    cdef bint is_quantized       # whether the candidates of this pass could be quantized
     cdef double[:, ::1] candidates
     cdef signal_watch watch
 
@@ -133,7 +132,7 @@ cdef class PlusPlus:
         self.dense_share = dense_share
         self.block = SEED_BLOCK if self.n_samples >= few_samples else small_block
         self.n_blocks = (self.n_samples + self.block - 1) // self.block
-        # Not cleared: a page belongs to the thread that writes it first, and `near` may never be written.
+        # Not cleared: a page is near the CPU that writes it first, and `near` may never be written.
         self.memory = take_memory(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the distances of the samples to the seeds.")
@@ -175,7 +174,7 @@ cdef class PlusPlus:
         return arena_bytes(&parts)
 
     def _take_rows(self, rows):
-        """Let passes read quantized samples, or codes."""
+        """Make passes read quantized samples, or codes."""
         import numpy as np
 
         cdef const c.kernels *table = in_use[0]
@@ -195,7 +194,7 @@ cdef class PlusPlus:
         """Choose seeds and write which rows they are.
 
         rows : (n_seeds,), written.
-        Returns how many: fewer than n_seeds when every sample that weighs is a seed or the copy of one.
+        Returns how many: fewer than n_seeds if every sample with a weight is a seed or the copy of one.
         """
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t i, row, n_wanted = rows.shape[0]
@@ -227,7 +226,7 @@ cdef class PlusPlus:
 
     @property
     def n_passes_done(self):
-        """Passes over all samples so far, the first seed's not counted."""
+        """Passes over all samples so far, without that of the first seed."""
         return self.n_passes
 
     cdef double _min_sq(self, Py_ssize_t i) noexcept nogil:
@@ -243,7 +242,7 @@ cdef class PlusPlus:
         return <double>((z ^ (z >> 31)) >> 11) * (1.0 / 9007199254740992.0)
 
     cdef Py_ssize_t _choose(self, const c.kernels *table, Py_ssize_t n_left) noexcept nogil:
-        """The next seed; -1 for none, or where a signal stopped a pass: nothing may be drawn after half of one."""
+        """The next seed; -1 for none, or if a signal stopped a pass: nothing may be drawn after half a pass."""
         if self.is_dense:
             return self._choose_dense(table)
         if self.pending >= 0:
@@ -251,11 +250,11 @@ cdef class PlusPlus:
         return -1 if self.watch.is_stopped else self._choose_near(table, n_left)
 
     cdef Py_ssize_t _choose_dense(self, const c.kernels *table) noexcept nogil:
-        """`_choose_near`, one reading of the samples for all candidates and for the seed chosen before them."""
+        """As _choose_near, but with one reading of the samples for all candidates and the seed chosen before them."""
         cdef Py_ssize_t n_done = 0, count, m, best_row = -1
         cdef double gain, best_gain = -1.0, total, share = 0.0
         if self.pending >= 0:
-            # A draw reads a block, and total / (total after the pending seed) draws are needed for a candidate.
+            # A draw reads a block, and a candidate needs total / (total after the pending seed) draws.
             total = self.running[self.n_blocks - 1]
             if total * self.n_trials * 4 * self.block > (
                     (total - self.pending_gain) * self.n_samples * self.n_features):
@@ -282,13 +281,13 @@ cdef class PlusPlus:
     cdef bint _dense_pays(self, double share) noexcept nogil:
         """Is the share of pairs that come closer large enough to measure all of them?
 
-        One core of a Zen 4, over pixels, geo, flights, table, mid, sentences and digits: dense steps pay down to a
-        share of 0.015 or 0.03 at 2 to 20 features, to about 0.06 at 64 to 784, where measuring is all of the work.
+        On one core of a Zen 4, over pixels, geo, flights, table, mid, sentences and digits, dense steps pay down to a
+        share of 0.015 or 0.03 at 2 to 20 features, and of about 0.06 at 64 to 784, where measuring is all of the work.
         """
         return share > max(0.015, self.dense_share * self.n_features / (self.n_features + 32.0))
 
     cdef double _near_share(self, Py_ssize_t n_candidates) noexcept nogil:
-        """Pairs of sample and candidate that came closer in the last step, of those counted, times n_candidates."""
+        """Candidates that a sample came closer to in the last step: mean over the samples that were counted."""
         cdef Py_ssize_t b, n_near = 0, n_counted = 0
         for b in range(self.n_blocks):
             n_near += self.n_near[b]
@@ -303,14 +302,14 @@ cdef class PlusPlus:
         return total
 
     cdef void _take(self, const c.kernels *table, Py_ssize_t row, double gain) noexcept nogil:
-        """Make a row a seed that the next reading of the samples takes account of."""
+        """Make a row a seed; the next reading of the samples lowers their distances."""
         self.pending = row
         self.pending_gain = gain
         self.n_seeds += 1
         self._pack_targets(table, <size_t *>&self.pending, 1, self.pending_target)
 
     cdef Py_ssize_t _draw_now(self, const c.kernels *table) noexcept nogil:
-        """Draw a row by the distances that the pending seed leaves."""
+        """Draw a row by the distances after the pending seed."""
         cdef Py_ssize_t row
         cdef double then, now
         while True:
@@ -419,7 +418,7 @@ cdef class PlusPlus:
         if self.watch.is_stopped or best_row < 0:
             return -1
         if best_pass != self.n_passes:
-            # More trials than a pool holds: a later one has overwritten what is near the best.
+            # There were more trials than a pool holds: a later pass has overwritten which samples are near the best.
             self.pool[0] = best_row
             self.n_pool = self.next = 1
             best_bit = 0
@@ -430,9 +429,9 @@ cdef class PlusPlus:
 
     cdef void _refill(self, const c.kernels *table, uint64_t kept, Py_ssize_t n_kept, Py_ssize_t n_trials,
                       Py_ssize_t n_left) noexcept nogil:
-        """Draw a new pool, behind the candidates of this seed that the old one gave.
+        """Draw a new pool, after the candidates for this seed that the old one gave.
 
-        A pool lasts for some seeds more the more there are: each lowers the distances of fewer samples.
+        The more seeds there are, the more seeds a pool is drawn for: each lowers the distances of fewer samples.
         """
         cdef Py_ssize_t m, count = 0, n_pool = self.wanted_pool
         for m in range(self.n_pool):
@@ -446,7 +445,7 @@ cdef class PlusPlus:
             self.pool[m] = self._draw(table, self._uniform())
             self.drawn_at[m] = self._min_sq(self.pool[m])
         self.next = count
-        # A pool for this seed alone: all of it will be taken, and its gains are found while a block is in the cache.
+        # All of a pool for this seed alone is taken, so its gains are found at once, while a block is in the cache.
         self.has_gains = self.n_pool == n_trials
         self._pass(table)
 
@@ -460,7 +459,7 @@ cdef class PlusPlus:
                 high = middle
             else:
                 low = middle + 1
-        # Rounding led past the last block that weighs; or none does, where someone has changed the weights meanwhile.
+        # Rounding led past the last block with a weight; or no block has one, if a caller has changed the weights.
         while low == self.n_blocks or low > 0 and not self.potentials[low] > 0.0:
             low = low - 1
         if low > 0:
@@ -587,7 +586,7 @@ cdef class PlusPlus:
         self.n_seeds += 1
 
     cdef bint _has_potential(self, const c.kernels *table) noexcept nogil:
-        """Bring the table that candidates are drawn from up to date; is there any to draw?"""
+        """Bring the table from which candidates are drawn up to date; is there anything to draw?"""
         cdef Py_ssize_t b
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
@@ -599,7 +598,7 @@ cdef class PlusPlus:
         return self._can_draw()
 
     cdef bint _can_draw(self) noexcept nogil:
-        """Is there anything to draw? The sum is finite unless someone has changed the samples or weights meanwhile."""
+        """Is there anything to draw? The sum is finite unless a caller has changed the samples or weights."""
         return 0.0 < self.running[self.n_blocks - 1] < INFINITY
 
     cdef void _add_potentials(self) noexcept nogil:
@@ -621,7 +620,7 @@ cdef class PlusPlus:
         cdef const uint64_t *near = self.near + first
         cdef uint64_t mask = <uint64_t>1 << bit
         if not self.gains[b * SEED_CANDIDATES + bit] > 0.0:
-            return  # no sample that weighs is closer
+            return  # no sample with a weight is closer
         if interrupted(&self.watch):
             return
         self.potentials[b] = -1.0

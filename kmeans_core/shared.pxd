@@ -15,7 +15,7 @@ cdef extern from "threads/lock.h" nogil:
 
 
 cdef extern from "kernels/arena.h" nogil:
-    # One block of memory for many arrays: a function that takes them in turn counts their bytes, too.
+    # One block of memory for many arrays: see arena.h.
     ctypedef struct arena:
         pass
     arena arena_in(void *memory)
@@ -36,8 +36,8 @@ cdef extern from "interrupt.h" nogil:
     bint interrupted(signal_watch *watch)
 
 cdef enum:
-    # Multiply-adds of a piece of work between two looks for signals: where float64 decides all pairs, as between equal
-    # centers, 0.03 s on one core of a Granite Rapids Xeon.
+    # Multiply-adds of a piece of work between two looks for signals. If float64 decides all pairs, as between equal
+    # centers, a piece takes 0.03 s on one core of a Granite Rapids Xeon.
     PIECE_WORK = 1 << 26
 
 
@@ -47,7 +47,7 @@ cdef inline int raise_interrupt(signal_watch *watch) except -1:
 
 
 cdef inline int check_count(str name, Py_ssize_t value) except -1:
-    """Refuse numbers that would lay out too little memory, or none."""
+    """Refuse a number below 1: memory would be laid out too small."""
     if value < 1:
         raise ValueError(f"{name} must be an integer >= 1; got {value}.")
     return 0
@@ -55,17 +55,16 @@ cdef inline int check_count(str name, Py_ssize_t value) except -1:
 
 cdef inline int check_shape(str name, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t wanted_rows,
                             Py_ssize_t wanted_columns) except -1:
-    """Refuse an array that has not the shape (wanted_rows, wanted_columns)."""
+    """Refuse an array whose shape is not (wanted_rows, wanted_columns)."""
     if n_rows != wanted_rows or n_columns != wanted_columns:
         raise ValueError(f"{name} must have shape ({wanted_rows}, {wanted_columns}); got ({n_rows}, {n_columns}).")
     return 0
 
 
 cdef inline Py_ssize_t short_unit(Py_ssize_t unit, Py_ssize_t block, double work, Py_ssize_t least=64) noexcept nogil:
-    """A unit of rows, or a shorter one that is a piece of work: whole blocks, or `least` rows where a block is too
-    long.
+    """The unit, or a shorter one that is a piece of work: whole blocks, or `least` rows if a block is too long.
 
-    work : multiply-adds of a row.   least : a multiple of 32.
+    work : multiply-adds per row.   least : a multiple of 32.
     """
     cdef double rows = PIECE_WORK / work
     if rows >= unit:
@@ -76,8 +75,7 @@ cdef inline Py_ssize_t short_unit(Py_ssize_t unit, Py_ssize_t block, double work
 
 
 cdef inline const c.kernels **kernels_in_use() except NULL:
-    """Where runtime keeps its pointer to the kernels in use. Lets this module's regions run on runtime's threads,
-    too."""
+    """Where runtime keeps its pointer to the kernels in use. Also makes runtime's threads run this module's regions."""
     from fastkmeans._core import runtime
     lent = <shared_runtime *>PyCapsule_GetPointer(runtime._lent, b"fastkmeans._core.runtime")
     use_threads(lent.run)
@@ -85,7 +83,7 @@ cdef inline const c.kernels **kernels_in_use() except NULL:
 
 
 cdef inline void add_carefully(double term, double *total, double *lacking) noexcept nogil:
-    """Add a term to a total, and what the addition rounds off to what the total lacks (A. Neumaier,
+    """Add a term to a total, and add what rounding took to what the total lacks (A. Neumaier,
     "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", Zeitschrift fuer Angewandte Mathematik und
     Mechanik 54, 1974)."""
     cdef double sum = total[0] + term
@@ -101,7 +99,7 @@ cdef inline int ceil_log2(double value) noexcept nogil:
 
 
 cdef inline size_t take_count(size_t *counts, int n_threads, int which) noexcept nogil:
-    """Add up a count over the threads, and start it anew.   counts : [n_threads][16], one cache line or more each"""
+    """Add up a count over the threads, and set it to 0.   counts : [n_threads][16], one cache line or more each"""
     cdef size_t total = 0
     cdef int t
     for t in range(n_threads):
@@ -119,8 +117,7 @@ cdef inline char *align(void *memory) noexcept nogil:
 
 
 cdef inline Py_ssize_t unit_samples(Py_ssize_t n_samples, Py_ssize_t block, int n_threads) noexcept nogil:
-    """Rows that a thread takes at a time: whole blocks, about 16 units a thread, so that no slow core holds up the
-    rest."""
+    """Rows that a thread takes at a time: whole blocks, some 16 units per thread, lest a slow core delay others."""
     cdef Py_ssize_t blocks = n_samples // (16 * n_threads) // block
     return block * (blocks if blocks > 1 else 1)
 
@@ -140,13 +137,13 @@ cdef inline void sort_by_label(const int32_t *labels, Py_ssize_t n_samples, Py_s
     for i in range(n_samples):
         rows[starts[labels[i]]] = <int32_t>i
         starts[labels[i]] += 1
-    for j in range(n_clusters, 0, -1):  # each is the end of its cluster by now
+    for j in range(n_clusters, 0, -1):  # by now starts[j] is the end of cluster j
         starts[j] = starts[j - 1]
     starts[0] = 0
 
 
 cdef struct row_follower:
-    # What ClusterSums need to follow new labels; any thread may do it, for rows of its own.
+    # What ClusterSums needs to follow new labels. Any thread may do so, for rows that no other thread takes.
     const char *x
     size_t row_bytes
     bint is_float32
@@ -157,7 +154,7 @@ cdef struct row_follower:
     int n_sums                   # sets of sums; thread t adds to set t % n_sums
     uint8_t *locks               # [n_sums], LOCK_SIZE apart: for sums that threads share; NULL if each has its own
     double *total                # the first set: sums of each cluster
-    char *partial                # [n_sums - 1], partial_size apart: the other sets; nothing where not touched
+    char *partial                # [n_sums - 1], partial_size apart: the other sets; undefined where not touched
     uint8_t *touched             # [n_sums], touched_size apart (no cache line has two writers): sums that changed, also
                                  # those of the first set, which need no merge
     size_t partial_size, touched_size

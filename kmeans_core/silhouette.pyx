@@ -1,6 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Mean distances of samples to each cluster: own and nearest other."""
+"""Mean distances of samples to their own cluster and to the nearest other one."""
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t
@@ -59,7 +59,7 @@ def mean_distances(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[
     check_count("n_threads", n_threads)
     if labels.shape[0] != padded or own.shape[0] != padded or nearest.shape[0] != padded:
         raise ValueError("mean_distances got shapes that do not fit together.")
-    # Others of 16 KiB stay in the first-level cache while samples of 256 KiB, in the second, pass by.
+    # Others of 16 KiB stay in the first-level cache while samples of 256 KiB stream in from the second.
     cdef Py_ssize_t block = eights_within(2048, n_features)
     cdef Py_ssize_t unit = min(eights_within(32768, n_features), <Py_ssize_t>512,
                                n_rows // (16 * n_threads) // 8 * 8 + 8)
@@ -110,8 +110,8 @@ def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[:
     """Sums of the distances of listed rows of X to other listed rows, by each of several labelings of the others.
 
     rows : (n_rows,).   others : (n_others,).   metric : "euclidean" or "manhattan".
-    labels : (n_labelings, n_others), places in sums, those of one labeling behind those of the one before.
-    sums : OUT (n_rows / 8 rounded up, places, 8); behind the last row stand its sums again.
+    labels : (n_labelings, n_others), places in sums; each labeling has places of its own.
+    sums : OUT (n_rows / 8 rounded up, places, 8), padded by copies of the sums of the last row.
     """
     cdef const c.kernels *table = in_use[0]
     cdef c.add_labelled add = table.add_euclidean_labelled if metric == "euclidean" else table.add_manhattan_labelled
@@ -122,7 +122,7 @@ def labelled_sums(const real[:, ::1] X, const int64_t[::1] rows, const int64_t[:
     check_count("n_threads", n_threads)
     if labels.shape[1] != n_others or sums.shape[0] != n_eights or sums.shape[2] != 8 or n_rows < 1 or n_others < 1:
         raise ValueError("labelled_sums got shapes that do not fit together.")
-    # Distances to so many others, 32 KiB, stay in the first-level cache, or just beside it, for all labelings.
+    # Distances to so many others, 32 KiB, stay in or close to the first-level cache for all labelings.
     cdef Py_ssize_t block = 512
     cdef size_t sample_size = aligned(8 * n_features * sizeof(double))
     cdef size_t distance_size = aligned(block * 8 * sizeof(double))
@@ -188,7 +188,7 @@ def lay_eights(const real[:, ::1] X, const int64_t[::1] rows, double[::1] eights
 def judge_blocks(const real[:, ::1] X, const double[::1] eights, const int32_t[::1] labels, sample_weight,
                  const double[:, ::1] centers, const double[:, ::1] means, Py_ssize_t block, double[:, ::1] sums,
                  int n_threads):
-    """How well samples sit beside their centers, by blocks of them.
+    """How well samples fit their clusters, by blocks of samples.
 
     eights : the samples, see lay_eights.   block : a multiple of 8.
     labels : (n_samples,), rows of centers.   sample_weight : (n_samples,) float64 or None for ones.
@@ -229,11 +229,11 @@ cdef void judge_block(const c.kernels *table, const real[:, ::1] X, const double
 
 def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const int32_t[::1] runs,
                         const double[::1] per_sum, str metric, double[::1] own, double[::1] nearest, int n_threads):
-    """The means of mean_distances for all rows, from each pair once; both in the given order.
+    """The means of mean_distances for all rows, each pair computed once; in the given order.
 
     order : (n_samples,), rows of X by cluster.   runs : (n_samples rounded up to 8,), their clusters, then -1.
     per_sum : (n_clusters,).   own, nearest : (n_samples,), written.
-    Takes a float64 copy of X, and 8 bytes a row and cluster.
+    Needs memory for a float64 copy of X, and 8 bytes per row and cluster.
     """
     cdef const c.kernels *table = in_use[0]
     cdef c.add_pairs add = table.add_euclidean_pairs if metric == "euclidean" else table.add_manhattan_pairs
@@ -243,8 +243,8 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
     if order.shape[0] != n_samples or runs.shape[0] != padded or own.shape[0] != n_samples \
             or nearest.shape[0] != n_samples:
         raise ValueError("pair_mean_distances got shapes that do not fit together.")
-    # The size of a block depends on the shape alone, as the order of the sums does: some 40 phases, since threads wait
-    # for each other after each.
+    # The size of a block sets the order of the sums, so it depends on the shape alone. It makes some 40 phases, because
+    # threads wait for each other after each.
     cdef Py_ssize_t block = max(<Py_ssize_t>256, min(n_samples // 40, <Py_ssize_t>1024)) // 8 * 8
     cdef Py_ssize_t b, phase, n_blocks = (n_samples + block - 1) // block
     cdef size_t eights_size = aligned(padded * n_features * sizeof(double))
@@ -256,8 +256,8 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
     cdef signal_watch watch
     try:
         lay_eights(X, order, <double[:padded * n_features]>eights, n_threads)
-        # A round-robin: in each phase every block meets one other block, or itself, so no sum has two writers, and the
-        # sums grow phase by phase however many threads share one.
+        # A round-robin: in each phase every block meets one other block, or itself, so no sum has two writers. The
+        # order of the phases does not depend on the number of threads.
         start_watch(&watch)
         for phase in range(n_blocks):
             with nogil:
@@ -275,7 +275,7 @@ def pair_mean_distances(const real[:, ::1] X, const int64_t[::1] order, const in
 cdef void meet(signal_watch *watch, c.add_pairs add, const double *eights, double *sums, const int32_t *runs,
                Py_ssize_t one, Py_ssize_t other, Py_ssize_t block, Py_ssize_t padded, Py_ssize_t n_features,
                Py_ssize_t n_clusters) noexcept nogil:
-    """All pairs of two blocks; called with either first, it does its work once."""
+    """All pairs of two blocks. Of the calls with either block first, one does the work."""
     if one > other:
         return
     cdef Py_ssize_t i = one * block, end = min(i + block, padded), j = other * block, count

@@ -1,8 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""The sums of each cluster, which follow the labels without rounding, and what moves centers to their means.
+"""The sums of each cluster, which follow the labels without rounding, and the move of centers to the means.
 
-Every algorithm finds labels in its own way, and keeps one of these.
+Each algorithm finds labels in its own way, and keeps one ClusterSums.
 """
 from cython.parallel cimport prange, threadid
 from libc.math cimport ldexp
@@ -29,21 +29,21 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# First labels are followed cluster by cluster where the sums are too large for a cache that a core has to itself, and
-# the samples few enough to be sorted by one thread in a millisecond.
+# First labels are followed cluster by cluster if the sums are too large for a core's own cache, and samples are so few
+# that one thread sorts them in a millisecond.
 cdef Py_ssize_t LARGE_SUMS = 1 << 19, SORTED_SAMPLES = 1 << 18
 
 
-# A grid for its 1.5 * 2^52.
+# This times 1.5 * 2^52 * grid is the grid.
 cdef double QUANTUM = ldexp(1.0, -52) / 1.5
 
-# Bytes that all sets of sums but the first may take. Sums outgrow them where clusters or features are so many that
-# comparing takes far longer than adding, so that threads which share a set seldom meet.
+# Most bytes of all sets of sums but the first. Sums need more only if clusters or features are so many that comparing
+# takes far longer than adding; then threads that share a set seldom wait for each other.
 cdef size_t MOST_PARTIAL = 64 << 20
 
 
 cdef Py_ssize_t small_block(Py_ssize_t n_samples, int n_threads) noexcept nogil:
-    """Rows of a block with which each thread gets four or more of few samples."""
+    """Rows of a block such that each thread gets at least four blocks of few samples."""
     cdef Py_ssize_t rows = n_samples // (4 * n_threads) // 32 * 32
     return n_samples if n_threads == 1 else max(rows, 128)
 
@@ -74,13 +74,12 @@ cdef class ClusterSums:
     Attributes
     ----------
     labels : (n_samples,) int32, -1 before the first labels; overwritten by the next.
-    sums : (n_clusters, 2, n_features + 1) float64. `sums[j, 0] + sums[j, 1]` is the sum of weight * x over cluster j,
-    its
-        last column the weight.
+    sums : (n_clusters, 2, n_features + 1) float64. `sums[j, 0] + sums[j, 1]` is the sum of weight * x over cluster j;
+        its last column is the weight.
     grid : (2, n_features + 1) float64: 1.5 * 2^52 * grid, coarse and fine.
 
-    Nothing is allocated for new labels, but to sort the first. Whatever a signal interrupts raises the exception of its
-    handler, and the sums are of no use then.
+    New labels allocate nothing, except that sorting the first ones does. If a signal interrupts a method, the method
+    raises the exception of the signal's handler, and the sums must not be used any more.
     """
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads,
@@ -121,7 +120,7 @@ cdef class ClusterSums:
         free(self.partial)
 
     cdef int _take_memory(self) except -1:
-        """Prepare the follower, and take memory for what threads add up apart from each other."""
+        """Prepare the follower, and take memory for the sums that threads add up separately."""
         cdef size_t sums_size = self.n_clusters * 2 * (self.n_features + 1) * sizeof(double)
         self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.follower.row_bytes = self.n_features * (4 if self.is_float32 else 8)
@@ -162,9 +161,9 @@ cdef class ClusterSums:
     cdef void _clear_sums(self) noexcept nogil:
         """Let each thread write first, and so own, the pages of the sums that it merges.
 
-        Zeros from the system, read before they are written, would be its one page of zeros, and each later write would
-        tell every core that the page is another: 30 of 250 ms of a fit with 37 MB of sums (12 000 x 768, k=1000, two
-        cores of a virtual machine).
+        If zeros from the system were read before they are written, all would be one shared page of zeros, and each
+        later write would have to tell every core of a new page. That took 30 of 250 ms of a fit with 37 MB of sums (12
+        000 x 768, k=1000, two cores of a virtual machine).
         """
         cdef Py_ssize_t j, size = 2 * (self.n_features + 1) * sizeof(double)
         if self.n_cluster_threads == 1:
@@ -207,11 +206,11 @@ cdef class ClusterSums:
         return take_count(self.follower.counts, self.n_threads, 0)
 
     cdef bint _follow_by_cluster(self, const c.kernels *table, const int32_t *new_labels) noexcept:
-        """Follow first labels with each cluster's sums in a core's cache, and none to merge; False where that would not
-        pay.
+        """Follow first labels cluster by cluster, so that sums stay in a core's cache and need no merge; False if that
+        would not pay.
 
-        Row by row, sums come from memory for each: first labels of 12 000 x 384 samples and k=1000 took 3.9 ms, on two
-        threads 2.8; like this 2.8 and 1.6 (Zen 3).
+        Row by row, each row would fetch sums from memory. First labels of 12 000 x 384 samples and k=1000 took 3.9 ms,
+        and 2.8 ms with two threads; cluster by cluster they take 2.8 and 1.6 ms (Zen 3).
         """
         cdef Py_ssize_t j
         cdef int32_t *rows
@@ -238,25 +237,23 @@ cdef class ClusterSums:
 
     def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms,
              double digits=0.0):
-        """Write the center that the sums of each cluster ask for: their mean, rounded to the type of X.
+        """Write the new center of each cluster: the mean by its sums, rounded to the type of X.
 
         centers : (n_clusters, n_features), those of the last step.   origin : (n_features,), any point amid the data.
         moved : OUT (n_clusters, n_features); a cluster without weight keeps its center.
-        terms : OUT (n_clusters, 4): weight; squared distance from center to moved; what the cluster takes off
-        the scatter about the origin, the sum of weight * (|x - origin|^2 - |x - center|^2), so that
-        inertia = sum of weight * |x - origin|^2 - sum of these; and 1 where a sum may have lost digits to the grids,
-        else 0.
-        digits : quanta of the fine grid that each weight * x of a cluster must come to on average, or a sum is one of
-        those.
+        terms : OUT (n_clusters, 4): weight; squared distance from center to moved; the sum of
+        weight * (|x - origin|^2 - |x - center|^2), which the cluster takes off the scatter about the origin, so that
+        inertia = sum of weight * |x - origin|^2 - sum of these; 1 if a sum may have lost digits to the grids, else 0.
+        digits : a sum has lost digits if its weight * x are less than so many quanta of the fine grid on average.
         Returns what totals_of makes of the terms.
         """
         return self._move(&self.total[0, 0, 0], centers, origin, moved, terms, digits)
 
     def move_by(self, const double[:, :, ::1] sums, const double[:, ::1] centers, const double[::1] origin,
                 double[:, ::1] moved, double[:, ::1] terms, double digits=0.0):
-        """Move as `move` does, by the sums of all parts of the samples, of which these samples are one.
+        """As `move`, but by the sums over all parts of the samples; the samples here are one of the parts.
 
-        sums : (n_clusters, 2, n_features + 1), that of the sums of parts, on the grid of this one.
+        sums : (n_clusters, 2, n_features + 1), the sum of those of all parts, which have the same grid.
         """
         check_shape("sums", sums.shape[0], sums.shape[2], self.n_clusters, self.n_features + 1)
         if sums.shape[1] != 2:
@@ -288,8 +285,8 @@ cdef class ClusterSums:
         return totals_of(terms)
 
     cdef void merge(self, const c.kernels *table, signal_watch *watch) noexcept nogil:
-        """Bring `sums` up to date with the rows that follow_rows took: add what the other sets of sums saw change to
-        the first; exact, so the order is free."""
+        """Bring `sums` up to date with the rows that follow_rows took: add the other sets of sums to the first. Nothing
+        is rounded, so the order is free."""
         cdef Py_ssize_t j
         if self.follower.n_sums == 1:
             return
@@ -313,8 +310,8 @@ cdef class ClusterSums:
 
 
 cpdef tuple totals_of(const double[:, ::1] terms):
-    """Sum of the squared shifts, sum of what is taken off the scatter, number of clusters without weight, and of those
-    whose sums may have lost digits: see move."""
+    """Sum of the squared shifts, sum of what is taken off the scatter, number of clusters without weight, and number of
+    clusters whose sums may have lost digits: see move."""
     cdef Py_ssize_t j, n_empty = 0, n_doubtful = 0
     cdef double center_shift = 0.0, explained = 0.0, lacking = 0.0
     with nogil:
@@ -327,8 +324,7 @@ cpdef tuple totals_of(const double[:, ::1] terms):
 
 
 def explained_of(const double[:, :, ::1] sums, const double[:, ::1] centers, const double[::1] origin, int n_threads):
-    """What the clusters take off the scatter about the origin, as move tells it, as a sum of two float64, the larger
-    first."""
+    """What the clusters take off the scatter about the origin (see move), as a sum of two float64, the larger first."""
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t g, n_clusters = sums.shape[0]
     cdef Py_ssize_t n_groups = (n_clusters + EXPLAINED_TOGETHER - 1) // EXPLAINED_TOGETHER

@@ -11,7 +11,7 @@ cdef const c.kernels **in_use = kernels_in_use()
 
 CELL_BITS = 14
 SPREAD_SAMPLES = 4096
-cdef Py_ssize_t ROWS_OF_A_PIECE = 1 << 18  # that are put in order between two looks for signals: milliseconds
+cdef Py_ssize_t ROWS_OF_A_PIECE = 1 << 18  # rows put in order between two looks for signals: some milliseconds
 
 
 cdef class TileOrder:
@@ -27,7 +27,7 @@ cdef class TileOrder:
     Attributes
     ----------
     X, weights : copies in tile order.
-    owners : (n_tiles,) int32, the center that owns each tile: whoever steps writes here.
+    owners : (n_tiles,) int32, the center that owns each tile; steps write it.
     """
 
     def __cinit__(self, X, sample_weight, Py_ssize_t tile_rows, bint split, int n_threads):
@@ -67,8 +67,8 @@ cdef class TileOrder:
         cdef char *rows = <char *><size_t>X.ctypes.data
         cdef char *ordered = <char *><size_t>self.X.ctypes.data
 
-        # Each thread orders a run of the caller's rows, and finds its places behind those of the threads before it:
-        # the order is the same for any number of threads.
+        # Each thread orders a run of the caller's rows. Within a cell its rows come after those of the threads before
+        # it, so the order is the same for any number of threads.
         cdef const c.kernels *table = in_use[0]
         cdef int t, n_threads = min(self.n_threads, 16)
         cdef Py_ssize_t j, n_cells = 1 << n_bits, part = (self.n_samples + n_threads - 1) // n_threads
@@ -124,7 +124,7 @@ cdef class TileOrder:
 
     cdef int _split_cells(self, const uint32_t[::1] cell_starts, Py_ssize_t n_cells, char *ordered, int32_t *order,
                           double *weights) except -1:
-        """Split runs of groups; a run ends where no cell straddles that is itself large."""
+        """Split runs of groups. A run ends where no large cell lies on both sides."""
         import numpy as np
 
         cdef Py_ssize_t group = c.GROUP_TILES * self.tile_rows, longest = c.MAX_SPLIT_GROUPS * group
@@ -163,7 +163,7 @@ cdef class TileOrder:
                                                order + first, run_weights, scratch)
 
     cdef int write_labels(self, const int32_t *ordered_labels, int32_t[::1] labels) except -1:
-        """Bring labels to the places of the caller's samples: where no center owns a tile, those of its samples.
+        """Write labels in the order of the caller's samples: of each tile its owner, or if it has none its own labels.
 
         ordered_labels : [n_samples], in tile order.   labels : OUT (n_samples,), in the caller's order.
         """
@@ -190,7 +190,7 @@ cdef class TileOrder:
             labels[order[i]] = owner if owner >= 0 else ordered_labels[i]
 
     cdef int _write_labels_by_cell(self, const int32_t *ordered_labels, int32_t *labels) except -1:
-        """The same where tiles are runs of cells: look up the owner of a cell, or walk to a place once more."""
+        """The same if tiles are runs of cells: by the owner of a cell, or by finding the place of each sample again."""
         cdef const uint16_t[::1] cells = self._cells
         cdef const uint32_t[::1] starts = self._cell_starts
         cdef uint32_t[:, ::1] next_place = self._next_place
@@ -215,7 +215,7 @@ cdef class TileOrder:
 
     cdef void _write_part(self, Py_ssize_t first, Py_ssize_t end, const uint16_t *cells, const int32_t *owners,
                           uint32_t *next_place, const int32_t *ordered_labels, int32_t *labels) noexcept nogil:
-        """Piece by piece: a look for signals within the loop over rows took a third longer for all of it."""
+        """Piece by piece: with a look for signals within the loop over rows it took a third longer."""
         while first < end and not interrupted(&self.watch):
             self._write_piece(first, min(first + ROWS_OF_A_PIECE, end), cells, owners, next_place, ordered_labels,
                               labels)
@@ -223,7 +223,7 @@ cdef class TileOrder:
 
     cdef void _write_piece(self, Py_ssize_t first, Py_ssize_t end, const uint16_t *cells, const int32_t *owners,
                            uint32_t *next_place, const int32_t *ordered_labels, int32_t *labels) noexcept nogil:
-        # Held in registers: what is written might lie anywhere, for all that the compiler knows.
+        # Copies, which stay in registers: the compiler must assume that what is written changes attributes.
         cdef const int32_t *tile_owners = &self.owners[0]
         cdef Py_ssize_t i, tile_rows = self.tile_rows
         cdef uint32_t place
@@ -242,8 +242,8 @@ cdef class TileOrder:
 def _cells_of(X, int n_bits):
     """Choose cells for samples: lowest, per_unit, last, starts and numbers of a cell_grid (kernels.h).
 
-    Each bit of a cell's number halves the side that is widest by then. Where sides begin and end is read off a few
-    samples, without the outermost of them: a sample outside belongs to the cell at the edge.
+    Each bit of a cell's number halves the side that is widest by then. A few samples, without the outermost of them,
+    tell where sides begin and end. A sample beyond an end belongs to the cell at that end.
     """
     import numpy as np
 

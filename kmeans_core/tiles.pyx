@@ -1,10 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Few features: tiles of neighbouring samples that one center owns need no look at their samples.
+"""For few features: if one center owns a tile of neighbouring samples, the samples are not read.
 
 D. Pelleg and A. Moore, "Accelerating exact k-means algorithms with geometric reasoning", KDD 1999; T. Kanungo et
 al., "An efficient k-means clustering algorithm", IEEE Trans. Pattern Analysis and Machine Intelligence 24(7), 2002.
-Here on two flat levels, tiles and groups of tiles; no bound is kept between iterations, but for the owner of each tile.
+Here there are two flat levels, tiles and groups of tiles. Of each tile only its owner is kept between iterations.
 """
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, uint8_t
@@ -22,16 +22,16 @@ from fastkmeans._core.lloyd import LloydState
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-# Below so few samples even one pass over all pairs is cheaper than an order.
+# With fewer samples even one pass over all pairs costs less than putting them in order.
 MIN_SAMPLES = 256
-# Samples of a tile. Small tiles leave fewer samples between centers, large ones fewer boxes to test: large data gets
-# TILES_A_CLUSTER tiles for each cluster.
+# Samples of a tile. With small tiles fewer samples lie between centers; with large tiles there are fewer boxes to test.
+# Large data gets TILES_A_CLUSTER tiles per cluster.
 MIN_TILE_ROWS, TILES_A_CLUSTER = 128, 2048
-# With fewer clusters the cells alone order well enough: splitting them costs as much as several dense steps.
+# With fewer clusters the order by cells is good enough: splitting them costs as much as several dense steps.
 SPLIT_FROM_CLUSTERS = 24
-# Work in scores of the dense step, fitted to timings at 2 to 16 features: what a sample costs there beside its scores,
-# and in a mixed tile; a score in a mixed tile; a test of a center against a box. Tiles are left for good when a step's
-# work comes to this share of a dense step's.
+# Work in units of one score of a dense step, fitted to timings at 2 to 16 features: what a sample costs in a dense step
+# besides its scores, and in a mixed tile; a score in a mixed tile; a test of a center against a box. Lloyd's steps take
+# over for good when the work of a step reaches this share of a dense step's.
 DENSE_SAMPLE_WORK, MIXED_SAMPLE_WORK, SCORE_WORK, TEST_WORK = 10.0, 14.0, 1.5, 16.0
 WORTH = 0.8
 _max_features = c.MAX_TILED_FEATURES
@@ -42,7 +42,7 @@ cdef class TileSums(ClusterSums):
 
     cdef TileOrder order
     cdef object callers_labels
-    cdef bint stale              # whether labels have changed since they were asked for
+    cdef bint stale              # whether labels have changed since they were last read
 
     cdef int take_order(self, TileOrder order) except -1:
         import numpy as np
@@ -54,7 +54,7 @@ cdef class TileSums(ClusterSums):
 
     @property
     def labels(self):
-        """(n_samples,) int32 in the caller's order: the labels of the last step, overwritten when asked for later."""
+        """(n_samples,) int32 in the caller's order: labels of the last step. A later read may overwrite the array."""
         if self.stale:
             self.order.write_labels(&self.label_view[0], self.callers_labels)
             self.stale = False
@@ -64,8 +64,8 @@ cdef class TileSums(ClusterSums):
 cdef class TilesState:
     """What the tile filter keeps: the samples in tile order, boxes and sums of tiles, and their owners.
 
-    Parameters are those of ClusterSums. LloydState takes over for good where tiles do not pay: more than 16 features,
-    few samples, or a step whose counted work comes near that of a dense one.
+    Parameters are those of ClusterSums. LloydState takes over for good if tiles do not pay: with more than 16 features,
+    with few samples, or after a step whose counted work is near that of a dense one.
 
     Attributes
     ----------
@@ -238,7 +238,7 @@ cdef class TilesState:
                                               self.sum_grid, scratch, sums, touched, counts)
 
     cdef void _merge_cluster(self, Py_ssize_t j, double *total) noexcept nogil:
-        """Add what each thread saw change to the sums of the keeper; exact, so the order is free."""
+        """Add the changes that each thread found to the sums of cluster j; they are exact, so the order is free."""
         cdef int t
         for t in range(self.n_threads):
             if self.touched[t * self.touched_size + j]:
@@ -247,7 +247,7 @@ cdef class TilesState:
                 self.touched[t * self.touched_size + j] = 0
 
     cdef int _give_up(self) except -1:
-        """Leave all further steps to the keeper, which needs the labels of owned tiles for that."""
+        """Leave all further steps to LloydState, which needs the labels of owned tiles for that."""
         cdef Py_ssize_t t, i
         with nogil:
             for t in prange(self.n_tiles, schedule="static", num_threads=self.n_threads):

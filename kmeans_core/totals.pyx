@@ -18,7 +18,7 @@ MOST_TERMS = 1 << (53 - TOTAL_BITS)
 cdef class Totals:
     """Some sums side by side.
 
-    n_totals : int >= 1. Each takes at most MOST_TERMS terms, those of totals that were merged into it included.
+    n_totals : int >= 1. Each total takes at most MOST_TERMS terms, including those of totals merged into it.
     """
 
     cdef object _memory
@@ -55,11 +55,11 @@ cdef class Totals:
 
     def add_described(self, const double[:, :, ::1] described, Py_ssize_t block, Py_ssize_t n_samples,
                       const double[::1] origin):
-        """Add what clusters of samples are about an origin: three totals per feature.
+        """Add the sums and squares of samples about an origin: three totals per feature.
 
         described : of samples.describe_blocks, over n_samples in blocks of `block`.   origin : (n_features,).
-        To the totals f, n_features + f and 2 * n_features + f go the sum of x - origin, what the means of blocks add to
-        the sum of its squares, and what deviations within blocks add.
+        For feature f, total f gets the sum of x - origin. The sum of its squares goes to two totals: to n_features + f
+        the part of the means of blocks, and to 2 * n_features + f that of deviations within blocks.
         """
         cdef Py_ssize_t b, f, n_features = described.shape[2]
         cdef double count, away
@@ -76,7 +76,7 @@ cdef class Totals:
                     add_term(&self._totals[2 * n_features + f], described[b, 2, f])
 
     def merge(self, Totals other):
-        """Add all that another object has added."""
+        """Add all that was added to another object."""
         cdef Py_ssize_t i
         self._check_columns("other", other.n_totals)
         for i in range(self.n_totals):
@@ -112,8 +112,8 @@ def describe_from(Totals totals, const double[::1] origin, Py_ssize_t n_samples,
     """Write mean and sum of squared deviations of each feature, from what add_described added for all samples.
 
     described : (3, n_features); rows 1 and 2 are written.
-    With s the sum of x - origin, deviations come to the sum of its squares less s^2 / n_samples, of which twice the
-    digits are had.
+    With s the sum of x - origin, the sum of squared deviations is the sum of (x - origin)^2 minus s^2 / n_samples; that
+    quotient is computed with twice the digits.
     """
     cdef Py_ssize_t f, n_features = origin.shape[0]
     cdef double[:, ::1] read = totals.values()
@@ -127,7 +127,7 @@ def describe_from(Totals totals, const double[::1] origin, Py_ssize_t n_samples,
         mean_lacks = (((read[f, 0] - high) - low) + read[f, 1]) / n
         product(read[f, 0], mean, &square, &lacking)
         lacking += read[f, 0] * mean_lacks + read[f, 1] * mean
-        # Nearly equal where the origin is far from the mean: without rounding then.
+        # The two are nearly equal if the origin is far from the mean; then the difference is not rounded.
         high = read[n_features + f, 0] - square
         low = ((read[n_features + f, 0] - high) - square) + (read[n_features + f, 1] - lacking)
         high = (high + low) + (read[2 * n_features + f, 0] + read[2 * n_features + f, 1])

@@ -1,6 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
-"""Yinyang: samples whose bounds settle their label are not read.
+"""Yinyang: samples whose bounds prove their label are not read.
 
 Y. Ding et al., "Yinyang K-Means: A Drop-In Replacement of the Classic K-Means with Consistent Speedup", ICML 2015; in
 the simplified form of J. Newling and F. Fleuret, "Fast k-means with accurate bounds", ICML 2016. The bounds and their
@@ -29,27 +29,27 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
-cdef Py_ssize_t MAX_GROUPS = 16     # 4 bytes a sample each
-cdef Py_ssize_t GROUP_CENTERS = 25  # a group; fewer bound better, but more groups are more to read: 4 at k=100
-cdef Py_ssize_t BLOCK_ROWS = 4096   # enough that the few samples a group is left with fill its tiles,
-cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # unless their rows overfill the second-level cache
+cdef Py_ssize_t MAX_GROUPS = 16     # each takes 4 bytes per sample
+cdef Py_ssize_t GROUP_CENTERS = 25  # per group, so 4 groups at k=100; fewer bound better, but bounds are more to read
+cdef Py_ssize_t BLOCK_ROWS = 4096   # so many that the few samples left to a group fill its tiles,
+cdef Py_ssize_t BLOCK_BYTES = 1 << 19  # but not more than the second-level cache holds
 cdef double TRY_BELOW = 0.75        # share of the cost of a step without bounds that the probe must foretell,
 cdef double STOP_ABOVE = 1.4        # and that a bounded step may cost: beginning anew costs more than a few of these
-cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many is of the centers that moved farthest
-cdef double ASK_LATER = 1.5          # share from which on the probe rests for a step
-cdef int FIRST_WAIT = 4             # steps to the next try when bounds did not pay; twice as many each time
+cdef Py_ssize_t HOT_GROUPS = 4      # one group in so many holds the centers that moved farthest
+cdef double ASK_LATER = 1.5          # share of that cost above which the probe rests for a step
+cdef int FIRST_WAIT = 4             # steps until bounds are tried again if they did not pay; doubled each time
 cdef double FARTHEST_DRIFT = 4096.0 # in units: above it float32 bounds lose digits, and begin anew
 
 
 cdef class YinyangState:
-    """What Yinyang keeps between iterations: beside labels and sums, bounds of every sample.
+    """What Yinyang keeps between iterations: labels, sums, and bounds of every sample.
 
     Parameters
     ----------
     As QuantizedState, which takes the steps without bounds.
 
-    The first step scores everything. Then a few samples, the probe, tell by their own bounds what a bounded step would
-    cost. While it would not pay, the steps are those of quantized samples.
+    The first step scores everything. Then the bounds of a few samples, the probe, tell what a bounded step would cost.
+    While bounds would not pay, the steps are those of QuantizedState.
     """
 
     cdef readonly ClusterSums clusters
@@ -70,7 +70,7 @@ cdef class YinyangState:
     cdef int32_t[::1] new_labels
     cdef bint started, bounded, probed, hopeless
     cdef int n_waited, wait
-    cdef readonly double probe_cost  # what the probe told last, as a share of the cost of scoring everything
+    cdef readonly double probe_cost  # by the last probe, as a share of the cost of scoring everything
     cdef readonly Py_ssize_t n_decided
     cdef readonly str stepped_by  # the algorithm of the last step
     cdef readonly Py_ssize_t n_scored   # pairs of sample and center that the last step scored
@@ -128,10 +128,10 @@ cdef class YinyangState:
         self.piece = short_unit(self.n_rows, block, <double>n_clusters * self.n_features)
         cdef Py_ssize_t n_panels = (n_clusters + table.tile_centers - 1) // table.tile_centers
         self.n_groups = max(1, min(n_panels, n_clusters // GROUP_CENTERS, MAX_GROUPS))
-        # Few rows, so that asking them each step costs little; 1024 tell a share to two percent.
+        # Few rows, so that a probe costs little in each step; 1024 tell a share to two percent.
         self.n_probed = min(self.n_samples, min(1024, max(64, self.n_samples // 128)))
-        # Where scoring everything costs little more than testing bounds (test_cost of yinyang.h), they cannot win: k=10
-        # at 20 features.
+        # If scoring everything costs little more than testing bounds (test_cost of yinyang.h), bounds cannot win: an
+        # example is k=10 at 20 features.
         self.hopeless = 2 * (4 + 300 // self.n_features) > n_clusters + 10
         self.probe_rows = (self.n_probed + 31) // 32 * 32
 
@@ -169,7 +169,7 @@ cdef class YinyangState:
         self.shifts = <double *>take(&parts, k * sizeof(double))
         self.center_drift64 = <double *>take(&parts, k * sizeof(double))
         self.center_drift = <float *>take(&parts, k * sizeof(float))
-        # The places that fill the last panel up read as center 0.
+        # The padding of the last panel counts as center 0.
         self.center_of = <int32_t *>take(&parts, (k + table.tile_centers) * sizeof(int32_t))
         self.group_of = <int32_t *>take(&parts, k * sizeof(int32_t))
         self.group_drift64 = <double *>take(&parts, n_groups * sizeof(double))
@@ -186,7 +186,7 @@ cdef class YinyangState:
         return arena_bytes(&parts)
 
     cdef size_t _divide_quantized(self, void *memory, int bits) noexcept nogil:
-        """The same for what takes bounds from quantized samples."""
+        """The same for the memory with which bounds begin from quantized samples."""
         cdef arena parts = arena_in(memory)
         cdef size_t centers_size = self.table.quantized_centers_bytes(self.n_clusters, self.n_features, bits)
         self.whole_scratch_size = aligned(self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
@@ -212,7 +212,7 @@ cdef class YinyangState:
             if laid_out:
                 self._lay_out(centers)
             if self.probed:
-                # The bounds would be used in the next step, when the cost has gone on falling as it fell.
+                # The next step would use the bounds. Its cost is expected to fall by the same factor as the last did.
                 cost = self._probe_cost()
                 pays = cost * min(1.0, cost / self.probe_cost) < TRY_BELOW * dense_share and cost < dense_share
                 self.probe_cost = cost
@@ -246,7 +246,7 @@ cdef class YinyangState:
             self.n_decided = self._dense.n_decided
             self.n_scored = self.n_samples * self.n_clusters
             self.n_waited += 1
-        # The probe's bounds begin at this step, to be asked in the next.
+        # The probe's bounds begin at this step, and are tested in the next.
         self.probed = not self.bounded and not self.hopeless and self.n_waited >= self.wait
         if self.probed:
             with nogil:
@@ -299,7 +299,7 @@ cdef class YinyangState:
     # ------------------------------------------------------------ centers
 
     cdef void _follow_centers(self, const double[:, ::1] centers) noexcept nogil:
-        """Add up how far the centers have moved, and lay them out."""
+        """Add up how far the centers have moved, and keep them for the next step."""
         cdef Py_ssize_t j, f, k = self.n_clusters, d = self.n_features
         cdef double unit, largest = 0.0
         for f in range(d):
@@ -342,7 +342,7 @@ cdef class YinyangState:
         self.table.pack_centers(self.placed, k, d, self.offset, self.is_float32, self.grouped)
 
     cdef bint _quantize_centers(self, const double[:, ::1] centers) except -1:
-        """Lay the centers out for quantized samples, if there are any and the centers lie within their reach."""
+        """Lay the centers out for quantized samples, if there are any and the centers do not lie too far out."""
         cdef const c.kernels *table = self.table
         rows = self._dense.quantized
         if rows is None:
@@ -367,7 +367,7 @@ cdef class YinyangState:
         for j in range(self.n_clusters):
             sq = 0.0
             for f in range(d):
-                # In units, so that no square vanishes that a bound would miss.
+                # In units, so that no square underflows that matters to a bound.
                 difference = (centers[j, f] - self.previous[j * d + f]) * self.now.unit
                 sq += difference * difference
             shift = sqrt(sq) * (1.0 + 1e-9)
@@ -384,13 +384,13 @@ cdef class YinyangState:
         cdef double farthest = 0.0
         cdef Py_ssize_t g
         for g in range(self.n_groups):
-            # A drift that is not a number must begin anew, too.
+            # With a drift of NaN bounds must begin anew, too.
             if not self.group_drift64[g] <= farthest:
                 farthest = self.group_drift64[g] if self.group_drift64[g] < 1e300 else 1e300
         return farthest
 
     cdef void _group_centers(self) noexcept nogil:
-        """Make groups anew: the centers that moved farthest apart from the rest, which one of them would spoil."""
+        """Make groups anew. Centers that moved farthest get own groups: one spoils the bounds of its group."""
         cdef Py_ssize_t j, g, place, tile = self.table.tile_centers
         cdef Py_ssize_t n_panels = (self.n_clusters + tile - 1) // tile
         cdef Py_ssize_t hot = 0, calm_panels = n_panels
@@ -409,7 +409,7 @@ cdef class YinyangState:
                 self.group_of[self.center_of[place]] = g
 
     cdef void _halve(self, Py_ssize_t panel, Py_ssize_t n_panels, Py_ssize_t group, Py_ssize_t n_groups) noexcept nogil:
-        """Groups of whole panels: as many on each side as its groups ask for."""
+        """Divide panels into groups of whole panels, by halves: each half gets panels in proportion to its groups."""
         cdef Py_ssize_t tile = self.table.tile_centers, left_groups = n_groups // 2
         cdef Py_ssize_t left_panels = n_panels * left_groups // n_groups
         self.first_panel[group] = panel
@@ -476,7 +476,7 @@ cdef class YinyangState:
             self._label_block(b, reuse, threadid())
 
     cdef void _label_block(self, Py_ssize_t b, bint reuse, int t) noexcept nogil:
-        """Label the rows of a block: all at once by their bounds, or piece by piece anew."""
+        """Label the rows of a block: by their bounds all at once, or anew piece by piece."""
         cdef Py_ssize_t first = b * self.n_rows, end = min(first + self.n_rows, self.n_samples), count
         cdef Py_ssize_t piece = self.n_rows if reuse else self.piece
         while first < end and not interrupted(&self.watch):
