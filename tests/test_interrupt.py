@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ from fastkmeans._core.tiles import TilesState
 from fastkmeans._core.yinyang import YinyangState
 from fastkmeans.algorithms.coding import Codes
 from fastkmeans.algorithms.quantizing import QuantizedCopies
+
+CORE = Path(__file__).resolve().parent.parent / "kmeans_core"
 
 SCRIPT = """
 import signal
@@ -181,21 +185,86 @@ def mean_distances(X):
     return call, lambda: nearest[-1] < 0
 
 
-LONG_CALLS = {
-    "lloyd": partial(step_of_a_state, LloydState),
-    "quantized": partial(step_of_a_state, QuantizedState),
-    "yinyang": partial(step_of_a_state, YinyangState),
-    "tiles": lambda X: step_of_a_state(TilesState, X[:, :4].copy(), np.repeat(CENTERS[:, :4], 8, axis=0)),
-    "medians": partial(step_of_a_state, MediansState),
-    "prefix": step_of_prefix,
-    "bounds": step_with_bounds,
-    "nearest": labels_of,
-    "nearest by Manhattan distances": partial(labels_of, kind=distances.MANHATTAN),
-    "pairwise": all_distances,
-    "seeding": seeds,
-    "seeding by Manhattan distances": partial(seeds, manhattan=True),
-    "silhouettes": mean_distances,
+def mean_distances_by_pairs(X):
+    own, nearest = np.full((2, N_ROWS), -1.0)
+    runs = np.arange(N_ROWS, dtype=np.int32) // (N_ROWS // 2)
+
+    def call():
+        silhouette.pair_mean_distances(X, np.arange(N_ROWS), runs, np.ones(2), "euclidean", own, nearest, 1)
+
+    return call, lambda: own[-1] < 0
+
+
+def sums_by_labels(X):
+    n_others = 40_000
+    labels = np.stack([np.arange(n_others) // (n_others // 2), np.full(n_others, 2)]).astype(np.int32)
+    sums = np.full((N_ROWS // 8, 3, 8), -1.0)
+
+    def call():
+        silhouette.labelled_sums(X, np.arange(N_ROWS), np.arange(n_others), labels, "euclidean", sums, 1)
+
+    return call, lambda: (sums[-1] < 0).all()
+
+
+LONG_CALLS = {  # the function that watches for signals, and how it is called
+    "lloyd.LloydState.step": partial(step_of_a_state, LloydState),
+    "quantized.QuantizedState._assign": partial(step_of_a_state, QuantizedState),
+    "yinyang.YinyangState.step": partial(step_of_a_state, YinyangState),
+    "yinyang.YinyangState.step with bounds": step_with_bounds,
+    "tiles.TilesState.step": lambda X: step_of_a_state(
+        TilesState, X[:, :4].copy(), np.repeat(CENTERS[:, :4], 8, axis=0)
+    ),
+    "medians.MediansState.step": partial(step_of_a_state, MediansState),
+    "prefix.PrefixState.step": step_of_prefix,
+    "distances.nearest": labels_of,
+    "distances.nearest by Manhattan distances": partial(labels_of, kind=distances.MANHATTAN),
+    "distances.pairwise": all_distances,
+    "seeding.PlusPlus.choose": seeds,
+    "seeding.PlusPlus.choose by Manhattan distances": partial(seeds, manhattan=True),
+    "silhouette.mean_distances": mean_distances,
+    "silhouette.pair_mean_distances": mean_distances_by_pairs,
+    "silhouette.labelled_sums": sums_by_labels,
 }
+
+# What watches for signals too, but is over in less than a second for any samples that a test has the memory for: it reads each
+# sample a few times, whatever the number of clusters.
+BRIEF_CALLS = set(
+    """codes.CodedRows.__cinit__ distances.own_sq_distances distances.inertia_of_blocks doubtful.sum_anew
+    exchange.Exchange.__cinit__ medians.MediansState.__cinit__ medians.MediansState.move quantized.QuantizedRows.fill
+    samples.describe_blocks samples.find_smallest samples.has_unusable samples.normalize samples.rows_at samples.take
+    seeding.PlusPlus.__cinit__ seeding.PlusPlus.min_sq_distances silhouette.judge_blocks silhouette.lay_eights
+    sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
+    tiles.TilesState._describe_tiles""".split()
+)
+
+
+def functions_that_watch(path):
+    """Return the functions of a .pyx file that call start_watch, as "module.function" or "module.class.function"."""
+    found, holder, name = set(), "", ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if header := re.match(r"(?:cdef )?class (\w+)", line):
+            holder = header[1]
+        elif re.match(r"\w", line):
+            holder = ""
+        if header := re.match(rf"{'    ' if holder else ''}(?:cp?def|def) [^=(]*?(\w+)\(", line):
+            name = f"{holder}.{header[1]}" if holder else header[1]
+        if "start_watch(" in line:
+            found.add(f"{path.stem}.{name}")
+    return found
+
+
+@pytest.mark.skipif(not CORE.is_dir(), reason="the repository is not around the tests")
+def test_every_function_that_watches_for_signals_is_known_as_long_or_brief():
+    long = {name.split()[0] for name in LONG_CALLS}
+    assert long.isdisjoint(BRIEF_CALLS)
+    assert set().union(*map(functions_that_watch, CORE.glob("*.pyx"))) == long | BRIEF_CALLS
+
+
+@pytest.mark.skipif(not CORE.is_dir(), reason="the repository is not around the tests")
+def test_every_file_with_parallel_regions_watches_for_signals():
+    files = {path for path in CORE.glob("*.pyx") if "in prange(" in path.read_text(encoding="utf-8")}
+    assert files
+    assert {path.name for path in files if not functions_that_watch(path)} == set()
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
