@@ -123,7 +123,7 @@ def _fit(args: argparse.Namespace) -> None:
     if args.centers and not {"labels", "size"}.isdisjoint(table.names):
         raise ValueError("--centers writes columns 'labels' and 'size' of its own; rename those of the table.")
     start = perf_counter()
-    result: ElbowResult | None = None
+    result: ElbowResult[KMeans] | None = None
     if args.n_clusters == "auto":
         result, model = _sweep_or_error(table, args)
     else:
@@ -158,7 +158,7 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes:
         model.save(args.save)
 
 
-def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> tuple[ElbowResult, KMeans]:
+def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> tuple[ElbowResult[KMeans], KMeans]:
     from ..estimators.elbow import elbow
     from ..estimators.kmeans import AUTO_MAX_K
 

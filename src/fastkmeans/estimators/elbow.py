@@ -23,7 +23,7 @@ def elbow(
     random_state: Any = None,
     progress: bool = False,
     **kmeans_params: Any,
-) -> ElbowResult:
+) -> ElbowResult[KMeans]:
     """Fit k-means for every ``k``, judge each fit, and name the number of clusters that the samples ask for.
 
     **The fits.** Each ``k`` starts from what the one before found: its centers and one more, several times drawn far

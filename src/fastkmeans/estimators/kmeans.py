@@ -153,7 +153,7 @@ class KMeans(CentersEstimator):
     converged_: bool
     stop_reason_: str
     algorithm_used_: str
-    sweep_: ElbowResult
+    sweep_: ElbowResult[KMeans]
 
     _parameter_checks = {
         "n_clusters": parameters.check_n_clusters_or_auto,

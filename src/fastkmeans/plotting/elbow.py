@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..selection.result import ElbowResult
 
 
-def plot_elbow(result: ElbowResult, *, ax: Axes | None = None) -> Axes:
+def plot_elbow(result: ElbowResult[Any], *, ax: Axes | None = None) -> Axes:
     """Draw the inertia curve of an elbow sweep, with the chosen k marked.
 
     Parameters

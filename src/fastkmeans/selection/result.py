@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from ..types import AnyArray, Floats, Indices
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..estimators.kmeans import KMeans
     from ..fitting.loop import Run
+
+Model = TypeVar("Model")  # the estimator that was swept: KMeans
 
 COLUMNS = (
     "k", "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette",
@@ -35,7 +36,7 @@ SHOWN = {  # column -> how print() and the command line show it: heading, format
 
 
 @dataclass(frozen=True, eq=False, repr=False, slots=True)
-class ElbowResult:
+class ElbowResult(Generic[Model]):
     """What :func:`elbow` measured for each k. Iterating gives ``(k, inertia)`` pairs.
 
     Each column of the table is an attribute, an array of shape (n_fits,) that cannot be written; values that have no
@@ -127,7 +128,7 @@ class ElbowResult:
     agreement: dict[str, int | None]
     metric: str = "euclidean"
     _runs: dict[int, tuple[Run, str]] = field(default_factory=dict)
-    _make_model: Callable[[tuple[Run, str]], KMeans] | None = None
+    _make_model: Callable[[tuple[Run, str]], Model] | None = None
     _frame: Any = None
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
@@ -158,7 +159,7 @@ class ElbowResult:
         marks = ["", *("  <- best_k" if k == self.best_k else "" for k in self.k.tolist())]
         return [line + mark for line, mark in zip(lines, marks, strict=True)]
 
-    def model(self, k: int) -> KMeans:
+    def model(self, k: int) -> Model:
         """Return the fitted estimator for one k, without fitting again.
 
         Parameters

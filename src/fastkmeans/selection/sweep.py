@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,16 +22,13 @@ from ..types import AnyArray, Floats
 from .criteria import Criteria
 from .gap import N_REFERENCES, gap_statistic
 from .knees import choose
-from .result import COLUMNS, ElbowResult
-
-if TYPE_CHECKING:
-    from ..estimators.kmeans import KMeans
+from .result import COLUMNS, ElbowResult, Model
 
 
 def sweep(
     settings: Settings, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]],
-    make_model: Callable[[tuple[Run, str]], KMeans], gap: bool = False, progress: bool = False,
-) -> ElbowResult:  # fmt: skip
+    make_model: Callable[[tuple[Run, str]], Model], gap: bool = False, progress: bool = False,
+) -> ElbowResult[Model]:  # fmt: skip
     """Sweep over numbers of clusters.
 
     settings : n_clusters is not read.   matrix : of as_matrix; its values are not yet checked.
