@@ -450,7 +450,7 @@ def test_history_reports_the_shifts_and_changes_of_every_iteration(start, algori
 
 
 def test_history_tells_what_each_iteration_ran(algorithm, rng, real):
-    # Where its filter pays, and where it does not.
+    # Where its filter pays.
     shapes = {"lloyd": (3000, 5, 8), "tiles": (60000, 2, 40), "prefix": (6000, 200, 200), "quantized": (60000, 20, 60),
               "yinyang": (20000, 20, 300)}  # fmt: skip
     allowed = {"yinyang": {"yinyang", "quantized"}}.get(algorithm, {algorithm})
@@ -461,9 +461,13 @@ def test_history_tells_what_each_iteration_ran(algorithm, rng, real):
     params = {"algorithm": algorithm, "tol": 0, "max_iter": 12}
     ran = [step["algorithm"] for step in KMeans(n_clusters, init=X[:n_clusters], **params).fit(X).history_]
     assert algorithm in ran and set(ran) <= allowed
+
+
+@pytest.mark.parametrize("algorithm", [name for name, row in ALGORITHMS.items() if row.falls_back])
+def test_an_algorithm_that_falls_back_takes_lloyds_steps_where_it_saves_nothing(algorithm, rng, real):
     hopeless = rng.normal(size=(900, 40 if algorithm == "tiles" else 1)).astype(real)
-    history = KMeans(64, init=hopeless[:64], **params).fit(hopeless).history_
-    assert {step["algorithm"] for step in history} == {"lloyd"}
+    model = KMeans(64, init=hopeless[:64], algorithm=algorithm, tol=0, max_iter=12).fit(hopeless)
+    assert {step["algorithm"] for step in model.history_} == {"lloyd"}
 
 
 @pytest.mark.parametrize("metric", ["manhattan", "cosine"])

@@ -51,43 +51,36 @@ class Algorithm(NamedTuple):
         `copies` if the row names some. The seven arguments go on to ClusterSums. A state has `clusters`, a ClusterSums;
         `stepped_by`, the algorithm that ran the last step; and step(centers), which returns the number of labels that
         changed. X must not move while the state lives. A filter switches to Lloyd's steps if it saves nothing.
-    bytes_per_sample : bytes that the state keeps per sample, besides what grows with the number of features.
-    source : the paper.
+    source : the paper, which README.md names too.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
     copies : the field of Copies that the state shares with seeding and other starts; "" for none.
+    falls_back : whether the state switches to Lloyd's steps if its filter saves nothing.
     """
 
     state: Callable[..., State[ClusterSums]]
-    bytes_per_sample: int
     source: str
     starts_with_blas: bool = False
     copies: str = ""
+    falls_back: bool = True
 
 
 ALGORITHMS = {
-    "lloyd": Algorithm(LloydState, 4, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
-    # Three numbers of 4 bytes. Besides, the row is copied twice: in its own dtype and in float32.
-    "tiles": Algorithm(TilesState, 12, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
-    # At most 192 coordinates of 1 byte (4 bytes if no instruction multiplies bytes), five lengths and two bounds.
+    "lloyd": Algorithm(LloydState, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
+    "tiles": Algorithm(TilesState, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
     "prefix": Algorithm(
         PrefixState,
-        236,
         "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
         starts_with_blas=True,
         copies="codes",
     ),
-    # Labels twice and two lengths. Besides, at most two bytes per feature.
     "quantized": Algorithm(
         QuantizedState,
-        16,
         "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
         starts_with_blas=True,
         copies="quantized",
     ),
-    # Labels three times, an upper bound, at most 16 lower bounds, two lengths. Besides, two bytes per feature.
     "yinyang": Algorithm(
         YinyangState,
-        88,
         "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016",
         starts_with_blas=True,
         copies="quantized",
