@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import fastkmeans
+from fastkmeans.algorithms.table import ALGORITHMS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "fastkmeans"
@@ -360,6 +361,23 @@ def test_stubs_and_typing_marker_are_there():
             # A class with an underscore only describes an argument: no such class exists at run time.
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
                 assert hasattr(module, node.name), f"{stub.name} declares {node.name}"
+
+
+@needs_sources
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_readme_names_the_paper_of_each_algorithm(name):
+    papers = re.findall(r"^- (`.*?): (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    assert [paper for names, paper in papers if f'`"{name}"`' in names] == [ALGORITHMS[name].source]
+
+
+@needs_sources
+def test_pre_commit_runs_the_versions_of_dev_py():
+    with open(ROOT / "pyproject.toml", "rb") as stream:
+        lint = tomllib.load(stream)["project"]["optional-dependencies"]["lint"]
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    pinned = re.findall(r'additional_dependencies: \["(.*?)"\]', hooks)
+    assert pinned
+    assert set(pinned) <= set(lint)
 
 
 # ---------------------------------------------------------------- examples
