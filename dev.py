@@ -66,8 +66,7 @@ VARIANTS = {
         preloaded="libasan.so",
         environment={"ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"},
     ),
-    # gcc's checks of arithmetic. A build of its own: with both at once gcc 12 let "quantized" prove a wrong label with AVX-512,
-    # with either alone it did not.
+    # gcc's checks of arithmetic, apart: with both kinds of checks at once gcc takes much longer to compile the kernels.
     "undefined": Variant(
         ["-Db_sanitize=undefined", "-Db_lundef=false"],
         files(CORE),
