@@ -229,9 +229,10 @@ LONG_CALLS = {  # the function that watches for signals, and how it is called
 # What watches for signals too, but is over in less than a second for any samples that a test has the memory for: it reads each
 # sample a few times, whatever the number of clusters.
 BRIEF_CALLS = set(
-    """codes.CodedRows.__cinit__ distances.own_sq_distances distances.inertia_of_blocks doubtful.sum_anew
+    """codes.CodedRows.__cinit__ distances.own_sq_distances distances.inertia_of_blocks doubtful.SumsAnew.add
+    doubtful.SumsAnew.measure coreset.largest_weighed coreset.rows_at coreset.set_masses coreset.weigh
     exchange.Exchange.__cinit__ medians.MediansState.__cinit__ medians.MediansState.move quantized.QuantizedRows.fill
-    samples.describe_blocks samples.find_smallest samples.has_unusable samples.normalize samples.rows_at samples.take
+    samples.describe_blocks samples.find_smallest samples.has_unusable samples.normalize samples.take
     seeding.PlusPlus.__cinit__ seeding.PlusPlus.min_sq_distances silhouette.judge_blocks silhouette.lay_eights
     sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
     tiles.TilesState._describe_tiles""".split()
