@@ -65,8 +65,8 @@ static inline vint v_dot16(vint s, vint a, vint b) { return _mm512_dpwssd_epi32(
 #else
 static inline vint v_dot16(vint s, vint a, vint b) { return _mm512_add_epi32(s, _mm512_madd_epi16(a, b)); }
 #endif
-/* Not `return m`: gcc 12 then stored the 16 bits of a mask on the stack and read 32 back, half of them rubbish, where registers
- * were few (with both sanitizers): "quantized" took a wrong label for proven. */
+/* Not `return m`: with both sanitizers, which leave few registers, gcc 12 stored the 16 bits of a mask and read 32
+ * back. The upper half was rubbish, and "quantized" took a wrong label for proven. */
 static inline uint32_t v_bits(vmask m) { return _cvtmask16_u32(m); }
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
