@@ -34,7 +34,7 @@ GOOD = {
     "verbose": [0, 1, 10, True, False, np.True_],
     "random_state": [None, 0, 2**32 - 1, np.int64(5), np.random.RandomState(1), generator()],
     "copy_x": [True, False, np.False_],
-    "algorithm": ["auto", *ALGORITHMS],
+    "algorithm": ["auto", *ALGORITHMS, "elkan", "full"],
     "metric": ["euclidean", "manhattan", "cosine"],
     "n_threads": [None, 1, 64, np.int32(2)],
     "callback": [None, print],
@@ -235,3 +235,13 @@ def test_an_integer_that_python_does_not_write_is_refused_like_any_other(name):
     for value in (10**5000, -(10**5000)):
         with pytest.raises(ValueError, match=f"{name} must be .*; got an integer of 16610 bits"):
             KMeans(**{"n_clusters": 2, name: value}).fit([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
+@pytest.mark.parametrize("name", ["elkan", "full"])
+def test_algorithms_by_scikit_learns_names_give_lloyds_bits(name, metric, blobs, seed, fingerprint):
+    X, _ = blobs(300, 3, 4, "float64")
+    model, lloyd = (KMeans(4, algorithm=a, metric=metric, random_state=seed).fit(X) for a in (name, "lloyd"))
+    assert fingerprint(model) == fingerprint(lloyd)
+    assert model.get_params()["algorithm"] == name
+    assert model.algorithm_used_ in ALGORITHMS

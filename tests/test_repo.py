@@ -146,7 +146,7 @@ LAYERS = [
     {"runtime"},
     {"errors"},
     {"_core"},
-    {"types"},
+    {"display", "types"},
 ]
 
 

@@ -2,8 +2,8 @@
 
 The test module of the installed scikit-learn is imported a second time with ``KMeans``, ``k_means`` and
 ``kmeans_plusplus`` of ``sklearn.cluster`` replaced by ours, and its tests are collected here under their own
-names. Cases for MiniBatchKMeans, for sparse input and for algorithm="elkan" are taken out by value; whole
-tests that cannot apply are named in NOT_OURS, with the reason.
+names. Cases for MiniBatchKMeans and for sparse input are taken out by value; whole tests that cannot apply
+are named in NOT_OURS, with the reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import fastkmeans
 
 PRIVATE = "tests a private helper of scikit-learn"
 MINI_BATCH = "tests MiniBatchKMeans"
-ELKAN = "algorithm='elkan' is scikit-learn's; every algorithm of ours equals Lloyd's bits in test_laws.py"
 
 NOT_OURS = {
     "test_euclidean_distance": PRIVATE,
@@ -36,9 +35,7 @@ NOT_OURS = {
     "test_kmeans_init_auto_with_initial_centroids": PRIVATE + " (_n_init)",
     "test_n_init_auto": PRIVATE + " (_n_init)",
     "test_result_equal_in_diff_n_threads": "50 rows never run two threads; test_threads.py has the law",
-    "test_kmeans_elkan_results": ELKAN,
-    "test_kmeans_elkan_iter_attribute": ELKAN,
-    "test_warning_elkan_1_cluster": ELKAN,
+    "test_warning_elkan_1_cluster": "'elkan' is read as 'auto', which fits one cluster as well as several",
     "test_minibatch_declared_convergence": MINI_BATCH,
     "test_minibatch_iter_steps": MINI_BATCH,
     "test_minibatch_kmeans_init_size": MINI_BATCH,
@@ -72,11 +69,9 @@ def their_tests():
 
 
 def is_foreign(value):
-    """Is this parameter another estimator, another algorithm, or a sparse container or matrix?"""
+    """Is this parameter another estimator, or a sparse container or matrix?"""
     if isinstance(value, (tuple, list)):
         return any(is_foreign(part) for part in value)
-    if isinstance(value, str):
-        return value == "elkan"
     return value is sklearn.cluster.MiniBatchKMeans or "sparse" in getattr(
         value if isinstance(value, type) else type(value), "__module__", ""
     )

@@ -88,6 +88,12 @@ ALGORITHMS = {
 }
 
 
+SKLEARN_NAMES = {"elkan": "auto", "full": "lloyd"}
+"""What scikit-learn calls algorithms -> the name that runs here. Elkan's bounds skip pairs, which all rows but "lloyd"
+do, each in
+its way: "auto" takes the one that pays. "full" is what scikit-learn called "lloyd" before 1.1."""
+
+
 # With fewer steps no filter pays for its start.
 MIN_STEPS = 8
 
@@ -97,11 +103,13 @@ def choose_algorithm(
 ) -> str:
     """Return the algorithm to run: `name`, or for "auto" the one that suits the arguments.
 
+    name : of the table, "auto", or one of SKLEARN_NAMES.
     n_runs : number of runs that share the start of a filter.
 
     The choice reads no samples, so that repeated runs agree. During a run each filter counts its work, and switches to
     Lloyd's steps if it saves nothing. Below the limits here, a filter was slower over 20 steps (benchmarks/README.md).
     """
+    name = SKLEARN_NAMES.get(name, name)
     if name != "auto":
         return name
     if max_iter * n_runs < MIN_STEPS:

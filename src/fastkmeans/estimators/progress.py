@@ -12,7 +12,7 @@ from .kmeans import KMeans
 
 def fit_with_bar(model: KMeans, X: Any, sample_weight: Any = None) -> KMeans:
     """Fit a KMeans with a bar that moves with each iteration and shows inertia and changed labels; return it."""
-    bar = new_bar(None, "fit", "iteration")
+    bar = new_bar(None, "fit", " iter")
 
     def watch(settings: Settings) -> Callable[[dict[str, Any]], Any]:
         user = settings.callback
@@ -27,6 +27,9 @@ def fit_with_bar(model: KMeans, X: Any, sample_weight: Any = None) -> KMeans:
         return moves_bar
 
     try:
-        return model._fit(X, sample_weight, watch)
+        model._fit(X, sample_weight, watch)
+        bar.total = bar.n  # the fit needed no more iterations: the bar ends full
+        bar.refresh()
     finally:
         bar.close()
+    return model

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .._core import distances
-from ..algorithms.table import ALGORITHMS
+from ..algorithms.table import ALGORITHMS, SKLEARN_NAMES
 from ..engines.spherical import unit_centers, unit_rows
 from ..input.parameters import check_name
 from ..types import Values
@@ -57,7 +57,7 @@ def check_metric(name: Any) -> Metric:
     )
 
 
-_ALGORITHM_NAMES = ("auto", *ALGORITHMS)
+_ALGORITHM_NAMES = ("auto", *ALGORITHMS, *SKLEARN_NAMES)
 
 
 def check_algorithm(name: Any) -> None:
@@ -68,7 +68,7 @@ def check_algorithm(name: Any) -> None:
 def check_algorithm_for(metric: str, algorithm: str) -> None:
     """Raise ValueError if an algorithm does not work with the best centers of a metric."""
     allowed = METRICS[metric].algorithms
-    if algorithm != "auto" and algorithm not in allowed:
+    if SKLEARN_NAMES.get(algorithm, algorithm) not in ("auto", *allowed):
         raise ValueError(
             f"algorithm={algorithm!r} needs centers that are means, but metric={metric!r} moves centers to the "
             f"{METRICS[metric].best_center}; pass algorithm='auto' or {' or '.join(map(repr, allowed))}."

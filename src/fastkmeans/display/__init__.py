@@ -1,0 +1,1 @@
+"""Results as people read them: words and numbers, and HTML for notebooks."""
