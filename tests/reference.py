@@ -178,3 +178,19 @@ def within_cluster_variation(X, labels, form):
         else:
             found.append(math.fsum(sq_distances(own, [own.mean(axis=0)]).ravel()))
     return np.array(found)
+
+
+def scaling(X, sample_weight=None, how=True):
+    """Offset and scale of every feature, by repeating rows where there are (whole) weights."""
+    X = np.asarray(X, np.float64)
+    if sample_weight is not None:
+        X = np.repeat(X, np.asarray(sample_weight, np.int64), axis=0)
+    mean = np.array([math.fsum(column) / len(X) for column in X.T])
+    deviation = np.sqrt([math.fsum(column) / len(X) for column in ((X - mean) ** 2).T])
+    offset, scale = mean, deviation
+    if how == "robust":
+        ordered = np.sort(X, axis=0)
+        first, offset, third = (ordered[math.ceil(len(X) * q) - 1] for q in (0.25, 0.5, 0.75))
+        scale = np.where(third > first, (third - first) / 1.349, deviation)
+    alike = (X == X[0]).all(axis=0)
+    return np.where(alike, X[0], offset), np.where(alike, 1.0, scale)

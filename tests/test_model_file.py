@@ -146,6 +146,62 @@ def test_a_model_that_save_did_not_write_is_refused(tampering, saved):
     assert_refused(path)
 
 
+@pytest.fixture
+def saved_standardized(tmp_path, blobs):
+    X, _ = blobs(60, 3, 4, "float64")
+    path = tmp_path / "model.npz"
+    KMeans(4, standardize=True, random_state=8).fit(X).save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    return path, arrays, json.loads(str(arrays.pop("model")))
+
+
+SCALED_TAMPERINGS = {
+    "no offset": lambda arrays, described: (
+        arrays.pop("feature_offset_"),
+        described["arrays"].remove("feature_offset_"),
+    ),
+    "no scale": lambda arrays, described: (arrays.pop("feature_scale_"), described["arrays"].remove("feature_scale_")),
+    "only a scale": lambda arrays, described: [
+        (arrays.pop(name), described["arrays"].remove(name)) for name in ("feature_offset_", "_standardized_centers")
+    ],
+    "an offset of another length": array("feature_offset_", lambda x: x[:2]),
+    "an offset in two dimensions": array("feature_offset_", lambda x: x[None]),
+    "an offset of text": array("feature_offset_", lambda x: x.astype(str)),
+    "an offset of float32": array("feature_offset_", lambda x: x.astype(np.float32)),
+    "NaN offset": array("feature_offset_", with_value(np.nan)),
+    "infinite scale": array("feature_scale_", with_value(np.inf)),
+    "a scale of 0": array("feature_scale_", with_value(0.0)),
+    "a scale below 0": array("feature_scale_", with_value(-1.0)),
+    "another scale": array("feature_scale_", lambda x: x * 1.5),
+    "another offset": array("feature_offset_", lambda x: x + 1e-3),
+    "other centers in units": centers(lambda c: c * 1.001),
+    "standardised centers of another type": array("_standardized_centers", lambda c: c.astype(np.float32)),
+    "fewer standardised centers": array("_standardized_centers", lambda c: c[:2]),
+    "NaN standardised centers": array("_standardized_centers", lambda c: c * np.nan),
+    "standardised centers that are no unit rows": params(metric="cosine"),
+    "a way of standardising that there is not": params(standardize="sturdy"),
+}
+
+
+@pytest.mark.parametrize("tampering", SCALED_TAMPERINGS)
+def test_a_standardised_model_that_save_did_not_write_is_refused(tampering, saved_standardized):
+    path, arrays, described = saved_standardized
+    SCALED_TAMPERINGS[tampering](arrays, described)
+    np.savez(path, model=np.array(json.dumps(described)), **arrays)
+    assert_refused(path)
+
+
+def test_a_file_of_the_first_format_loads(saved, rng):
+    path, arrays, described = saved
+    now, X = KMeans.load(path), rng.normal(size=(20, 3))
+    del described["params"]["standardize"]
+    np.savez(path, model=np.array(json.dumps({**described, "format_version": 1})), **arrays)
+    before = KMeans.load(path)
+    assert contents_of(before) == contents_of(now)
+    np.testing.assert_array_equal(before.predict(X), now.predict(X))
+
+
 def test_a_model_of_a_newer_format_says_so(saved):
     path, arrays, described = saved
     np.savez(path, model=np.array(json.dumps({**described, "format_version": 99})), **arrays)

@@ -36,6 +36,7 @@ GOOD = {
     "copy_x": [True, False, np.False_],
     "algorithm": ["auto", *ALGORITHMS, "elkan", "full"],
     "metric": ["euclidean", "manhattan", "cosine"],
+    "standardize": [False, True, np.True_, "robust", np.str_("robust")],
     "n_threads": [None, 1, 64, np.int32(2)],
     "callback": [None, print],
 }
@@ -82,6 +83,10 @@ BAD = [
     ("algorithm", None, TypeError, "got None"),
     ("metric", "chebyshev", ValueError, "one of 'euclidean', 'manhattan', 'cosine'; got 'chebyshev'.*k-medoids"),
     ("metric", None, TypeError, r"got None \(NoneType\)"),
+    ("standardize", "yes", ValueError, "True, False or 'robust'; got 'yes'"),
+    ("standardize", "Robust", ValueError, "got 'Robust'. Did you mean 'robust'"),
+    ("standardize", 1, TypeError, r"got 1 \(int\)"),
+    ("standardize", None, TypeError, "got None"),
     ("n_threads", 0, ValueError, "None or an integer >= 1; got 0"),
     ("n_threads", -1, ValueError, "got -1"),
     ("n_threads", "two", TypeError, "got 'two'"),

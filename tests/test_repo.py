@@ -140,6 +140,7 @@ LAYERS = [
     {"settings"},
     {"metrics"},
     {"engines"},
+    {"scaling"},
     {"samples"},
     {"algorithms"},
     {"input"},
@@ -279,6 +280,7 @@ def test_the_public_names_are_these():
         "davies_bouldin_score",
         "within_cluster_variation",
         "ConvergenceWarning",
+        "FeatureScaleWarning",
         "NotFittedError",
     }
     assert set(PUBLIC) <= set(dir(fastkmeans))

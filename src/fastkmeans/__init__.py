@@ -7,7 +7,7 @@
 (1000,)
 """
 
-from .errors import ConvergenceWarning, NotFittedError
+from .errors import ConvergenceWarning, FeatureScaleWarning, NotFittedError
 from .estimators.elbow import elbow
 from .estimators.functions import k_means, kmeans_plusplus
 from .estimators.kmeans import KMeans
@@ -27,6 +27,7 @@ __all__ = [
     "ClusteredTable",
     "ConvergenceWarning",
     "ElbowResult",
+    "FeatureScaleWarning",
     "KMeans",
     "NotFittedError",
     "calinski_harabasz_score",

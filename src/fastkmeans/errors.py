@@ -49,6 +49,25 @@ class ConvergenceWarning(UserWarning):
     """
 
 
+class FeatureScaleWarning(UserWarning):
+    """Warns that one feature of a table holds more than 90 % of the total variance, so that the others hardly count.
+
+    If the features have different units, standardise them: ``standardize=True``. If they have the same unit, nothing is
+    wrong.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import pandas as pd
+    >>> from fastkmeans import FeatureScaleWarning, KMeans
+    >>> people = pd.DataFrame({"age": [20, 21, 60, 61], "income": [30_000, 60_000, 30_500, 61_000]})
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", FeatureScaleWarning)
+    ...     KMeans(2, random_state=1).fit_predict(people).tolist() in ([0, 1, 0, 1], [1, 0, 1, 0])
+    True
+    """
+
+
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn. The warning names the line outside this package that called into it.
 

@@ -25,6 +25,7 @@ class Settings(NamedTuple):
     random_state: Any
     algorithm: str
     metric: str
+    standardize: bool | str
     n_threads: int | None
     callback: Callback | None
 

@@ -15,6 +15,7 @@ from ..input.weights import as_weights
 from ..metrics.table import check_metric
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import check_values, inertia_in_units
+from ..scaling import Scaling
 from ..storage.model_file import read_model, write_model
 from ..types import Floats, Labels, Values
 from .contract import Estimator
@@ -29,7 +30,7 @@ class CentersEstimator(Estimator):
     """
 
     _parameter_checks: ClassVar[dict[str, Check]]
-    _saved_arrays = ("cluster_centers_", "labels_")
+    _saved_arrays = ("cluster_centers_", "labels_", "feature_offset_", "feature_scale_", "_standardized_centers")
     _saved_values = (
         "n_clusters_", "inertia_", "n_iter_", "n_features_in_", "history_", "converged_", "stop_reason_",
         "algorithm_used_",
@@ -39,6 +40,9 @@ class CentersEstimator(Estimator):
     labels_: Labels
     n_clusters_: int
     n_iter_: int
+    feature_offset_: Floats | None = None
+    feature_scale_: Floats | None = None
+    _standardized_centers: Values | None = None  # what distances are measured to, where features are standardised
 
     if TYPE_CHECKING:  # a subclass defines these
 
@@ -220,6 +224,11 @@ class CentersEstimator(Estimator):
         >>> KMeans.from_centers([[0.0], [9.0]]).predict([[7.0]])
         array([1], dtype=int32)
         """
+        if params.get("standardize"):
+            raise ValueError(
+                "standardize must be False with from_centers, which has no samples to measure offset and scale of the features "
+                "from; standardise centers and samples yourself, or fit with init=centers, max_iter=1."
+            )
         matrix = as_matrix(centers, name="centers")
         check_finite(matrix.values, "centers", matrix.feature_names)
         model = cls(len(matrix.values), **params)
@@ -303,15 +312,37 @@ class CentersEstimator(Estimator):
         matrix = as_matrix(X)
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
-        values = matrix.values
+        values, scaling = matrix.values, model._scaling()
+        # In the type of the centers, so that rows of either type are rounded as those of fit were.
+        if scaling is not None:
+            values = scaling.standardized(values, model.cluster_centers_.dtype, "X", matrix.feature_names)
         if metric.prepare_rows is not None:
             # In the dtype of the centers, so that rows of any dtype are rounded like those of fit.
             values = metric.prepare_rows(values, model.cluster_centers_.dtype, "X", model.n_threads)
         return model, matrix, values, metric.kind
 
     def _wide_centers(self) -> Floats:
-        """Return the stored centers as the float64 array that the compiled modules read."""
-        return np.ascontiguousarray(self.cluster_centers_, dtype=np.float64)
+        """The centers that distances are measured to, as the float64 array that the compiled layer reads."""
+        centers = self.cluster_centers_ if self._standardized_centers is None else self._standardized_centers
+        return np.ascontiguousarray(centers, dtype=np.float64)
+
+    def _scaling(self) -> Scaling | None:
+        """How fit standardised the features; None if it did not."""
+        if self.feature_offset_ is None or self.feature_scale_ is None:
+            return None
+        return Scaling(self.feature_offset_, self.feature_scale_)
+
+    def _standardized(self, X: Any) -> Any:
+        """The rows of X as fit saw them: standardised, in the type of the centers; X itself if fit did not standardise.
+
+        X : array-like or DataFrame with the features of fit, in their order.
+        """
+        scaling = self._scaling()
+        if scaling is None:
+            return X
+        matrix = as_matrix(X)
+        check_finite(matrix.values, "X", matrix.feature_names)
+        return scaling.standardized(matrix.values, self.cluster_centers_.dtype, "X", matrix.feature_names)
 
     def _nearest(self, values: Values, kind: int) -> Labels:
         centers = self._wide_centers()

@@ -16,7 +16,13 @@ from ..errors import check_is_fitted, warn
 from ..input.tables import OUTPUT_KINDS, frame_for_output
 from ..types import Names, Values
 
-_AT_TIMES = ("feature_names_in_", "sweep_")  # fitted attributes that not every fit sets
+_AT_TIMES = (  # fitted attributes that not every fit sets
+    "feature_names_in_",
+    "sweep_",
+    "feature_offset_",
+    "feature_scale_",
+    "_standardized_centers",
+)
 _UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is
 
 

@@ -10,7 +10,9 @@ from ..selection.candidates import DEFAULT_K, k_values
 from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import settings_of
-from .kmeans import KMeans, ModelMaker
+from .fitted import ModelMaker
+from .kmeans import KMeans
+from .standardize import standardize
 
 
 def elbow(
@@ -95,7 +97,8 @@ def elbow(
     model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
     settings = settings_of(model)
     matrix = as_matrix(X)
-    make_model = ModelMaker(model.get_params(), matrix.feature_names, matrix.values.shape[1])
+    settings, matrix, scaling = standardize(settings, matrix, sample_weight)
+    make_model = ModelMaker(KMeans, model.get_params(), matrix.feature_names, scaling)
     return sweep(settings, matrix, sample_weight, lambda n_samples: k_values(k, n_samples), make_model, gap, progress)
 
 

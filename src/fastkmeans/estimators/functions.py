@@ -106,6 +106,7 @@ def k_means(
     copy_x: bool = True,
     algorithm: str = "auto",
     metric: str = "euclidean",
+    standardize: bool | str = False,
     return_n_iter: bool = False,
     n_threads: int | None = None,
 ) -> tuple[Any, ...]:
@@ -117,7 +118,7 @@ def k_means(
         The samples.
     n_clusters : int
         Number of clusters.
-    sample_weight, init, n_init, max_iter, verbose, tol, random_state, copy_x, algorithm, metric, n_threads
+    sample_weight, init, n_init, max_iter, verbose, tol, random_state, copy_x, algorithm, metric, standardize, n_threads
         As in :class:`KMeans`.
     return_n_iter : bool, default=False
         Whether to return the number of iterations too.
@@ -129,7 +130,7 @@ def k_means(
     labels : ndarray of shape (n_samples,), int32
         `labels_`.
     inertia : float
-        `inertia_`, in squared units of X if metric is "euclidean".
+        `inertia_`, in squared units of X if metric is "euclidean" and features are not standardised.
     n_iter : int
         `n_iter_`; only returned if return_n_iter is True.
 
@@ -156,6 +157,7 @@ def k_means(
         copy_x=copy_x,
         algorithm=algorithm,
         metric=metric,
+        standardize=standardize,
         n_threads=n_threads,
     ).fit(X, sample_weight=sample_weight)
     results = model.cluster_centers_, model.labels_, model.inertia_

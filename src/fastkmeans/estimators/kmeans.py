@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
-
 from ..fitting.fit import best_run
-from ..fitting.loop import Run
-from ..fitting.starts import warn_of_missing_clusters
+from ..fitting.starts import warn_of_missing_clusters, warn_of_units
 from ..input import parameters
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters
@@ -20,83 +16,124 @@ from ..samples import prepare
 from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import Callback, Settings, settings_of
-from ..types import Names
 from .centers import CentersEstimator
+from .fitted import ModelMaker, fitted_attributes
+from .standardize import standardize
 
 AUTO_MAX_K = 10
 """The last k that n_clusters="auto" looks at."""
 
 
 class KMeans(CentersEstimator):
-    """K-means clustering, exact: every label is the float64 nearest center.
+    """Exact k-means clustering: every sample gets the label of its nearest center, compared in float64.
 
-    With `metric` also k-medians (Manhattan distances) and spherical k-means (cosine distances).
+    Five settings matter most:
+
+    - `n_clusters`: how many clusters. Pass "auto" if you do not know.
+    - `standardize`: True if the features have different units, such as years and dollars.
+    - `random_state`: a number, if the next run is to give the same result.
+    - `metric`: "euclidean" for most tables, "cosine" for directions such as text vectors, "manhattan" for medians.
+    - `n_threads`: how many threads, if all of them are too many.
+
+    The defaults of the others seldom need a change.
 
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of clusters to form. "auto" takes the `best_k` of a sweep over 1, 2, ..., 10 (n_samples if fewer), and raises
-        ValueError where there is none; for other numbers call :func:`elbow` and its result's ``model(k)``.
+        Number of clusters. "auto" sweeps over 1, 2, ..., 10 (at most n_samples) and takes the `best_k` of the sweep. It
+        raises ValueError if the sweep names none. To sweep over other numbers call :func:`elbow`.
     init : {"auto", "k-means++", "random", "random-partition"}, array-like or callable, default="auto"
-        The initial centers. "k-means++" draws rows far apart (greedy: the best of 2 + log(n_clusters) candidates a
-        step). "auto" starts alike, and once merges clusters that cost little to merge and splits as many that gain more;
-        from 65 536 samples on (or 512 n_clusters, if more) it searches coarse to fine: up to five such starts on a weighted sample
-        of about 16 000, and the best of them as the start on all, see Notes. "random" takes random rows, "random-partition"
-        puts each row into a random cluster and takes the means; an array of shape (n_clusters, n_features) is used as it is; a callable is called with
-        ``X, n_clusters, random_state=...`` and returns such an array.
+        How to choose the initial centers.
+
+        - "k-means++" draws rows that lie far apart. In each step it takes the best of 2 + log(n_clusters) candidates.
+        - "auto" draws as "k-means++" does. Once during the iterations it merges clusters that cost little to merge, and
+          splits others that gain more. From 65 536 samples on (or 512 n_clusters, if that is more) it first searches on
+          a weighted sample of some 16 000 rows, with up to five starts; see Notes.
+        - "random" draws rows at random.
+        - "random-partition" puts each row into a random cluster and takes the means.
+        - An array of shape (n_clusters, n_features) holds the initial centers, in the units of X.
+        - A callable is called with ``X, n_clusters, random_state=...`` and returns such an array. With `standardize` or
+          metric="cosine" it gets the rows as the fit reads them, and returns centers among those.
     n_init : "auto" or int, default="auto"
-        Number of starts, of which the one with the lowest inertia is kept. "auto" is 10 for "random",
-        "random-partition" and a callable, 1 for "auto", "k-means++" and an array.
+        Number of starts. The one with the lowest inertia is kept. "auto" is 10 if init is "random", "random-partition"
+        or a callable, else 1.
     max_iter : int, default=300
-        Iterations of one start at most.
+        At most so many iterations per start.
     tol : float, default=1e-4
-        The fit stops when the squared (Euclidean) shifts of the centers sum to at most tol times the mean variance of
-        the features, for every metric; for "cosine" both are those of the normalised rows. With 0 it goes on until no
+        A start ends when the centers hardly move: when their squared Euclidean shifts sum to at most tol times the mean
+        variance of the features. For metric="cosine" both are measured on rows of length 1. With 0 a start ends when no
         label changes.
     verbose : int, default=0
         If above 0, print the inertia of each iteration.
     random_state : int, RandomState, Generator or None, default=None
-        Where the starts are drawn from; an int makes every fit alike.
+        Source of the random draws. With an int every fit gives the same result.
     copy_x : bool, default=True
-        Accepted for scikit-learn; X is never changed either way.
-    algorithm : {"auto", "lloyd", "tiles", "prefix", "quantized", "yinyang"}, default="auto"
-        All give the same bits; "auto" chooses by the shape of X, n_clusters and max_iter, and `algorithm_used_` tells
-        which ran. "lloyd" compares every sample with every center and keeps 4 bytes a sample. The others skip pairs
-        that a proven bound excludes, or read less, and keep more: "tiles" (up to 16 features) two copies of the rows,
-        "quantized" 16 bytes a sample and 1 or 2 a feature, "yinyang" up to 72 besides, "prefix" up to 236 (812 on CPUs that cannot multiply bytes).
+        Accepted for scikit-learn. X is never changed.
+    algorithm : {"auto", "lloyd", "tiles", "prefix", "quantized", "yinyang", "elkan", "full"}, default="auto"
+        All give the same bits, and differ in time and memory. "auto" chooses by the shape of X, n_clusters and
+        max_iter. `algorithm_used_` says which one ran.
+
+        - "lloyd" compares every sample with every center. It keeps 4 bytes per sample.
+        - "tiles" is for at most 16 features. It keeps two copies of the rows.
+        - "quantized" keeps 16 bytes per sample, and 1 or 2 per value.
+        - "yinyang" keeps what "quantized" does, and up to 72 bytes per sample.
+        - "prefix" keeps up to 236 bytes per sample (812 on CPUs that cannot multiply bytes).
+        - "elkan" and "full" are scikit-learn's names. "elkan" is read as "auto", and "full" as "lloyd".
+
+        "tiles", "quantized", "yinyang" and "prefix" skip pairs that a proven bound excludes, or read fewer bytes.
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
-        The distance, and with it the best center. "euclidean": squared distances, means. "manhattan": sums of absolute
-        differences, and medians of each feature (the smallest value up to which at least half the weight of the cluster
-        lies); k-means++ draws by the distance itself; only `algorithm` "auto" and "lloyd". "cosine": 1 - cos of the
-        angle; rows are divided by their lengths (a copy; a row of zeros is an error), and so are means. Other distances
-        need other centers, see Notes.
+        The distance. It decides what the best center of a cluster is, so that no other distance can be put in its
+        place; see Notes.
+
+        - "euclidean": squared Euclidean distances, and means.
+        - "manhattan": sums of absolute differences, and the median of each feature (the smallest value up to which at
+          least half of the weight lies). k-means++ draws by these distances. `algorithm` must be "auto", "lloyd" or one
+          of scikit-learn's names.
+        - "cosine": 1 - cos of the angle. Rows are divided by their lengths, which takes a copy of X, and so are means.
+          A row of zeros has no direction and raises ValueError.
+    standardize : bool or "robust", default=False
+        Whether to give all features the same weight. The fit then runs on (x - offset) / scale of each feature, which
+        takes a copy of X. `predict`, `transform` and `score` apply offset and scale of the fit.
+
+        - True: offset is the mean and scale the standard deviation (divided by the number of samples).
+        - "robust": offset is the median and scale the interquartile range / 1.349, so that outliers have no say. Where
+          both quartiles are equal, scale is the standard deviation. The quartiles are values of X, as the medians of
+          metric="manhattan" are.
+
+        `sample_weight` counts, so that a weight of 3 equals three copies: exactly for "robust", up to the last digits
+        for True. A feature whose values are all alike becomes 0. With metric="cosine" the angles are measured after
+        standardising.
     n_threads : int or None, default=None
-        Threads to use; None for OMP_NUM_THREADS if set, else the CPUs that the process may use (affinity and container
-        quota). The results have the same bits for any number.
+        Number of threads. None takes OMP_NUM_THREADS if that is set, else the CPUs that the process may use (its
+        affinity and the quota of its container). The result has the same bits for any number.
     callback : callable or None, default=None
         Called after each iteration with its entry of `history_`. Return True to end this start.
 
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
-        Mean of each cluster (median, unit mean: see metric), float32 if X was, else float64. When max_iter or tol stopped the fit, labels and
-        inertia are those of these centers all the same.
+        The center of each cluster in the units of X: its mean, or what `metric` has instead. float32 if X was, else
+        float64. With `standardize` these are the centers of the fit times scale plus offset.
     labels_ : ndarray of shape (n_samples,), int32
-        Nearest center of each sample of fit; the lowest index of equals.
+        Index of the nearest center of each sample; the lowest index if several are equally near. This holds for these
+        centers also if max_iter or tol ended the fit.
     inertia_ : float
-        Sum over the samples of weight times squared distance to the nearest center, in squared units of X; for
-        "manhattan" times distance, in units of X; for "cosine" times 1 - cos.
+        Sum over the samples of weight times squared distance to the nearest center, in squared units of X. For
+        "manhattan" the distance is not squared; for "cosine" it is 1 - cos. With `standardize` distances are those of
+        standardised samples, without unit, so that inertias with and without it cannot be compared.
     n_iter_ : int
-        Iterations over all samples of the start that was kept.
+        Number of iterations over all samples, of the start that was kept.
     history_ : list of dict
-        One entry an iteration of that start: iteration, inertia (of the centers it began with), center_shift
-        (sum of squared shifts), n_changed (labels), n_empty (clusters that were empty), algorithm, seconds.
+        One entry per iteration of that start: iteration, inertia (of the centers that it began with), center_shift (sum
+        of squared shifts), n_changed (labels), n_empty (clusters that were empty), algorithm, seconds.
     converged_ : bool
-        Whether the start ended by itself.
+        Whether the start ended because labels or centers stayed.
     stop_reason_ : str
         "labels unchanged", "center shift within tol", "max_iter" or "callback".
     algorithm_used_ : str
-        The algorithm that ran. Where its filter did not pay, it took steps of another, see algorithm in `history_`.
+        The algorithm that ran. If skipping did not pay, it took steps of Lloyd's; `history_` says in which iterations.
+    feature_offset_, feature_scale_ : ndarray of shape (n_features,), float64, or None
+        How `standardize` scaled each feature; None without it.
     n_clusters_ : int
         Number of clusters: n_clusters, or what "auto" chose.
     sweep_ : ElbowResult
@@ -109,29 +146,30 @@ class KMeans(CentersEstimator):
     See Also
     --------
     elbow : choose n_clusters.
-    cluster : the same from a DataFrame to a labelled DataFrame.
+    cluster : from a DataFrame to a labelled DataFrame.
 
     Notes
     -----
-    Lloyd's algorithm (S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information Theory 28(2),
-    1982), started by k-means++ (D. Arthur and S. Vassilvitskii, SODA 2007). Cluster sums are free of
-    rounding, so results do not depend on the order of addition. An empty cluster takes the sample farthest
-    from its center.
+    The iterations are those of S. P. Lloyd, "Least squares quantization in PCM", IEEE Transactions on Information
+    Theory 28(2), 1982. The start is k-means++ (D. Arthur and S. Vassilvitskii, SODA 2007). Cluster sums are free of
+    rounding, so that the result does not depend on the order of addition. An empty cluster takes the sample that is
+    farthest from its center.
 
-    Iterations never move a center from one group of samples to another. init="auto" does, after eight of them or before they
-    would end (Euclidean, n_clusters >= 3): pairs of clusters are merged and others split, as long as the splits save more than
-    the merges cost, so that the inertia falls on. With the same random_state
-    the iterations before are those of init="k-means++" (T. Kaukoranta, P. Fränti and O. Nevalainen, Optical Engineering
-    37(10), 1998).
+    Iterations alone never move a center from one group of samples to another. init="auto" does so once, after eight
+    iterations or when they would end, if the metric is Euclidean and there are at least three clusters. It merges some
+    clusters and splits as many others, as long as a split saves more inertia than a merge costs (T. Kaukoranta, P.
+    Fränti and O. Nevalainen, Optical Engineering 37(10), 1998). Up to then it runs as init="k-means++" does with the
+    same random_state.
 
-    What init="auto" searches on are rows drawn by weight, by squared distance to a rough clustering and by cluster, weighted so
-    that their inertia stands for that of all (O. Bachem, M. Lucic and A. Krause, 2017). The end is a fit like any
-    other: iterations over all samples until `tol` or `max_iter`, which alone `n_iter_`, `history_`, `verbose` and `callback` see.
+    The rows that init="auto" searches on are drawn by weight, by squared distance to a rough clustering and by cluster.
+    They are weighted so that their inertia stands for that of all (O. Bachem, M. Lucic and A. Krause, 2017). The best
+    centers found start iterations over all samples, which end by `tol` or `max_iter`. `n_iter_`, `history_`, `verbose`
+    and `callback` count and see only these.
 
-    Each step, nearest centers and best centers, lowers the inertia only if the best center is that of the metric: the
-    mean minimises squared Euclidean distances and no others, so an arbitrary distance cannot be put in its place. The
-    median minimises Manhattan distances (P. S. Bradley, O. L. Mangasarian and W. N. Street, NIPS 1996), the unit
-    mean cosine ones (I. S. Dhillon and D. S. Modha, Machine Learning 42, 2001). For others use k-medoids.
+    An iteration finds nearest centers, then best centers. It lowers the inertia only if the best center belongs to the
+    metric. The mean minimises squared Euclidean distances and no others. The median minimises Manhattan distances (P.
+    S. Bradley, O. L. Mangasarian and W. N. Street, NIPS 1996), and the unit mean cosine distances (I. S. Dhillon and D.
+    S. Modha, Machine Learning 42, 2001). For other distances use k-medoids.
 
     Examples
     --------
@@ -146,6 +184,15 @@ class KMeans(CentersEstimator):
     >>> kmeans.cluster_centers_
     array([[ 1.,  2.],
            [10.,  2.]])
+
+    Ages in years and incomes in dollars: without `standardize` the incomes would decide alone.
+
+    >>> people = [[20.0, 30e3], [21.0, 50e3], [22.0, 40e3], [60.0, 31e3], [61.0, 51e3], [62.0, 41e3]]
+    >>> kmeans = KMeans(n_clusters=2, standardize=True, init=[people[1], people[4]]).fit(people)
+    >>> kmeans.labels_
+    array([0, 0, 0, 1, 1, 1], dtype=int32)
+    >>> [[round(age), round(income)] for age, income in kmeans.cluster_centers_.tolist()]
+    [[21, 40000], [61, 41000]]
     """
 
     inertia_: float
@@ -164,6 +211,7 @@ class KMeans(CentersEstimator):
         "verbose": parameters.check_verbose,
         "random_state": parameters.check_random_state_parameter,
         "copy_x": parameters.check_bool,
+        "standardize": parameters.check_standardize,
         "n_threads": parameters.check_n_threads,
         "callback": parameters.check_callback,
     }
@@ -181,6 +229,7 @@ class KMeans(CentersEstimator):
         copy_x: bool = True,
         algorithm: str = "auto",
         metric: str = "euclidean",
+        standardize: bool | str = False,
         n_threads: int | None = None,
         callback: Callback | None = None,
     ) -> None:
@@ -194,6 +243,7 @@ class KMeans(CentersEstimator):
         self.copy_x = copy_x
         self.algorithm = algorithm
         self.metric = metric
+        self.standardize = standardize
         self.n_threads = n_threads
         self.callback = callback
 
@@ -217,8 +267,8 @@ class KMeans(CentersEstimator):
         Raises
         ------
         ValueError, TypeError
-            If a parameter, X or sample_weight is not valid, the inertia overflows float64, or "auto" finds no number; the
-            estimator is then unchanged.
+            If a parameter, X or sample_weight is not valid, the inertia overflows float64, or "auto" finds no number;
+            the estimator is then unchanged.
 
         Examples
         --------
@@ -240,11 +290,13 @@ class KMeans(CentersEstimator):
         if settings.n_clusters == "auto":
             return self._fit_swept(settings, matrix, sample_weight, {**self.get_params(), **of_user._asdict()})
         check_n_clusters(settings.n_clusters, len(matrix.values))
+        settings, matrix, scaling = standardize(settings, matrix, sample_weight)
         weights = as_weights(sample_weight, len(matrix.values))
         samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
+        warn_of_units(settings, matrix, samples)
         found, algorithm = best_run(settings, samples)
         warn_of_missing_clusters(found, settings.n_clusters)
-        self._take_over(fitted_attributes(found, algorithm, matrix.feature_names, samples.values.shape[1]))
+        self._take_over(fitted_attributes(found, algorithm, matrix.feature_names, scaling))
         return self
 
     def _fit_swept(self, settings: Settings, matrix: Matrix, sample_weight: Any, params: dict[str, Any]) -> Self:
@@ -258,7 +310,8 @@ class KMeans(CentersEstimator):
                 "name such as 'auto', or a number for n_clusters."
             )
         last = min(AUTO_MAX_K, len(matrix.values))
-        make_model = ModelMaker(params, matrix.feature_names, matrix.values.shape[1])
+        settings, matrix, scaling = standardize(settings, matrix, sample_weight)
+        make_model = ModelMaker(KMeans, params, matrix.feature_names, scaling)
         result = sweep(settings, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), make_model)
         if result.best_k is None:
             raise ValueError(
@@ -266,45 +319,6 @@ class KMeans(CentersEstimator):
                 f"elbow(X, k=...). {result.reason}"
             )
         fitted = vars(result.model(result.best_k))
-        self._take_over({**{name: value for name, value in fitted.items() if name.endswith("_")}, "sweep_": result})
+        found = {name: value for name, value in fitted.items() if name not in params}
+        self._take_over({**found, "sweep_": result})
         return self
-
-
-def fitted_attributes(found: Run, algorithm: str, feature_names: Names | None, n_features: int) -> dict[str, Any]:
-    """Return what an estimator has after a fit."""
-    fitted: dict[str, Any] = {
-        "n_features_in_": n_features,
-        "n_clusters_": len(found.centers),
-        "cluster_centers_": found.centers,
-        "labels_": found.labels,
-        "inertia_": found.inertia,
-        "n_iter_": found.n_iter,
-        "history_": found.history,
-        "converged_": found.converged,
-        "stop_reason_": found.stop_reason,
-        "algorithm_used_": algorithm,
-    }
-    if feature_names is not None:
-        fitted["feature_names_in_"] = feature_names
-    return fitted
-
-
-@dataclass(frozen=True)
-class ModelMaker:
-    """Makes a fitted KMeans of a run and the name of its algorithm.
-
-    params : of the models, n_clusters excepted.
-    """
-
-    params: dict[str, Any]
-    feature_names: Names | None
-    n_features: int
-
-    def __call__(self, stored: tuple[Run, str]) -> KMeans:
-        run, algorithm = stored
-        model = KMeans(**{**self.params, "n_clusters": len(run.centers)})
-        run = run._replace(
-            centers=run.centers.copy(), labels=run.labels.astype(np.int32), history=[dict(step) for step in run.history]
-        )
-        model._take_over(fitted_attributes(run, algorithm, self.feature_names, self.n_features))
-        return model

@@ -11,9 +11,11 @@ from ..algorithms.table import choose_algorithm
 from ..engines.contract import Engine
 from ..engines.table import engine_for
 from ..errors import ConvergenceWarning, warn
+from ..input.matrix import Matrix
 from ..input.parameters import check_random_state, drawing_from
 from ..metrics.table import METRICS
 from ..samples import Samples
+from ..scaling import warn_of_dominant_feature
 from ..settings import Settings
 from ..types import Values
 from .loop import Run
@@ -66,6 +68,16 @@ def algorithm_of(settings: Settings, samples: Samples, n_clusters: int, max_iter
         return "lloyd"
     n_samples, n_features = samples.values.shape
     return choose_algorithm(settings.algorithm, n_samples, n_features, n_clusters, max_iter, n_runs)
+
+
+def warn_of_units(settings: Settings, matrix: Matrix, samples: Samples) -> None:
+    """Warn if X is a table with named features and one of them outweighs all others.
+
+    Who passes an array has often scaled it, or knows its units. Cosine distances compare directions, and variances of
+    features say little about these.
+    """
+    if matrix.feature_names is not None and not settings.standardize and settings.metric != "cosine":
+        warn_of_dominant_feature(samples.description, matrix.feature_names)
 
 
 def warn_of_missing_clusters(found: Run, n_clusters: int) -> None:

@@ -191,6 +191,14 @@ def check_bool(name: str, value: Any) -> None:
         raise TypeError(f"{name} must be True or False; {_got(value)}")
 
 
+def check_standardize(name: str, value: Any) -> None:
+    rule = f"{name} must be True, False or 'robust'"
+    if not isinstance(value, (bool, np.bool_, str)):
+        raise TypeError(f"{rule}; {_got(value)}")
+    if isinstance(value, str) and value != "robust":
+        raise ValueError(f"{rule}; got {value!r}.{_hint(value, ['robust'])}")
+
+
 def check_tol(name: str, value: Any) -> None:
     rule = f"{name} must be a finite number >= 0"
     if not (isinstance(value, (float, np.floating)) or _is_integer(value)):

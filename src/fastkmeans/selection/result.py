@@ -84,6 +84,8 @@ class ElbowResult(Generic[Model]):
         straight line between the ends of the log-log curve: int or None.
     metric : str
         The metric of the fits.
+    standardize : bool or str
+        Whether and how the features were standardised for the fits, as in :class:`KMeans`.
     agreement : dict
         The k that each criterion names, int or None: "separation" the largest at which all clusters are apart, the others
         where they are best.
@@ -127,6 +129,7 @@ class ElbowResult(Generic[Model]):
     knees: dict[str, int | None]
     agreement: dict[str, int | None]
     metric: str = "euclidean"
+    standardize: bool | str = False
     _runs: dict[int, tuple[Run, str]] = field(default_factory=dict)
     _make_model: Callable[[tuple[Run, str]], Model] | None = None
     _frame: Any = None

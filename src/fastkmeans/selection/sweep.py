@@ -9,7 +9,7 @@ import numpy as np
 
 from ..fitting.loop import Run
 from ..fitting.search import Chain
-from ..fitting.starts import warn_of_missing_clusters
+from ..fitting.starts import warn_of_missing_clusters, warn_of_units
 from ..input.matrix import Matrix
 from ..input.parameters import drawing_from
 from ..input.tables import frame_from_columns
@@ -37,6 +37,7 @@ def sweep(
     """
     weights = as_weights(sample_weight, len(matrix.values))
     samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
+    warn_of_units(settings, matrix, samples)
     candidates = choose_k(len(matrix.values))
     if gap and settings.metric != "euclidean":
         raise ValueError(
@@ -57,6 +58,7 @@ def sweep(
         **table,
         **choose(columns)._asdict(),
         metric=settings.metric,
+        standardize=settings.standardize,
         _runs=runs,
         _make_model=make_model,
         _frame=None if matrix.native is None else frame_from_columns(columns, like=matrix.native),

@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 _Model = TypeVar("_Model", bound="Estimator")
 
 _FORMAT = "fastkmeans-model"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2  # of 2: features may be standardised
 
 
 def write_model(model: Estimator, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; see KMeans.save."""
-    fitted, arrays = vars(model), {name: vars(model)[name] for name in model._saved_arrays if name in vars(model)}
+    fitted = vars(model)
+    arrays = {name: fitted[name] for name in model._saved_arrays if fitted.get(name) is not None}
     params = {}
     for name, value in model.get_params().items():
         if name == "init" and not isinstance(value, str) and not callable(value):
             arrays["init"] = np.asarray(value)
-        elif value is None or isinstance(value, (bool, int, float, str, np.number)):
+        elif value is None or isinstance(value, (bool, int, float, str, np.bool_, np.number)):
             params[name] = value.item() if isinstance(value, np.generic) else value
     names = fitted.get("feature_names_in_")
     described = {

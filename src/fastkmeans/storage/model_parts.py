@@ -13,6 +13,7 @@ from ..algorithms.table import ALGORITHMS
 from ..fitting.loop import STOP_REASONS
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
+from ..scaling import Scaling
 from ..settings import settings_of
 from ..types import AnyArray
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _Model = TypeVar("_Model", bound="Estimator")
 
 
+_SCALED = ("feature_offset_", "feature_scale_", "_standardized_centers")
+"""Arrays of models whose features were standardised; all of them or none."""
+
 _STEP_NUMBERS = {"iteration", "inertia", "center_shift", "n_changed", "n_empty", "seconds"}
 
 
@@ -30,7 +34,8 @@ def rebuild(cls: type[_Model], described: dict[str, Any], arrays: dict[str, AnyA
 
     described : the JSON of the file: "params", "fitted" (the attributes that are not arrays), "feature_names", and "arrays",
         the names of the arrays. Older files lack "arrays". It is there because damage can hide a part of a .npz.
-    arrays : "cluster_centers_", and if they exist "labels_" and the parameter "init".
+    arrays : "cluster_centers_", and if they exist "labels_" and the parameter "init". If the features were standardised,
+        also "feature_offset_", "feature_scale_" and "_standardized_centers".
     Raises ValueError or TypeError, naming the part, if one is missing, unknown, or does not fit the others.
     """
     params, fitted, names = (_part(described, name) for name in ("params", "fitted", "feature_names"))
@@ -41,10 +46,16 @@ def rebuild(cls: type[_Model], described: dict[str, Any], arrays: dict[str, AnyA
     _require(sorted(written) == sorted(arrays), "arrays", f"those that were written, {reprlib.repr(written)}", *arrays)
     model = _unfitted(cls, params, arrays.get("init"))
     centers = np.ascontiguousarray(_part(arrays, "cluster_centers_"))
-    _check_centers(centers, model.get_params()["metric"])
+    scaled = {name: np.ascontiguousarray(arrays[name]) for name in _SCALED if name in arrays}
+    _check_centers("cluster_centers_", centers)
+    if scaled:
+        _check_scaling(scaled, centers)
+    if model.get_params()["metric"] == "cosine":
+        name = "_standardized_centers" if scaled else "cluster_centers_"
+        _check_lengths(name, scaled.get(name, centers))
     n_clusters, n_features = centers.shape
     _check_values(fitted, n_clusters, n_features)
-    found = {**fitted, "cluster_centers_": centers, "n_clusters_": n_clusters}
+    found = {**fitted, "cluster_centers_": centers, "n_clusters_": n_clusters, **scaled}
     if "labels_" in arrays:
         _check_labels(arrays["labels_"], n_clusters)
         found["labels_"] = arrays["labels_"]
@@ -81,16 +92,36 @@ def _unfitted(cls: type[_Model], params: dict[str, Any], init: AnyArray | None) 
     return model
 
 
-def _check_centers(centers: AnyArray, metric: str) -> None:
-    _require(centers.dtype in (np.float32, np.float64), "cluster_centers_", "float32 or float64", centers.dtype)
-    _require(centers.ndim == 2 and centers.size > 0, "cluster_centers_", "one row per cluster", centers.shape)
-    check_finite(centers, "cluster_centers_")
-    if metric == "cosine":
-        sq_lengths = (centers.astype(np.float64) ** 2).sum(axis=1)
-        # Rounding changes a length by far less than half of the digits.
-        off = np.abs(sq_lengths - 1.0) > np.sqrt(np.finfo(centers.dtype).eps)
-        rule = "rows of length 1, because metric='cosine'"
-        _require(not off.any(), "cluster_centers_", rule, *np.sqrt(sq_lengths[off][:1]).tolist())
+def _check_centers(name: str, centers: AnyArray) -> None:
+    _require(centers.dtype in (np.float32, np.float64), name, "float32 or float64", centers.dtype)
+    _require(centers.ndim == 2 and centers.size > 0, name, "one row per cluster", centers.shape)
+    check_finite(centers, name)
+
+
+def _check_lengths(name: str, centers: AnyArray) -> None:
+    sq_lengths = (centers.astype(np.float64) ** 2).sum(axis=1)
+    # Rounding changes a length by far less than half of the digits.
+    off = np.abs(sq_lengths - 1.0) > np.sqrt(np.finfo(centers.dtype).eps)
+    _require(not off.any(), name, "rows of length 1, because metric='cosine'", *np.sqrt(sq_lengths[off][:1]).tolist())
+
+
+def _check_scaling(scaled: dict[str, AnyArray], centers: AnyArray) -> None:
+    """Check the parts of a model of standardised features, against each other and against its centers in units."""
+    offset, scale, standardized = (_part(scaled, name) for name in _SCALED)
+    for name, values in (("feature_offset_", offset), ("feature_scale_", scale)):
+        _require(values.dtype == np.float64, name, "float64", values.dtype)
+        rule = f"{centers.shape[1]} numbers, because the centers have so many features"
+        _require(values.shape == centers.shape[1:], name, rule, values.shape)
+        check_finite(values, name)
+    _require(bool((scale > 0).all()), "feature_scale_", "above 0", *scale[~(scale > 0)].tolist())
+    name = "_standardized_centers"
+    _check_centers(name, standardized)
+    _require(standardized.dtype == centers.dtype, name, f"{centers.dtype}, like cluster_centers_", standardized.dtype)
+    _require(standardized.shape == centers.shape, name, f"of shape {centers.shape}", standardized.shape)
+    size = np.abs(offset) + scale * np.abs(standardized.astype(np.float64))
+    apart = np.abs(Scaling(offset, scale).in_units(standardized).astype(np.float64) - centers)
+    off = ~(apart <= 8 * np.finfo(centers.dtype).eps * size)  # three roundings, and room for three others
+    _require(not off.any(), name, "cluster_centers_ in standardised units", *standardized[off].tolist())
 
 
 def _check_labels(labels: AnyArray, n_clusters: int) -> None:

@@ -1,0 +1,30 @@
+"""Samples as a fit reads them, where features are to be standardised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..input.matrix import Matrix
+from ..input.parameters import check_init
+from ..input.weights import as_weights
+from ..scaling import Scaling, measure_scaling
+from ..settings import Settings
+
+
+def standardize(settings: Settings, matrix: Matrix, sample_weight: Any) -> tuple[Settings, Matrix, Scaling | None]:
+    """Standardise samples and given initial centers, if `settings.standardize` asks for it.
+
+    Returns the settings and the matrix for the fit, and how features were scaled; None if they were not.
+    """
+    if not settings.standardize:
+        return settings, matrix, None
+    values, init = matrix.values, settings.init
+    weights = as_weights(sample_weight, len(values))
+    scaling = measure_scaling(matrix, weights, settings.standardize, settings.n_threads)
+    if not (isinstance(init, str) or callable(init) or settings.n_clusters == "auto"):
+        centers = check_init(init, settings.n_clusters, values.shape[1], np.float64)
+        settings = settings._replace(init=scaling.standardized(centers, np.float64, "init"))
+    rows = scaling.standardized(values, values.dtype, "X", matrix.feature_names)
+    return settings, matrix._replace(values=rows), scaling
