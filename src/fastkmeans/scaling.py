@@ -137,6 +137,7 @@ def warn_of_dominant_feature(
     share = percent(variance[largest] / description.total_variance)
     others = "the other feature hardly counts" if n_others == 1 else f"the other {n_others} features hardly count"
     warn(
-        f"{str(names[largest])!r} holds {share} of the total variance, so {others}. If the features have different units, {way_out}.",
+        f"{str(names[largest])!r} holds {share} of the total variance, so {others}. "
+        f"If the features have different units, {way_out}.",
         FeatureScaleWarning,
     )

@@ -111,7 +111,8 @@ class CentersEstimator(Estimator):
         -------
         distances : ndarray of shape (n_samples, n_clusters)
             Euclidean distances (not squared), Manhattan distances or 1 - cos, by `metric`; float32 if X is, else float64. In
-            each row, the first of the smallest distances is the one of the label. A table if :meth:`set_output` chose one.
+            each row, the first of the smallest distances is the one of the label. With `standardize` the distances are
+            those of standardised samples, without unit. A table if :meth:`set_output` chose one.
 
         Raises
         ------
@@ -175,7 +176,8 @@ class CentersEstimator(Estimator):
         Returns
         -------
         score : float
-            Minus the sum of weight times squared distance, or times Manhattan distance or 1 - cos, by `metric`.
+            Minus the sum of weight times squared distance, or times Manhattan distance or 1 - cos, by `metric`. With
+            `standardize` the distances are those of standardised samples, without unit.
 
         Raises
         ------
@@ -226,8 +228,8 @@ class CentersEstimator(Estimator):
         """
         if params.get("standardize"):
             raise ValueError(
-                "standardize must be False with from_centers, which has no samples to measure offset and scale of the features "
-                "from; standardise centers and samples yourself, or fit with init=centers, max_iter=1."
+                "standardize must be False with from_centers, which has no samples to measure the features by; standardise "
+                "centers and samples yourself, or fit with init=centers and max_iter=1."
             )
         matrix = as_matrix(centers, name="centers")
         check_finite(matrix.values, "centers", matrix.feature_names)
@@ -271,7 +273,7 @@ class CentersEstimator(Estimator):
 
     @classmethod
     def load(cls, path: Any) -> Self:
-        """Read an estimator that :meth:`save` wrote. Nothing in the file is executed.
+        """Read an estimator that :meth:`save` wrote. The file holds numbers and text, and nothing in it is executed.
 
         Parameters
         ----------

@@ -28,51 +28,53 @@ def elbow(
 ) -> ElbowResult[KMeans]:
     """Fit k-means for every ``k``, judge each fit, and name the number of clusters that the samples ask for.
 
-    **The fits.** Each ``k`` starts from what the one before found: its centers and one more, several times drawn far
-    from them, beside fresh starts. Above 16 384 samples the starts are tried on a coreset, weighted samples that
-    stand for all, and the best one ends on all samples within a few iterations. Inertia never rises
-    with ``k``.
+    **The fits.** Each ``k`` has two kinds of starts. Some take the centers that the ``k`` before found and add one
+    more, drawn far from them. Others are fresh. Above 16 384 samples all starts are tried on a coreset, which is a
+    weighted sample that stands for all. The best start then runs on all samples for a few iterations. Inertia never
+    rises with ``k``.
 
-    **The rule.** Clusters are apart where each pair of neighbours has a ``separation`` of 2 or more: between their means
-    there are at least two standard deviations of each. A cut through one round or even cluster is below 1.9, in any number
-    of features (few samples make chance structure, which is taken off), so samples without clusters give None; long tails
-    and thin rings may not. Of the ``k`` at which all clusters are
-    apart, the largest, and the ones best by chord, silhouette and Calinski-Harabasz, have a vote each; ``best_k`` is the
-    one with the most votes, the largest of equals. If that is the last ``k``, there may be more clusters, and
-    ``best_k`` is None. ``reason`` says in a sentence what happened.
+    **The rule.** Clusters are apart if each pair of neighbours has a ``separation`` of at least 2: at least two
+    standard deviations of each cluster lie between their means. A cut through one round or evenly filled cluster stays
+    below 1.9, in any number of features. So samples without clusters give None, but long tails and thin rings may not.
+    (Few samples have structure by chance; the separation allows for it.) Only the ``k`` at which all clusters are apart
+    are candidates. The largest candidate gets a vote, and so do the best ones by chord, silhouette and
+    Calinski-Harabasz. ``best_k`` is the one with the most votes, the largest if votes are equal. If that is the last
+    ``k`` of the sweep, there may be more clusters, and ``best_k`` is None. ``reason`` says in a sentence what happened.
 
-    Sweep past the number you expect. Far outliers can look like clusters of their own. Features with large units
-    dominate the distances: scale them first where that is not meant.
+    Sweep past the number that you expect. Far outliers can look like clusters of their own. If the features have
+    different units, pass ``standardize=True``: otherwise the feature with the largest numbers decides alone.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
         The samples.
     k : int, str or iterable of int, default=range(1, 11)
-        The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included). By default no
-        more than there are samples.
+        The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included). By default
+        no more than there are samples.
     sample_weight : array-like of shape (n_samples,), optional
-        Weight of each sample. Silhouette and separation look at samples drawn by weight, where there are more than
-        20 000, and count each once.
+        Weight of each sample. Silhouette and separation count each sample once. If there are more than 20 000 samples,
+        they look at some that are drawn by weight.
     n_init : "auto" or int, default="auto"
-        Fresh starts for each ``k``, beside the four that go on from the last; of all of them the three to six most
-        promising are finished. "auto" is 5 to 16 for the inits "auto" and "k-means++", the more the fewer clusters, else as in :class:`KMeans`.
+        Number of fresh starts per ``k``, beside the four that go on from the ``k`` before. The three to six most
+        promising of all starts are finished. "auto" is 16 for few clusters and down to 5 for many, if init is "auto" or
+        "k-means++", else as in :class:`KMeans`.
     gap : bool, default=False
-        Whether to compute the gap statistic (R. Tibshirani, G. Walther and T. Hastie 2001), by sweeps over 10 sets of at
-        most 20 000 samples that are uniform in the box around X.
+        Whether to compute the gap statistic (R. Tibshirani, G. Walther and T. Hastie 2001), by sweeps over 10 sets of
+        at most 20 000 samples that are uniform in the box around X.
     random_state : int, RandomState, Generator or None
         Seeds the starts. An int is used again for each ``k``.
     progress : bool, default=False
         Show a progress bar over ``k``; needs tqdm (``pip install "fastkmeans-core[progress]"``).
     **kmeans_params
-        Any other parameter of :class:`KMeans`, for example ``max_iter`` or ``n_threads``. `verbose` and `callback` see the
-        iterations over all samples.
+        Any other parameter of :class:`KMeans`, for example ``standardize``, ``metric`` or ``n_threads``. With
+        ``standardize`` all columns of the result are those of standardised samples. `verbose` and `callback` see the
+        iterations over all samples only.
 
     Returns
     -------
     ElbowResult
         With the table as attributes, ``best_k``, ``reason``, ``model(k)``, ``plot()`` and ``to_frame()``. It keeps the
-        labels of every k: one byte a sample and k (two or four where k goes beyond 256 or 65 536).
+        labels of every k, which take one byte per sample and k (two above 256 clusters, four above 65 536).
 
     Raises
     ------

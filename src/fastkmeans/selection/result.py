@@ -39,20 +39,22 @@ SHOWN = {  # column -> how print() and the command line show it: heading, format
 class ElbowResult(Generic[Model]):
     """What :func:`elbow` measured for each k. Iterating gives ``(k, inertia)`` pairs.
 
-    Each column of the table is an attribute, an array of shape (n_fits,) that cannot be written; values that have no
-    meaning, such as a silhouette of one cluster, are NaN. Only ``inertia``, ``simplified_silhouette``, ``silhouette``,
-    ``separation``, ``n_iter`` and ``seconds`` have one for other metrics than "euclidean".
+    Each column of the table is an attribute, a read-only array of shape (n_fits,). A value without meaning, such as the
+    silhouette of one cluster, is NaN. With a metric other than "euclidean" only ``inertia``, ``simplified_silhouette``,
+    ``silhouette``, ``separation``, ``n_iter`` and ``seconds`` have a meaning. With ``standardize`` all columns are
+    those of standardised samples.
 
     Attributes
     ----------
     k : int64
         The numbers of clusters, ascending.
     inertia : float64
-        The lowest inertia found, in squared units of X. It never rises with ``k``.
+        The lowest inertia found, in squared units of X (of other metrics and standardised samples: see
+        :class:`KMeans`). It never rises with ``k``.
     explained_variance : float64
         Sum of squares between the clusters over the sum of squares about the mean, 0 to 1.
     calinski_harabasz : float64
-        Sum of squares between over within, each per degree of freedom; higher is better
+        Sum of squares between the clusters divided by that within them, each per degree of freedom; higher is better
         (:func:`calinski_harabasz_score`).
     davies_bouldin : float64
         How much clusters overlap; lower is better (:func:`davies_bouldin_score`).
@@ -61,34 +63,35 @@ class ElbowResult(Generic[Model]):
     silhouette : float64
         Mean silhouette of at most 1000 random samples, each against at most 10 000; higher is better, at most 1.
     silhouette_se : float64
-        Its standard error as an estimate of the mean over all samples; 0 where it is that mean.
+        Standard error of ``silhouette`` as an estimate of the mean over all samples; 0 if all samples were used.
     separation : float64
-        The least, over pairs of neighbouring clusters, of the distance of their means divided by twice the larger standard
-        deviation along the line between them, and by what chance adds where rows are few; from at most 20 000 samples, or
-        100 a cluster. 2 or more is a pair with a valley between.
+        How far the two closest clusters are apart. For a pair of neighbouring clusters it is the distance of their
+        means, divided by twice the larger standard deviation along the line between them, and by what chance adds if
+        rows are few. The column holds the least of all pairs. It is measured on at most 20 000 samples, or 100 per
+        cluster. At 2 or more there is a valley between the clusters of each pair.
     bic : float64
-        Bayesian information criterion of round normal clusters of one variance; higher is better (X-means: D. Pelleg and
-        A. Moore, ICML 2000).
+        Bayesian information criterion of a mixture of round normal clusters with one variance; higher is better
+        (X-means: D. Pelleg and A. Moore, ICML 2000).
     gap, gap_se : float64
         The gap statistic and its standard error; only with ``gap=True``.
     n_iter : int64
-        Iterations over all samples, after the search over few.
+        Number of iterations over all samples, after the search on some of them.
     seconds : float64
         Wall-clock time of search and fit.
     best_k : int or None
-        The number of clusters that the samples ask for, or None; :func:`elbow` states the rule.
+        The number of clusters by the rule of :func:`elbow`, or None.
     reason : str
         One sentence: why this ``best_k``, or why there is none.
     knees : dict
-        Bend of the inertia curve, by "kneedle" (Satopaa et al. 2011) and by "chord", the point farthest below the
-        straight line between the ends of the log-log curve: int or None.
+        Where the inertia curve bends, int or None: by "kneedle" (Satopaa et al. 2011), and by "chord", which is the
+        point farthest below the straight line between the ends of the curve with both axes logarithmic.
     metric : str
         The metric of the fits.
     standardize : bool or str
         Whether and how the features were standardised for the fits, as in :class:`KMeans`.
     agreement : dict
-        The k that each criterion names, int or None: "separation" the largest at which all clusters are apart, the others
-        where they are best.
+        The k that each criterion names, int or None. "separation" names the largest k at which all clusters are apart.
+        The others name the k at which they are best.
 
     Examples
     --------
@@ -173,8 +176,8 @@ class ElbowResult(Generic[Model]):
         Returns
         -------
         KMeans
-            With cluster_centers_, labels_ and all else that fit sets, of the run that gave this row. A new one each
-            time; its labels_ are a copy.
+            The model of this row of the table, with all that fit sets. Each call makes a new one with copies of the
+            arrays.
 
         Raises
         ------
