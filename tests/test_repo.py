@@ -267,6 +267,7 @@ def test_the_public_names_are_these():
         "elbow",
         "ElbowResult",
         "cluster",
+        "ClusterSummary",
         "ClusteredTable",
         "plot_clusters",
         "plot_elbow",

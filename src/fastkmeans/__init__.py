@@ -11,6 +11,7 @@ from .errors import ConvergenceWarning, FeatureScaleWarning, NotFittedError
 from .estimators.elbow import elbow
 from .estimators.functions import k_means, kmeans_plusplus
 from .estimators.kmeans import KMeans
+from .estimators.summary import ClusterSummary
 from .plotting.centers import plot_centers
 from .plotting.clusters import plot_clusters
 from .plotting.elbow import plot_elbow
@@ -24,6 +25,7 @@ from .tables import ClusteredTable, cluster
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClusterSummary",
     "ClusteredTable",
     "ConvergenceWarning",
     "ElbowResult",

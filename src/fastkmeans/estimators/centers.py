@@ -19,6 +19,8 @@ from ..scaling import Scaling
 from ..storage.model_file import read_model, write_model
 from ..types import Floats, Labels, Values
 from .contract import Estimator
+from .notebook import estimator_html
+from .summary import ClusterSummary, summarize
 
 
 class CentersEstimator(Estimator):
@@ -198,6 +200,46 @@ class CentersEstimator(Estimator):
         labels = model._nearest(values, kind)
         inertia = inertia_in_units(values, model._wide_centers(), labels, weights, n_threads, kind)
         return -check_inertia(inertia, 1.0 if weights is None else float(weights.max()))
+
+    def summary(self, X: Any = None) -> ClusterSummary:
+        """Say what distinguishes each cluster, for people to read.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), optional
+            The samples of fit, or others. Each row belongs to the cluster of its nearest center, and counts once whatever
+            its weight was. Without X the summary has sizes and centers only.
+
+        Returns
+        -------
+        summary : ClusterSummary
+            Print it for a sentence per cluster. :meth:`ClusterSummary.to_frame` gives a table.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X is not valid or its features are not those of fit, or if the model was made of centers and X is missing.
+
+        Examples
+        --------
+        >>> from fastkmeans import KMeans
+        >>> X = [[1.0], [2.0], [3.0], [30.0]]
+        >>> print(KMeans(n_clusters=2, init=[[0.0], [30.0]]).fit(X).summary(X))
+        2 clusters, 4 rows, 1 feature
+        cluster 0: 3 of 4 rows (75 %); feature 0 low (-0.6 sd, 2)
+            typical rows 1, 0, 2
+        cluster 1: 1 of 4 rows (25 %); feature 0 high (+1.7 sd, 30)
+            typical row 3
+        """
+        model = self._snapshot()
+        check_is_fitted(model, "summary")
+        return summarize(model, X)
+
+    def _repr_html_(self) -> str:
+        """The estimator as HTML, for notebooks."""
+        return estimator_html(self)
 
     @classmethod
     def from_centers(cls, centers: Any, **params: Any) -> Self:

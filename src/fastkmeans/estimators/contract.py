@@ -228,11 +228,7 @@ class Estimator:
         return self._set_request("score", sample_weight)
 
     def __repr__(self) -> str:
-        changed = (
-            f"{name}={_short_repr(getattr(self, name))}"
-            for name, default in _defaults(type(self)).items()
-            if not _is_default(getattr(self, name), default)
-        )
+        changed = (f"{name}={value}" for name, value in self._changed_params().items())
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -250,6 +246,14 @@ class Estimator:
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes for pickle and copy: those of one moment, even if another thread fits."""
         return self.__dict__.copy()
+
+    def _changed_params(self) -> dict[str, str]:
+        """The parameters that differ from their defaults, by name, each as a short text."""
+        return {
+            name: _short_repr(getattr(self, name))
+            for name, default in _defaults(type(self)).items()
+            if not _is_default(getattr(self, name), default)
+        }
 
     def _snapshot(self) -> Self:
         """Return a copy of this estimator as it is now, for one call.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from ..display.curve import curve
+from ..display.html import beside, box, note, table
 from ..types import AnyArray, Floats, Indices
 
 if TYPE_CHECKING:
@@ -154,16 +156,31 @@ class ElbowResult(Generic[Model]):
         list of str
             One line more than there are fits; columns without any value are left out.
         """
-        columns = []
-        for name, (heading, shape) in SHOWN.items():
-            values = getattr(self, name)
-            if values is not None and not np.isnan(values).all():
-                columns.append([heading, *("" if np.isnan(value) else shape.format(value) for value in values)])
+        columns = self._text_columns()
         widths = [max(map(len, column)) for column in columns]
         lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
                  for row in zip(*columns, strict=True)]  # fmt: skip
         marks = ["", *("  <- best_k" if k == self.best_k else "" for k in self.k.tolist())]
         return [line + mark for line, mark in zip(lines, marks, strict=True)]
+
+    def _text_columns(self) -> list[list[str]]:
+        """The main columns as text, heading first; those without any value are left out."""
+        columns = []
+        for name, (heading, shape) in SHOWN.items():
+            values = getattr(self, name)
+            if values is not None and not np.isnan(values).all():
+                columns.append([heading, *("" if np.isnan(value) else shape.format(value) for value in values)])
+        return columns
+
+    def _repr_html_(self) -> str:
+        """The curve and the table, best_k marked in both, for notebooks."""
+        headings, *rows = zip(*self._text_columns(), strict=True)
+        ks = self.k.tolist()
+        marked = ks.index(self.best_k) if self.best_k is not None else None
+        picture = curve(ks, self.inertia.tolist(), chosen=self.best_k, x_name="k", y_name="inertia")
+        columns = table(headings, rows, numbers=range(len(headings)), marked=marked)
+        state = "no best_k" if self.best_k is None else f"best_k = {self.best_k}"
+        return box("ElbowResult", beside(picture, columns), note(self.reason), state=state)
 
     def model(self, k: int) -> Model:
         """Return the fitted estimator for one k, without fitting again.

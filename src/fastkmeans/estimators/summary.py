@@ -1,0 +1,241 @@
+"""What distinguishes each cluster: its size, its features against those of all rows, and rows to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._core import distances
+from ..display.html import bar, box, table
+from ..display.words import counted, percent, short_number
+from ..input.tables import frame_from_columns
+from ..quality.cluster_means import sums_of_clusters
+from ..runtime.threads import effective_n_threads
+from ..samples import describe
+from ..types import AnyArray, Floats, Indices, Labels, Values
+
+if TYPE_CHECKING:
+    from .centers import CentersEstimator
+
+NAMED_FEATURES = 3
+"""At most so many features of a cluster are named in its sentence."""
+
+LEAST_DIFFERENCE = 0.5
+"""Standard deviations below which a feature does not distinguish a cluster: half of one is called a medium effect (J. Cohen,
+Statistical power analysis for the behavioral sciences, 1988, chapter 2)."""
+
+SHOWN_ROWS = 3
+"""Typical rows, and odd rows, per cluster."""
+
+SHOWN_CLUSTERS = 20
+"""With more clusters the others are counted, not described."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class ClusterSummary:
+    """Sizes and centers of clusters, and what distinguishes them; :meth:`KMeans.summary` makes it.
+
+    Printed, it says one sentence per cluster. Notebooks show it as a table.
+
+    Attributes
+    ----------
+    feature_names : list of str
+        Names of the features; "feature 0", "feature 1" and so on if X had none.
+    sizes : ndarray of shape (n_clusters,), int64
+        Number of rows of each cluster.
+    centers : ndarray of shape (n_clusters, n_features)
+        `cluster_centers_`, in the units of X.
+    means : ndarray of shape (n_clusters, n_features), float64, or None
+        Mean of the rows of each cluster, NaN for a cluster without rows. This and the following are None without X.
+    differences : ndarray of shape (n_clusters, n_features), float64, or None
+        Mean of the cluster minus mean of all rows, in standard deviations of all rows. 0 for a feature without spread.
+    typical_rows : list of ndarray of int64, or None
+        Per cluster, the numbers of at most three rows nearest to the center, the nearest first.
+    odd_rows : list of ndarray of int64, or None
+        Per cluster, the numbers of at most three rows farthest from the center, the farthest first. No row is both.
+
+    Examples
+    --------
+    >>> from fastkmeans import KMeans
+    >>> X = [[20.0, 1.0], [22.0, 1.0], [24.0, 1.0], [70.0, 1.0], [72.0, 1.0]]
+    >>> summary = KMeans(n_clusters=2, init=[X[0], X[3]]).fit(X).summary(X)
+    >>> print(summary)
+    2 clusters, 5 rows, 2 features
+    cluster 0: 3 of 5 rows (60 %); feature 0 low (-0.8 sd, 22)
+        typical rows 1, 0, 2
+    cluster 1: 2 of 5 rows (40 %); feature 0 high (+1.2 sd, 71)
+        typical rows 3, 4
+    >>> summary.typical_rows[0].tolist()
+    [1, 0, 2]
+    """
+
+    feature_names: list[str]
+    sizes: Indices
+    centers: Values
+    means: Floats | None = None
+    differences: Floats | None = None
+    typical_rows: list[Indices] | None = None
+    odd_rows: list[Indices] | None = None
+    _native: Any = None
+
+    def sentences(self) -> list[str]:
+        """Return one sentence per cluster.
+
+        Returns
+        -------
+        list of str
+            Label, size, and the features that distinguish it: the largest differences from the mean of all rows first, each with
+            its value. Without X, the center.
+        """
+        return [self._sentence(label) for label in range(len(self.sizes))]
+
+    def __str__(self) -> str:
+        lines = [self._heading()]
+        for label in range(min(len(self.sizes), SHOWN_CLUSTERS)):
+            lines.append(self._sentence(label))
+            rows = self._rows(label)
+            lines += [f"    {rows}"] if rows else []
+        if len(self.sizes) > SHOWN_CLUSTERS:
+            lines.append(f"and {counted(len(self.sizes) - SHOWN_CLUSTERS, 'other cluster')}; to_frame() has all")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for notebooks."""
+        shares = self.sizes / max(int(self.sizes.sum()), 1)
+        largest = max(float(shares.max()), 1e-300)
+        headings = ["cluster", "rows", "share", "what distinguishes it" if self.differences is not None else "center"]
+        headings += ["typical rows", "odd rows"] if self.typical_rows is not None else []
+        rows = []
+        for label, (size, share) in enumerate(zip(self.sizes.tolist(), shares.tolist(), strict=True)):
+            cells: list[Any] = [label, f"{size:,}", bar(share / largest, percent(share)), self._traits(label)]
+            if self.typical_rows is not None and self.odd_rows is not None:
+                cells += [_listed(self.typical_rows[label]), _listed(self.odd_rows[label])]
+            rows.append(cells)
+        return box(self._heading(), table(headings, rows[:SHOWN_CLUSTERS], numbers=(0, 1), n_rows=len(rows)))
+
+    def to_frame(self) -> Any:
+        """Return the summary as a table with one row per cluster.
+
+        Returns
+        -------
+        DataFrame or ndarray
+            A DataFrame of the library that X came from; a NumPy structured array if X was an array or was not given. Its columns
+            are labels, size, share (of all rows), and the features with their centers. With X there are also typical_row
+            and odd_row (-1 if there is none), and for each feature "NAME (sd)" with its difference.
+
+        Raises
+        ------
+        ValueError
+            If a feature has the name of another column.
+        """
+        columns: dict[str, AnyArray] = {
+            "labels": np.arange(len(self.sizes), dtype=np.int32),
+            "size": self.sizes,
+            "share": self.sizes / max(int(self.sizes.sum()), 1),
+        }
+        if self.typical_rows is not None and self.odd_rows is not None:
+            columns |= {"typical_row": _first_of(self.typical_rows), "odd_row": _first_of(self.odd_rows)}
+        features = list(zip(self.feature_names, self.centers.T, strict=True))
+        if self.differences is not None:
+            names = [f"{name} (sd)" for name in self.feature_names]
+            features += list(zip(names, self.differences.T, strict=True))
+        taken = [name for name, _ in features if name in columns]
+        if taken:
+            raise ValueError(f"the table of a summary has a column {taken[0]!r} of its own; rename yours first.")
+        columns |= dict(features)
+        if self._native is not None:
+            return frame_from_columns(columns, like=self._native)
+        frame = np.empty(len(self.sizes), dtype=[(name, column.dtype) for name, column in columns.items()])
+        for name, column in columns.items():
+            frame[name] = column
+        return frame
+
+    def _heading(self) -> str:
+        n_clusters, n_features = self.centers.shape
+        parts = (n_clusters, "cluster"), (int(self.sizes.sum()), "row"), (n_features, "feature")
+        return ", ".join(counted(*part) for part in parts)
+
+    def _sentence(self, label: int) -> str:
+        size, total = int(self.sizes[label]), int(self.sizes.sum())
+        traits = ("center: " if self.differences is None else "") + self._traits(label)
+        return f"cluster {label}: {size:,} of {counted(total, 'row')} ({percent(size / max(total, 1))})" + (
+            f"; {traits}" if traits else ""
+        )
+
+    def _traits(self, label: int) -> str:
+        """What distinguishes a cluster, or its center if that is not known; nothing for an empty or a single cluster."""
+        if self.differences is None or self.means is None:
+            named = [f"{name} {short_number(value)}" for name, value in self._center(label)]
+            return ", ".join(named) + (", ..." if len(self.feature_names) > len(named) else "")
+        if self.sizes[label] == 0 or len(self.sizes) == 1:
+            return ""
+        differences = self.differences[label]
+        order = np.argsort(-np.abs(differences), kind="stable")
+        named = [self._trait(label, f) for f in order[:NAMED_FEATURES] if abs(differences[f]) >= LEAST_DIFFERENCE]
+        return ", ".join(named) or "no feature is half a standard deviation (sd) from the mean of all rows"
+
+    def _center(self, label: int) -> list[tuple[str, float]]:
+        return list(zip(self.feature_names, self.centers[label].tolist(), strict=True))[: 2 * NAMED_FEATURES]
+
+    def _trait(self, label: int, f: int) -> str:
+        assert self.differences is not None and self.means is not None
+        difference, mean = self.differences[label, f], short_number(self.means[label, f])
+        return f"{self.feature_names[f]} {'high' if difference > 0 else 'low'} ({difference:+.1f} sd, {mean})"
+
+    def _rows(self, label: int) -> str:
+        if self.typical_rows is None or self.odd_rows is None:
+            return ""
+        kinds = ("typical", self.typical_rows[label]), ("odd", self.odd_rows[label])
+        return "; ".join(f"{kind} row{'s' * (len(rows) > 1)} {_listed(rows)}" for kind, rows in kinds if len(rows))
+
+
+def summarize(model: CentersEstimator, X: Any) -> ClusterSummary:
+    """Summarise the clusters of a fitted estimator; see :meth:`KMeans.summary`."""
+    centers = model.cluster_centers_
+    names = [str(name) for name in getattr(model, "feature_names_in_", ())]
+    names = names or [f"feature {f}" for f in range(centers.shape[1])]
+    if X is None:
+        if not hasattr(model, "labels_"):
+            raise ValueError("summary() needs X, because this model was made of centers and knows no rows; pass X.")
+        return ClusterSummary(names, np.bincount(model.labels_, minlength=len(centers)), centers)
+    model, matrix, measured, kind = model._checked_samples(X, "summary")
+    labels = model._nearest(measured, kind)
+    sizes = np.bincount(labels, minlength=len(centers))
+    n_threads = effective_n_threads(model.n_threads, float(measured.size))
+    description = describe(matrix.values, n_threads)
+    with np.errstate(invalid="ignore"):
+        means = sums_of_clusters(matrix.values, labels, len(centers), model.n_threads) / sizes[:, None]
+    deviation = np.sqrt(description.variance)
+    differences = (means - description.mean) / np.where(deviation > 0.0, deviation, np.inf)
+    apart = np.empty(len(measured))
+    distances.own_sq_distances(measured, model._wide_centers(), labels, apart, n_threads, kind)
+    return ClusterSummary(
+        names, sizes, centers, means, differences, *_rows_to_look_at(apart, labels, sizes), matrix.native
+    )
+
+
+def _rows_to_look_at(apart: Floats, labels: Labels, sizes: Indices) -> tuple[list[Indices], list[Indices]]:
+    """Return per cluster the rows nearest to the center, and the farthest of the others; of equals the first.
+
+    apart : (n_samples,) any distance to the own center.
+    """
+    ends = np.cumsum(sizes)
+    nearest_first, farthest_first = np.lexsort((apart, labels)), np.lexsort((-apart, labels))
+    typical = [nearest_first[end - size : end][:SHOWN_ROWS] for size, end in zip(sizes, ends, strict=True)]
+    odd = []
+    for size, end, taken in zip(sizes, ends, typical, strict=True):
+        farthest = farthest_first[end - size : end][: 2 * SHOWN_ROWS]
+        odd.append(farthest[~np.isin(farthest, taken)][:SHOWN_ROWS])
+    return typical, odd
+
+
+def _first_of(rows: list[Indices]) -> Indices:
+    return np.array([own[0] if len(own) else -1 for own in rows], dtype=np.int64)
+
+
+def _listed(rows: Indices) -> str:
+    return ", ".join(map(str, rows.tolist()))
