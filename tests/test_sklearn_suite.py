@@ -128,6 +128,8 @@ with warnings.catch_warnings():
         [
             fastkmeans.KMeans(n_clusters=3, max_iter=5, n_init=2),
             fastkmeans.KMeans(n_clusters=2, init="random", n_init=1, random_state=11),
+            fastkmeans.KMeans(n_clusters=3, standardize=True, random_state=5),
+            fastkmeans.KMeans(n_clusters=2, standardize="robust", random_state=5),
         ],
         expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
     )

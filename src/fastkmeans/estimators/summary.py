@@ -223,14 +223,24 @@ def _rows_to_look_at(apart: Floats, labels: Labels, sizes: Indices) -> tuple[lis
 
     apart : (n_samples,) any distance to the own center.
     """
-    ends = np.cumsum(sizes)
-    nearest_first, farthest_first = np.lexsort((apart, labels)), np.lexsort((-apart, labels))
-    typical = [nearest_first[end - size : end][:SHOWN_ROWS] for size, end in zip(sizes, ends, strict=True)]
-    odd = []
-    for size, end, taken in zip(sizes, ends, typical, strict=True):
-        farthest = farthest_first[end - size : end][: 2 * SHOWN_ROWS]
-        odd.append(farthest[~np.isin(farthest, taken)][:SHOWN_ROWS])
+    by_cluster = np.argsort(labels.astype(np.min_scalar_type(len(sizes))), kind="stable")
+    far, typical, odd = -apart, [], []
+    for own in np.split(by_cluster, np.cumsum(sizes)[:-1]):
+        nearest = _least(apart, own, SHOWN_ROWS)
+        farthest = _least(far, own, 2 * SHOWN_ROWS)
+        typical.append(nearest)
+        odd.append(farthest[~np.isin(farthest, nearest)][:SHOWN_ROWS])
     return typical, odd
+
+
+def _least(values: Floats, rows: Indices, count: int) -> Indices:
+    """Return the rows with the least values, least first; of equals those that come first."""
+    own = values[rows]
+    if len(rows) > count:
+        few = own <= np.partition(own, count - 1)[count - 1]
+        rows, own = rows[few], own[few]
+    least: Indices = rows[np.argsort(own, kind="stable")][:count]
+    return least
 
 
 def _first_of(rows: list[Indices]) -> Indices:
