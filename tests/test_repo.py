@@ -336,7 +336,7 @@ def test_public_exceptions_say_when_they_are_raised(name):
 
 
 METHODS = [name for name, _ in inspect.getmembers(fastkmeans.KMeans, callable) if not name.startswith("_")]
-IN_FULL = set("fit predict transform fit_predict fit_transform score save load from_centers".split())
+IN_FULL = set("fit predict transform fit_predict fit_transform score save load from_centers summary".split())
 
 
 @pytest.mark.parametrize("name", METHODS)
