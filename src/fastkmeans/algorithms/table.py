@@ -89,9 +89,8 @@ ALGORITHMS = {
 
 
 SKLEARN_NAMES = {"elkan": "auto", "full": "lloyd"}
-"""What scikit-learn calls algorithms -> the name that runs here. Elkan's bounds skip pairs, which all rows but "lloyd"
-do, each in
-its way: "auto" takes the one that pays. "full" is what scikit-learn called "lloyd" before 1.1."""
+"""scikit-learn's name of an algorithm -> the name that runs here. Elkan's algorithm skips pairs by bounds. So do all rows
+but "lloyd", and "auto" takes the one that pays. "full" is what scikit-learn called "lloyd" before version 1.1."""
 
 
 # With fewer steps no filter pays for its start.

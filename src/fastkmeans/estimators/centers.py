@@ -357,12 +357,12 @@ class CentersEstimator(Estimator):
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
         values, scaling = matrix.values, model._scaling()
-        # In the type of the centers, so that rows of either type are rounded as those of fit were.
+        # In the dtype of the centers, so that rows of any dtype are rounded like those of fit.
+        dtype = model.cluster_centers_.dtype
         if scaling is not None:
-            values = scaling.standardized(values, model.cluster_centers_.dtype, "X", matrix.feature_names)
+            values = scaling.standardized(values, dtype, "X", matrix.feature_names)
         if metric.prepare_rows is not None:
-            # In the dtype of the centers, so that rows of any dtype are rounded like those of fit.
-            values = metric.prepare_rows(values, model.cluster_centers_.dtype, "X", model.n_threads)
+            values = metric.prepare_rows(values, dtype, "X", model.n_threads)
         return model, matrix, values, metric.kind
 
     def _wide_centers(self) -> Floats:
