@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core import distances
+from .._core.sums import ClusterSums
 from ..display.html import bar, box, table
 from ..display.words import counted, percent, short_number
 from ..input.tables import frame_from_columns
-from ..quality.cluster_means import sums_of_clusters
 from ..runtime.threads import effective_n_threads
 from ..samples import describe
 from ..types import AnyArray, Floats, Indices, Labels, Values
@@ -23,7 +23,8 @@ NAMED_FEATURES = 3
 """At most so many features of a cluster are named in its sentence."""
 
 LEAST_DIFFERENCE = 0.5
-"""Standard deviations below which a feature does not distinguish a cluster: half of one is called a medium effect (J. Cohen,
+"""Standard deviations below which a feature does not distinguish a cluster: half of one is called a medium effect (J.
+Cohen,
 Statistical power analysis for the behavioral sciences, 1988, chapter 2)."""
 
 SHOWN_ROWS = 3
@@ -86,8 +87,8 @@ class ClusterSummary:
         Returns
         -------
         list of str
-            Label, size, and the features that distinguish it: the largest differences from the mean of all rows first, each with
-            its value. Without X, the center.
+            Label, size, and the features that distinguish it: the largest differences from the mean of all rows first,
+            each with its value. Without X, the center.
         """
         return [self._sentence(label) for label in range(len(self.sizes))]
 
@@ -123,9 +124,9 @@ class ClusterSummary:
         Returns
         -------
         DataFrame or ndarray
-            A DataFrame of the library that X came from; a NumPy structured array if X was an array or was not given. Its columns
-            are labels, size, share (of all rows), and the features with their centers. With X there are also typical_row
-            and odd_row (-1 if there is none), and for each feature "NAME (sd)" with its difference.
+            A DataFrame of the library that X came from; a NumPy structured array if X was an array or was not given.
+            Its columns are labels, size, share (of all rows), and the features with their centers. With X there are
+            also typical_row and odd_row (-1 if there is none), and for each feature "NAME (sd)" with its difference.
 
         Raises
         ------
@@ -167,7 +168,7 @@ class ClusterSummary:
         )
 
     def _traits(self, label: int) -> str:
-        """What distinguishes a cluster, or its center if that is not known; nothing for an empty or a single cluster."""
+        """What distinguishes a cluster; its center if that is not known; "" for an empty or a single cluster."""
         if self.differences is None or self.means is None:
             named = [f"{name} {short_number(value)}" for name, value in self._center(label)]
             return ", ".join(named) + (", ..." if len(self.feature_names) > len(named) else "")
@@ -207,8 +208,12 @@ def summarize(model: CentersEstimator, X: Any) -> ClusterSummary:
     sizes = np.bincount(labels, minlength=len(centers))
     n_threads = effective_n_threads(model.n_threads, float(measured.size))
     description = describe(matrix.values, n_threads)
+    # A sum on the grids loses far less than anybody reads; quality/cluster_means.py has sums rounded once, at ten times
+    # the cost.
+    clusters = ClusterSums(matrix.values, None, description.max_abs, 1.0, len(centers), n_threads)
+    clusters.follow(labels)
     with np.errstate(invalid="ignore"):
-        means = sums_of_clusters(matrix.values, labels, len(centers), model.n_threads) / sizes[:, None]
+        means = (clusters.sums[:, 0] + clusters.sums[:, 1])[:, :-1] / sizes[:, None]
     deviation = np.sqrt(description.variance)
     differences = (means - description.mean) / np.where(deviation > 0.0, deviation, np.inf)
     apart = np.empty(len(measured))
