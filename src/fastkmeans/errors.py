@@ -33,22 +33,6 @@ class NotFittedError(ValueError, AttributeError):
         return _not_fitted_error, self.args
 
 
-class ConvergenceWarning(UserWarning):
-    """Warns that a fit found fewer distinct clusters than n_clusters.
-
-    If scikit-learn is loaded, the warning is also a ``sklearn.exceptions.ConvergenceWarning``: either class filters it.
-
-    Examples
-    --------
-    >>> import warnings
-    >>> from fastkmeans import ConvergenceWarning, KMeans
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore", ConvergenceWarning)
-    ...     KMeans(n_clusters=2).fit([[1.0], [1.0]]).inertia_
-    0.0
-    """
-
-
 class FeatureScaleWarning(UserWarning):
     """Warns that one feature of a table holds more than 90 % of the total variance, so that the others hardly count.
 
@@ -65,6 +49,22 @@ class FeatureScaleWarning(UserWarning):
     ...     warnings.simplefilter("ignore", FeatureScaleWarning)
     ...     KMeans(2, random_state=1).fit_predict(people).tolist() in ([0, 1, 0, 1], [1, 0, 1, 0])
     True
+    """
+
+
+class ConvergenceWarning(UserWarning):
+    """Warns that a fit found fewer distinct clusters than n_clusters.
+
+    If scikit-learn is loaded, the warning is also a ``sklearn.exceptions.ConvergenceWarning``: either class filters it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from fastkmeans import ConvergenceWarning, KMeans
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", ConvergenceWarning)
+    ...     KMeans(n_clusters=2).fit([[1.0], [1.0]]).inertia_
+    0.0
     """
 
 
