@@ -74,6 +74,7 @@ DAYS = [datetime.datetime(2020, 1, 1 + i) for i in range(12)]
 HOLES = [None, *GOOD_X[1:, 1]]
 TEXT_COLUMN = r"X has columns that do not hold numbers: 'city' \(String\)\. Encode them as numbers"
 DATE_COLUMN = r"X has columns that do not hold numbers: 'day' \(Date.*\. Encode them as numbers, or select"
+HOLE_TO_DROP = r"The table contains NaN\. The first is in row 0, column 'width'; .* 1 of 12\. missing=\"drop\" leaves"
 HOLE_IN_COLUMN = r"Input X contains NaN\. The first is in row 0, column 'width'; a null counts as one\. Fill"
 
 BAD_X = {
@@ -424,12 +425,16 @@ BAD_CALLS = {
     "cluster lazy": (lambda: cluster(pl.LazyFrame(columns()), 2), TypeError, "LazyFrame.*collect"),
     "cluster too many": (lambda: cluster(GOOD_TABLE, 13), ValueError, "n_samples=12 should be >= n_clusters=13"),
     "cluster n_clusters": (lambda: cluster(GOOD_TABLE, 0), ValueError, "n_clusters must be .*; got 0"),
-    "cluster text": (lambda: cluster(GOOD_TABLE.assign(city=TEXTS), 2), ValueError, TEXT_COLUMN),
-    "cluster null": (lambda: cluster(pd.DataFrame(columns(width=HOLES)), 2), ValueError, HOLE_IN_COLUMN),
+    "cluster text": (
+        lambda: cluster(GOOD_TABLE.assign(city=TEXTS), 2, columns=["width", "city"]),
+        ValueError,
+        "the table has columns that do not hold numbers: 'city'",
+    ),
+    "cluster null": (lambda: cluster(pd.DataFrame(columns(width=HOLES)), 2), ValueError, HOLE_TO_DROP),
     "cluster column": (
         lambda: cluster(GOOD_TABLE, 2, columns=["depth"]),
         ValueError,
-        r"columns names 'depth', .*\['height', 'width'\]",
+        r"columns names 'depth', .*it has 'height', 'width'",
     ),
     "cluster column text": (
         lambda: cluster(GOOD_TABLE, 2, columns="width"),

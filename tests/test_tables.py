@@ -8,7 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fastkmeans import ClusteredTable, KMeans, cluster, plot_centers, plot_clusters
+from fastkmeans import ClusteredTable, KMeans, cluster, elbow, plot_centers, plot_clusters
+from fastkmeans.errors import ColumnsLeftOutWarning
+from fastkmeans.input.tables import select_columns
 
 LIBRARIES = {
     "pandas": pd.DataFrame,
@@ -36,6 +38,11 @@ def names(table):
 
 def column(table, name):
     return np.asarray(table[name])
+
+
+def frame_of(table):
+    """The table in polars, whose columns have one kind of null."""
+    return pl.from_pandas(table) if isinstance(table, pd.DataFrame) else pl.DataFrame(table)
 
 
 def test_the_table_comes_back_with_labels(make, columns, seed):
@@ -130,10 +137,86 @@ def test_what_is_missing_is_named_by_row_and_column(make):
             call()
 
 
-def test_every_text_column_is_named(make):
+def test_text_is_left_out_and_named_and_an_estimator_refuses_it(make):
     df = make({"city": list("abc"), "x": [0.0, 1.0, 2.0], "street": list("def")})
+    with pytest.warns(ColumnsLeftOutWarning, match="'city' .text, for example 'a'.*'street'.*Pass columns="):
+        assert cluster(df, 2).model.feature_names_in_.tolist() == ["x"]
     with pytest.raises(ValueError, match="do not hold numbers: 'city' .*'street'"):
+        KMeans(2).fit(df)
+
+
+def test_a_table_without_features_is_refused_and_nothing_is_suggested(make):
+    with pytest.raises(
+        ValueError, match=r"no column to cluster by; it has 'id' \(an identifier\), 'city'.*columns=\[...\]"
+    ):
+        cluster(make({"id": [1, 2, 5], "city": list("abc")}), 2)
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        cluster(make({"x": np.array([])}), 2)
+
+
+def test_columns_may_be_given_by_place(make, columns):
+    assert cluster(make(columns), 2, columns=[2, "x"]).model.feature_names_in_.tolist() == ["y", "x"]
+    with pytest.raises(ValueError, match="columns names 3, which the table does not have"):
+        cluster(make(columns), 2, columns=[3])
+    with pytest.raises(ValueError, match="at least one column"):
+        cluster(make(columns), 2, columns=[])
+
+
+def test_the_labelled_table_goes_back_into_predict(make, columns, seed):
+    """Whatever the order of its columns: those of fit are taken by name, text and labels are not read."""
+    labelled, _, model = cluster(make(columns), 3, columns=["y", "x"], random_state=seed)
+    for turned in (labelled, select_columns(labelled, ["labels", "x", "name", "y"])):
+        assert np.array_equal(model.predict(turned), model.labels_)
+        assert model.score(turned) == pytest.approx(-model.inertia_)
+        assert np.array_equal(model.transform(turned).argmin(axis=1), model.labels_)
+
+
+def test_names_in_another_order_are_refused_as_scikit_learn_does(make, columns, seed):
+    model = cluster(make(columns), 3, columns=["x", "y"], random_state=seed).model
+    with pytest.raises(ValueError, match="must be in the same order"):
+        model.predict(select_columns(make(columns), ["y", "x"]))
+
+
+def test_an_estimator_warns_of_row_numbers_and_reads_them(seed):
+    df = pd.DataFrame({"Unnamed: 0": [0, 1, 2], "x": [0.0, 5.0, 6.0]})
+    for fit in (KMeans(2, random_state=seed).fit, lambda X: elbow(X, 2, random_state=seed)):
+        with pytest.warns(ColumnsLeftOutWarning, match="X has 'Unnamed: 0', most likely row numbers"):
+            fit(df)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rows_with_missing_values_are_dropped_or_filled(make, rng, dtype, seed):
+    X = np.repeat([[0.0, 0.0], [50.0, 9.0]], 30, axis=0) + rng.normal(size=(60, 2))
+    X = X.astype(dtype)
+    X[[3, 17, 40], [0, 1, 1]] = np.nan
+    df = make({"x": X[:, 0], "y": X[:, 1]})
+    with pytest.raises(ValueError, match=r"row 3, column 'x'.*3 of 60. missing=.drop.*missing=.mean"):
         cluster(df, 2)
+    kept = ~np.isnan(X).any(axis=1)
+    with pytest.warns(UserWarning, match="left out 3 of 60 rows"):
+        dropped = cluster(df, 2, missing="drop", sample_weight=np.arange(60) + 1, random_state=seed)
+    model = KMeans(2, random_state=seed).fit(X[kept], sample_weight=np.arange(1, 61)[kept])
+    assert np.array_equal(dropped.model.labels_, model.labels_)
+    assert dropped.model.feature_names_in_.tolist() == ["x", "y"]
+    labels = frame_of(dropped.table)["labels"]
+    assert labels.is_null().to_list() == (~kept).tolist()
+    assert labels.drop_nulls().to_list() == model.labels_.tolist()
+    assert labels.dtype == pl.Int32
+    with pytest.warns(UserWarning, match="filled 3 missing values"):
+        filled = cluster(df, 2, missing="mean", random_state=seed)
+    X = np.where(np.isnan(X), np.nanmean(X, axis=0, dtype=np.float64).astype(dtype), X)
+    assert np.array_equal(filled.model.labels_, KMeans(2, random_state=seed).fit(X).labels_)
+    assert np.isnan(column(filled.table, "x").astype(float)[3])
+
+
+def test_missing_values_that_leave_nothing_are_refused(make):
+    df = make({"x": [0.0, np.nan, 2.0], "y": [np.nan, 1.0, np.nan]})
+    with pytest.raises(ValueError, match="leaves no row.*Most are in column 'y' \\(2\\)"):
+        cluster(df, 2, missing="drop")
+    with pytest.raises(ValueError, match="column 'z' has no values"):
+        cluster(make({"x": [0.0, 1.0], "z": [np.nan, np.nan]}), 1, columns=["x", "z"], missing="mean")
+    with pytest.raises(ValueError, match="missing must be one of 'error', 'drop', 'mean'"):
+        cluster(df, 2, missing="zero")
 
 
 def test_names_reach_the_pictures(make, columns, seed):

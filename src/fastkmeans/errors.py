@@ -68,6 +68,25 @@ class ConvergenceWarning(UserWarning):
     """
 
 
+class ColumnsLeftOutWarning(UserWarning):
+    """Warns that :func:`cluster` left columns out, or that KMeans was fitted on columns that are best left out, and names them.
+
+    Which columns these are is told in the documentation of :func:`cluster`.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import pandas as pd
+    >>> from fastkmeans import cluster
+    >>> from fastkmeans.errors import ColumnsLeftOutWarning
+    >>> df = pd.DataFrame({"id": [31, 32, 33], "x": [0.0, 1.0, 8.0]})
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", ColumnsLeftOutWarning)
+    ...     cluster(df, 2, random_state=4).model.feature_names_in_.tolist()
+    ['x']
+    """
+
+
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn. The warning names the line outside this package that called into it.
 

@@ -8,10 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .errors import ColumnsLeftOutWarning, warn
 from .estimators.kmeans import KMeans
 from .estimators.progress import fit_with_bar
-from .input.tables import frame_from_columns, frame_with_labels, is_table
+from .input.arrays import check_shape
+from .input.columns import describe, feature_columns
+from .input.matrix import as_matrix
+from .input.missing import complete
+from .input.tables import column_names, frame_from_columns, frame_with_labels, is_table, select_columns, table_columns
 from .types import AnyArray
+
+_OWN_SIZE = "The table of centers has a column 'size' of its own; rename yours first."
 
 
 class ClusteredTable(NamedTuple):
@@ -44,8 +51,9 @@ def cluster(
     df: Any,
     n_clusters: int | str,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str | int] | None = None,
     column_name: str = "labels",
+    missing: str = "error",
     sample_weight: Any = None,
     progress: bool = False,
     **kmeans_params: Any,
@@ -58,10 +66,15 @@ def cluster(
         A pandas, polars or pyarrow table. It is not changed.
     n_clusters : int or "auto"
         The number of clusters. "auto" chooses among 1, 2, ..., 10; see :class:`KMeans` and :func:`elbow`.
-    columns : sequence of str, optional
-        The columns to cluster by; all of them by default. They must be numeric and complete.
+    columns : sequence of str or int, optional
+        The columns to cluster by, by name or by place (0 is the first). By default all columns that are features; the Notes
+        tell which are not. A warning names these.
     column_name : str, default="labels"
         Name of the column of labels in both tables of the result.
+    missing : {"error", "drop", "mean"}, default="error"
+        What is done if values are missing in the columns to cluster by. "error" raises ValueError. "drop" leaves these rows out of
+        the fit; in `table` their label is null. "mean" takes the mean of the column in place of a missing value; `table` keeps it
+        missing. A warning tells how many.
     sample_weight : array-like of shape (n_samples,), optional
         Weight of each row.
     progress : bool, default=False
@@ -79,7 +92,25 @@ def cluster(
     TypeError
         If `df` is not a DataFrame.
     ValueError
-        If a column is missing, incomplete or not numeric, if `column_name` is taken, or if "auto" finds no elbow.
+        If a column of `columns` does not exist or is not numeric, if no column is a feature, if values are missing, if `column_name` is
+        taken, or if "auto" finds no elbow.
+
+    Warns
+    -----
+    fastkmeans.errors.ColumnsLeftOutWarning
+        If columns are left out.
+
+    Notes
+    -----
+    Without `columns`, these columns are left out:
+
+    - the index of a pandas table, where it became a column, and columns without a name (``""``, ``"Unnamed: 0"``);
+    - text, categories, dates and durations; booleans are kept, as 0 and 1;
+    - columns without any value;
+    - labels of an earlier clustering: whole numbers in a column named label, labels, cluster, clusters or `column_name`;
+    - identifiers: whole numbers in a column whose name ends or begins with the word "id"; or whose name says key, index, nr, no,
+      number or row, if no value occurs twice in 20 rows or more; or that rise by exactly 1 from row to row in 10 rows or more, if
+      the name is not that of a time, such as year or day; or that are all beyond 2**53.
 
     Examples
     --------
@@ -92,46 +123,77 @@ def cluster(
     >>> list(result.table.columns)
     ['city', 'x', 'y', 'labels']
     """
-    if not is_table(df):
-        raise TypeError(f"cluster() needs a DataFrame; got {type(df).__name__}. For an array use KMeans(...).fit(X).")
-    if not hasattr(df, "shape"):
-        raise TypeError(f"cluster() needs a loaded table; got a {type(df).__name__}: collect() it first.")
-    features = df if columns is None else _select(df, columns)
-    names = _column_names(features)
-    _check_new_names(names, _column_names(df), column_name)
+    _check_table(df)
+    _check_label_name(df, column_name)
+    names = _features(df, column_name) if columns is None else _chosen(df, columns)
+    if "size" in names:
+        raise ValueError(_OWN_SIZE)
+    matrix = as_matrix(select_columns(df, names), name="the table")
+    samples = complete(matrix.values, np.array(names, dtype=object), missing)
     model = KMeans(n_clusters, **kmeans_params)
+    if samples.summary:
+        warn(f"cluster() {samples.summary}.")
+        features = frame_from_columns(dict(zip(names, samples.values.T, strict=True)), like=df)
+    else:
+        features = matrix.native
+    if sample_weight is not None and samples.kept is not None:
+        sample_weight = np.broadcast_to(sample_weight, samples.kept.shape)[samples.kept]
     fit = partial(fit_with_bar, model) if progress else model.fit
     fit(features, sample_weight=sample_weight)
     sizes = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
     centers: dict[str, AnyArray] = {column_name: np.arange(len(sizes), dtype=np.int32), "size": sizes}
     centers |= dict(zip(names, model.cluster_centers_.T, strict=True))
     return ClusteredTable(
-        table=frame_with_labels(df, model.labels_, column=column_name),
+        table=frame_with_labels(df, model.labels_, column=column_name, kept=samples.kept),
         centers=frame_from_columns(centers, like=df),
         model=model,
     )
 
 
-def _select(df: Any, columns: Sequence[str]) -> Any:
-    """Return the table with these columns only, whatever its library."""
-    if isinstance(columns, str):
-        raise TypeError(f"columns must be a list of names; got the text {columns!r}. Pass [{columns!r}].")
-    known = _column_names(df)
-    for column in columns:
-        if column not in known:
-            raise ValueError(f"columns names {column!r}, which the table does not have; it has {known}.")
-    # The class is asked, not the table, because a pandas column may itself be called "select".
-    return df.select(list(columns)) if hasattr(type(df), "select") else df[list(columns)]
+def _check_table(df: Any) -> None:
+    if not is_table(df):
+        raise TypeError(f"cluster() needs a DataFrame; got {type(df).__name__}. For an array use KMeans(...).fit(X).")
+    if not hasattr(df, "shape"):
+        raise TypeError(f"cluster() needs a loaded table; got a {type(df).__name__}: collect() it first.")
 
 
-def _column_names(df: Any) -> list[Any]:
-    return list(df.column_names if hasattr(type(df), "column_names") else df.columns)
-
-
-def _check_new_names(features: list[Any], columns: list[Any], column_name: str) -> None:
-    if column_name in columns:
+def _check_label_name(df: Any, column_name: str) -> None:
+    if column_name in column_names(df):
         raise ValueError(
             f"column_name={column_name!r} is already a column of the table; pass another or drop that one."
         )
-    if "size" in (*features, column_name):
-        raise ValueError("The table of centers has a column 'size' of its own; rename yours first.")
+    if column_name == "size":
+        raise ValueError(_OWN_SIZE)
+
+
+def _features(df: Any, column_name: str) -> list[Any]:
+    """Return the names of the columns that are features, and warn of the others."""
+    check_shape(np.empty(df.shape, dtype=bool), "df")
+    columns = table_columns(df)
+    features = feature_columns(columns, column_name)
+    if not features.places:
+        raise ValueError(
+            f"The table has no column to cluster by; it has {describe(features.left_out)}. Pass columns=[...] to choose some of them "
+            "all the same, or encode text as numbers first."
+        )
+    if features.left_out:
+        message = f"cluster() left out {describe(features.left_out)}. Pass columns=[...] to choose other columns."
+        warn(message, ColumnsLeftOutWarning)
+    return [columns[place].name for place in features.places]
+
+
+def _chosen(df: Any, columns: Sequence[str | int]) -> list[Any]:
+    """Return the names of columns that are given by name or by place."""
+    if isinstance(columns, str):
+        raise TypeError(f"columns must be a list of names; got the text {columns!r}. Pass [{columns!r}].")
+    known = column_names(df)
+    names, places = set(known), range(len(known))
+    chosen = [
+        known[column] if column not in names and isinstance(column, int) and column in places else column
+        for column in columns
+    ]
+    if not chosen:
+        raise ValueError(
+            "columns must name at least one column; got none. Pass columns=None for all that are features."
+        )
+    return list(dict.fromkeys(chosen))

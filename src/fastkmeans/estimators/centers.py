@@ -78,7 +78,8 @@ class CentersEstimator(Estimator):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            New samples, of any float or integer type.
+            New samples, of any float or integer type. Of a DataFrame that has all columns of fit and others, such as text and
+            labels, the columns of fit are taken by name.
 
         Returns
         -------
@@ -353,7 +354,7 @@ class CentersEstimator(Estimator):
         check_is_fitted(model, method)
         check_n_threads("n_threads", model.n_threads)
         metric = check_metric(model.metric)
-        matrix = as_matrix(X)
+        matrix = as_matrix(X, features=getattr(model, "feature_names_in_", None))
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
         values, scaling = matrix.values, model._scaling()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..input.columns import warn_of_index
 from ..input.matrix import as_matrix
 from ..selection.candidates import DEFAULT_K, k_values
 from ..selection.result import ElbowResult
@@ -99,6 +100,7 @@ def elbow(
     model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
     settings = settings_of(model)
     matrix = as_matrix(X)
+    warn_of_index(matrix.feature_names)
     settings, matrix, scaling = standardize(settings, matrix, sample_weight)
     make_model = ModelMaker(KMeans, model.get_params(), matrix.feature_names, scaling)
     return sweep(settings, matrix, sample_weight, lambda n_samples: k_values(k, n_samples), make_model, gap, progress)

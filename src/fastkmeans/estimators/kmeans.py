@@ -8,6 +8,7 @@ from typing import Any, Self
 from ..fitting.fit import best_run
 from ..fitting.starts import warn_of_missing_clusters, warn_of_units
 from ..input import parameters
+from ..input.columns import warn_of_index
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters
 from ..input.weights import as_weights
@@ -287,6 +288,7 @@ class KMeans(CentersEstimator):
         if watch is not None:
             settings = settings._replace(callback=watch(settings))
         matrix = as_matrix(X)
+        warn_of_index(matrix.feature_names)
         if settings.n_clusters == "auto":
             return self._fit_swept(settings, matrix, sample_weight, {**self.get_params(), **of_user._asdict()})
         check_n_clusters(settings.n_clusters, len(matrix.values))

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from ..types import Names, Values
 from .arrays import check_shape, is_ready, to_array, to_float
-from .tables import is_table, read_table
+from .tables import column_names, is_table, read_table, select_columns
 
 
 class Matrix(NamedTuple):
@@ -29,13 +29,15 @@ class Matrix(NamedTuple):
     native: Any
 
 
-def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None) -> Matrix:
+def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None, features: Names | None = None) -> Matrix:
     """Turn X into a row matrix, without a copy when X is an aligned C-order float32 or float64 array.
 
     X : array-like of shape (n_samples, n_features), nested lists, DataFrame, or tensor in CPU memory.
     name : what messages call X.
     dtype : float32 or float64 to convert to. By default float32 stays, float16 becomes float32, the rest
         float64; a table gives float32 only if all its columns are float32.
+    features : names of the features of a fitted model. Of a table that has all these columns and others, such as text and
+        labels, these are read, in the order of the fit. Every other table is read as it is, for the model to compare the names.
     Returns Matrix. Values may be NaN or infinite (a null becomes NaN): compare the feature names with those
         of fit first, then call check_finite.
     Raises TypeError for a container that cannot be read, ValueError for a wrong shape or wrong contents.
@@ -44,6 +46,8 @@ def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None) -> Mat
     if type(X) is np.ndarray and is_ready(X, wanted):
         return Matrix(X.view(), None, None)  # a view, because the caller may change the shape of X meanwhile
     if is_table(X):
+        if features is not None and set(features) < set(column_names(X)):
+            X = select_columns(X, features.tolist())
         return Matrix(*read_table(X, name, wanted), X)
     array = to_array(X, name)
     if array.ndim == 0 and array.dtype.kind in "OUS":

@@ -6,13 +6,14 @@ narwhals is imported only when a table arrives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..types import AnyArray, Labels, Names, Values
 from .arrays import FLOAT32, FLOAT64, check_shape, to_float
+from .columns import Column, list_names
 
 # What set_output accepts: "default" is a NumPy array, the others are libraries narwhals can build tables of.
 OUTPUT_KINDS = ("default", "pandas", "polars", "pyarrow")
@@ -47,18 +48,73 @@ def read_table(X: Any, name: str, wanted: np.dtype[Any] | None) -> tuple[Values,
     columns = _read_columns(frame, name)
     if wanted is None:
         wanted = FLOAT32 if all(column.dtype == FLOAT32 for column in columns) else FLOAT64
-    values = np.empty(frame.shape, dtype=wanted)
+    return stack_columns(columns, wanted), names
+
+
+def stack_columns(columns: Sequence[AnyArray], dtype: np.dtype[Any]) -> Values:
+    """Copy 1-D arrays of equal length side by side into one C-order array of this float type."""
+    values = np.empty((len(columns[0]), len(columns)), dtype=dtype)
     with np.errstate(over="ignore"):
         for start in range(0, len(values), _BLOCK_SAMPLES):
             rows = slice(start, start + _BLOCK_SAMPLES)
             for f, column in enumerate(columns):
                 values[rows, f] = column[rows]
-    return values, names
+    return values
 
 
-def frame_with_labels(native_table: Any, labels: Labels, column: str = "labels") -> Any:
+def column_names(table: Any) -> list[Any]:
+    """Return the names of the columns of a table of any library."""
+    return list(table.column_names if hasattr(type(table), "column_names") else table.columns)
+
+
+def select_columns(table: Any, names: Sequence[Any], parameter: str = "columns") -> Any:
+    """Return the table with these columns only, in this order, whatever its library.
+
+    parameter : what the message calls `names`.
+    Raises ValueError that lists the names which the table does not have.
+    """
+    known = column_names(table)
+    known_names = set(known)
+    missing = [name for name in names if name not in known_names]
+    if missing:
+        raise ValueError(
+            f"{parameter} names {list_names(missing)}, which the table does not have; it has {list_names(known)}."
+        )
+    # The class is asked, not the table, because a pandas column may itself be called "select".
+    return table.select(list(names)) if hasattr(type(table), "select") else table[list(names)]
+
+
+def table_columns(X: Any, name: str = "the table") -> list[Column]:
+    """Describe every column of an eager table, for feature_columns. Columns of numbers are not copied where that is possible."""
+    import narwhals.stable.v2 as nw
+
+    frame = _open_table(X, name)
+    index = _names_of_pandas_index(frame)
+    columns = []
+    for column_name, series in zip(frame.columns, frame.iter_columns()):
+        dtype = series.dtype
+        may_hold_numbers = dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown)
+        try:
+            values = _read_column(series, name) if may_hold_numbers else None
+        except (TypeError, ValueError):
+            values = None
+        columns.append(
+            Column(
+                column_name,
+                values,
+                whole=dtype.is_integer() or dtype == nw.Boolean,
+                holds=_contents(series) if values is None else "numbers",
+                is_index=column_name in index,
+            )
+        )
+    return columns
+
+
+def frame_with_labels(native_table: Any, labels: Labels, column: str = "labels", kept: AnyArray | None = None) -> Any:
     """Return the table, of its own kind and with its own index, with the labels as its last column.
 
+    labels : (n_samples,), or (n_kept,) with `kept`.
+    kept : (n_samples,) bool, which rows have labels; the others get null. None if all have.
     Raises ValueError if the table already has a column of that name.
     """
     import narwhals.stable.v2 as nw
@@ -66,8 +122,19 @@ def frame_with_labels(native_table: Any, labels: Labels, column: str = "labels")
     frame = _open_table(native_table, "the table")
     if column in frame.columns:
         raise ValueError(f"The table already has a column {column!r}: name the new one otherwise, or drop that column.")
-    series = nw.new_series(column, labels, backend=nw.get_native_namespace(frame))
-    return _like(frame.with_columns(series), native_table)
+    backend = nw.get_native_namespace(frame)
+    if kept is None:
+        return _like(frame.with_columns(nw.new_series(column, labels, backend=backend)), native_table)
+    of_all = np.zeros(len(kept), dtype=labels.dtype)
+    of_all[kept] = labels
+    series = nw.new_series(column, of_all, backend=backend)
+    if nw.dependencies.is_pandas_like_series(series.to_native()):
+        # narwhals would make floats of these; pandas has integers that may be null.
+        nullable = series.to_native().astype("Int32").mask(~kept)
+        return _like(frame.with_columns(nw.from_native(nullable, series_only=True)), native_table)
+    has_label = nw.new_series("kept", kept, backend=backend)
+    labelled = frame.with_columns(series)
+    return _like(labelled.with_columns(nw.when(has_label).then(nw.col(column)).alias(column)), native_table)
 
 
 def frame_from_columns(columns: Mapping[str, AnyArray], like: Any) -> Any:
@@ -170,19 +237,51 @@ def _read_columns(frame: Any, name: str) -> list[AnyArray]:
         raise ValueError(
             f"{name} has columns that do not hold numbers: {listed}. Encode them as numbers, or select the others."
         )
-    columns = []
-    for series in frame.iter_columns():
-        # A null in a boolean column would make an object array.
-        try:
-            array = (series.cast(nw.Float64) if series.dtype == nw.Boolean else series).to_numpy()
-        except MemoryError:
-            raise
-        except Exception as error:  # each library has errors of its own
-            raise ValueError(
-                f"column {series.name!r} of {name} ({series.dtype}) does not convert to a NumPy array: {error}. "
-                "Cast it to Float64 first."
-            ) from error
-        if array.dtype.kind not in "fiu":
-            array = to_float(array, f"column {series.name!r} of {name}", None)
-        columns.append(array)
-    return columns
+    return [_read_column(series, name) for series in frame.iter_columns()]
+
+
+def _read_column(series: Any, name: str) -> AnyArray:
+    """Read one column of a narwhals frame into a 1-D array of numbers; raise ValueError if that is impossible."""
+    import narwhals.stable.v2 as nw
+
+    # A null in a boolean column would make an object array.
+    try:
+        array: AnyArray = (series.cast(nw.Float64) if series.dtype == nw.Boolean else series).to_numpy()
+    except MemoryError:
+        raise
+    except Exception as error:  # each library has errors of its own
+        raise ValueError(
+            f"column {series.name!r} of {name} ({series.dtype}) does not convert to a NumPy array: {error}. "
+            "Cast it to Float64 first."
+        ) from error
+    if array.dtype.kind not in "fiu":
+        array = to_float(array, f"column {series.name!r} of {name}", None)
+    return array
+
+
+def _contents(series: Any) -> str:
+    """Say what a column without numbers holds."""
+    import narwhals.stable.v2 as nw
+
+    known = {
+        nw.Date: "dates",
+        nw.Datetime: "dates",
+        nw.Duration: "durations",
+        nw.Time: "times of day",
+        nw.Categorical: "categories",
+        nw.Enum: "categories",
+    }
+    for kind, contents in known.items():
+        if series.dtype == kind:
+            return contents
+    values = series.drop_nulls().head(1).to_list()
+    if not values:
+        return "no values"
+    what = "text" if isinstance(values[0], str) else f"no numbers: {series.dtype}"
+    return f"{what}, for example {values[0]!r:.40}"
+
+
+def _names_of_pandas_index(frame: Any) -> frozenset[str]:
+    """Return the columns of a pyarrow table that were the index of the pandas table which was written."""
+    metadata = getattr(getattr(frame.to_native(), "schema", None), "pandas_metadata", None) or {}
+    return frozenset(column for column in metadata.get("index_columns", ()) if isinstance(column, str))

@@ -1,0 +1,181 @@
+"""Which columns of a table are features, and why the others are not.
+
+Looks at names and values alone, and reads no file, so that one rule holds for DataFrames and for the command line. The rules, the
+first that holds decides:
+
+1. A column that pandas' metadata calls an index, or that is named `__index_level_0__` (1, ...), is left out.
+2. A column without a name ("", or "Unnamed: 0" as pandas names it) is left out: row numbers and row names are written so.
+3. Text, dates, durations and whatever else holds no numbers is left out. Booleans are numbers: 0 and 1.
+4. A column without any value is left out.
+5. Whole numbers under a name that says label or cluster, or under the name that the labels are to have, are labels of an earlier
+   clustering, and left out.
+6. Whole numbers are an identifier, and left out, if the name ends in "id" (`id`, `customer_id`, `PassengerId`); if the name says key, index,
+   nr, no, number or row and no value occurs twice in 20 rows or more; if they rise by exactly 1 from row to row in 10 rows or more and the
+   name is not that of a time (year, day, t, ...); or if all are beyond 2**53, where float64 does not hold every whole number.
+
+Everything else is a feature, a column of one value too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ColumnsLeftOutWarning, warn
+from ..types import AnyArray, Names
+
+LISTED = 8
+"""So many columns are listed in a message."""
+
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+_UNNAMED = re.compile(r"(Unnamed: \d+(_level_\d+)?)?")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
+_WHOSE_ID = re.compile(
+    r"(row|user|customer|client|member|patient|person|employee|student|order|product|item|session|transaction|account|record|object)id"
+)
+_ID_WORDS = frozenset({"id", "ids", "uuid", "guid"})
+_KEY_WORDS = frozenset({"key", "index", "idx", "nr", "no", "number", "num", "row", "rownum", "nummer"})
+_LABEL_NAMES = frozenset({"label", "labels", "cluster", "clusters"})
+_TIME_WORDS = frozenset(
+    {"t", "time", "timestamp", "year", "yr", "quarter", "month", "week", "day", "hour", "minute", "second", "date", "epoch", "jahr"}
+)  # fmt: skip
+
+_MANY_ROWS_FOR_KEYS = 20
+_MANY_ROWS_FOR_COUNTING = 10
+_LARGEST_EXACT = 2.0**53
+
+
+class Column(NamedTuple):
+    """What is known of one column.
+
+    name : text, or whatever pandas has for a name; "" if the file gives none.
+    values : (n_samples,) integers, floats or booleans, NaN where a value is missing; None if the column does not hold numbers.
+    whole : whether the numbers are written as whole numbers: an integer dtype, or text without a decimal point.
+    holds : what a message says that a column without numbers holds, for example "text" or "dates".
+    is_index : whether the file says that this was the index of a pandas table.
+    """
+
+    name: Any
+    values: AnyArray | None = None
+    whole: bool = False
+    holds: str = "text"
+    is_index: bool = False
+
+
+class LeftOut(NamedTuple):
+    """A column that is no feature, and the reason."""
+
+    name: Any
+    reason: str
+
+
+class Features(NamedTuple):
+    """The columns of a table that are features, by their places in it, and those that are not."""
+
+    places: list[int]
+    left_out: list[LeftOut]
+
+
+def feature_columns(columns: Sequence[Column], label_name: str = "labels") -> Features:
+    """Decide which columns of a table are features, by the rules that stand at the head of this file.
+
+    label_name : the name that the column of labels is to have.
+    """
+    places, left_out = [], []
+    for place, column in enumerate(columns):
+        reason = _why_left_out(column, label_name)
+        if reason is None:
+            places.append(place)
+        else:
+            left_out.append(LeftOut(column.name, reason))
+    return Features(places, left_out)
+
+
+def describe(left_out: Sequence[LeftOut]) -> str:
+    """List columns that were left out, each with its reason, for a message."""
+    listed = [f"{_shown(column.name)} ({column.reason})" for column in left_out[:LISTED]]
+    more = len(left_out) - len(listed)
+    return ", ".join(listed) + (f" and {more} more" if more else "")
+
+
+def warn_of_index(names: Names | None) -> None:
+    """Warn if samples to fit have columns whose names alone show that they are no features. An estimator reads every column.
+
+    names : Matrix.feature_names.
+    """
+    wrong = (
+        [name for name in names if _PANDAS_INDEX.fullmatch(name) or _UNNAMED.fullmatch(name)]
+        if names is not None
+        else []
+    )
+    if wrong:
+        warn(
+            f"X has {list_names(wrong)}, most likely row numbers that a file kept, and they count as features; drop these columns, or "
+            "read the file with index_col=0.",
+            ColumnsLeftOutWarning,
+        )
+
+
+def list_names(names: Collection[Any]) -> str:
+    """List column names for a message, the first few if there are many."""
+    shown = [_shown(name) for _, name in zip(range(LISTED), names, strict=False)]
+    return ", ".join(shown) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+
+
+def _shown(name: Any) -> str:
+    return "a column without a name" if name == "" else repr(name)
+
+
+def _why_left_out(column: Column, label_name: str) -> str | None:
+    """Return the reason why a column is no feature, or None if it is one."""
+    name = column.name if isinstance(column.name, str) else ""
+    if column.is_index or _PANDAS_INDEX.fullmatch(name):
+        return "the index of a pandas table"
+    if isinstance(column.name, str) and _UNNAMED.fullmatch(name):
+        return "row numbers or row names" if name == "" else "a column without a name"
+    if column.values is None:
+        return column.holds
+    known = _known_values(column.values)
+    if not len(known):
+        return "no values"
+    if not column.whole and not _all_whole(known):
+        return None
+    return _why_no_measure(name.strip(), column, known, label_name)
+
+
+def _why_no_measure(name: str, column: Column, known: AnyArray, label_name: str) -> str | None:
+    """Return why whole numbers are labels or identifiers, or None if they may be a measure."""
+    if (name.lower() in _LABEL_NAMES or name == label_name) and known.min() >= -1:
+        return "labels of an earlier clustering"
+    words = [word.lower() for word in _WORDS.findall(name)] or [""]
+    if _ID_WORDS & {words[0], words[-1]} or _WHOSE_ID.fullmatch(words[-1]):
+        return "an identifier"
+    if _KEY_WORDS & {words[0], words[-1]} and len(known) >= _MANY_ROWS_FOR_KEYS and len(np.unique(known)) == len(known):
+        return "an identifier: no value occurs twice"
+    if column.whole and _rises_by_one(column.values) and not _TIME_WORDS & set(words):
+        return "row numbers: they rise by 1 from row to row"
+    if column.whole and float(np.abs(known.astype(np.float64)).min()) > _LARGEST_EXACT:
+        return "an identifier: whole numbers beyond 2**53"
+    return None
+
+
+def _known_values(values: AnyArray) -> AnyArray:
+    return values[~np.isnan(values)] if values.dtype.kind == "f" else values
+
+
+def _all_whole(values: AnyArray) -> bool:
+    """Say whether all numbers are whole. The first few tell for most columns of measures."""
+    return values.dtype.kind != "f" or all(
+        bool(np.all(part == np.floor(part)) and np.all(np.isfinite(part))) for part in (values[:16], values)
+    )
+
+
+def _rises_by_one(values: AnyArray | None) -> bool:
+    if values is None or values.dtype.kind == "b" or len(values) < _MANY_ROWS_FOR_COUNTING:
+        return False
+    return all(
+        bool(np.all(part[1:] > part[:-1]) and np.all(part[1:] - part[:-1] == 1)) for part in (values[:16], values)
+    )

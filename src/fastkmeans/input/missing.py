@@ -1,0 +1,81 @@
+"""Samples with missing values: refused, left out, or filled with the mean of the feature."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..types import Mask, Names, Values
+from .parameters import check_name
+
+MISSING = ("error", "drop", "mean")
+
+
+class Complete(NamedTuple):
+    """Samples without missing values.
+
+    values : (n_kept, n_features).
+    kept : (n_samples,) bool, which samples these are; None if all.
+    summary : what was left out or filled, in words; "" if nothing was.
+    """
+
+    values: Values
+    kept: Mask | None
+    summary: str
+
+
+def complete(values: Values, names: Names, missing: str, option: str = 'missing="{}"') -> Complete:
+    """Leave out or fill the samples with missing values (NaN).
+
+    values : (n_samples, n_features), not changed.
+    missing : one of MISSING. "error" refuses missing values; "drop" leaves out samples that have one; "mean" puts the mean of
+        the known values of the feature in its place.
+    option : how the user sets `missing`, for messages, with {} for the choice.
+    Raises ValueError if values are missing and that is an error, or if no sample or no value of a feature is left.
+    """
+    check_name("missing", missing, MISSING)
+    # A sum is NaN if a value is, and is had without an array of bool.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.add.reduce(values, axis=None)):
+            return Complete(values, None, "")
+    absent = np.isnan(values)
+    rows: Mask = np.logical_or.reduce(absent, axis=1)
+    if not rows.any():
+        return Complete(values, None, "")
+    if missing == "error":
+        raise ValueError(_refusal(absent, rows, names, option))
+    if missing == "drop":
+        if rows.all():
+            raise ValueError(
+                f"{option.format('drop')} leaves no row: each of the {len(rows):,} has a missing value. {_most(absent, names)}"
+            )
+        summary = f"left out {rows.sum():,} of {len(rows):,} rows, which have missing values"
+        kept: Mask = np.logical_not(rows)
+        return Complete(values.compress(kept, axis=0), kept, summary)
+    return Complete(
+        _filled(values, absent, names), None, f"filled {absent.sum():,} missing values with the means of their columns"
+    )
+
+
+def _filled(values: Values, absent: Mask, names: Names) -> Values:
+    known = len(values) - absent.sum(axis=0)
+    if not known.all():
+        raise ValueError(f"column {names[int(known.argmin())]!r} has no values, so no mean; leave the column out.")
+    means = np.where(absent, 0.0, values).sum(axis=0, dtype=np.float64) / known
+    return np.where(absent, means.astype(values.dtype), values)
+
+
+def _refusal(absent: Mask, rows: Mask, names: Names, option: str) -> str:
+    row = int(rows.argmax())
+    column: Any = names[int(absent[row].argmax())]
+    return (
+        f"The table contains NaN. The first is in row {row}, column {column!r}; a null counts as one. Rows with missing values: "
+        f"{rows.sum():,} of {len(rows):,}. {option.format('drop')} leaves these rows out, {option.format('mean')} takes the mean of the "
+        "column instead."
+    )
+
+
+def _most(absent: Mask, names: Names) -> str:
+    counts = absent.sum(axis=0)
+    return f"Most are in column {names[int(counts.argmax())]!r} ({counts.max():,}); leave it out."
