@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastkmeans import KMeans
-from fastkmeans.cli import csv_files
+from fastkmeans.cli import csv_layout
 from fastkmeans.cli.main import main
 from fastkmeans.cli.reading import read_table
 
@@ -194,12 +194,12 @@ class CountedName(str):
 @pytest.mark.parametrize("chosen", [False, True], ids=["all columns", "chosen columns"])
 def test_comparisons_of_names_grow_with_the_columns_and_not_their_squares(chosen, reader, monkeypatch):
     n_columns = 1_500
-    records = csv_files._records
+    records = csv_layout.records
 
     def counted_records(*arguments):
         return (record._replace(fields=[*map(CountedName, record.fields)]) for record in records(*arguments))
 
-    monkeypatch.setattr(csv_files, "_records", counted_records)
+    monkeypatch.setattr(csv_layout, "records", counted_records)
     names = [f"column{f}" for f in range(n_columns)]
     records_of_text = [names, ["1"] * n_columns, ["x"] * n_columns]
     Path("t.csv").write_text("\n".join(map(",".join, records_of_text)))
@@ -317,7 +317,7 @@ def test_a_bad_model_is_one_line(capsys):
 
 def test_what_a_file_holds_gives_a_terminal_no_orders(capsys):
     Path("t.csv").write_bytes(b"a\x1b[31m,b\xc2\x9b\n1,2\n")
-    assert "no column 'z' in t.csv; it has a?[31m, b?." in assert_one_line(
+    assert "no column 'z' in t.csv; it has 'a\\x1b[31m', 'b\\x9b'." in assert_one_line(
         capsys, ["fit", "t.csv", "-k", "1", "--columns", "z"]
     )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import csv
+from collections.abc import Callable, Sequence
+from math import inf
 from typing import NoReturn
 
 from .. import __version__
+from ..input.missing import MISSING
 
 FAILED = 2
 """Exit status for a wrong argument, file or table."""
 
-LABELLED = ".csv, .parquet; .npy: labels alone"
+LABELLED = ".csv, .tsv, .csv.gz, .parquet; .npy: labels alone; -: standard output"
 INITS = ("auto", "k-means++", "random", "random-partition")
 METRICS = ("euclidean", "manhattan", "cosine")
 
@@ -50,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_kmeans(elbow)
 
     predict = commands.add_parser("predict", help="label the rows of a table with a saved model")
-    _add_table(predict)
+    _add_table(predict, ("error", "drop"))  # the means of new rows are not those of the fit
     predict.add_argument("--model", required=True, metavar="FILE", help="what fit --save wrote (.npz)")
     _add_output(predict, "--output", f"the table with a column of labels ({LABELLED})", required=True)
     _add_label_name(predict)
@@ -60,11 +63,25 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", metavar="TABLE", help="a .csv, .parquet or .npy file, one sample per row")
-    parser.add_argument("--columns", type=_names, metavar="A,B,...", help="the columns to use (default: all)")
-    header_help = "whether a .csv file starts with column names (default: look)"
+def _add_table(parser: argparse.ArgumentParser, missing: Sequence[str] = MISSING) -> None:
+    table_help = "a .csv, .tsv, .txt (also .gz), .parquet or .npy file, one sample per row; -: standard input"
+    parser.add_argument("table", metavar="TABLE", help=table_help)
+    columns_help = "the columns to use: names, numbers from 1, ranges such as 2:5 (default: all that are features)"
+    parser.add_argument("--columns", type=_names, metavar="A,B,...", help=columns_help)
+    what = "rows with missing values: an error, left out" + (
+        ", or the mean of the column instead" if "mean" in missing else ""
+    )
+    parser.add_argument("--missing", default=missing[0], choices=missing, help=f"{what} (default: {missing[0]})")
+    header_help = "whether a text file starts with column names (default: look)"
     parser.add_argument("--header", action=argparse.BooleanOptionalAction, help=header_help)
+
+    def add(option: str, convert: Callable[[str], str], what: str) -> None:
+        parser.add_argument(option, type=convert, metavar="X", help=f"{what} (default: look)")
+
+    add("--delimiter", _delimiter, "what separates the fields of a text file: one character, or tab, space")
+    add("--decimal", _decimal, "the decimal separator: . or ,")
+    add("--thousands", _thousands, "the separator of thousands, for example , or space; none")
+    add("--encoding", str, "the encoding of a text file, for example cp1252")
 
 
 def _add_output(parser: argparse.ArgumentParser, option: str, what: str, required: bool = False) -> None:
@@ -84,22 +101,71 @@ def _add_kmeans(parser: argparse.ArgumentParser) -> None:
     def add(option: str, convert: Callable[[str], float | str], default: float | str | None, what: str) -> None:
         parser.add_argument(option, type=convert, default=default, metavar="N", help=what)
 
-    add("--seed", int, 0, "seed of the random starts (default: 0)")
-    add("--threads", int, None, "threads to use (default: all that this process may use)")
+    add("--seed", _whole_number(0, 2**32 - 1), 0, "seed of the random starts (default: 0)")
+    add("--threads", _whole_number(1), None, "threads to use (default: all that this process may use)")
     add("--n-init", _number_or_auto, "auto", "random starts, the best is kept (default: auto)")
-    add("--max-iter", int, 300, "stop after so many iterations (default: 300)")
-    add("--tol", float, 1e-4, "stop when the centers move less, relative to the variance (default: 1e-4)")
+    add("--max-iter", _whole_number(1), 300, "stop after so many iterations (default: 300)")
+    add("--tol", _tolerance, 1e-4, "stop when the centers move less, relative to the variance (default: 1e-4)")
     parser.add_argument("--init", default=INITS[0], choices=INITS, help=f"how to start (default: {INITS[0]})")
     parser.add_argument("--metric", default=METRICS[0], choices=METRICS, help=f"the distance (default: {METRICS[0]})")
     _add_quiet(parser)
 
 
+def _whole_number(smallest: int, largest: int = 2**31 - 1) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = smallest - 1
+        if not smallest <= number <= largest:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {smallest} to {largest}; got {text!r}")
+        return number
+
+    return convert
+
+
 def _number_or_auto(text: str) -> int | str:
+    if text == "auto":
+        return text
     try:
-        return text if text == "auto" else int(text)
+        return _whole_number(1)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}".replace("expected a", "expected auto or a")) from None
+
+
+def _tolerance(text: str) -> float:
+    try:
+        number = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number or auto; got {text!r}") from None
+        number = -1.0
+    if not 0.0 <= number < inf:
+        raise argparse.ArgumentTypeError(f"expected a number that is at least 0; got {text!r}")
+    return number
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
+    """Return the parts between commas; a part in double quotes may hold commas."""
+    try:
+        return [name.strip() for name in next(csv.reader([text], skipinitialspace=True, strict=True))]
+    except (csv.Error, StopIteration):
+        raise argparse.ArgumentTypeError(f"expected names between commas; got {text!r}") from None
+
+
+def _delimiter(text: str) -> str:
+    delimiter = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}.get(text, text)
+    if len(delimiter) != 1 or delimiter in '"\r\n' or not delimiter.isascii():
+        raise argparse.ArgumentTypeError(f"expected one character, tab or space; got {text!r}")
+    return delimiter
+
+
+def _decimal(text: str) -> str:
+    if text not in (".", ","):
+        raise argparse.ArgumentTypeError(f"expected . or ,; got {text!r}")
+    return text
+
+
+def _thousands(text: str) -> str:
+    separators = {"none": "", "space": " \u00a0\u202f", " ": " \u00a0\u202f"}.get(text, text)
+    if text not in (".", ",", "'", " ", "space", "none"):
+        raise argparse.ArgumentTypeError(f"expected one of . , ' space none; got {text!r}")
+    return separators

@@ -10,7 +10,8 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -19,10 +20,14 @@ import numpy as np
 
 from .. import __version__
 from ..estimators.progress import fit_with_bar
+from ..input.columns import describe, list_names
 from ..storage.whole import whole_file
-from ..types import Indices
+from ..types import Indices, Names
 from .arguments import FAILED, make_parser
+from .csv_layout import CsvOptions
+from .messages import in_options, say_on_stderr
 from .reading import TABLE_SUFFIXES, TableFile, read_table
+from .text_files import STREAM
 from .writing import check_output, write_columns, write_labelled
 
 if TYPE_CHECKING:
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
-COLUMN_SUFFIXES = (".csv", ".parquet")
+COLUMN_SUFFIXES = (".csv", ".tsv", ".parquet")
 MODEL_SUFFIXES = (".npz",)
 PICTURE_DPI = 144
 
@@ -69,36 +74,30 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("always", UserWarning)
             COMMANDS[args.command](args)
         for warning in caught:
-            _say_on_stderr(f"fastkmeans: warning: {warning.message}")
+            say_on_stderr(f"fastkmeans: warning: {in_options(str(warning.message))}")
         sys.stdout.flush()
     except SystemExit as leave:  # how argparse ends --help and wrong arguments
         return int(leave.code or 0)
     except KeyboardInterrupt:
-        _say_on_stderr("fastkmeans: interrupted")
+        say_on_stderr("fastkmeans: interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError:
-        _say_on_stderr("fastkmeans: error: not enough memory for this table; use fewer --columns or rows.")
+        say_on_stderr("fastkmeans: error: not enough memory for this table; use fewer --columns or rows.")
         return FAILED
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
-        _say_on_stderr(f"fastkmeans: error: {named}{error.strerror or error}")
+        say_on_stderr(f"fastkmeans: error: {named}{error.strerror or error}")
         return FAILED
     except (ValueError, TypeError, ImportError) as error:
-        _say_on_stderr(f"fastkmeans: error: {error}")
+        say_on_stderr(f"fastkmeans: error: {in_options(str(error))}")
         return FAILED
     except Exception as error:
-        _say_on_stderr(f"fastkmeans: error: {error!r}, which is a fault of fastkmeans: please report it.")
+        say_on_stderr(f"fastkmeans: error: {error!r}, which is a fault of fastkmeans: please report it.")
         return FAILED
     return 0
-
-
-def _say_on_stderr(message: str) -> None:
-    """Print one line. What a file holds gets into messages, and may hold codes that terminals obey."""
-    line = " ".join(message.split())
-    print("".join(letter if letter.isprintable() else "?" for letter in line), file=sys.stderr)
 
 
 def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
@@ -113,15 +112,36 @@ def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _read(args: argparse.Namespace, features: Sequence[str] | None = None) -> TableFile:
+    """Read the table, and say what is noteworthy about it.
+
+    features : the names that a model was fitted on.
+    """
+    options = CsvOptions(args.header, args.delimiter, args.decimal, args.thousands, args.encoding)
+    label_name = getattr(args, "label_name", "labels")
+    table = read_table(
+        args.table, args.columns, options, features=features, label_name=label_name, missing=args.missing
+    )
+    for note in table.notes:
+        say_on_stderr(f"fastkmeans: note: {note}")
+    if table.left_out:
+        say_on_stderr(f"fastkmeans: note: left out {describe(table.left_out)}; --columns chooses other columns")
+    return table
+
+
 def _fit(args: argparse.Namespace) -> None:
     _check_outputs(args, output=TABLE_SUFFIXES, centers=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES, save=MODEL_SUFFIXES)
     from ..estimators.kmeans import KMeans
 
-    table = read_table(args.table, args.columns, args.header)
+    table = _read(args)
     if args.output:
         _check_label_name(args.label_name, table)
     if args.centers and not {"labels", "size"}.isdisjoint(table.names):
         raise ValueError("--centers writes columns 'labels' and 'size' of its own; rename those of the table.")
+    if args.n_clusters != "auto" and args.n_clusters > len(table.values):
+        raise ValueError(
+            f"-k {args.n_clusters} asks for more clusters than {table.path} has samples, {len(table.values)}; give a smaller -k."
+        )
     start = perf_counter()
     result: ElbowResult[KMeans] | None = None
     if args.n_clusters == "auto":
@@ -138,7 +158,7 @@ def _fit(args: argparse.Namespace) -> None:
         model.feature_names_in_ = np.array(table.names, dtype=object)
     sizes = np.bincount(model.labels_, minlength=model.n_clusters_)
     _write_fit(args, table, model, sizes)
-    if not args.quiet:
+    with _report(args):
         _print_fit(table, model, sizes, seconds, [] if result is None else [*result.table_lines(), result.reason])
 
 
@@ -181,13 +201,13 @@ def _elbow(args: argparse.Namespace) -> None:
     _check_outputs(args, output=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES)
     from ..estimators.elbow import elbow
 
-    table = read_table(args.table, args.columns, args.header)
+    table = _read(args)
     result = elbow(table.values, args.k, gap=args.gap, progress=_wants_bar(args), **_kmeans_params(args))
     if args.output:
         write_columns(args.output, result.columns())
     if args.plot:
         _save_picture(result.plot(), args.plot)
-    if not args.quiet:
+    with _report(args):
         print(_heading(table))
         print("\n".join([*result.table_lines(), result.reason]))
         print("no clear elbow" if result.best_k is None else f"elbow at k = {result.best_k}")
@@ -200,15 +220,29 @@ def _predict(args: argparse.Namespace) -> None:
     model = KMeans.load(args.model)
     # Columns are matched by name here, so predict gets a plain array and has no names to compare.
     names = model.__dict__.pop("feature_names_in_", None)
-    columns = args.columns or (None if names is None or args.table.lower().endswith(".npy") else list(names))
-    table = read_table(args.table, columns, args.header)
+    table = _read(args, None if names is None else names.tolist())
+    _check_n_features(args, table, model.n_features_in_, names)
     _check_label_name(args.label_name, table)
     labels = model.predict(table.values)
     write_labelled(args.output, table, labels, args.label_name)
-    if not args.quiet:
+    with _report(args):
         print(_heading(table))
         used, known = len(np.unique(labels)), len(model.cluster_centers_)
         print(f"{used} of {known} clusters used; labels in {args.output}")
+
+
+def _check_n_features(args: argparse.Namespace, table: TableFile, expected: int, names: Names | None) -> None:
+    """Refuse a table with another number of features than the model; say so where columns are taken by their places."""
+    if len(table.names) != expected:
+        of_model = "" if names is None else f" ({list_names(names.tolist())})"
+        raise ValueError(
+            f"{args.model} was fitted on {expected} features{of_model}, and {table.path} has {len(table.names)} features "
+            f"({list_names(table.names)}); choose {expected} with --columns."
+        )
+    if names is not None and not table.named and table.layout is not None:
+        say_on_stderr(
+            f"fastkmeans: note: {table.path} has no header; its columns were taken for {list_names(names.tolist())}"
+        )
 
 
 def _info(_: argparse.Namespace) -> None:
@@ -236,13 +270,17 @@ def _info(_: argparse.Namespace) -> None:
 
 def _check_outputs(args: argparse.Namespace, **suffixes: Sequence[str]) -> None:
     """Refuse, before any work, an output that could not be written or that would overwrite a file in use."""
-    in_use = {os.path.realpath(args.table): "TABLE"}
+    in_use = {} if args.table == STREAM else {os.path.realpath(args.table): "TABLE"}
     for name, allowed in suffixes.items():
         path = getattr(args, name)
         if path is None:
             continue
         option = f"--{name}"
+        if path == STREAM and name != "output":
+            raise ValueError(f"{option} cannot be the standard output; give the name of a file.")
         check_output(option, path, allowed)
+        if path == STREAM:
+            continue
         target = os.path.realpath(path)
         if target in in_use:
             raise ValueError(f"{option} is the same file as {in_use[target]}: {path}; choose another name.")
@@ -264,6 +302,15 @@ def _save_picture(ax: Axes, path: str) -> None:
     figure = cast("Figure", ax.figure)  # and no part of another: no axes were given
     with whole_file(path) as temporary:
         figure.savefig(temporary, dpi=PICTURE_DPI)
+
+
+@contextmanager
+def _report(args: argparse.Namespace) -> Iterator[None]:
+    """Print what a block prints: nowhere if --quiet, and on stderr if the table goes to the standard output."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        stream = nowhere if args.quiet else sys.stderr if args.output == STREAM else sys.stdout
+        with redirect_stdout(stream):
+            yield
 
 
 def _heading(table: TableFile) -> str:

@@ -2,72 +2,120 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..input.arrays import FLOAT64
+from ..input.columns import Column, Features, LeftOut, describe, feature_columns, list_names
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
+from ..input.missing import complete
+from ..input.tables import stack_columns, table_columns
 from ..storage.npy import map_array
 from ..storage.whole import check_plain_file
-from ..types import Values
-from . import csv_files
+from ..types import Mask, Values
+from .csv_layout import CsvOptions, Layout, read_layout
+from .csv_numbers import read_numbers, say_missing
+from .text_files import PACKED, STREAM, TEXT_SUFFIXES, packing_of, read_text_file, suffix_of
 
-TABLE_SUFFIXES = (".csv", ".parquet", ".npy")
+TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".npy")
+MISSING_OPTION = "--missing {}"
 
 
 class TableFile(NamedTuple):
-    """A table that was read: the columns to cluster by, and what is needed to write it again with labels.
+    """A table that was read: the samples to cluster, and what is needed to write it again with labels.
 
     values : (n_samples, len(names)), C order, float32 or float64.
-    names : the columns used. all_names : the columns of the file. named : whether the file itself names them.
-    layout : how the file is laid out if it is a CSV file, else None.
+    names : the columns used. places : where they stand among all. all_names : the columns of the file.
+    named : whether the file itself names them.
+    kept : which rows of the file are samples, of shape (n_rows,); None if all are.
+    layout : how the file is laid out if it is text, else None.
+    left_out : the columns that are no features, where nobody chose the columns.
+    notes : what the user must be told.
     """
 
     path: str
     values: Values
     names: list[str]
+    places: list[int]
     all_names: list[str]
     named: bool
-    layout: csv_files.Layout | None
+    kept: Mask | None
+    layout: Layout | None
+    left_out: list[LeftOut]
+    notes: list[str]
 
 
-def read_table(path: str, columns: Sequence[str] | None = None, header: bool | None = None) -> TableFile:
-    """Read the numeric columns of a .csv, .parquet or .npy file.
+class Choice(NamedTuple):
+    """Which columns to use.
 
-    columns : the columns to use, in this order; all by default. Without names: feature0, feature1, ...
-    header : for a CSV file, whether its first record holds names; None to decide by looking.
+    columns : names, or numbers from 1, or ranges of these such as "2:5"; None for those that are features.
+    features : the names that a model was fitted on, which bind where the file has names.
+    label_name : the name that the column of labels is to have.
+    """
+
+    columns: Sequence[str] | None = None
+    features: Sequence[str] | None = None
+    label_name: str = "labels"
+
+
+class _Opened(NamedTuple):
+    """A table of which the numbers are yet to be read.
+
+    candidates : the places of the columns that may hold numbers.
+    others : the other columns, by their places.
+    """
+
+    names: list[str]
+    named: bool
+    layout: Layout | None
+    candidates: list[int]
+    others: dict[int, Column]
+
+
+def read_table(
+    path: str,
+    columns: Sequence[str] | None = None,
+    csv: CsvOptions = CsvOptions(),
+    *,
+    features: Sequence[str] | None = None,
+    label_name: str = "labels",
+    missing: str = "error",
+) -> TableFile:
+    """Read the samples of a table: a text file (see TEXT_SUFFIXES and PACKED), a .parquet or .npy file, or the standard input.
+
+    columns, features, label_name : see Choice.
+    csv : what the user says of a text file.
+    missing : what to do with missing values, see input/missing.py.
     Raises ValueError, naming file and place, for contents that cannot be clustered; OSError if it cannot be
     read; ImportError if .parquet needs pyarrow.
     """
-    table = _read(path, columns, header)
-    check_finite(table.values, path, np.array(table.names, dtype=object))
-    return table
-
-
-def read_all_columns(table: TableFile) -> Any:
-    """Read the whole of a .csv or .parquet file again, with the columns that were not used."""
-    import_pyarrow()
-    if table.layout is None:
-        from pyarrow.parquet import read_table as read_parquet
-
-        return read_parquet(table.path)
-    from pyarrow import csv
-
-    return csv.read_csv(
-        table.path,
-        read_options=csv.ReadOptions(column_names=table.all_names, skip_rows=table.layout.header_lines),
-        parse_options=csv.ParseOptions(delimiter=table.layout.delimiter, newlines_in_values=True),
-    )
+    suffix = check_suffix("TABLE", path, TABLE_SUFFIXES)
+    choice = Choice(columns, features, label_name)
+    if suffix == ".npy":
+        table = _read_npy(path, choice)
+    elif suffix == ".parquet":
+        table = _read_parquet(path, choice)
+    else:
+        table = _read_text(path, choice, csv)
+    return _without_missing(table, missing)
 
 
 def check_suffix(option: str, path: str, suffixes: Sequence[str]) -> str:
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in suffixes:
-        raise ValueError(f"{option} must end in {' or '.join(suffixes)}; got {path!r}.")
+    """Return the suffix of a file, without that of its packing; raise ValueError if it is none of these."""
+    suffix = suffix_of(path)
+    if suffix in (".xlsx", ".xls", ".ods"):
+        raise ValueError(f"{option}: {path} is a spreadsheet; save it as CSV there, and pass that file.")
+    if (
+        suffix not in suffixes
+        or (packing_of(path) and suffix not in TEXT_SUFFIXES)
+        or (path == STREAM and ".csv" not in suffixes)
+    ):
+        packed = f" (text also packed: {', '.join(PACKED)})" if ".tsv" in suffixes else ""
+        raise ValueError(f"{option} must end in {' or '.join(suffixes)}{packed}; got {path!r}.")
     return suffix
 
 
@@ -79,59 +127,175 @@ def import_pyarrow() -> Any:
     return pyarrow
 
 
-def _read(path: str, columns: Sequence[str] | None, header: bool | None) -> TableFile:
-    suffix = check_suffix("TABLE", path, TABLE_SUFFIXES)
+def read_all_columns(table: TableFile) -> Any:
+    """Read the whole of a text or .parquet file again, with the columns that were not used, as a pyarrow table."""
+    pyarrow = import_pyarrow()
+    layout = table.layout
+    if layout is None:
+        from pyarrow.parquet import read_table as read_parquet
+
+        return read_parquet(table.path)
+    from pyarrow import csv
+
+    keep_text = [name for name, contents in zip(layout.names, layout.contents, strict=True) if contents.keeps_zeros]
+    return csv.read_csv(
+        pyarrow.BufferReader(pyarrow.py_buffer(layout.text.content)),
+        read_options=csv.ReadOptions(
+            column_names=table.all_names, skip_rows=layout.header_lines, encoding=layout.text.encoding
+        ),
+        parse_options=csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            decimal_point=layout.numbers.decimal, column_types=dict.fromkeys(keep_text, pyarrow.string())
+        ),
+    )
+
+
+def _read_text(path: str, choice: Choice, options: CsvOptions) -> TableFile:
+    text = read_text_file(path, options.encoding)
+    layout = read_layout(text, options)
+    contents = layout.contents
+    candidates = [place for place, column in enumerate(contents) if column.is_numeric]
+
+    def read(places: Sequence[int]) -> list[Column]:
+        columns = [Column(name, holds=column.kind) for name, column in zip(layout.names, contents, strict=True)]
+        for place, values in zip(places, read_numbers(layout, places), strict=True):
+            columns[place] = columns[place]._replace(values=values, whole=contents[place].whole)
+        return columns
+
+    places = _chosen_places(choice, layout.names, layout.has_header, text.path)
+    left_out: list[LeftOut] = []
+    if places is None:
+        columns = read(candidates)
+        places, left_out = _features(columns, choice, text.path)
+    else:
+        columns = read(places)
+    values = stack_columns([_values_of(columns[place]) for place in places], FLOAT64)
+    names = [layout.names[place] for place in places]
+    return TableFile(
+        text.path, values, names, places, layout.names, layout.has_header, None, layout, left_out, text.notes
+    )
+
+
+def _values_of(column: Column) -> Any:
+    return column.values
+
+
+def _read_npy(path: str, choice: Choice) -> TableFile:
     check_plain_file(path)
-    if suffix == ".csv":
-        layout = csv_files.read_layout(path, header)
-        names = _choose(columns, layout.names, path)
-        values = csv_files.read_values(layout, names)
-        return TableFile(path, values, names, layout.names, layout.has_header, layout)
-    return _read_parquet(path, columns) if suffix == ".parquet" else _read_npy(path, columns)
-
-
-def _choose(columns: Sequence[str] | None, known: list[str], path: str) -> list[str]:
-    known_names = set(known)
-    for column in columns or ():
-        if column not in known_names:
-            listed = ", ".join(known[: csv_files.LISTED]) + (", ..." if len(known) > csv_files.LISTED else "")
-            raise ValueError(f"there is no column {column!r} in {path}; it has {listed}.")
-    return known if columns is None else list(dict.fromkeys(columns))
-
-
-def _read_npy(path: str, columns: Sequence[str] | None) -> TableFile:
     try:
         array = map_array(path)
     except ValueError as error:
         raise ValueError(f"{path} is not a plain .npy array: {error}; write it with numpy.save.") from error
     values = as_matrix(array, name=path).values
     all_names = [f"feature{f}" for f in range(values.shape[1])]
-    names = _choose(columns, all_names, path)
-    if names != all_names:
-        places = {name: f for f, name in enumerate(all_names)}
-        values = values.take([places[name] for name in names], axis=1)
-    return TableFile(path, values, names, all_names, False, None)
+    places = _chosen_places(choice, all_names, False, path)
+    if places is None:
+        places = list(range(len(all_names)))
+    elif places != list(range(len(all_names))):
+        values = values.take(places, axis=1)
+    names = [all_names[place] for place in places]
+    return TableFile(path, values, names, places, all_names, False, None, None, [], [])
 
 
-def _read_parquet(path: str, columns: Sequence[str] | None) -> TableFile:
+def _read_parquet(path: str, choice: Choice) -> TableFile:
     import_pyarrow()
     from pyarrow import parquet
 
+    check_plain_file(path)
     with open(path, "rb"):  # from here on an OSError says that the contents are wrong
         pass
     with _said_of(path):
-        all_names = parquet.read_schema(path).names
-    names = _choose(columns, all_names, path)
+        schema = parquet.read_schema(path)
+    all_names = list(schema.names)
+    others = {
+        f: Column(field.name, holds=_contents(field.type))
+        for f, field in enumerate(schema)
+        if not _holds_numbers(field.type)
+    }
+    places = _chosen_places(choice, all_names, True, path)
+    for place in places or ():
+        if place in others:
+            wrong = others[place]
+            raise ValueError(
+                f"{path}: column {wrong.name!r} holds {wrong.holds}, no numbers; leave it out of --columns."
+            )
+    wanted = [f for f in range(len(all_names)) if f not in others] if places is None else places
     with _said_of(path):
-        table = parquet.read_table(path, columns=names)
-    numeric = [field.name for field in table.schema if _holds_numbers(field.type)]
-    if len(numeric) < len(names):
-        others = ", ".join(repr(field.name) for field in table.schema if not _holds_numbers(field.type))
-        example = ",".join(numeric[: csv_files.LISTED]) or "A,B"
+        table = parquet.read_table(path, columns=[all_names[place] for place in wanted])
+    left_out: list[LeftOut] = []
+    if places is None:
+        index = (schema.pandas_metadata or {}).get("index_columns", ())
+        found = table_columns(table, path)
+        columns = {
+            place: column._replace(is_index=column.name in index) for place, column in zip(wanted, found, strict=True)
+        }
+        places, left_out = _features([(columns | others)[place] for place in range(len(all_names))], choice, path)
+    names = [all_names[place] for place in places]
+    values = as_matrix(table.select(names), name=path).values
+    return TableFile(path, values, names, places, all_names, True, None, None, left_out, [])
+
+
+def _features(columns: list[Column], choice: Choice, path: str) -> Features:
+    """Choose the columns that are features; raise ValueError if none is."""
+    features = feature_columns(columns, choice.label_name)
+    if not features.places:
         raise ValueError(
-            f"{path} holds no numbers in {others}; choose numeric columns, for example --columns {example}."
+            f"{path} has no column to cluster by; it has {describe(features.left_out)}. --columns chooses columns of numbers "
+            "all the same; text must be encoded as numbers first."
         )
-    return TableFile(path, as_matrix(table, name=path).values, names, all_names, True, None)
+    return features
+
+
+def _chosen_places(choice: Choice, names: list[str], named: bool, path: str) -> list[int] | None:
+    """Return the places of the columns that the user or the model names, None if neither does."""
+    places_of = {name: place for place, name in enumerate(names)}
+    chosen = (
+        None
+        if choice.columns is None
+        else [place for text in choice.columns for place in _places(text, places_of, path)]
+    )
+    if choice.features is None or not named:
+        return None if chosen is None else list(dict.fromkeys(chosen))
+    missing = [name for name in choice.features if name not in places_of]
+    if missing:
+        raise ValueError(
+            f"{path} has no column {list_names(missing)}, which the model was fitted on; it has {list_names(names)}. Rename its columns."
+        )
+    wanted = [places_of[name] for name in choice.features]
+    if chosen is not None and set(chosen) != set(wanted):
+        raise ValueError(
+            f"--columns must name the columns that the model was fitted on, {list_names(choice.features)}; leave --columns out, and they "
+            "are taken by name."
+        )
+    return wanted
+
+
+def _places(text: str, places_of: dict[str, int], path: str) -> list[int]:
+    """Return the places that one part of --columns means: a name, a number from 1, or a range of numbers."""
+    if text in places_of:
+        return [places_of[text]]
+    first, colon, last = text.partition(":")
+    if first.isdecimal() and (last.isdecimal() or not colon):
+        start, stop = int(first), int(last) if colon else int(first)
+        if 1 <= start <= stop <= len(places_of):
+            return list(range(start - 1, stop))
+        raise ValueError(f"there is no column {text!r} in {path}; its columns have the numbers 1 to {len(places_of)}.")
+    raise ValueError(f"there is no column {text!r} in {path}; it has {list_names(list(places_of))}.")
+
+
+def _without_missing(table: TableFile, missing: str) -> TableFile:
+    """Drop or fill missing values, and refuse those and all others that no fit can use."""
+    names = np.array(table.names, dtype=object)
+
+    def say_where(row: int, column: int) -> str:
+        if table.layout is not None:
+            return say_missing(table.layout, row, table.places[column])
+        return f"{table.path}: column {table.names[column]!r} has no value in row {row + 1}, counted from 1."
+
+    samples = complete(table.values, names, missing, MISSING_OPTION, say_where)
+    check_finite(samples.values, table.path, names)
+    notes = [*table.notes, f"{table.path}: {samples.summary}"] if samples.summary else table.notes
+    return table._replace(values=samples.values, kept=samples.kept, notes=notes)
 
 
 @contextmanager
@@ -148,5 +312,16 @@ def _said_of(path: str) -> Iterator[None]:
 def _holds_numbers(arrow_type: Any) -> bool:
     from pyarrow import types
 
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
     return any(test(arrow_type) for test in tests)
+
+
+def _contents(arrow_type: Any) -> str:
+    """Say what a column without numbers holds."""
+    from pyarrow import types
+
+    if types.is_string(arrow_type) or types.is_large_string(arrow_type) or types.is_string_view(arrow_type):
+        return "text"
+    if types.is_dictionary(arrow_type):
+        return "categories"
+    return "dates" if types.is_date(arrow_type) or types.is_timestamp(arrow_type) else f"{arrow_type}"

@@ -2,47 +2,64 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import IO, Any
 
 import numpy as np
 
 from ..input.tables import frame_with_labels
+from ..runtime.threads import effective_n_threads
 from ..storage.npy import map_array
 from ..storage.whole import temporary_name, whole_file
 from ..types import AnyArray, Labels
-from . import csv_files
+from .csv_labels import append_labels
 from .reading import TableFile, check_suffix, import_pyarrow, read_all_columns
+from .text_files import PACKED, STREAM, packing_of, suffix_of
 
 ROWS_AT_ONCE = 65_536
 """So many rows are turned into text at a time: their text takes many times the memory of the numbers."""
 
+NO_LABEL = -1
+"""Stands in a .npy file for a row that was left out and so has no label."""
+
 
 def write_labelled(path: str, table: TableFile, labels: Labels, name: str) -> None:
-    """Write the table and its labels to a .csv or .parquet file, or the labels alone to a .npy file."""
-    source, target = (os.path.splitext(each)[1].lower() for each in (table.path, path))
-    with whole_file(path) as temporary:
+    """Write the table and its labels to a text or .parquet file, or the labels alone to a .npy file.
+
+    labels : (n_samples,). A row of the file that was left out has no label: an empty field, a null, or NO_LABEL in a .npy file.
+    """
+    with _target(path) as temporary:
+        target = suffix_of(path)
         if target == ".npy":
-            np.save(temporary, labels)
-        elif source == ".npy":
-            columns = dict(zip(table.all_names, map_array(table.path).T, strict=True))
-            _write_columns(temporary, {**columns, name: labels})
-        elif target == ".csv" and table.layout is not None:
-            csv_files.append_labels(table.layout, temporary, labels, name)
+            np.save(temporary, _of_all_rows(table, labels))
+        elif table.layout is not None and target != ".parquet":
+            delimiter = _delimiter(table, target)
+            empty = "NA" if delimiter == " " else ""
+            with _open_packed(temporary, packing_of(path)) as file:
+                append_labels(table.layout, file, _texts(table, labels, empty), name, delimiter)
         else:
-            _write_arrow(temporary, frame_with_labels(read_all_columns(table), labels, column=name))
+            _write_arrow_or_columns(temporary, table, labels, name)
 
 
 def write_columns(path: str, columns: Mapping[str, AnyArray]) -> None:
-    """Write named columns of equal length to a .csv or .parquet file."""
-    with whole_file(path) as temporary:
+    """Write named columns of equal length to a text or .parquet file."""
+    with _target(path) as temporary:
         _write_columns(temporary, columns)
 
 
 def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
     """Raise ValueError now for what would fail after the work: a wrong suffix, folder or permission."""
     suffix = check_suffix(option, path, suffixes)
+    if path == STREAM:
+        return
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
@@ -59,28 +76,141 @@ def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
         import_pyarrow()
 
 
-def _write_columns(path: str, columns: Mapping[str, AnyArray]) -> None:
-    if path.lower().endswith(".parquet"):
-        _write_arrow(path, import_pyarrow().table(dict(columns)))
+@contextmanager
+def _target(path: str) -> Iterator[str]:
+    """Give the name of a file to write, which then becomes `path`, or goes to the standard output if the path is STREAM."""
+    if path != STREAM:
+        with whole_file(path) as temporary:
+            yield temporary
         return
-    import csv
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = os.path.join(folder, "table.csv")
+        yield temporary
+        with open(temporary, "rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
+
+def _open_packed(path: str, packing: str | None) -> IO[bytes]:
+    return open(path, "wb") if packing is None else PACKED[packing](path, "wb")
+
+
+def _delimiter(table: TableFile, target: str) -> str:
+    if target == ".tsv":
+        return "\t"
+    return "," if table.layout is None else table.layout.delimiter
+
+
+def _of_all_rows(table: TableFile, labels: Labels) -> Labels:
+    """Return one label for each row of the file, NO_LABEL for those that were left out."""
+    if table.kept is None:
+        return labels
+    of_all = np.full(len(table.kept), NO_LABEL, dtype=labels.dtype)
+    of_all[table.kept] = labels
+    return of_all
+
+
+def _texts(table: TableFile, labels: Labels, empty: str) -> list[str]:
+    """Return the text of each label, `empty` where there is none."""
+    texts = [*map(str, range(int(labels.max()) + 1)), empty]  # of which NO_LABEL takes the last
+    return [texts[label] for label in _of_all_rows(table, labels).tolist()]
+
+
+def _write_arrow_or_columns(path: str, table: TableFile, labels: Labels, name: str) -> None:
+    if suffix_of(table.path) != ".npy":
+        _write_arrow(path, frame_with_labels(read_all_columns(table), labels, column=name, kept=table.kept))
+        return
+    columns: dict[str, Any] = dict(zip(table.all_names, map_array(table.path).T, strict=True))
+    if table.kept is not None:
+        labels = np.ma.masked_array(_of_all_rows(table, labels), ~table.kept)
+    _write_columns(path, {**columns, name: labels})
+
+
+def _write_columns(path: str, columns: Mapping[str, Any]) -> None:
+    """Write columns, of which some may be masked arrays, with pyarrow if it is there."""
+    if suffix_of(path) == ".parquet":
+        _write_arrow(path, _arrow_table(columns, slice(None)))
+        return
+    columns = {name: _plain_numbers(column) for name, column in columns.items()}
     n_rows = len(next(iter(columns.values())))
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for start in range(0, n_rows, ROWS_AT_ONCE):
-            # NumPy's text keeps a float32 short, where Python would write out the digits that float64 adds.
-            block = (column[start : start + ROWS_AT_ONCE].astype(str) for column in columns.values())
-            writer.writerows(zip(*block, strict=True))
+    try:
+        import_pyarrow()
+    except ImportError:
+        _write_text(path, columns, n_rows)
+    else:
+        _write_arrow_text(path, n_rows, lambda rows: _arrow_table(columns, rows))
+
+
+def _plain_numbers(column: Any) -> Any:
+    """Return a column in a type of which all writers make the same number: the machine's byte order, no bool, no float16."""
+    if column.dtype == bool:
+        return column.astype(np.uint8)
+    if column.dtype.kind == "f" and column.dtype.itemsize not in (4, 8):
+        return column.astype(np.float32 if column.dtype.itemsize == 2 else np.float64)
+    return column
+
+
+def _arrow_table(columns: Mapping[str, Any], rows: slice) -> Any:
+    pyarrow = import_pyarrow()
+    arrays = {}
+    for name, column in columns.items():
+        part = np.ma.getdata(column)[rows]
+        mask = np.ma.getmaskarray(column)[rows] if np.ma.isMA(column) else None
+        arrays[name] = pyarrow.array(part.astype(part.dtype.newbyteorder("="), copy=False), mask=mask)
+    return pyarrow.table(arrays)
 
 
 def _write_arrow(path: str, table: Any) -> None:
-    if path.lower().endswith(".parquet"):
-        from pyarrow.parquet import write_table
+    if suffix_of(path) != ".parquet":
+        _write_arrow_text(path, len(table), lambda rows: table.slice(rows.start, rows.stop - rows.start))
+        return
+    from pyarrow import types
+    from pyarrow.parquet import write_table
 
-        write_table(table, path)
-    else:
-        from pyarrow.csv import write_csv
+    # Floats seldom repeat: looking for repeated ones takes half the time of writing 1M x 20, and saves nothing.
+    repeating = [field.name for field in table.schema if not types.is_floating(field.type)]
+    write_table(table, path, use_dictionary=repeating)
 
-        write_csv(table, path)
+
+def _write_arrow_text(path: str, n_rows: int, part: Callable[[slice], Any]) -> None:
+    """Write a table as text, part by part, on all threads: to write numbers takes longer than to cluster them.
+
+    part : returns some rows as a pyarrow table.
+    """
+    import pyarrow
+    from pyarrow.csv import WriteOptions, write_csv
+
+    delimiter = "\t" if suffix_of(path) == ".tsv" else ","
+
+    def text(start: int) -> Any:
+        options = WriteOptions(
+            include_header=start == 0, delimiter=delimiter, quoting_style="needed", quoting_header="needed"
+        )
+        rows = part(slice(start, min(start + ROWS_AT_ONCE, n_rows)))
+        out = pyarrow.BufferOutputStream()
+        write_csv(rows, out, options)
+        return out.getvalue()
+
+    n_threads = effective_n_threads(None)
+    starts = range(0, max(n_rows, 1), ROWS_AT_ONCE)
+    with _open_packed(path, packing_of(path)) as file, ThreadPoolExecutor(n_threads) as pool:
+        for first in range(0, len(starts), n_threads):  # so that few parts wait to be written
+            for written in pool.map(text, starts[first : first + n_threads]):
+                file.write(written)
+
+
+def _write_text(path: str, columns: Mapping[str, Any], n_rows: int) -> None:
+    delimiter = "\t" if suffix_of(path) == ".tsv" else ","
+    with _open_packed(path, packing_of(path)) as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", delimiter=delimiter)
+        writer.writerow(columns)
+        for start in range(0, n_rows, ROWS_AT_ONCE):
+            parts = (_as_text(column[start : start + ROWS_AT_ONCE]) for column in columns.values())
+            writer.writerows(zip(*parts, strict=True))
+
+
+def _as_text(column: AnyArray) -> list[Any]:
+    """Return what csv writes as the shortest text that reads back as the same number; None for an empty field."""
+    # Python's text of a float32 would write out the digits that float64 adds.
+    texts: list[Any] = (column.astype(str) if column.dtype == np.float32 else column).tolist()
+    return texts

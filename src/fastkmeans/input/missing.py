@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,13 +26,20 @@ class Complete(NamedTuple):
     summary: str
 
 
-def complete(values: Values, names: Names, missing: str, option: str = 'missing="{}"') -> Complete:
+def complete(
+    values: Values,
+    names: Names,
+    missing: str,
+    option: str = 'missing="{}"',
+    say_where: Callable[[int, int], str] | None = None,
+) -> Complete:
     """Leave out or fill the samples with missing values (NaN).
 
     values : (n_samples, n_features), not changed.
     missing : one of MISSING. "error" refuses missing values; "drop" leaves out samples that have one; "mean" puts the mean of
         the known values of the feature in its place.
     option : how the user sets `missing`, for messages, with {} for the choice.
+    say_where : says in a sentence which value is missing, from its row and column; by default by their numbers and names.
     Raises ValueError if values are missing and that is an error, or if no sample or no value of a feature is left.
     """
     check_name("missing", missing, MISSING)
@@ -44,7 +52,10 @@ def complete(values: Values, names: Names, missing: str, option: str = 'missing=
     if not rows.any():
         return Complete(values, None, "")
     if missing == "error":
-        raise ValueError(_refusal(absent, rows, names, option))
+        row = int(rows.argmax())
+        column = int(absent[row].argmax())
+        where = f"The table contains NaN. The first is in row {row}, column {names[column]!r}; a null counts as one."
+        raise ValueError(_refusal(rows, where if say_where is None else say_where(row, column), option))
     if missing == "drop":
         if rows.all():
             raise ValueError(
@@ -66,13 +77,10 @@ def _filled(values: Values, absent: Mask, names: Names) -> Values:
     return np.where(absent, means.astype(values.dtype), values)
 
 
-def _refusal(absent: Mask, rows: Mask, names: Names, option: str) -> str:
-    row = int(rows.argmax())
-    column: Any = names[int(absent[row].argmax())]
+def _refusal(rows: Mask, where: str, option: str) -> str:
     return (
-        f"The table contains NaN. The first is in row {row}, column {column!r}; a null counts as one. Rows with missing values: "
-        f"{rows.sum():,} of {len(rows):,}. {option.format('drop')} leaves these rows out, {option.format('mean')} takes the mean of the "
-        "column instead."
+        f"{where} Rows with missing values: {rows.sum():,} of {len(rows):,}. {option.format('drop')} leaves these rows out, "
+        f"{option.format('mean')} takes the mean of the column instead."
     )
 
 

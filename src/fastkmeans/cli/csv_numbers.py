@@ -1,0 +1,180 @@
+"""The numbers of a CSV file, read quickly, and the line that is wrong when one is.
+
+pyarrow reads the numbers if it is there. A file that it refuses is read again record by record, which names
+the line; so is every file without pyarrow, and every file with thousands separators.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..input.columns import LISTED
+from ..types import Floats
+from .csv_layout import Layout, Record
+from .numbers import BOOLEANS, MISSING
+
+
+def read_numbers(layout: Layout, places: Sequence[int]) -> list[Floats]:
+    """Read the columns at these places, each a float64 array of shape (n_samples,), NaN where a value is missing.
+
+    Raises ValueError, naming the line, if a record has too many or too few fields, or a field holds neither a finite number nor
+    a sign of a missing value.
+    """
+    if not places:
+        return []
+    try:
+        columns = _read_with_pyarrow(layout, places)
+        trusted = not any(np.isinf(column).any() for column in columns)
+    except MemoryError:
+        raise
+    except Exception:  # the records will tell what is wrong, if anything is
+        trusted = False
+    if not trusted:
+        numbers = chain.from_iterable(_rows(layout, places))
+        columns = list(np.fromiter(numbers, dtype=np.float64).reshape(-1, len(places)).T)
+    if not len(columns[0]):
+        raise ValueError(f"{layout.path} has no samples, only a header.")
+    return columns
+
+
+def say_missing(layout: Layout, row: int, place: int) -> str:
+    """Say in a sentence where a value is missing: in this row after the header, in the column at this place."""
+    record = next(islice(layout.records(), row, None))
+    value = record.fields[place].strip()
+    contents = f"holds {value!r}" if value else "is empty"
+    return f"{layout.path}, line {record.line}: column {layout.names[place]!r} {contents}."
+
+
+def _read_with_pyarrow(layout: Layout, places: Sequence[int]) -> list[Floats]:
+    import pyarrow
+    import pyarrow.csv
+
+    if (
+        _starts_with_mark(layout)
+        or layout.numbers.thousands
+        or (layout.delimiter == " " and _has_runs_of_spaces(layout))
+    ):
+        raise ValueError("pyarrow does not read such a file")
+    names = [str(place) for place in range(len(layout.names))]
+    booleans = [place for place in places if layout.contents[place].kind == "boolean"]
+    types = {str(place): pyarrow.bool_() if place in booleans else pyarrow.float64() for place in places}
+    table = pyarrow.csv.read_csv(
+        pyarrow.BufferReader(pyarrow.py_buffer(layout.text.content)),
+        read_options=pyarrow.csv.ReadOptions(column_names=names, skip_rows=layout.header_lines),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=_has_quotes(layout)),
+        convert_options=pyarrow.csv.ConvertOptions(
+            include_columns=list(types),
+            column_types=types,
+            null_values=sorted(MISSING),
+            true_values=[text for text, value in BOOLEANS.items() if value],
+            false_values=[text for text, value in BOOLEANS.items() if not value],
+            decimal_point=layout.numbers.decimal,
+        ),
+    )
+    columns = [_floats(column) for column in table.columns]
+    # A NaN that is no null is a text that pyarrow takes for one, such as "-nan".
+    if any(np.isnan(array).sum() != column.null_count for array, column in zip(columns, table.columns, strict=True)):
+        raise ValueError("a NaN that is written unusually")
+    return columns
+
+
+def _floats(column: Any) -> Floats:
+    """Return a pyarrow column of floats or booleans as floats, NaN for null."""
+    import pyarrow
+
+    array: Floats = column.cast(pyarrow.float64()).to_numpy()
+    return array
+
+
+def _starts_with_mark(layout: Layout) -> bool:
+    """Say whether a second byte order mark follows the first: pyarrow takes it for one, and csv for text."""
+    return bytes(layout.text.content[:3]) == codecs.BOM_UTF8
+
+
+def _has_runs_of_spaces(layout: Layout) -> bool:
+    return re.search(rb"  |^ | $| \r", layout.text.content, re.MULTILINE) is not None
+
+
+def _has_quotes(layout: Layout) -> bool:
+    """Say whether a field may hold a line break: pyarrow must be told, and reads such a file slower.
+
+    Raises ValueError if something follows the quote that closes a field: csv refuses that, and pyarrow does not.
+    """
+    end = rb"\r\n" + re.escape(layout.delimiter.encode())
+    # A quote opens a field at its start only.
+    whole_field = rb'(?:\A|(?<=[%b]))"[^"]*+(?:""[^"]*+)*+"(?=[%b]|\Z)' % (end, end)
+    mere_letter = rb'(?<=[^%b])"' % end
+    content = layout.text.content
+    if re.search(b'"', content) is None:
+        return False
+    if re.fullmatch(rb'[^"]*+(?:(?:%b|%b)[^"]*+)*+' % (whole_field, mere_letter), content):
+        return True
+    raise ValueError("something follows a closing quote")
+
+
+def _rows(layout: Layout, places: Sequence[int]) -> Iterator[list[float]]:
+    """Yield the numbers of each record; raise ValueError for the first record that is wrong."""
+    parse, n_fields = layout.numbers.parse, len(layout.names)
+    parsers = [_parse_boolean if layout.contents[place].kind == "boolean" else parse for place in places]
+    for record in layout.records():
+        if len(record.fields) != n_fields:
+            header = "the header" if layout.has_header else "the first line"
+            raise ValueError(
+                f"{layout.path}, line {record.line}: {len(record.fields)} field(s) where {header} has {n_fields}."
+            )
+        try:
+            row = [parser(record.fields[place]) for parser, place in zip(parsers, places, strict=True)]
+        except ValueError:
+            _refuse(record, layout, places)
+        if math.inf in row or -math.inf in row:
+            _refuse(record, layout, places)
+        yield row
+
+
+def _parse_boolean(field: str) -> float:
+    text = field.strip()
+    if text in MISSING:
+        return math.nan
+    if text not in BOOLEANS:
+        raise ValueError("not a boolean")
+    return BOOLEANS[text]
+
+
+def _refuse(record: Record, layout: Layout, places: Sequence[int]) -> NoReturn:
+    """Raise the ValueError that says which fields of a record are not numbers."""
+
+    def is_right(place: int) -> bool:
+        field = record.fields[place]
+        is_boolean = layout.contents[place].kind == "boolean" and field.strip() in BOOLEANS
+        return is_boolean or field.strip() in MISSING or layout.numbers.is_number(field)
+
+    wrong = [place for place in places if not is_right(place)]
+    place = f"{layout.path}, line {record.line}:"
+    if all(layout.contents[f].is_numeric for f in wrong):
+        f = wrong[0]
+        raise ValueError(
+            f"{place} column {layout.names[f]!r} holds {record.fields[f]!r}, which is not a finite number"
+            f"{_how_to_read(record.fields[f], layout)}."
+        )
+    listed = ", ".join(f"{layout.names[f]!r} ({record.fields[f]!r})" for f in wrong[:LISTED])
+    hint = "" if layout.has_header else ", or say --header if the first line holds names"
+    raise ValueError(f"{place} not a number in {listed}; leave such columns out of --columns{hint}.")
+
+
+def _how_to_read(field: str, layout: Layout) -> str:
+    """Name the option that reads a number which has another comma or point than the others."""
+    numbers = layout.numbers
+    for decimal, thousands in ((",", ""), (".", ","), (",", ".")):
+        if (decimal, thousands) != (numbers.decimal, numbers.thousands) and numbers._replace(
+            decimal=decimal, thousands=thousands
+        ).is_number(field):
+            options = f"--decimal {decimal}" + (f" --thousands {thousands}" if thousands else "")
+            return f"; {options} reads it, if all numbers are written so"
+    return ""
