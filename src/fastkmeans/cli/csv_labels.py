@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterator
+import io
 from itertools import islice
 from typing import IO
 
@@ -24,48 +23,45 @@ def append_labels(layout: Layout, target: IO[bytes], labels: list[str], name: st
     if delimiter != layout.delimiter:
         _write_anew(layout, target, labels, delimiter)
         return
-    lines = _lines_if_records(layout, len(labels))
-    if lines is None:
-        found = records(layout.text, layout.delimiter, layout.first_line)
-        lines = (record.text.encode(layout.text.encoding, "surrogateescape") for record in found)
-    separator = delimiter.encode()
-    fields = {label: separator + label.encode(layout.text.encoding) for label in set(labels)}
-    endings = [fields[label] for label in labels]
-    for start in range(0, len(endings), _LINES_AT_ONCE):
-        part = endings[start : start + _LINES_AT_ONCE]
-        target.write(
-            b"".join([_append(line, ending) for ending, line in zip(part, islice(lines, len(part)), strict=True)])
-        )
+    encoding = layout.text.encoding
+    fields = {label: (delimiter + label).encode(encoding) for label in set(labels)}
+    ending = _ending_of_lines(layout, len(labels))
+    if ending is None:
+        for label, record in zip(labels, records(layout.text, layout.delimiter, layout.first_line), strict=True):
+            target.write(_append(record.text.encode(encoding, "surrogateescape"), fields[label]))
+        return
+    fields = {label: field + ending for label, field in fields.items()}
+    lines = islice(layout.text.byte_lines(), layout.first_line, None)
+    for start in range(0, len(labels), _LINES_AT_ONCE):
+        part = labels[start : start + _LINES_AT_ONCE]
+        # The last line may lack its end, which rstrip does not miss.
+        target.write(b"".join([line.rstrip(ending) + fields[label] for label, line in zip(part, lines, strict=False)]))
 
 
-def _append(line: bytes, field: bytes) -> bytes:
-    body = line.rstrip(b"\r\n")
-    return body + field + (line[len(body) :] or b"\n")
+def _append(text: bytes, field: bytes) -> bytes:
+    body = text.rstrip(b"\r\n")
+    return body + field + (text[len(body) :] or b"\n")
 
 
-def _lines_if_records(layout: Layout, n_records: int) -> Iterator[bytes] | None:
-    """Return the lines that are not blank if each of them is one record, else None.
+def _ending_of_lines(layout: Layout, n_records: int) -> bytes | None:
+    """Return the bytes that end all lines if each line is one record, None if some is not or if the lines end differently.
 
-    A record of several lines has at least two that are not blank, that of the quote which opens its field and that of the quote
-    which closes it: so as many lines as records mean one line for each.
+    No line is blank then, and there are as many lines as records: a record of several lines would leave fewer records.
     """
-    content = layout.text.content
-    if re.search(rb"\r(?!\n)", content):  # a line end of its own, which bytes are not split at
+    text = layout.text
+    n_feeds, n_returns = text.count(b"\n"), text.count(b"\r")
+    n_lines = n_feeds - layout.first_line + (bytes(text.content[-1:]) != b"\n")
+    if n_lines != n_records or n_returns not in (0, n_feeds):
         return None
-    n_lines = sum(1 for _ in _filled_lines(content, layout.first_line))
-    return _filled_lines(content, layout.first_line) if n_lines == n_records else None
-
-
-def _filled_lines(content: memoryview, first_line: int) -> Iterator[bytes]:
-    """Yield the lines that are not blank, with their ends."""
-    lines = (match.group() for match in re.finditer(rb"[^\n]*\n|[^\n]+\Z", content))
-    return (line for line in islice(lines, first_line, None) if line not in (b"\n", b"\r\n"))
+    ending = b"\r\n" if n_returns else b"\n"
+    if n_returns and not all(line.endswith(ending) for line in text.byte_lines()):
+        return None
+    has_blank = text.holds(ending + ending) or bytes(text.content[: len(ending)]) == ending
+    return None if has_blank else ending
 
 
 def _write_anew(layout: Layout, target: IO[bytes], labels: list[str], delimiter: str) -> None:
     """Write the fields with another delimiter, quoted where they need it."""
-    import io
-
     text = io.TextIOWrapper(target, encoding="utf-8", errors="surrogateescape", newline="")
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     found = records(layout.text, layout.delimiter, layout.first_line)

@@ -112,7 +112,7 @@ def _has_quotes(layout: Layout) -> bool:
     whole_field = rb'(?:\A|(?<=[%b]))"[^"]*+(?:""[^"]*+)*+"(?=[%b]|\Z)' % (end, end)
     mere_letter = rb'(?<=[^%b])"' % end
     content = layout.text.content
-    if re.search(b'"', content) is None:
+    if not layout.text.holds(b'"'):
         return False
     if re.fullmatch(rb'[^"]*+(?:(?:%b|%b)[^"]*+)*+' % (whole_field, mere_letter), content):
         return True

@@ -93,11 +93,16 @@ _PATTERNS = {  # the first that fits decides; 1,234 may be either, and 0,123 or 
 }
 
 
+_PLAIN = re.compile(r"[+-]?[0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?")
+
+
 def gather_evidence(fields: Iterable[str]) -> Evidence:
     """Look at fields, one after the other, for how their numbers are written."""
     found: dict[str, str] = {}
     for field in fields:
         text = field.strip()
+        if "decimal_point" in found and _PLAIN.fullmatch(text):  # most fields of most files
+            continue
         kind = next((kind for kind, pattern in _PATTERNS.items() if pattern.fullmatch(text)), None)
         if kind is not None:
             found.setdefault(kind, text)

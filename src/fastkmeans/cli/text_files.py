@@ -47,9 +47,25 @@ class TextFile(NamedTuple):
     encoding: str
     notes: list[str]
 
+    def holds(self, piece: bytes) -> bool:
+        """Say whether these bytes are somewhere in the file. A memoryview cannot be searched, what it views can."""
+        viewed: Any = self.content.obj
+        return bool(viewed.find(piece) >= 0)
+
+    def count(self, byte: bytes) -> int:
+        """Return how often a byte occurs."""
+        return sum(bytes(self.content[start : start + _BYTES_AT_ONCE]).count(byte) for start in self._blocks())
+
+    def _blocks(self) -> range:
+        return range(0, len(self.content), _BYTES_AT_ONCE)
+
+    def byte_lines(self) -> Iterator[bytes]:
+        """Return the lines with their ends, as bytes, split at line feeds."""
+        # BytesIO would copy a map of the file, and this does not.
+        return io.BufferedReader(_View(self.content), _BYTES_AT_ONCE)
+
     def lines(self) -> Iterator[str]:
         """Yield the lines with their ends. A byte that is no letter comes through as it is where the line is written again."""
-        # BytesIO would copy a map of the file, and this does not.
         raw = io.BufferedReader(_View(self.content), _BYTES_AT_ONCE)
         yield from io.TextIOWrapper(raw, encoding=self.encoding, errors="surrogateescape", newline="")
 
