@@ -191,6 +191,12 @@ RIGHT = {
     "ids in any order": Right(text(["customer_id", "a", "b"], RNG.permutation(N), A, B), says=r"'customer_id' \(an identifier\)"),
     "ids that repeat": Right(text(["PassengerId", "a", "b"], [5, 6] * (N // 2), A, B), says=r"'PassengerId' \(an identifier\)"),
     "keys": Right(text(["Key", "a", "b"], RNG.permutation(1000)[:N], A, B), says=r"'Key' \(an identifier: no value occurs twice\)"),
+    "keys that count in any order": Right(
+        text(["Kunden_Nr", "a", "b"], 1 + RNG.permutation(N), A, B), says=r"'Kunden_Nr' \(an identifier: no value"
+    ),
+    "numbers that repeat": Right(
+        text(["no_of_rooms", "a"], [1, 2, 9] * (N // 3), A), ["no_of_rooms", "a"], np.column_stack([[1, 2, 9] * (N // 3), A])
+    ),
     "a counter": Right(text(["Zeile", "a", "b"], range(1, N + 1), A, B), says=r"'Zeile' \(row numbers: they rise by 1"),
     "huge numbers": Right(text(["IBAN", "a", "b"], RNG.integers(10**17, 10**18, N), A, B), says=r"'IBAN' \(.*beyond 2\*\*53"),
     "an id that is chosen": Right(
@@ -226,6 +232,12 @@ RIGHT = {
     "currency": Right(
         text(["a", "b", "price"], A, B, [f"${i}.99" for i in range(N)]), says=r"'price' \(numbers with a sign .*'\$0.99'"
     ),
+    "a delimiter at the end of each line": Right(PLAIN.replace("\n", ",\n"), says=r"without a name \(no values\)"),
+    "quoted decimal commas": Right(text("ab", A, B, write=lambda x: f'"{with_comma(x)}"')),
+    "R, write.csv2": Right(
+        text(['""', '"a"', '"b"'], [f'"{i + 1}"' for i in range(N)], A, B, sep=";", write=with_comma), says="without a name", delimiter=";"
+    ),
+    "question marks": Right(PLAIN.replace(f"\n{A[4]},", "\n?,"), matrix=np.delete(X, 4, axis=0), says="left out 1 of 30 rows", options=("--missing", "drop"), rows=np.delete(np.arange(N), 4)),
     "a constant": Right(text(["a", "one"], A, [1] * N), ["a", "one"], np.column_stack([A, np.ones(N)])),
     "no values": Right(text(["a", "b", "nothing"], A, B, [""] * N), says=r"'nothing' \(no values\)"),
     "mixed units": Right(text(["age", "income"], A, LARGE[:, 0] * 100), ["age", "income"], np.column_stack([A, LARGE[:, 0] * 100])),
@@ -602,6 +614,76 @@ def test_predict_leaves_rows_with_gaps_without_a_label(reader, capsys):
         assert main(["predict", "t.csv", "--model", "m.npz", "--output", target, "--missing", "drop"]) == 0
     assert np.load("out.npy").tolist() == labels.tolist()
     assert [row[-1] or "-1" for row in rows_of("out.tsv", "\t")] == ["labels", *map(str, labels)]
+
+
+@pytest.mark.parametrize("delimiter", [";", " ", "  "])
+def test_a_text_file_becomes_a_parquet_file(delimiter, capsys):
+    """Numbers, with separators of thousands too, are numbers there; codes with leading zeros, dates and text are kept."""
+    zips = [f"0{i:04}" for i in range(N)]
+    names = ["zip", "a", "day", "word", "big"]
+    big = LARGE[:, 0] if delimiter == ";" else A
+    content = text(
+        names,
+        zips,
+        A,
+        DAYS,
+        [word.replace(" ", "_") for word in WORDS],
+        big,
+        sep=delimiter,
+        write=german if delimiter == ";" else str,
+    )
+    Path("t.csv").write_text(content)
+    assert main(["fit", "t.csv", "-k", "3", "--output", "out.parquet", "--columns", "a,big"]) == 0
+    after = pq.read_table("out.parquet")
+    assert after.column_names == [*names, "labels"]
+    assert after["zip"].to_pylist() == zips
+    assert after["a"].to_pylist() == A.tolist()
+    assert after["big"].to_pylist() == big.tolist()
+    assert [str(day) for day in after["day"].to_pylist()] == DAYS
+    assert after["labels"].to_pylist() == labels_of(np.column_stack([A, big]))
+
+
+@pytest.mark.parametrize("source", ["t.parquet", "t.npy", "t.csv"])
+@pytest.mark.parametrize("target", ["out.parquet", "out.csv", "out.npy", "out.tsv.gz"])
+def test_rows_that_were_left_out_have_no_label_in_any_file(source, target, capsys):
+    frame = pd.DataFrame(HOLED, columns=["a", "b"])
+    frame.to_parquet("t.parquet")
+    np.save("t.npy", HOLED)
+    Path("t.csv").write_text(HOLES)
+    assert main(["fit", source, "-k", "3", "--output", target, "--missing", "drop"]) == 0
+    assert "left out 3 of 30 rows" in capsys.readouterr().err
+    if target == "out.npy":
+        labels = np.load(target).tolist()
+    elif target == "out.parquet":
+        labels = [-1 if label is None else label for label in pq.read_table(target)["labels"].to_pylist()]
+    else:
+        separator = "\t" if "tsv" in target else ","
+        labels = pd.read_csv(target, sep=separator)["labels"].fillna(-1).astype(int).tolist()
+    expected = np.full(N, -1)
+    expected[COMPLETE] = labels_of(X[COMPLETE])
+    assert labels == expected.tolist()
+
+
+@pytest.mark.parametrize("target", ["out.csv.gz", "out.csv.bz2", "out.tsv.xz"])
+def test_packed_files_have_the_same_bytes_each_time(target, folder):
+    Path("t.csv").write_text(PLAIN)
+    written = []
+    for name in ("one", "two"):
+        Path(name).mkdir()
+        assert main(["fit", "t.csv", "-k", "3", "--output", f"{name}/{target}", "--quiet"]) == 0
+        written.append(Path(name, target).read_bytes())
+    assert written[0] == written[1]
+
+
+def test_a_large_file_keeps_every_line(monkeypatch, reader):
+    """Labels are appended to many lines at once, whatever ends them; a blank line is no row."""
+    monkeypatch.setattr("fastkmeans.cli.csv_labels._LINES_AT_ONCE", 7)
+    for end, extra in (("\n", ""), ("\r\n", ""), ("\n", "\n"), ("\r\n", "\r\n\r\n")):
+        lines = text("ab", A, B).splitlines()
+        Path("t.csv").write_bytes((end.join(lines) + extra).encode())
+        assert main(["fit", "t.csv", "-k", "3", "--output", "out.csv", "--quiet"]) == 0
+        expected = [f"{line},{label}" for line, label in zip(lines, ["labels", *labels_of(X)], strict=True)]
+        assert Path("out.csv").read_bytes().decode().removesuffix(end).removesuffix("\n") == end.join(expected)
 
 
 @pytest.mark.parametrize("target", ["-", "out.csv.gz", "out.tsv", "out.csv.xz"])

@@ -108,9 +108,10 @@ def cluster(
     - text, categories, dates and durations; booleans are kept, as 0 and 1;
     - columns without any value;
     - labels of an earlier clustering: whole numbers in a column named label, labels, cluster, clusters or `column_name`;
-    - identifiers: whole numbers in a column whose name ends or begins with the word "id"; or whose name says key, index, nr, no,
-      number or row, if no value occurs twice in 20 rows or more; or that rise by exactly 1 from row to row in 10 rows or more, if
-      the name is not that of a time, such as year or day; or that are all beyond 2**53.
+    - identifiers. These are whole numbers in a column whose name ends or begins with the word "id". They are also whole numbers in a
+      column whose name says key, index, nr, no, number or row, if no value occurs twice in 20 rows or more or the values count the rows in
+      any order. They are also whole numbers that rise by exactly 1 from row to row in 10 rows or more, if the name is not that of a time
+      such as year or day, and whole numbers that are all beyond 2**53.
 
     Examples
     --------

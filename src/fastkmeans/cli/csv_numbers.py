@@ -44,6 +44,13 @@ def read_numbers(layout: Layout, places: Sequence[int]) -> list[Floats]:
     return columns
 
 
+def is_plain(layout: Layout) -> bool:
+    """Say whether pyarrow can read the file: no thousands separators, no runs of spaces, no second byte order mark."""
+    if layout.numbers.thousands or bytes(layout.text.content[:3]) == codecs.BOM_UTF8:
+        return False
+    return layout.delimiter != " " or re.search(rb"  |^ | $| \r", layout.text.content, re.MULTILINE) is None
+
+
 def say_missing(layout: Layout, row: int, place: int) -> str:
     """Say in a sentence where a value is missing: in this row after the header, in the column at this place."""
     record = next(islice(layout.records(), row, None))
@@ -56,11 +63,7 @@ def _read_with_pyarrow(layout: Layout, places: Sequence[int]) -> list[Floats]:
     import pyarrow
     import pyarrow.csv
 
-    if (
-        _starts_with_mark(layout)
-        or layout.numbers.thousands
-        or (layout.delimiter == " " and _has_runs_of_spaces(layout))
-    ):
+    if not is_plain(layout):
         raise ValueError("pyarrow does not read such a file")
     names = [str(place) for place in range(len(layout.names))]
     booleans = [place for place in places if layout.contents[place].kind == "boolean"]
@@ -91,15 +94,6 @@ def _floats(column: Any) -> Floats:
 
     array: Floats = column.cast(pyarrow.float64()).to_numpy()
     return array
-
-
-def _starts_with_mark(layout: Layout) -> bool:
-    """Say whether a second byte order mark follows the first: pyarrow takes it for one, and csv for text."""
-    return bytes(layout.text.content[:3]) == codecs.BOM_UTF8
-
-
-def _has_runs_of_spaces(layout: Layout) -> bool:
-    return re.search(rb"  |^ | $| \r", layout.text.content, re.MULTILINE) is not None
 
 
 def _has_quotes(layout: Layout) -> bool:

@@ -7,7 +7,27 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-MISSING = frozenset(["", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NAN", "null", "NULL", "None", "-"])
+MISSING = frozenset(
+    [
+        "",
+        "NA",
+        "<NA>",
+        "N/A",
+        "n/a",
+        "N.A.",
+        "n.a.",
+        "#N/A",
+        "NaN",
+        "nan",
+        "NAN",
+        "NaT",
+        "null",
+        "NULL",
+        "None",
+        "-",
+        "?",
+    ]
+)
 """What a field holds where a value is missing, spaces around it apart."""
 
 BOOLEANS = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, "TRUE": 1.0, "FALSE": 0.0}

@@ -19,6 +19,7 @@ from ..storage.whole import check_plain_file
 from ..types import Mask, Values
 from .csv_layout import CsvOptions, Layout, read_layout
 from .csv_numbers import read_numbers, say_missing
+from .csv_table import read_whole_text
 from .text_files import PACKED, STREAM, TEXT_SUFFIXES, packing_of, read_text_file, suffix_of
 
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".npy")
@@ -129,25 +130,12 @@ def import_pyarrow() -> Any:
 
 def read_all_columns(table: TableFile) -> Any:
     """Read the whole of a text or .parquet file again, with the columns that were not used, as a pyarrow table."""
-    pyarrow = import_pyarrow()
-    layout = table.layout
-    if layout is None:
-        from pyarrow.parquet import read_table as read_parquet
+    import_pyarrow()
+    if table.layout is not None:
+        return read_whole_text(table.layout)
+    from pyarrow.parquet import read_table as read_parquet
 
-        return read_parquet(table.path)
-    from pyarrow import csv
-
-    keep_text = [name for name, contents in zip(layout.names, layout.contents, strict=True) if contents.keeps_zeros]
-    return csv.read_csv(
-        pyarrow.BufferReader(pyarrow.py_buffer(layout.text.content)),
-        read_options=csv.ReadOptions(
-            column_names=table.all_names, skip_rows=layout.header_lines, encoding=layout.text.encoding
-        ),
-        parse_options=csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
-        convert_options=csv.ConvertOptions(
-            decimal_point=layout.numbers.decimal, column_types=dict.fromkeys(keep_text, pyarrow.string())
-        ),
-    )
+    return read_parquet(table.path)
 
 
 def _read_text(path: str, choice: Choice, options: CsvOptions) -> TableFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import os
 import shutil
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -31,28 +32,56 @@ NO_LABEL = -1
 """Stands in a .npy file for a row that was left out and so has no label."""
 
 
+class _Target(NamedTuple):
+    """A file to write: its temporary name, the suffix that tells its kind, and that of its packing."""
+
+    path: str
+    suffix: str
+    packing: str | None
+
+    @property
+    def delimiter(self) -> str:
+        return "\t" if self.suffix == ".tsv" else ","
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        with open(self.path, "wb") as file:
+            if self.packing is None:
+                yield file
+            elif self.packing == ".gz":  # which would hold the time and the temporary name, and so never the same bytes
+                with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as packed:
+                    yield cast(IO[bytes], packed)
+            else:
+                with PACKED[self.packing](file, "wb") as packed:
+                    yield packed
+
+
 def write_labelled(path: str, table: TableFile, labels: Labels, name: str) -> None:
     """Write the table and its labels to a text or .parquet file, or the labels alone to a .npy file.
 
     labels : (n_samples,). A row of the file that was left out has no label: an empty field, a null, or NO_LABEL in a .npy file.
     """
-    with _target(path) as temporary:
-        target = suffix_of(path)
-        if target == ".npy":
-            np.save(temporary, _of_all_rows(table, labels))
-        elif table.layout is not None and target != ".parquet":
-            delimiter = _delimiter(table, target)
+    with _target(path) as target:
+        if target.suffix == ".npy":
+            np.save(target.path, _of_all_rows(table, labels))
+        elif table.layout is not None and target.suffix != ".parquet":
+            delimiter = "\t" if target.suffix == ".tsv" else table.layout.delimiter
             empty = "NA" if delimiter == " " else ""
-            with _open_packed(temporary, packing_of(path)) as file:
+            with target.open() as file:
                 append_labels(table.layout, file, _texts(table, labels, empty), name, delimiter)
+        elif suffix_of(table.path) == ".npy":
+            columns: dict[str, Any] = dict(zip(table.all_names, map_array(table.path).T, strict=True))
+            if table.kept is not None:
+                labels = np.ma.masked_array(_of_all_rows(table, labels), ~table.kept)
+            _write_columns(target, {**columns, name: labels})
         else:
-            _write_arrow_or_columns(temporary, table, labels, name)
+            _write_arrow(target, frame_with_labels(read_all_columns(table), labels, column=name, kept=table.kept))
 
 
 def write_columns(path: str, columns: Mapping[str, AnyArray]) -> None:
     """Write named columns of equal length to a text or .parquet file."""
-    with _target(path) as temporary:
-        _write_columns(temporary, columns)
+    with _target(path) as target:
+        _write_columns(target, columns)
 
 
 def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
@@ -77,28 +106,18 @@ def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
 
 
 @contextmanager
-def _target(path: str) -> Iterator[str]:
-    """Give the name of a file to write, which then becomes `path`, or goes to the standard output if the path is STREAM."""
+def _target(path: str) -> Iterator[_Target]:
+    """Give a file to write, which then becomes `path`, or goes to the standard output if the path is STREAM."""
     if path != STREAM:
         with whole_file(path) as temporary:
-            yield temporary
+            yield _Target(temporary, suffix_of(path), packing_of(path))
         return
     with tempfile.TemporaryDirectory() as folder:
-        temporary = os.path.join(folder, "table.csv")
-        yield temporary
+        temporary = os.path.join(folder, "table")
+        yield _Target(temporary, suffix_of(path), None)
         with open(temporary, "rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-
-
-def _open_packed(path: str, packing: str | None) -> IO[bytes]:
-    return open(path, "wb") if packing is None else PACKED[packing](path, "wb")
-
-
-def _delimiter(table: TableFile, target: str) -> str:
-    if target == ".tsv":
-        return "\t"
-    return "," if table.layout is None else table.layout.delimiter
 
 
 def _of_all_rows(table: TableFile, labels: Labels) -> Labels:
@@ -116,29 +135,19 @@ def _texts(table: TableFile, labels: Labels, empty: str) -> list[str]:
     return [texts[label] for label in _of_all_rows(table, labels).tolist()]
 
 
-def _write_arrow_or_columns(path: str, table: TableFile, labels: Labels, name: str) -> None:
-    if suffix_of(table.path) != ".npy":
-        _write_arrow(path, frame_with_labels(read_all_columns(table), labels, column=name, kept=table.kept))
-        return
-    columns: dict[str, Any] = dict(zip(table.all_names, map_array(table.path).T, strict=True))
-    if table.kept is not None:
-        labels = np.ma.masked_array(_of_all_rows(table, labels), ~table.kept)
-    _write_columns(path, {**columns, name: labels})
-
-
-def _write_columns(path: str, columns: Mapping[str, Any]) -> None:
+def _write_columns(target: _Target, columns: Mapping[str, Any]) -> None:
     """Write columns, of which some may be masked arrays, with pyarrow if it is there."""
-    if suffix_of(path) == ".parquet":
-        _write_arrow(path, _arrow_table(columns, slice(None)))
+    if target.suffix == ".parquet":
+        _write_arrow(target, _arrow_table(columns, slice(None)))
         return
     columns = {name: _plain_numbers(column) for name, column in columns.items()}
     n_rows = len(next(iter(columns.values())))
     try:
         import_pyarrow()
     except ImportError:
-        _write_text(path, columns, n_rows)
+        _write_text(target, columns, n_rows)
     else:
-        _write_arrow_text(path, n_rows, lambda rows: _arrow_table(columns, rows))
+        _write_arrow_text(target, n_rows, lambda rows: _arrow_table(columns, rows))
 
 
 def _plain_numbers(column: Any) -> Any:
@@ -160,19 +169,19 @@ def _arrow_table(columns: Mapping[str, Any], rows: slice) -> Any:
     return pyarrow.table(arrays)
 
 
-def _write_arrow(path: str, table: Any) -> None:
-    if suffix_of(path) != ".parquet":
-        _write_arrow_text(path, len(table), lambda rows: table.slice(rows.start, rows.stop - rows.start))
+def _write_arrow(target: _Target, table: Any) -> None:
+    if target.suffix != ".parquet":
+        _write_arrow_text(target, len(table), lambda rows: table.slice(rows.start, rows.stop - rows.start))
         return
     from pyarrow import types
     from pyarrow.parquet import write_table
 
     # Floats seldom repeat: looking for repeated ones takes half the time of writing 1M x 20, and saves nothing.
     repeating = [field.name for field in table.schema if not types.is_floating(field.type)]
-    write_table(table, path, use_dictionary=repeating)
+    write_table(table, target.path, use_dictionary=repeating)
 
 
-def _write_arrow_text(path: str, n_rows: int, part: Callable[[slice], Any]) -> None:
+def _write_arrow_text(target: _Target, n_rows: int, part: Callable[[slice], Any]) -> None:
     """Write a table as text, part by part, on all threads: to write numbers takes longer than to cluster them.
 
     part : returns some rows as a pyarrow table.
@@ -180,11 +189,9 @@ def _write_arrow_text(path: str, n_rows: int, part: Callable[[slice], Any]) -> N
     import pyarrow
     from pyarrow.csv import WriteOptions, write_csv
 
-    delimiter = "\t" if suffix_of(path) == ".tsv" else ","
-
     def text(start: int) -> Any:
         options = WriteOptions(
-            include_header=start == 0, delimiter=delimiter, quoting_style="needed", quoting_header="needed"
+            include_header=start == 0, delimiter=target.delimiter, quoting_style="needed", quoting_header="needed"
         )
         rows = part(slice(start, min(start + ROWS_AT_ONCE, n_rows)))
         out = pyarrow.BufferOutputStream()
@@ -193,16 +200,15 @@ def _write_arrow_text(path: str, n_rows: int, part: Callable[[slice], Any]) -> N
 
     n_threads = effective_n_threads(None)
     starts = range(0, max(n_rows, 1), ROWS_AT_ONCE)
-    with _open_packed(path, packing_of(path)) as file, ThreadPoolExecutor(n_threads) as pool:
+    with target.open() as file, ThreadPoolExecutor(n_threads) as pool:
         for first in range(0, len(starts), n_threads):  # so that few parts wait to be written
             for written in pool.map(text, starts[first : first + n_threads]):
                 file.write(written)
 
 
-def _write_text(path: str, columns: Mapping[str, Any], n_rows: int) -> None:
-    delimiter = "\t" if suffix_of(path) == ".tsv" else ","
-    with _open_packed(path, packing_of(path)) as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n", delimiter=delimiter)
+def _write_text(target: _Target, columns: Mapping[str, Any], n_rows: int) -> None:
+    with target.open() as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", delimiter=target.delimiter)
         writer.writerow(columns)
         for start in range(0, n_rows, ROWS_AT_ONCE):
             parts = (_as_text(column[start : start + ROWS_AT_ONCE]) for column in columns.values())

@@ -4,14 +4,15 @@ Looks at names and values alone, and reads no file, so that one rule holds for D
 first that holds decides:
 
 1. A column that pandas' metadata calls an index, or that is named `__index_level_0__` (1, ...), is left out.
-2. A column without a name ("", or "Unnamed: 0" as pandas names it) is left out: row numbers and row names are written so.
-3. Text, dates, durations and whatever else holds no numbers is left out. Booleans are numbers: 0 and 1.
-4. A column without any value is left out.
+2. A column without any value is left out.
+3. A column without a name ("", or "Unnamed: 0" as pandas names it) is left out: row numbers and row names are written so.
+4. Text, dates, durations and whatever else holds no numbers is left out. Booleans are numbers: 0 and 1.
 5. Whole numbers under a name that says label or cluster, or under the name that the labels are to have, are labels of an earlier
    clustering, and left out.
-6. Whole numbers are an identifier, and left out, if the name ends in "id" (`id`, `customer_id`, `PassengerId`); if the name says key, index,
-   nr, no, number or row and no value occurs twice in 20 rows or more; if they rise by exactly 1 from row to row in 10 rows or more and the
-   name is not that of a time (year, day, t, ...); or if all are beyond 2**53, where float64 does not hold every whole number.
+6. Whole numbers are an identifier, and left out, if the name ends or begins with the word "id" (`id`, `customer_id`, `PassengerId`); or if the
+   name says key, index, nr, no, number or row, and no value occurs twice in 20 rows or more, or the values are 0 to n-1 or 1 to n in any
+   order; or if they rise by exactly 1 from row to row in 10 rows or more, and the name is not that of a time (year, day, t, ...); or if all
+   are beyond 2**53, where float64 does not hold every whole number.
 
 Everything else is a feature, a column of one value too.
 """
@@ -43,6 +44,9 @@ _TIME_WORDS = frozenset(
     {"t", "time", "timestamp", "year", "yr", "quarter", "month", "week", "day", "hour", "minute", "second", "date", "epoch", "jahr"}
 )  # fmt: skip
 
+_KEY_ENDINGS = ("nr", "nummer", "number")
+
+_FEW_ROWS = 3
 _MANY_ROWS_FOR_KEYS = 20
 _MANY_ROWS_FOR_COUNTING = 10
 _LARGEST_EXACT = 2.0**53
@@ -134,13 +138,13 @@ def _why_left_out(column: Column, label_name: str) -> str | None:
     name = column.name if isinstance(column.name, str) else ""
     if column.is_index or _PANDAS_INDEX.fullmatch(name):
         return "the index of a pandas table"
+    known = None if column.values is None else _known_values(column.values)
+    if known is not None and not len(known):
+        return "no values"
     if isinstance(column.name, str) and _UNNAMED.fullmatch(name):
         return "row numbers or row names" if name == "" else "a column without a name"
-    if column.values is None:
+    if known is None:
         return column.holds
-    known = _known_values(column.values)
-    if not len(known):
-        return "no values"
     if not column.whole and not _all_whole(known):
         return None
     return _why_no_measure(name.strip(), column, known, label_name)
@@ -153,7 +157,7 @@ def _why_no_measure(name: str, column: Column, known: AnyArray, label_name: str)
     words = [word.lower() for word in _WORDS.findall(name)] or [""]
     if _ID_WORDS & {words[0], words[-1]} or _WHOSE_ID.fullmatch(words[-1]):
         return "an identifier"
-    if _KEY_WORDS & {words[0], words[-1]} and len(known) >= _MANY_ROWS_FOR_KEYS and len(np.unique(known)) == len(known):
+    if (_KEY_WORDS & {words[0], words[-1]} or words[-1].endswith(_KEY_ENDINGS)) and _are_keys(known):
         return "an identifier: no value occurs twice"
     if column.whole and _rises_by_one(column.values) and not _TIME_WORDS & set(words):
         return "row numbers: they rise by 1 from row to row"
@@ -171,6 +175,15 @@ def _all_whole(values: AnyArray) -> bool:
     return values.dtype.kind != "f" or all(
         bool(np.all(part == np.floor(part)) and np.all(np.isfinite(part))) for part in (values[:16], values)
     )
+
+
+def _are_keys(known: AnyArray) -> bool:
+    """Say whether no value occurs twice in many rows, or the values count the rows in any order."""
+    ordered = np.unique(known)
+    if len(ordered) < len(known) or len(known) < _FEW_ROWS:
+        return False
+    counts = int(ordered[0]) in (0, 1) and int(ordered[-1]) == int(ordered[0]) + len(known) - 1
+    return counts or len(known) >= _MANY_ROWS_FOR_KEYS
 
 
 def _rises_by_one(values: AnyArray | None) -> bool:
