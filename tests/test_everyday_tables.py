@@ -228,6 +228,9 @@ RIGHT = {
         ["a", "smokes"],
         np.column_stack([A, [1.0, 0.0, 0.0] * (N // 3)]),
     ),
+    "a column of commas beside one of points": Right(
+        text(["a", "b", "c"], A, B, [with_comma(x) for x in A], sep=";"), says="'c' .numbers written otherwise, for example .*--decimal ,", delimiter=";"
+    ),
     "percent": Right(text(["a", "b", "share"], A, B, [f"{i}%" for i in range(N)]), says=r"'share' \(numbers with a sign .*'0%'; write"),
     "currency": Right(
         text(["a", "b", "price"], A, B, [f"${i}.99" for i in range(N)]), says=r"'price' \(numbers with a sign .*'\$0.99'"
@@ -292,6 +295,9 @@ REFUSED = {
     "the same in quotes": Refused('a,b\n"1,234",5\n"3,456",4\n', "--decimal , or --thousands ,"),
     "a comma after a thousand lines": Refused("a;b\n" + "1;2\n" * 1100 + "1,5;2\n", "line 1102: column 'a' holds '1,5', .*; --decimal , reads it"),
     "text after numbers": Refused("a,b\n1,2\n3,4\n5,x\n", "line 4: column 'b' holds 'x', which is not a finite number"),
+    "a decimal point where a comma was told": Refused(PLAIN.replace(",", ";"), r"'a' \(numbers written otherwise, for example '.*; --decimal \. reads it", ("-k", "1", "--decimal", ",")),
+    "no columns": Refused(PLAIN, "--columns: expected names between commas; got ''", ("-k", "1", "--columns", "")),
+    "a range that is turned around": Refused(PLAIN, "there is no column '2:1' in t.csv; its columns have the numbers 1 to 2", ("-k", "1", "--columns", "2:1")),
     "infinity": Refused("a,b\n1,2\n3,inf\n", "line 3: column 'b' holds 'inf'"),
     "too large": Refused("a,b\n1,2\n3,1e999\n", "line 3: column 'b' holds '1e999'"),
     "too many fields": Refused("a,b\n1,2\n3,4,5\n", r"line 3: 3 field\(s\) where the header has 2"),

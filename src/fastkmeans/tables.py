@@ -129,7 +129,7 @@ def cluster(
     names = _features(df, column_name) if columns is None else _chosen(df, columns)
     if "size" in names:
         raise ValueError(_OWN_SIZE)
-    matrix = as_matrix(select_columns(df, names), name="the table")
+    matrix = as_matrix(select_columns(df, names), name="df")
     samples = complete(matrix.values, np.array(names, dtype=object), missing)
     model = KMeans(n_clusters, **kmeans_params)
     if samples.summary:

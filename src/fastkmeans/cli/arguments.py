@@ -146,9 +146,12 @@ def _tolerance(text: str) -> float:
 def _names(text: str) -> list[str]:
     """Return the parts between commas; a part in double quotes may hold commas."""
     try:
-        return [name.strip() for name in next(csv.reader([text], skipinitialspace=True, strict=True))]
+        names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True, strict=True))]
     except (csv.Error, StopIteration):
-        raise argparse.ArgumentTypeError(f"expected names between commas; got {text!r}") from None
+        names = []
+    if not names:
+        raise argparse.ArgumentTypeError(f"expected names between commas; got {text!r}")
+    return names
 
 
 def _delimiter(text: str) -> str:

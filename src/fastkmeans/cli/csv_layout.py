@@ -240,6 +240,9 @@ def _contents_of(fields: list[str], numbers: NumberFormat) -> Contents:
         whole = all(WHOLE.fullmatch(field) for field, is_number in zip(fields, are_numbers, strict=True) if is_number)
         return Contents("number", whole, keeps_zeros)
     example = f"for example {fields[are_numbers.index(False)]!r:.60}"
+    how_to_read = numbers.say_how_to_read(fields[are_numbers.index(False)])
+    if how_to_read:
+        return Contents(f"numbers written otherwise, {example}{how_to_read}", False, keeps_zeros)
     if all(DATE.fullmatch(field) for field in fields):
         return Contents(f"dates, {example}", False, keeps_zeros)
     if all(SIGNED.fullmatch(field) for field in fields):

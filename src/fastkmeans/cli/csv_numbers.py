@@ -155,20 +155,8 @@ def _refuse(record: Record, layout: Layout, places: Sequence[int]) -> NoReturn:
         f = wrong[0]
         raise ValueError(
             f"{place} column {layout.names[f]!r} holds {record.fields[f]!r}, which is not a finite number"
-            f"{_how_to_read(record.fields[f], layout)}."
+            f"{layout.numbers.say_how_to_read(record.fields[f])}."
         )
     listed = ", ".join(f"{layout.names[f]!r} ({record.fields[f]!r})" for f in wrong[:LISTED])
     hint = "" if layout.has_header else ", or say --header if the first line holds names"
     raise ValueError(f"{place} not a number in {listed}; leave such columns out of --columns{hint}.")
-
-
-def _how_to_read(field: str, layout: Layout) -> str:
-    """Name the option that reads a number which has another comma or point than the others."""
-    numbers = layout.numbers
-    for decimal, thousands in ((",", ""), (".", ","), (",", ".")):
-        if (decimal, thousands) != (numbers.decimal, numbers.thousands) and numbers._replace(
-            decimal=decimal, thousands=thousands
-        ).is_number(field):
-            options = f"--decimal {decimal}" + (f" --thousands {thousands}" if thousands else "")
-            return f"; {options} reads it, if all numbers are written so"
-    return ""

@@ -74,6 +74,14 @@ class NumberFormat(NamedTuple):
         except ValueError:
             return False
 
+    def say_how_to_read(self, field: str) -> str:
+        """Name the options that read a field which is a number in another format; "" if none does."""
+        for decimal, thousands in ((",", ""), (".", ""), (".", ","), (",", ".")):
+            if NumberFormat(decimal, thousands).is_number(field):
+                options = f"--decimal {decimal}" + (f" --thousands {thousands}" if thousands else "")
+                return f"; {options} reads it, if all numbers are written so"
+        return ""
+
     def _in_plain_digits(self, text: str) -> str:
         if self.thousands:
             whole, point, rest = text.partition(self.decimal)
