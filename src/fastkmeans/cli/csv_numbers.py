@@ -1,7 +1,7 @@
 """The numbers of a CSV file, read quickly, and the line that is wrong when one is.
 
-pyarrow reads the numbers if it is there. A file that it refuses is read again record by record, which names
-the line; so is every file without pyarrow, and every file with thousands separators.
+pyarrow reads the numbers if it is there, else NumPy where all fields are plain numbers. A file that they refuse is read
+again record by record, which names the line; so is every file with thousands separators.
 """
 
 from __future__ import annotations
@@ -29,19 +29,28 @@ def read_numbers(layout: Layout, places: Sequence[int]) -> list[Floats]:
     """
     if not places:
         return []
-    try:
-        columns = _read_with_pyarrow(layout, places)
-        trusted = not any(np.isinf(column).any() for column in columns)
-    except MemoryError:
-        raise
-    except Exception:  # the records will tell what is wrong, if anything is
-        trusted = False
-    if not trusted:
+    columns = _read_quickly(layout, places)
+    if columns is None:
         numbers = chain.from_iterable(_rows(layout, places))
         columns = list(np.fromiter(numbers, dtype=np.float64).reshape(-1, len(places)).T)
     if not len(columns[0]):
         raise ValueError(f"{layout.path} has no samples, only a header.")
     return columns
+
+
+def _read_quickly(layout: Layout, places: Sequence[int]) -> list[Floats] | None:
+    """Read the numbers by pyarrow or by NumPy; return None if neither does, and the records must tell what is wrong, if anything."""
+    for read in (_read_with_pyarrow, _read_with_numpy):
+        try:
+            columns = read(layout, places)
+        except MemoryError:
+            raise
+        except ImportError:
+            continue
+        except Exception:
+            return None
+        return None if any(np.isinf(column).any() for column in columns) else columns
+    return None
 
 
 def is_plain(layout: Layout) -> bool:
@@ -86,6 +95,18 @@ def _read_with_pyarrow(layout: Layout, places: Sequence[int]) -> list[Floats]:
     if any(np.isnan(array).sum() != column.null_count for array, column in zip(columns, table.columns, strict=True)):
         raise ValueError("a NaN that is written unusually")
     return columns
+
+
+def _read_with_numpy(layout: Layout, places: Sequence[int]) -> list[Floats]:
+    """Read a file that is numbers alone: NumPy knows no missing values and, of chosen columns, does not count the others."""
+    of_all = len(places) == len(layout.names) and all(contents.kind == "number" for contents in layout.contents)
+    if not of_all or not is_plain(layout) or layout.numbers.decimal != "." or layout.text.holds(b'"'):
+        raise ValueError("NumPy does not read such a file")
+    lines = islice(layout.text.lines(), layout.header_lines, None)
+    values = np.loadtxt(lines, delimiter=layout.delimiter, comments=None, ndmin=2)
+    if values.shape[1] != len(layout.names) or np.isnan(values).any():
+        raise ValueError("another number of fields, or a missing value")
+    return [values[:, place] for place in places]
 
 
 def _floats(column: Any) -> Floats:

@@ -20,15 +20,16 @@ import numpy as np
 
 from .. import __version__
 from ..estimators.progress import fit_with_bar
-from ..input.columns import describe, list_names
+from ..input.columns import describe
 from ..storage.whole import whole_file
-from ..types import Indices, Names
+from ..types import Indices
 from .arguments import FAILED, make_parser
+from .checks import check_label_name, check_n_features, check_outputs
 from .csv_layout import CsvOptions
 from .messages import in_options, say_on_stderr
 from .reading import TABLE_SUFFIXES, TableFile, read_table
 from .text_files import STREAM
-from .writing import check_output, write_columns, write_labelled
+from .writing import write_columns, write_labelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,12 +131,12 @@ def _read(args: argparse.Namespace, features: Sequence[str] | None = None) -> Ta
 
 
 def _fit(args: argparse.Namespace) -> None:
-    _check_outputs(args, output=TABLE_SUFFIXES, centers=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES, save=MODEL_SUFFIXES)
+    check_outputs(args, output=TABLE_SUFFIXES, centers=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES, save=MODEL_SUFFIXES)
     from ..estimators.kmeans import KMeans
 
     table = _read(args)
     if args.output:
-        _check_label_name(args.label_name, table)
+        check_label_name(args.label_name, table)
     if args.centers and not {"labels", "size"}.isdisjoint(table.names):
         raise ValueError("--centers writes columns 'labels' and 'size' of its own; rename those of the table.")
     if args.n_clusters != "auto" and args.n_clusters > len(table.values):
@@ -198,7 +199,7 @@ def _wants_bar(args: argparse.Namespace) -> bool:
 
 
 def _elbow(args: argparse.Namespace) -> None:
-    _check_outputs(args, output=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES)
+    check_outputs(args, output=COLUMN_SUFFIXES, plot=PICTURE_SUFFIXES)
     from ..estimators.elbow import elbow
 
     table = _read(args)
@@ -214,35 +215,21 @@ def _elbow(args: argparse.Namespace) -> None:
 
 
 def _predict(args: argparse.Namespace) -> None:
-    _check_outputs(args, output=TABLE_SUFFIXES)
+    check_outputs(args, output=TABLE_SUFFIXES)
     from ..estimators.kmeans import KMeans
 
     model = KMeans.load(args.model)
     # Columns are matched by name here, so predict gets a plain array and has no names to compare.
     names = model.__dict__.pop("feature_names_in_", None)
     table = _read(args, None if names is None else names.tolist())
-    _check_n_features(args, table, model.n_features_in_, names)
-    _check_label_name(args.label_name, table)
+    check_n_features(args, table, model.n_features_in_, names)
+    check_label_name(args.label_name, table)
     labels = model.predict(table.values)
     write_labelled(args.output, table, labels, args.label_name)
     with _report(args):
         print(_heading(table))
         used, known = len(np.unique(labels)), len(model.cluster_centers_)
         print(f"{used} of {known} clusters used; labels in {args.output}")
-
-
-def _check_n_features(args: argparse.Namespace, table: TableFile, expected: int, names: Names | None) -> None:
-    """Refuse a table with another number of features than the model; say so where columns are taken by their places."""
-    if len(table.names) != expected:
-        of_model = "" if names is None else f" ({list_names(names.tolist())})"
-        raise ValueError(
-            f"{args.model} was fitted on {expected} features{of_model}, and {table.path} has {len(table.names)} features "
-            f"({list_names(table.names)}); choose {expected} with --columns."
-        )
-    if names is not None and not table.named and table.layout is not None:
-        say_on_stderr(
-            f"fastkmeans: note: {table.path} has no header; its columns were taken for {list_names(names.tolist())}"
-        )
 
 
 def _info(_: argparse.Namespace) -> None:
@@ -266,36 +253,6 @@ def _info(_: argparse.Namespace) -> None:
         "pip uninstall fastkmeans fastkmeans-core, then pip install fastkmeans-core.",
         stacklevel=2,
     )
-
-
-def _check_outputs(args: argparse.Namespace, **suffixes: Sequence[str]) -> None:
-    """Refuse, before any work, an output that could not be written or that would overwrite a file in use."""
-    in_use = {} if args.table == STREAM else {os.path.realpath(args.table): "TABLE"}
-    for name, allowed in suffixes.items():
-        path = getattr(args, name)
-        if path is None:
-            continue
-        option = f"--{name}"
-        if path == STREAM and name != "output":
-            raise ValueError(f"{option} cannot be the standard output; give the name of a file.")
-        check_output(option, path, allowed)
-        if path == STREAM:
-            continue
-        target = os.path.realpath(path)
-        if target in in_use:
-            raise ValueError(f"{option} is the same file as {in_use[target]}: {path}; choose another name.")
-        in_use[target] = option
-        if name == "plot":
-            from ..plotting.parts import require_matplotlib
-
-            require_matplotlib()
-
-
-def _check_label_name(name: str, table: TableFile) -> None:
-    if name in table.all_names:
-        raise ValueError(f"{table.path} has a column {name!r} already; choose another --label-name.")
-    if not name or set(name) & set(',;\t"\r\n'):
-        raise ValueError(f"--label-name must be a plain word; got {name!r}.")
 
 
 def _save_picture(ax: Axes, path: str) -> None:

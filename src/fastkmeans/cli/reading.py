@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..input.arrays import FLOAT64
-from ..input.columns import Column, Features, LeftOut, describe, feature_columns, list_names
+from ..input.columns import Column, LeftOut
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.missing import complete
@@ -17,6 +17,7 @@ from ..input.tables import stack_columns, table_columns
 from ..storage.npy import map_array
 from ..storage.whole import check_plain_file
 from ..types import Mask, Values
+from .choosing import Choice, chosen_places, features_of
 from .csv_layout import CsvOptions, Layout, read_layout
 from .csv_numbers import read_numbers, say_missing
 from .csv_table import read_whole_text
@@ -48,33 +49,6 @@ class TableFile(NamedTuple):
     layout: Layout | None
     left_out: list[LeftOut]
     notes: list[str]
-
-
-class Choice(NamedTuple):
-    """Which columns to use.
-
-    columns : names, or numbers from 1, or ranges of these such as "2:5"; None for those that are features.
-    features : the names that a model was fitted on, which bind where the file has names.
-    label_name : the name that the column of labels is to have.
-    """
-
-    columns: Sequence[str] | None = None
-    features: Sequence[str] | None = None
-    label_name: str = "labels"
-
-
-class _Opened(NamedTuple):
-    """A table of which the numbers are yet to be read.
-
-    candidates : the places of the columns that may hold numbers.
-    others : the other columns, by their places.
-    """
-
-    names: list[str]
-    named: bool
-    layout: Layout | None
-    candidates: list[int]
-    others: dict[int, Column]
 
 
 def read_table(
@@ -150,11 +124,11 @@ def _read_text(path: str, choice: Choice, options: CsvOptions) -> TableFile:
             columns[place] = columns[place]._replace(values=values, whole=contents[place].whole)
         return columns
 
-    places = _chosen_places(choice, layout.names, layout.has_header, text.path)
+    places = chosen_places(choice, layout.names, layout.has_header, text.path)
     left_out: list[LeftOut] = []
     if places is None:
         columns = read(candidates)
-        places, left_out = _features(columns, choice, text.path)
+        places, left_out = features_of(columns, choice, text.path)
     else:
         columns = read(places)
     values = stack_columns([_values_of(columns[place]) for place in places], FLOAT64)
@@ -176,7 +150,7 @@ def _read_npy(path: str, choice: Choice) -> TableFile:
         raise ValueError(f"{path} is not a plain .npy array: {error}; write it with numpy.save.") from error
     values = as_matrix(array, name=path).values
     all_names = [f"feature{f}" for f in range(values.shape[1])]
-    places = _chosen_places(choice, all_names, False, path)
+    places = chosen_places(choice, all_names, False, path)
     if places is None:
         places = list(range(len(all_names)))
     elif places != list(range(len(all_names))):
@@ -200,7 +174,7 @@ def _read_parquet(path: str, choice: Choice) -> TableFile:
         for f, field in enumerate(schema)
         if not _holds_numbers(field.type)
     }
-    places = _chosen_places(choice, all_names, True, path)
+    places = chosen_places(choice, all_names, True, path)
     for place in places or ():
         if place in others:
             wrong = others[place]
@@ -217,58 +191,10 @@ def _read_parquet(path: str, choice: Choice) -> TableFile:
         columns = {
             place: column._replace(is_index=column.name in index) for place, column in zip(wanted, found, strict=True)
         }
-        places, left_out = _features([(columns | others)[place] for place in range(len(all_names))], choice, path)
+        places, left_out = features_of([(columns | others)[place] for place in range(len(all_names))], choice, path)
     names = [all_names[place] for place in places]
     values = as_matrix(table.select(names), name=path).values
     return TableFile(path, values, names, places, all_names, True, None, None, left_out, [])
-
-
-def _features(columns: list[Column], choice: Choice, path: str) -> Features:
-    """Choose the columns that are features; raise ValueError if none is."""
-    features = feature_columns(columns, choice.label_name)
-    if not features.places:
-        raise ValueError(
-            f"{path} has no column to cluster by; it has {describe(features.left_out)}. --columns chooses columns of numbers "
-            "all the same; text must be encoded as numbers first."
-        )
-    return features
-
-
-def _chosen_places(choice: Choice, names: list[str], named: bool, path: str) -> list[int] | None:
-    """Return the places of the columns that the user or the model names, None if neither does."""
-    places_of = {name: place for place, name in enumerate(names)}
-    chosen = (
-        None
-        if choice.columns is None
-        else [place for text in choice.columns for place in _places(text, places_of, path)]
-    )
-    if choice.features is None or not named:
-        return None if chosen is None else list(dict.fromkeys(chosen))
-    missing = [name for name in choice.features if name not in places_of]
-    if missing:
-        raise ValueError(
-            f"{path} has no column {list_names(missing)}, which the model was fitted on; it has {list_names(names)}. Rename its columns."
-        )
-    wanted = [places_of[name] for name in choice.features]
-    if chosen is not None and set(chosen) != set(wanted):
-        raise ValueError(
-            f"--columns must name the columns that the model was fitted on, {list_names(choice.features)}; leave --columns out, and they "
-            "are taken by name."
-        )
-    return wanted
-
-
-def _places(text: str, places_of: dict[str, int], path: str) -> list[int]:
-    """Return the places that one part of --columns means: a name, a number from 1, or a range of numbers."""
-    if text in places_of:
-        return [places_of[text]]
-    first, colon, last = text.partition(":")
-    if first.isdecimal() and (last.isdecimal() or not colon):
-        start, stop = int(first), int(last) if colon else int(first)
-        if 1 <= start <= stop <= len(places_of):
-            return list(range(start - 1, stop))
-        raise ValueError(f"there is no column {text!r} in {path}; its columns have the numbers 1 to {len(places_of)}.")
-    raise ValueError(f"there is no column {text!r} in {path}; it has {list_names(list(places_of))}.")
 
 
 def _without_missing(table: TableFile, missing: str) -> TableFile:
