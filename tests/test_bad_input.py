@@ -428,7 +428,7 @@ BAD_CALLS = {
     "cluster text": (
         lambda: cluster(GOOD_TABLE.assign(city=TEXTS), 2, columns=["width", "city"]),
         ValueError,
-        "df has columns that do not hold numbers: 'city'",
+        TEXT_COLUMN,
     ),
     "cluster null": (lambda: cluster(pd.DataFrame(columns(width=HOLES)), 2), ValueError, HOLE_TO_DROP),
     "cluster column": (

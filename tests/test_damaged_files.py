@@ -157,7 +157,22 @@ def test_numbers_stay_numbers(field, reader):
 
 
 SCRAPS = [*"0179.+-eE_;,\t \n\r\"'xa\0\\", "\r\n", "\ufeff", "\u0661", "\xa0", "nan", "inf", '""', '"1"', "1,2\n"]
-SCRAPS += ["NA", "-", "?", "True", "false", "-nan", "1,234", "1.234,5", "1'000", "1 000", "  ", "|", "1;2\n", "1.5\t2\n"]
+SCRAPS += [
+    "NA",
+    "-",
+    "?",
+    "True",
+    "false",
+    "-nan",
+    "1,234",
+    "1.234,5",
+    "1'000",
+    "1 000",
+    "  ",
+    "|",
+    "1;2\n",
+    "1.5\t2\n",
+]
 FIRST_LINES = ["", "a,b\n", "a,b\n1,2\n", '"a\nx";b\n1;2\n', "\na\n"]
 
 

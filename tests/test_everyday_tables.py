@@ -236,6 +236,10 @@ RIGHT = {
         text(["a", "b", "price"], A, B, [f"${i}.99" for i in range(N)]), says=r"'price' \(numbers with a sign .*'\$0.99'"
     ),
     "a delimiter at the end of each line": Right(PLAIN.replace("\n", ",\n"), says=r"without a name \(no values\)"),
+    "a delimiter at the end of each row alone": Right(PLAIN.replace("\n", ",\n").replace("a,b,", "a,b"), says=r"without a name \(no values\)"),
+    "spaces at the ends of lines": Right(PLAIN.replace(",", " ").replace("\n", " \n"), file="t.txt", delimiter=" "),
+    "spaces at the starts of lines": Right("  " + PLAIN.replace(",", " ").replace("\n", "\n  ").rstrip(" "), file="t.txt", delimiter=" "),
+    "German numbers with exponents": Right(text("ab", A, B, sep=";", write=lambda x: with_comma(f"{x:.3E}")), delimiter=";"),
     "quoted decimal commas": Right(text("ab", A, B, write=lambda x: f'"{with_comma(x)}"')),
     "R, write.csv2": Right(
         text(['""', '"a"', '"b"'], [f'"{i + 1}"' for i in range(N)], A, B, sep=";", write=with_comma), says="without a name", delimiter=";"
@@ -318,6 +322,7 @@ REFUSED = {
     "the wrong encoding": Refused(b"a,b\n\xff\xfe,1\n", "is not utf-8 text.*--encoding", ("-k", "1", "--encoding", "utf-8")),
     "no such encoding": Refused(PLAIN, "there is no encoding 'klingon'", ("-k", "1", "--encoding", "klingon")),
     "a point that is both": Refused(PLAIN, "--decimal and --thousands must differ", ("-k", "1", "--decimal", ",", "--thousands", ",")),
+    "a name for the labels that is no word": Refused(PLAIN.replace(",", "|"), "--label-name must be a plain word", ("-k", "1", "--label-name", "a|b")),
     "no whole number": Refused(PLAIN, "-k/--n-clusters: expected auto or a whole number", ("-k", "2.5")),
     "a seed below 0": Refused(PLAIN, "--seed: expected a whole number from 0", ("-k", "2", "--seed", "-1")),
     "threads": Refused(PLAIN, "--threads: expected a whole number from 1", ("-k", "2", "--threads", "0")),

@@ -14,7 +14,7 @@ from .estimators.progress import fit_with_bar
 from .input.arrays import check_shape
 from .input.columns import describe, feature_columns
 from .input.matrix import as_matrix
-from .input.missing import complete
+from .input.missing import check_missing, complete
 from .input.tables import column_names, frame_from_columns, frame_with_labels, is_table, select_columns, table_columns
 from .types import AnyArray
 
@@ -129,26 +129,32 @@ def cluster(
     names = _features(df, column_name) if columns is None else _chosen(df, columns)
     if "size" in names:
         raise ValueError(_OWN_SIZE)
-    matrix = as_matrix(select_columns(df, names), name="df")
-    samples = complete(matrix.values, np.array(names, dtype=object), missing)
-    model = KMeans(n_clusters, **kmeans_params)
-    if samples.summary:
+    features, kept = select_columns(df, names), None
+    if _has_missing(features):
+        matrix = as_matrix(features, name="df")
+        samples = complete(matrix.values, np.array(names, dtype=object), missing)
         warn(f"cluster() {samples.summary}.")
-        features = frame_from_columns(dict(zip(names, samples.values.T, strict=True)), like=df)
+        features, kept = frame_from_columns(dict(zip(names, samples.values.T, strict=True)), like=df), samples.kept
     else:
-        features = matrix.native
-    if sample_weight is not None and samples.kept is not None:
-        sample_weight = np.broadcast_to(sample_weight, samples.kept.shape)[samples.kept]
+        check_missing("missing", missing)
+    if sample_weight is not None and kept is not None:
+        sample_weight = np.broadcast_to(sample_weight, kept.shape)[kept]
+    model = KMeans(n_clusters, **kmeans_params)
     fit = partial(fit_with_bar, model) if progress else model.fit
     fit(features, sample_weight=sample_weight)
     sizes = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
     centers: dict[str, AnyArray] = {column_name: np.arange(len(sizes), dtype=np.int32), "size": sizes}
     centers |= dict(zip(names, model.cluster_centers_.T, strict=True))
     return ClusteredTable(
-        table=frame_with_labels(df, model.labels_, column=column_name, kept=samples.kept),
+        table=frame_with_labels(df, model.labels_, column=column_name, kept=kept),
         centers=frame_from_columns(centers, like=df),
         model=model,
     )
+
+
+def _has_missing(features: Any) -> bool:
+    columns = [column.values for column in table_columns(features, "df") if column.values is not None]
+    return any(bool(np.isnan(values).any()) for values in columns if values.dtype.kind == "f")
 
 
 def _check_table(df: Any) -> None:

@@ -40,7 +40,8 @@ def check_outputs(args: argparse.Namespace, **suffixes: Sequence[str]) -> None:
 def check_label_name(name: str, table: TableFile) -> None:
     if name in table.all_names:
         raise ValueError(f"{table.path} has a column {name!r} already; choose another --label-name.")
-    if not name or set(name) & set(',;\t"\r\n'):
+    delimiter = "" if table.layout is None else table.layout.delimiter
+    if not name or set(name) & {*',;\t"\r\n', delimiter}:
         raise ValueError(f"--label-name must be a plain word; got {name!r}.")
 
 

@@ -102,7 +102,8 @@ def read_layout(text: TextFile, options: CsvOptions) -> Layout:
     if has_header:
         names = [name.strip() for name in first.fields]
         if _lacks_one_name(sample):
-            names = ["", *names]
+            ends_with_delimiters = not any(record.fields[-1].strip() for record in sample[1:])
+            names = [*names, ""] if ends_with_delimiters else ["", *names]
         _check_names(names, path, first.line)
     else:
         names = [f"feature{f}" for f in range(len(first.fields))]
@@ -128,6 +129,8 @@ def records(text: TextFile, delimiter: str, first_line: int = 0) -> Iterator[Rec
     reader = csv.reader(remember(), delimiter=delimiter, strict=True, skipinitialspace=delimiter == " ")
     try:
         for fields in reader:
+            if delimiter == " " and len(fields) > 1 and not fields[-1]:  # spaces at the end of a line
+                fields.pop()
             if fields:
                 yield Record(fields, "".join(lines), first_line + reader.line_num)
             lines.clear()
@@ -169,6 +172,8 @@ def _fit(lines: list[str], delimiter: str) -> tuple[float, int] | None:
     try:
         reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter == " ")
         rows = [fields for fields in reader if fields]
+        if delimiter == " ":
+            rows = [fields if fields[-1] or len(fields) == 1 else fields[:-1] for fields in rows]
     except csv.Error:
         return None
     if len(rows) > 2 and any('"' in field for field in rows[-1]):  # a quoted field that the last line did not end

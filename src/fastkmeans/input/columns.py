@@ -138,10 +138,13 @@ def _why_left_out(column: Column, label_name: str) -> str | None:
     name = column.name if isinstance(column.name, str) else ""
     if column.is_index or _PANDAS_INDEX.fullmatch(name):
         return "the index of a pandas table"
+    is_unnamed = isinstance(column.name, str) and _UNNAMED.fullmatch(name)
+    if column.values is not None and not is_unnamed and _begins_with_fractions(column.values):
+        return None
     known = None if column.values is None else _known_values(column.values)
     if known is not None and not len(known):
         return "no values"
-    if isinstance(column.name, str) and _UNNAMED.fullmatch(name):
+    if is_unnamed:
         return "row numbers or row names" if name == "" else "a column without a name"
     if known is None:
         return column.holds
@@ -170,11 +173,14 @@ def _known_values(values: AnyArray) -> AnyArray:
     return values[~np.isnan(values)] if values.dtype.kind == "f" else values
 
 
+def _begins_with_fractions(values: AnyArray) -> bool:
+    """Say whether a few values show already that a column is a measure, as they do for most."""
+    first = values[:16]
+    return first.dtype.kind == "f" and bool(np.any(first != np.floor(first)) and np.all(np.isfinite(first)))
+
+
 def _all_whole(values: AnyArray) -> bool:
-    """Say whether all numbers are whole. The first few tell for most columns of measures."""
-    return values.dtype.kind != "f" or all(
-        bool(np.all(part == np.floor(part)) and np.all(np.isfinite(part))) for part in (values[:16], values)
-    )
+    return values.dtype.kind != "f" or bool(np.all(values == np.floor(values)) and np.all(np.isfinite(values)))
 
 
 def _are_keys(known: AnyArray) -> bool:

@@ -42,7 +42,7 @@ def complete(
     say_where : says in a sentence which value is missing, from its row and column; by default by their numbers and names.
     Raises ValueError if values are missing and that is an error, or if no sample or no value of a feature is left.
     """
-    check_name("missing", missing, MISSING)
+    check_missing("missing", missing)
     # A sum is NaN if a value is, and is had without an array of bool.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.add.reduce(values, axis=None)):
@@ -67,6 +67,11 @@ def complete(
     return Complete(
         _filled(values, absent, names), None, f"filled {absent.sum():,} missing values with the means of their columns"
     )
+
+
+def check_missing(name: str, value: object) -> None:
+    """Raise ValueError or TypeError if a parameter is none of MISSING."""
+    check_name(name, value, MISSING)
 
 
 def _filled(values: Values, absent: Mask, names: Names) -> Values:
