@@ -297,7 +297,8 @@ LAYOUTS = {  # name -> (text, text of the labelled table with L for a label)
 def test_csv_layouts_are_recognised_and_kept(name, run, reader):
     text, labelled = LAYOUTS[name]
     Path("t.csv").write_bytes(text.encode())
-    out = run("fit", "t.csv", "-k", 2, "--output", "out.csv")
+    header = ["--no-header"] if name == "no header" else []
+    out = run("fit", "t.csv", "-k", 2, "--output", "out.csv", *header)
     assert "2 samples" in out
     written = Path("out.csv").read_bytes().decode()
     assert written in {labelled.replace("L", first, 1).replace("L", second) for first, second in ("01", "10")}
@@ -312,9 +313,16 @@ def test_columns_that_are_not_used_come_through_letter_by_letter(reader, capsys)
     assert kept == [b"id,note,a", b'007,"x, ""y""",1.10', b"08,caf\xe9,9"]
 
 
-def test_header_can_be_said(run, reader):
+def test_header_can_be_said(run, reader, capsys):
     Path("t.csv").write_text("2019,2020\n1,2\n9,9\n")
-    assert "3 samples x 2 features (feature0, feature1)" in run("fit", "t.csv", "-k", 2)
+    assert main(["fit", "t.csv", "-k", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert "3 samples x 2 features (feature0, feature1)" in out
+    assert (
+        err
+        == "fastkmeans: note: t.csv seems to have no header; --header reads the names of the columns from its first line\n"
+    )
+    assert "3 samples x 2 features (feature0, feature1)" in run("fit", "t.csv", "-k", 2, "--no-header")
     assert "2 samples x 2 features (2019, 2020)" in run("fit", "t.csv", "-k", 2, "--header")
 
 

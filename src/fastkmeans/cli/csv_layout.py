@@ -17,6 +17,9 @@ _SAMPLE_RECORDS = 1000
 _SAMPLE_FIELDS = 200_000
 _DELIMITER_RECORDS = 50
 
+_SHORTEST_CODE = 4
+"""Whole numbers of one width, some with a leading zero, are codes, such as those of places: months and hours are shorter."""
+
 
 class Record(NamedTuple):
     """One record of a CSV file: its fields, its text with the line ending, the number of its last line."""
@@ -99,6 +102,10 @@ def read_layout(text: TextFile, options: CsvOptions) -> Layout:
     has_header = (
         _has_header([record.fields for record in sample], numbers) if options.header is None else options.header
     )
+    if options.header is None and not has_header:
+        text.notes.append(
+            f"{path} seems to have no header; --header reads the names of the columns from its first line"
+        )
     if has_header:
         names = [name.strip() for name in first.fields]
         if _lacks_one_name(sample):
@@ -243,6 +250,14 @@ def _contents_of(fields: list[str], numbers: NumberFormat) -> Contents:
     are_numbers = [numbers.is_number(field) for field in fields]
     if 2 * sum(are_numbers) >= len(fields):
         whole = all(WHOLE.fullmatch(field) for field, is_number in zip(fields, are_numbers, strict=True) if is_number)
+        if (
+            keeps_zeros
+            and whole
+            and all(are_numbers)
+            and len(fields[0]) >= _SHORTEST_CODE
+            and len(set(map(len, fields))) == 1
+        ):
+            return Contents(f"codes with leading zeros, for example {fields[0]!r:.60}", False, keeps_zeros)
         return Contents("number", whole, keeps_zeros)
     example = f"for example {fields[are_numbers.index(False)]!r:.60}"
     how_to_read = numbers.say_how_to_read(fields[are_numbers.index(False)])

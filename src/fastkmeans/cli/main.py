@@ -1,7 +1,7 @@
 """The command line: fastkmeans fit | elbow | predict | info.
 
-Every failure is one line on stderr and exit status 2; Ctrl-C is one line and 130. Outputs are checked before
-the work and written whole or not at all.
+Every failure is one line on stderr, after notes on the table if there are any, and exit status 2; Ctrl-C is one line and 130.
+Outputs are checked before the work and written whole or not at all.
 """
 
 from __future__ import annotations

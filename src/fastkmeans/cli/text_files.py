@@ -101,6 +101,7 @@ def read_text_file(path: str, encoding: str | None = None) -> TextFile:
     if marked is not None and marked != "utf-8":
         return _in_encoding(name, content, marked, b"")
     content = content[len(mark) :]
+    _refuse_wide_letters(name, content)
     if _is_utf8(content):
         return TextFile(name, content, "utf-8", [])
     note = f"{name} is not UTF-8 text, and was read as {_FALLBACK} (Western European, Windows); --encoding NAME reads another encoding"
@@ -154,6 +155,16 @@ def _in_encoding(name: str, content: memoryview, encoding: str, mark: bytes) -> 
     except UnicodeError as error:
         raise ValueError(f"{name} is not {encoding} text: {error}; name another with --encoding.") from error
     return TextFile(name, memoryview(text.encode("utf-8", "surrogatepass")), "utf-8", [])
+
+
+def _refuse_wide_letters(name: str, content: memoryview) -> None:
+    """Raise ValueError for UTF-16 without a byte order mark, of which every other byte of most texts is 0."""
+    first = bytes(content[:1000])
+    for place, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(first) > 1 and 2 * first[place::2].count(0) > len(first[place::2]):
+            raise ValueError(
+                f"{name} holds bytes of 0, as UTF-16 without a byte order mark does; --encoding {encoding} reads it."
+            )
 
 
 def _is_utf8(content: memoryview) -> bool:
