@@ -576,6 +576,25 @@ def test_an_everyday_parquet_file_keeps_all_its_columns(kind, target, capsys):
         assert after["name"].tolist() == WORDS
 
 
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (pa.table([[1.0], [2.0]], names=["a", "a"]), "t.parquet: column name 'a' appears twice"),
+        (pa.table({"a": pa.array([], pa.float64())}), "t.parquet has no samples"),
+        (pa.table({"name": WORDS}), r"no column to cluster by; it has 'name' \(text\)"),
+        (
+            pa.table({"a": [1.0, None, 3.0]}),
+            "column 'a' has no value in row 2, counted from 1. Rows with missing values: 1 of 3",
+        ),
+    ],
+)
+def test_a_parquet_file_that_cannot_be_clustered_is_refused(table, says, capsys):
+    pq.write_table(table, "t.parquet")
+    assert main(["fit", "t.parquet", "-k", "1", "--output", "out.csv"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("fastkmeans: error: t.parquet") and err.count("\n") == 1 and re.search(says, err)
+
+
 PREDICTED = {  # table for predict -> (text, options, what stderr matches)
     "in another order": (text(["b", "note", "a"], B, WORDS, A), (), ""),
     "with labels": (text(["labels", "a", "b"], np.arange(N) % 3, A, B), ("--label-name", "group"), ""),

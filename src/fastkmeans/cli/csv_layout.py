@@ -111,7 +111,7 @@ def read_layout(text: TextFile, options: CsvOptions) -> Layout:
         if _lacks_one_name(sample):
             ends_with_delimiters = not any(record.fields[-1].strip() for record in sample[1:])
             names = [*names, ""] if ends_with_delimiters else ["", *names]
-        _check_names(names, path, first.line)
+        check_names(names, f"{path}, line {first.line}")
     else:
         names = [f"feature{f}" for f in range(len(first.fields))]
     rows = [record.fields for record in sample[has_header:]]
@@ -226,10 +226,11 @@ def _lacks_one_name(sample: Sequence[Record]) -> bool:
     return len(sample) > 1 and all(len(record.fields) == n_names + 1 for record in sample[1:])
 
 
-def _check_names(names: list[str], path: str, line: int) -> None:
+def check_names(names: list[str], where: str) -> None:
+    """Raise ValueError if two columns have the same name. Several may have none."""
     repeated = next((name for name, times in Counter(names).items() if times > 1 and name), None)
     if repeated is not None:
-        raise ValueError(f"{path}, line {line}: column name {repeated!r} appears twice; rename one.")
+        raise ValueError(f"{where}: column name {repeated!r} appears twice; rename one.")
 
 
 def _contents(rows: list[list[str]], n_columns: int, numbers: NumberFormat) -> list[Contents]:

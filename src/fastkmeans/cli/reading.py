@@ -18,7 +18,7 @@ from ..storage.npy import map_array
 from ..storage.whole import check_plain_file
 from ..types import Mask, Values
 from .choosing import Choice, chosen_places, features_of
-from .csv_layout import CsvOptions, Layout, read_layout
+from .csv_layout import CsvOptions, Layout, check_names, read_layout
 from .csv_numbers import read_numbers, say_missing
 from .csv_table import read_whole_text
 from .text_files import PACKED, STREAM, TEXT_SUFFIXES, packing_of, read_text_file, suffix_of
@@ -167,8 +167,12 @@ def _read_parquet(path: str, choice: Choice) -> TableFile:
     with open(path, "rb"):  # from here on an OSError says that the contents are wrong
         pass
     with _said_of(path):
-        schema = parquet.read_schema(path)
+        metadata = parquet.read_metadata(path)
+        schema = metadata.schema.to_arrow_schema()
     all_names = list(schema.names)
+    if not metadata.num_rows:
+        raise ValueError(f"{path} has no samples.")
+    check_names(all_names, path)
     others = {
         f: Column(field.name, holds=_contents(field.type))
         for f, field in enumerate(schema)
@@ -184,16 +188,16 @@ def _read_parquet(path: str, choice: Choice) -> TableFile:
     wanted = [f for f in range(len(all_names)) if f not in others] if places is None else places
     with _said_of(path):
         table = parquet.read_table(path, columns=[all_names[place] for place in wanted])
+    index = (schema.pandas_metadata or {}).get("index_columns", ())
+    found = {
+        place: column._replace(is_index=column.name in index)
+        for place, column in zip(wanted, table_columns(table, path), strict=True)
+    }
     left_out: list[LeftOut] = []
     if places is None:
-        index = (schema.pandas_metadata or {}).get("index_columns", ())
-        found = table_columns(table, path)
-        columns = {
-            place: column._replace(is_index=column.name in index) for place, column in zip(wanted, found, strict=True)
-        }
-        places, left_out = features_of([(columns | others)[place] for place in range(len(all_names))], choice, path)
+        places, left_out = features_of([(found | others)[place] for place in range(len(all_names))], choice, path)
     names = [all_names[place] for place in places]
-    values = as_matrix(table.select(names), name=path).values
+    values = stack_columns([_values_of(found[place]) for place in places])
     return TableFile(path, values, names, places, all_names, True, None, None, left_out, [])
 
 

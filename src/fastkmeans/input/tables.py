@@ -46,13 +46,16 @@ def read_table(X: Any, name: str, wanted: np.dtype[Any] | None) -> tuple[Values,
     names = _feature_names(frame.columns, name)
     check_shape(np.empty(frame.shape, dtype=bool), name)
     columns = _read_columns(frame, name)
-    if wanted is None:
-        wanted = FLOAT32 if all(column.dtype == FLOAT32 for column in columns) else FLOAT64
     return stack_columns(columns, wanted), names
 
 
-def stack_columns(columns: Sequence[AnyArray], dtype: np.dtype[Any]) -> Values:
-    """Copy 1-D arrays of equal length side by side into one C-order array of this float type."""
+def stack_columns(columns: Sequence[AnyArray], dtype: np.dtype[Any] | None = None) -> Values:
+    """Copy 1-D arrays of equal length side by side into one C-order array.
+
+    dtype : float32 or float64; by default float32 if all columns are, else float64.
+    """
+    if dtype is None:
+        dtype = FLOAT32 if all(column.dtype == FLOAT32 for column in columns) else FLOAT64
     values = np.empty((len(columns[0]), len(columns)), dtype=dtype)
     with np.errstate(over="ignore"):
         for start in range(0, len(values), _BLOCK_SAMPLES):
