@@ -273,7 +273,11 @@ def _report(args: argparse.Namespace) -> Iterator[None]:
 def _heading(table: TableFile) -> str:
     n_samples, n_features = table.values.shape
     names = ", ".join(table.names[:SHOWN_FEATURES]) + (", ..." if n_features > SHOWN_FEATURES else "")
-    return f"{table.path}: {n_samples:,} samples x {n_features} features ({names})"
+    return f"{table.path}: {_counted(n_samples, 'sample')} x {_counted(n_features, 'feature')} ({names})"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def _print_fit(table: TableFile, model: KMeans, sizes: Indices, seconds: float, sweep: list[str]) -> None:
@@ -281,8 +285,8 @@ def _print_fit(table: TableFile, model: KMeans, sizes: Indices, seconds: float, 
     print(_heading(table))
     for line in sweep:
         print(line)
-    print(f"{len(sizes)} clusters, inertia {model.inertia_:.6g}")
-    print(f"{ended} after {model.n_iter_} iterations, {seconds:.3g} s")
+    print(f"{_counted(len(sizes), 'cluster')}, inertia {model.inertia_:.6g}")
+    print(f"{ended} after {_counted(model.n_iter_, 'iteration')}, {seconds:.3g} s")
     names = table.names[:SHOWN_FEATURES]
     widths = [5, 9, *(max(12, len(name)) for name in names)]
     _print_row(["label", "size", *names], widths)
