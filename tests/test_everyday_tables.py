@@ -33,6 +33,7 @@ PLACES = np.repeat([[0.0, 0.0], [0.0, 7.0], [9.0, 0.0]], N // 3, axis=0)[RNG.per
 X = (PLACES + RNG.normal(scale=0.4, size=(N, 2))).round(2)
 LARGE = (np.abs(X) * 1000 + 1000.25).round(2)
 WORDS = [f"Herr Müller {chr(97 + i % 26)}" for i in range(N)]
+PEOPLE = 1000 + RNG.permutation(N)
 DAYS = [f"2024-03-{1 + i:02}" for i in range(N)]
 
 
@@ -199,6 +200,11 @@ RIGHT = {
     "keys": Right(text(["Key", "a", "b"], RNG.permutation(1000)[:N], A, B), says=r"'Key' \(an identifier: no value occurs twice\)"),
     "keys that count in any order": Right(
         text(["Kunden_Nr", "a", "b"], 1 + RNG.permutation(N), A, B), says=r"'Kunden_Nr' \(an identifier: no value"
+    ),
+    "numbers of something": Right(
+        text(["number_of_people", "a"], PEOPLE, A),
+        ["number_of_people", "a"],
+        np.column_stack([PEOPLE, A]),
     ),
     "numbers that repeat": Right(
         text(["no_of_rooms", "a"], [1, 2, 9] * (N // 3), A), ["no_of_rooms", "a"], np.column_stack([[1, 2, 9] * (N // 3), A])

@@ -108,10 +108,11 @@ def cluster(
     - text, categories, dates and durations; booleans are kept, as 0 and 1;
     - columns without any value;
     - labels of an earlier clustering: whole numbers in a column named label, labels, cluster, clusters or `column_name`;
-    - identifiers. These are whole numbers in a column whose name ends or begins with the word "id". They are also whole numbers in a
-      column whose name says key, index, nr, no, number or row, if no value occurs twice in 20 rows or more or the values count the rows in
-      any order. They are also whole numbers that rise by exactly 1 from row to row in 10 rows or more, if the name is not that of a time
-      such as year or day, and whole numbers that are all beyond 2**53.
+    - identifiers: whole numbers under a name that ends or begins with the word "id";
+    - keys: whole numbers under the name index, idx or row, or a name that ends in key, no, nr, num, number or nummer, if no value occurs
+      twice in 20 rows or more, or if the values count the rows in any order;
+    - row numbers: whole numbers that rise by exactly 1 from row to row in 10 rows or more, if the name is not that of a time such as year;
+    - whole numbers that are all beyond 2**53, where float64 does not hold every whole number.
 
     Examples
     --------

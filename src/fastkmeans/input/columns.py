@@ -9,10 +9,13 @@ first that holds decides:
 4. Text, dates, durations and whatever else holds no numbers is left out. Booleans are numbers: 0 and 1.
 5. Whole numbers under a name that says label or cluster, or under the name that the labels are to have, are labels of an earlier
    clustering, and left out.
-6. Whole numbers are an identifier, and left out, if the name ends or begins with the word "id" (`id`, `customer_id`, `PassengerId`); or if the
-   name says key, index, nr, no, number or row, and no value occurs twice in 20 rows or more, or the values are 0 to n-1 or 1 to n in any
-   order; or if they rise by exactly 1 from row to row in 10 rows or more, and the name is not that of a time (year, day, t, ...); or if all
-   are beyond 2**53, where float64 does not hold every whole number.
+6. Whole numbers are an identifier, and left out, in four cases:
+
+   - The name ends or begins with the word "id": `id`, `customer_id`, `PassengerId`.
+   - The name is index, idx or row, or ends in key, no, nr, num, number or nummer, and no value occurs twice. There must be 20 rows or more,
+     or the values must be 0 to n-1 or 1 to n, in any order. A name that begins with "number of" is that of a measure.
+   - The values rise by exactly 1 from row to row, in 10 rows or more. A time (year, day, t, ...) may do so and is kept.
+   - All values are beyond 2**53, where float64 does not hold every whole number.
 
 Everything else is a feature, a column of one value too.
 """
@@ -38,13 +41,12 @@ _WHOSE_ID = re.compile(
     r"(row|user|customer|client|member|patient|person|employee|student|order|product|item|session|transaction|account|record|object)id"
 )
 _ID_WORDS = frozenset({"id", "ids", "uuid", "guid"})
-_KEY_WORDS = frozenset({"key", "index", "idx", "nr", "no", "number", "num", "row", "rownum", "nummer"})
+_KEY_NAMES = frozenset({"index", "idx", "row"})
+_KEY_ENDINGS = ("key", "no", "num", "nr", "number", "nummer")
 _LABEL_NAMES = frozenset({"label", "labels", "cluster", "clusters"})
 _TIME_WORDS = frozenset(
     {"t", "time", "timestamp", "year", "yr", "quarter", "month", "week", "day", "hour", "minute", "second", "date", "epoch", "jahr"}
 )  # fmt: skip
-
-_KEY_ENDINGS = ("nr", "nummer", "number")
 
 _FEW_ROWS = 3
 _MANY_ROWS_FOR_KEYS = 20
@@ -160,13 +162,19 @@ def _why_no_measure(name: str, column: Column, known: AnyArray, label_name: str)
     words = [word.lower() for word in _WORDS.findall(name)] or [""]
     if _ID_WORDS & {words[0], words[-1]} or _WHOSE_ID.fullmatch(words[-1]):
         return "an identifier"
-    if (_KEY_WORDS & {words[0], words[-1]} or words[-1].endswith(_KEY_ENDINGS)) and _are_keys(known):
+    if _says_key(words) and _are_keys(known):
         return "an identifier: no value occurs twice"
     if column.whole and _rises_by_one(column.values) and not _TIME_WORDS & set(words):
         return "row numbers: they rise by 1 from row to row"
     if column.whole and float(np.abs(known.astype(np.float64)).min()) > _LARGEST_EXACT:
         return "an identifier: whole numbers beyond 2**53"
     return None
+
+
+def _says_key(words: list[str]) -> bool:
+    """Say whether a name is that of a key. Of "casino" and "turkey" the end is no word, but "kundennr" is written as one."""
+    alone = len(words) == 1 and words[0] in _KEY_NAMES
+    return alone or words[-1] in _KEY_ENDINGS or words[-1].endswith(("nr", "nummer", "number"))
 
 
 def _known_values(values: AnyArray) -> AnyArray:
