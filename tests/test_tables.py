@@ -209,6 +209,14 @@ def test_rows_with_missing_values_are_dropped_or_filled(make, rng, dtype, seed):
     assert np.isnan(column(filled.table, "x").astype(float)[3])
 
 
+def test_weights_of_rows_that_are_dropped_are_checked_too(make):
+    df = make({"x": [0.0, np.nan, 2.0, 4.0]})
+    with pytest.warns(UserWarning, match="left out 1 of 4"):
+        assert column(cluster(df, 1, missing="drop", sample_weight=[1, 9, 1, 2]).centers, "x").tolist() == [2.5]
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(ValueError, match="got 3 weights for 4 samples"):
+        cluster(df, 1, missing="drop", sample_weight=[1, 9, 1])
+
+
 def test_missing_values_that_leave_nothing_are_refused(make):
     df = make({"x": [0.0, np.nan, 2.0], "y": [np.nan, 1.0, np.nan]})
     with pytest.raises(ValueError, match="leaves no row.*Most are in column 'y' \\(2\\)"):

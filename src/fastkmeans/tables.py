@@ -16,6 +16,7 @@ from .input.columns import describe, feature_columns
 from .input.matrix import as_matrix
 from .input.missing import check_missing, complete
 from .input.tables import column_names, frame_from_columns, frame_with_labels, is_table, select_columns, table_columns
+from .input.weights import as_weights
 from .types import AnyArray
 
 _OWN_SIZE = "The table of centers has a column 'size' of its own; rename yours first."
@@ -138,8 +139,9 @@ def cluster(
         features, kept = frame_from_columns(dict(zip(names, samples.values.T, strict=True)), like=df), samples.kept
     else:
         check_missing("missing", missing)
-    if sample_weight is not None and kept is not None:
-        sample_weight = np.broadcast_to(sample_weight, kept.shape)[kept]
+    if kept is not None:
+        weights = as_weights(sample_weight, len(kept))
+        sample_weight = None if weights is None else weights[kept]
     model = KMeans(n_clusters, **kmeans_params)
     fit = partial(fit_with_bar, model) if progress else model.fit
     fit(features, sample_weight=sample_weight)
