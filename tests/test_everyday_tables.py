@@ -282,6 +282,16 @@ RIGHT = {
     ),
     "names with commas": Right(QUOTED, ['a, in "cm"', "b"], options=("--columns", '"a, in ""cm""",b')),
     "columns by number": Right(text(["name", "a", "b"], WORDS, A, B), ["b", "a"], X[:, ::-1], options=("--columns", "3,2")),
+    "columns by number where several have no name": Right(
+        text(["", "", "a", "b"], WORDS, WORDS, A, B), options=("--columns", "3:4")
+    ),
+    "columns of codes": Right(text(["a", "code", "b"], A, [f"Q{i % 4}" for i in range(N)], B), says="'code' .text, for example 'Q0'"),
+    "a decimal point that is told": Right(
+        text("ab", *(LARGE.round().T), sep=";", write=lambda x: f"{x:,.0f}".replace(",", ".")),
+        matrix=LARGE.round() / 1000,
+        options=("--decimal", "."),
+        delimiter=";",
+    ),
     "columns by range": Right(text(["name", "a", "b"], WORDS, A, B), options=("--columns", "2:3")),
     "columns in another order": Right(PLAIN, ["b", "a"], X[:, ::-1], options=("--columns", "b,a")),
     "many columns": Right(

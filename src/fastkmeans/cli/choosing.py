@@ -38,7 +38,7 @@ def chosen_places(choice: Choice, names: list[str], named: bool, path: str) -> l
     chosen = (
         None
         if choice.columns is None
-        else [place for text in choice.columns for place in _places(text, places_of, path)]
+        else [place for text in choice.columns for place in _places(text, places_of, len(names), path)]
     )
     if choice.features is None or not named:
         return None if chosen is None else list(dict.fromkeys(chosen))
@@ -56,14 +56,14 @@ def chosen_places(choice: Choice, names: list[str], named: bool, path: str) -> l
     return wanted
 
 
-def _places(text: str, places_of: dict[str, int], path: str) -> list[int]:
+def _places(text: str, places_of: dict[str, int], n_columns: int, path: str) -> list[int]:
     """Return the places that one part of --columns means: a name, a number from 1, or a range of numbers."""
     if text in places_of:
         return [places_of[text]]
     first, colon, last = text.partition(":")
     if first.isdecimal() and (last.isdecimal() or not colon):
         start, stop = int(first), int(last) if colon else int(first)
-        if 1 <= start <= stop <= len(places_of):
+        if 1 <= start <= stop <= n_columns:
             return list(range(start - 1, stop))
-        raise ValueError(f"there is no column {text!r} in {path}; its columns have the numbers 1 to {len(places_of)}.")
+        raise ValueError(f"there is no column {text!r} in {path}; its columns have the numbers 1 to {n_columns}.")
     raise ValueError(f"there is no column {text!r} in {path}; it has {list_names(list(places_of))}.")

@@ -7,33 +7,13 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-MISSING = frozenset(
-    [
-        "",
-        "NA",
-        "<NA>",
-        "N/A",
-        "n/a",
-        "N.A.",
-        "n.a.",
-        "#N/A",
-        "NaN",
-        "nan",
-        "NAN",
-        "NaT",
-        "null",
-        "NULL",
-        "None",
-        "-",
-        "?",
-    ]
-)
+MISSING = frozenset(["", *"NA <NA> N/A n/a N.A. n.a. #N/A NaN nan NAN NaT null NULL None - ?".split()])
 """What a field holds where a value is missing, spaces around it apart."""
 
 BOOLEANS = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, "TRUE": 1.0, "FALSE": 0.0}
 
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
-SIGNED = re.compile(r"\s*[^\w\s]?\s?\w{0,3}\s?[+-]?[0-9][0-9.,' ]*\s?(\w{0,3}|[^\w\s])\s*")
+SIGNED = re.compile(r"\s*([^\w\s]|[A-Z]{3})?\s?[+-]?[0-9][0-9.,' ]*\s?([^\W\d_]{0,3}|[^\w\s])\s*")
 """A number with a sign of percent, of a currency or of a unit."""
 
 DATE = re.compile(
@@ -148,6 +128,7 @@ def choose_format(
     Returns the format, and notes on what was decided where the evidence allows two readings.
     Raises ValueError if nothing tells whether a comma is a decimal comma.
     """
+    is_told = decimal is not None
     if decimal is None:
         comma = evidence.decimal_comma or evidence.thousands_point
         point = evidence.decimal_point or evidence.thousands_comma
@@ -165,7 +146,7 @@ def choose_format(
         if (
             unclear
             and decimal == "."
-            and not (evidence.decimal_point or evidence.thousands_comma or comma_is_delimiter)
+            and not (is_told or evidence.decimal_point or evidence.thousands_comma or comma_is_delimiter)
         ):
             notes.append(
                 f"{path}: {unclear!r} was read as a number with a decimal point; --thousands . reads it as {unclear.replace('.', '')}"
