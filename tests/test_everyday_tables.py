@@ -25,6 +25,7 @@ import pytest
 
 from fastkmeans import KMeans, cluster
 from fastkmeans.cli.main import main
+from fastkmeans.cli.reading import read_table
 from fastkmeans.errors import ColumnsLeftOutWarning
 
 N = 30
@@ -609,6 +610,26 @@ def test_a_parquet_file_that_cannot_be_clustered_is_refused(table, says, capsys)
     assert main(["fit", "t.parquet", "-k", "1", "--output", "out.csv"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("fastkmeans: error: t.parquet") and err.count("\n") == 1 and re.search(says, err)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_parquet_file_of_many_parts_is_read_in_its_own_type(dtype):
+    """Integers and booleans that are left out or chosen, with nulls in some parts only, change no bit of the others."""
+    numbers = [None if i in (3, 29) else i % 4 for i in range(N)]
+    columns = {"id": np.arange(N), "a": A.astype(dtype), "b": B.astype(dtype), "n": pa.array(numbers, pa.int8())}
+    pq.write_table(pa.table(columns), "t.parquet", row_group_size=7)
+    table = read_table("t.parquet", ["a", "b"])
+    assert table.values.dtype == dtype
+    assert np.array_equal(table.values, X.astype(dtype))
+    pq.write_table(pa.table(columns).drop_columns("n"), "u.parquet", row_group_size=7)
+    assert read_table("u.parquet").values.dtype == dtype
+    assert np.array_equal(read_table("u.parquet").values, X.astype(dtype))
+    table = read_table("t.parquet", missing="drop")
+    assert table.names == ["a", "b", "n"]
+    rows = np.array([number is not None for number in numbers])
+    expected = np.column_stack([X.astype(dtype)[rows], [number for number in numbers if number is not None]])
+    assert np.array_equal(table.values, expected)
+    assert np.array_equal(table.kept, rows)
 
 
 PREDICTED = {  # table for predict -> (text, options, what stderr matches)

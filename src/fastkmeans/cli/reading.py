@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..input.arrays import FLOAT64
+from ..input.arrays import FLOAT32, FLOAT64, to_float
 from ..input.columns import Column, LeftOut
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
@@ -187,18 +187,47 @@ def _read_parquet(path: str, choice: Choice) -> TableFile:
             )
     wanted = [f for f in range(len(all_names)) if f not in others] if places is None else places
     with _said_of(path):
-        table = parquet.read_table(path, columns=[all_names[place] for place in wanted])
-    index = (schema.pandas_metadata or {}).get("index_columns", ())
-    found = {
-        place: column._replace(is_index=column.name in index)
-        for place, column in zip(wanted, table_columns(table, path), strict=True)
-    }
+        values = _read_row_groups(path, [all_names[place] for place in wanted], metadata.num_rows)
     left_out: list[LeftOut] = []
     if places is None:
+        index = (schema.pandas_metadata or {}).get("index_columns", ())
+        found = {
+            place: Column(
+                all_names[place],
+                values[:, f],
+                _holds_whole_numbers(schema.field(place).type),
+                is_index=all_names[place] in index,
+            )
+            for f, place in enumerate(wanted)
+        }
         places, left_out = features_of([(found | others)[place] for place in range(len(all_names))], choice, path)
+        if places != wanted:
+            values = values.take([wanted.index(place) for place in places], axis=1)
     names = [all_names[place] for place in places]
-    values = stack_columns([_values_of(found[place]) for place in places])
+    singles = all(str(schema.field(place).type) == "float" for place in places)
+    values = to_float(values, path, FLOAT32 if singles else FLOAT64)
     return TableFile(path, values, names, places, all_names, True, None, None, left_out, [])
+
+
+def _read_row_groups(path: str, names: Sequence[str], n_rows: int) -> Values:
+    """Read columns of numbers part by part, so that beside the result no more than one part is in memory."""
+    from pyarrow.parquet import ParquetFile
+
+    if not names:
+        return np.empty((n_rows, 0))
+    values: Values | None = None
+    with ParquetFile(path) as file:
+        start = 0
+        for group in range(file.num_row_groups):
+            columns = [column.values for column in table_columns(file.read_row_group(group, list(names)), path)]
+            part = stack_columns([column for column in columns if column is not None])
+            if values is None:
+                values = np.empty_like(part, shape=(n_rows, len(names)))
+            values[start : start + len(part)] = part
+            start += len(part)
+    if values is None or start != n_rows:
+        raise ValueError("its row groups do not hold the rows that it announces")
+    return values
 
 
 def _without_missing(table: TableFile, missing: str) -> TableFile:
@@ -232,6 +261,12 @@ def _holds_numbers(arrow_type: Any) -> bool:
 
     tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
     return any(test(arrow_type) for test in tests)
+
+
+def _holds_whole_numbers(arrow_type: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(arrow_type) or types.is_boolean(arrow_type))
 
 
 def _contents(arrow_type: Any) -> str:
