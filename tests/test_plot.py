@@ -26,7 +26,7 @@ from fastkmeans import (
     plot_silhouette,
     silhouette_samples,
 )
-from fastkmeans.plotting.parts import COLORS
+from fastkmeans.plotting.colors import COLORS
 
 
 @pytest.fixture

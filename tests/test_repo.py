@@ -271,6 +271,7 @@ def test_the_public_names_are_these():
         "ClusteredTable",
         "plot_clusters",
         "plot_elbow",
+        "plot_pairs",
         "plot_centers",
         "plot_silhouette",
         "silhouette_samples",

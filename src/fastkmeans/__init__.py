@@ -15,6 +15,7 @@ from .estimators.summary import ClusterSummary
 from .plotting.centers import plot_centers
 from .plotting.clusters import plot_clusters
 from .plotting.elbow import plot_elbow
+from .plotting.pairs import plot_pairs
 from .plotting.silhouettes import plot_silhouette
 from .quality.scatter import calinski_harabasz_score, davies_bouldin_score, within_cluster_variation
 from .quality.silhouettes import silhouette_samples, silhouette_score
@@ -41,6 +42,7 @@ __all__ = [
     "plot_centers",
     "plot_clusters",
     "plot_elbow",
+    "plot_pairs",
     "plot_silhouette",
     "silhouette_samples",
     "silhouette_score",

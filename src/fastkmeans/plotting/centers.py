@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..engines.spherical import unit_rows
-from ..errors import check_is_fitted
 from ..input.finite import check_finite
-from ..input.matrix import Matrix, as_matrix
-from ..types import Floats, Indices, Values
-from .parts import INK, axes_or_new, check_names, is_model, require_matplotlib, some_clusters
+from ..input.matrix import as_matrix
+from ..input.tables import is_table
+from ..types import Floats, Values
+from .colors import DARK, background_of, luminance
+from .parts import (
+    axes_or_new,
+    check_cluster_names,
+    check_names,
+    require_matplotlib,
+    shortened,
+    some_clusters,
+    width_of,
+    write_title,
+)
+from .subject import column_names, estimator_of, is_model, names_of_features, read_subject, select_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,28 +45,36 @@ def plot_centers(
     X: Any = None,
     sizes: Any = None,
     feature_names: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
     scale: str | None = "standard",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the profile of each cluster as a row of cells, one a feature.
+    """Draw the profile of each cluster as a row of cells, one per feature.
 
-    The number in a cell is the center, in the units of X; it is left out where cells are too many. The colour says how
-    unusual it is: by default how far the center is from the mean of that feature, in standard deviations.
+    The number in a cell is the center, in the units of X. Where cells are too many, the numbers are left out. The colour
+    says how unusual the center is: by default its distance from the mean of that feature, in standard deviations.
 
     Parameters
     ----------
-    centers : KMeans, or array-like or DataFrame of shape (n_clusters, n_features)
-        A fitted model, or its ``cluster_centers_``.
+    centers : KMeans, Pipeline, or array-like or DataFrame of shape (n_clusters, n_features)
+        A fitted model, or its ``cluster_centers_``, or the table of centers that :func:`cluster` returns. Of a fitted
+        scikit-learn Pipeline that ends in a model, the centers are shown as its other steps leave the features.
     X : array-like or DataFrame of shape (n_samples, n_features), optional
-        The samples. With them mean and standard deviation are those of the samples, and a feature that tells clusters
-        apart poorly stays pale; without, those of the centers.
+        The samples. If the centers know the names of their features, the columns of a DataFrame are taken by name. With
+        samples, mean and standard deviation are those of the samples, and a feature that hardly tells clusters apart
+        stays pale. Without samples, mean and standard deviation are those of the centers.
     sizes : array-like of shape (n_clusters,), optional
-        Number of samples of each cluster, to be shown beside its name. By default what the model's fit found.
+        Number of samples of each cluster, to be shown beside its name. By default those that the fit found.
     feature_names : sequence of str, optional
-        Names of the columns. By default those of the model, of X or of centers, or "feature 0", "feature 1", ...
+        Names of the features. By default those of the model, of centers or of X, or "feature 0", "feature 1", ...
+    names : sequence of str, optional
+        Names of the clusters, in the order of their labels. By default "cluster 0", "cluster 1", ...
+    title : str, optional
+        The title.
     scale : {"standard", None}, default="standard"
         None colours the centers as they are, by one scale for all features: for features that share a unit, or
-        are standardised already.
+        are standardized already.
     ax : matplotlib.axes.Axes, optional
         Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
 
@@ -67,7 +86,8 @@ def plot_centers(
     Raises
     ------
     ValueError
-        If the shapes of the arguments do not fit together, or if scale is neither "standard" nor None.
+        If the shapes of the arguments do not fit together, if X lacks a column of the fit, or if scale is neither
+        "standard" nor None.
     NotFittedError
         If the model is not fitted.
     ImportError
@@ -85,70 +105,98 @@ def plot_centers(
     require_matplotlib()
     if scale not in ("standard", None):
         raise ValueError(f"scale must be 'standard' or None; got {scale!r}.")
-    samples = None if X is None else as_matrix(X)
-    values, names = _centers_and_names(centers, feature_names, samples)
+    profile = _read_profile(centers, X, feature_names, sizes)
+    values, samples, feature_words = profile.values, profile.samples, [shortened(name) for name in profile.names]
     n_clusters, n_features = values.shape
-    counts = _check_sizes(_sizes_of(centers) if sizes is None else sizes, n_clusters)
-    if samples is not None and is_model(centers) and getattr(centers, "metric", "") == "cosine":
-        samples = samples._replace(values=unit_rows(samples.values, np.float64))  # as the model measures them
-    shown, unit = (values, "center, in the units of the features") if scale is None else _standardised(values, samples)
+    cluster_names = _with_sizes(check_cluster_names(names, n_clusters), profile.sizes)
+    shown, unit = (values, f"center{profile.after}") if scale is None else _standardized(values, samples)
 
-    ax = axes_or_new(ax, size=_figure_size(n_clusters, names))
+    ax = axes_or_new(ax, size=_figure_size(n_clusters, feature_words))
     image = _draw_cells(ax, shown, unit, symmetric=scale is not None)
     if values.size <= MOST_CELLS:
         _write_numbers(ax, values, image)
-    _name_rows(ax, counts)
-    turned = max(map(len, names)) > 8 or n_features > 12
-    ax.set_xticks(range(n_features), names, rotation=45 if turned else 0, ha="right" if turned else "center")
+    _name_rows(ax, cluster_names)
+    turned = max(map(len, feature_words)) > 8 or n_features > 12 or width_of(ax) < 0.6 * n_features
+    rotation, align = (45, "right") if turned else (0, "center")
+    ax.set_xticks(
+        range(n_features), feature_words, rotation=rotation, ha=align, rotation_mode="anchor" if turned else None
+    )
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    ax.grid(False)  # some styles would draw it over the cells
+    write_title(ax, title, [f"features{profile.after}"] if profile.after else [])
     return ax
 
 
-def _centers_and_names(centers: Any, feature_names: Any, samples: Matrix | None) -> tuple[Floats, list[str]]:
-    found = None
+class _Profile(NamedTuple):
+    """Centers, and what is known about them: samples, names of features, sizes, the steps of a Pipeline before them."""
+
+    values: Floats
+    samples: Values | None
+    names: list[str]
+    sizes: Any
+    after: str
+
+
+def _read_profile(centers: Any, X: Any, feature_names: Any, sizes: Any) -> _Profile:
     if is_model(centers):
-        check_is_fitted(centers, "plot_centers")
-        found = getattr(centers, "feature_names_in_", None)
-        centers = centers.cluster_centers_
+        return _profile_of_model(centers, X, feature_names, sizes)
+    if is_table(centers):
+        names = column_names(centers)
+        if len(names) > 2 and names[1] == "size" and np.array_equal(centers[names[0]], np.arange(len(centers))):
+            # The table of centers that cluster() returns: label, size, features.
+            sizes = np.asarray(centers["size"]) if sizes is None else sizes
+            centers = select_columns(centers, names[2:])
+        if X is not None and is_table(X):
+            X = select_columns(X, column_names(centers))
     matrix = as_matrix(centers, name="centers")
     check_finite(matrix.values, "centers", matrix.feature_names)
-    for names in (feature_names, found, matrix.feature_names, getattr(samples, "feature_names", None)):
-        if names is not None:
-            break
-    return matrix.values.astype(np.float64), check_names(names, matrix.values.shape[1])
+    samples = None if X is None else read_subject(X, None, None, "plot_centers")
+    n_features = matrix.values.shape[1]
+    found = feature_names if feature_names is not None else matrix.feature_names
+    if samples is not None and samples.values.shape[1] != n_features:
+        raise ValueError(f"X must have the {n_features} features of centers; got shape {samples.values.shape}.")
+    if found is None and samples is not None:
+        found = samples.names
+    values = None if samples is None else samples.values
+    return _Profile(matrix.values.astype(np.float64), values, check_names(found, n_features), sizes, "")
 
 
-def _sizes_of(centers: Any) -> Indices | None:
-    labels = getattr(centers, "labels_", None) if is_model(centers) else None
-    return None if labels is None else np.bincount(labels, minlength=len(centers.cluster_centers_))
+def _profile_of_model(model: Any, X: Any, feature_names: Any, sizes: Any) -> _Profile:
+    estimator = estimator_of(model, "plot_centers")
+    centers: Floats = np.asarray(estimator.cluster_centers_, dtype=np.float64)
+    if sizes is None and getattr(estimator, "labels_", None) is not None:
+        sizes = np.bincount(estimator.labels_, minlength=len(centers))
+    if X is None:
+        found, after = names_of_features(model)
+        names = check_names(feature_names if feature_names is not None else found, centers.shape[1])
+        return _Profile(centers, None, names, sizes, after)
+    subject = read_subject(X, model, feature_names, "plot_centers")
+    samples: Values = subject.values
+    if getattr(estimator, "metric", "") == "cosine":
+        samples = unit_rows(samples, np.float64)  # as the model measures them
+    return _Profile(centers, samples, subject.names, sizes, subject.after)
 
 
-def _check_sizes(sizes: Any, n_clusters: int) -> list[str]:
+def _with_sizes(names: list[str], sizes: Any) -> list[str]:
     """Return the name of each cluster, with its size if that is known."""
     if sizes is None:
-        return [f"cluster {label}" for label in range(n_clusters)]
+        return names
     sizes = np.asarray(sizes)
-    if sizes.shape != (n_clusters,):
-        raise ValueError(f"sizes must have one number for each of {n_clusters} clusters; got shape {sizes.shape}.")
-    return [f"cluster {label} ({size:,})" for label, size in enumerate(sizes.tolist())]
+    if sizes.shape != (len(names),):
+        raise ValueError(f"sizes must have one number for each of {len(names)} clusters; got shape {sizes.shape}.")
+    return [f"{name} ({size:,})" for name, size in zip(names, sizes.tolist(), strict=True)]
 
 
-def _standardised(values: Floats, samples: Matrix | None) -> tuple[Floats, str]:
+def _standardized(values: Floats, samples: Values | None) -> tuple[Floats, str]:
     """Return the centers as deviations from the mean, and the words for the colour bar."""
-    population: Values = values
-    whose = "centers"
-    if samples is not None:
-        check_finite(samples.values, "X", samples.feature_names)
-        population, whose = samples.values, "samples"
-        if population.shape[1] != values.shape[1]:
-            raise ValueError(f"X must have the {values.shape[1]} features of centers; got shape {population.shape}.")
+    population, whose = (values, "centers") if samples is None else (samples, "samples")
     mean = population.mean(axis=0, dtype=np.float64)
     deviation = population.std(axis=0, dtype=np.float64)
     # A constant feature deviates by rounding alone.
     constant = deviation <= 1e-12 * np.abs(mean)
-    standardised = np.where(constant, 0.0, (values - mean) / np.where(constant, 1.0, deviation))
-    return standardised, f"standard deviations\nof the {whose}\nfrom their mean"
+    standardized = np.where(constant, 0.0, (values - mean) / np.where(constant, 1.0, deviation))
+    return standardized, f"standard deviations\nof the {whose}\nfrom their mean"
 
 
 def _figure_size(n_clusters: int, names: list[str]) -> tuple[float, float]:
@@ -159,12 +207,17 @@ def _figure_size(n_clusters: int, names: list[str]) -> tuple[float, float]:
 
 def _draw_cells(ax: Axes, shown: Floats, unit: str, symmetric: bool) -> AxesImage:
     """Colour the cells, blue below the mean and red above, or light to dark."""
+    from matplotlib.colors import LinearSegmentedColormap, to_hex
+
     style: dict[str, Any] = {"cmap": "cividis"}
     extend = "neither"
     if symmetric:
         largest = float(np.abs(shown).max())
         limit = min(max(largest, 1e-9), LARGEST_DEVIATION)
-        style = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+        behind = background_of(ax)
+        # What is usual has the colour of the background, dark or light.
+        dark = LinearSegmentedColormap.from_list("deviation", ["#7cc0ff", to_hex(behind), "#ff8a70"])
+        style = {"cmap": dark if luminance(behind) <= DARK else "RdBu_r", "vmin": -limit, "vmax": limit}
         extend = "both" if largest > LARGEST_DEVIATION else "neither"
     image = ax.imshow(shown, aspect="auto", interpolation="nearest", **style)
     ax.figure.colorbar(image, ax=ax, label=unit, extend=extend, fraction=0.05, pad=0.02)
@@ -174,10 +227,11 @@ def _draw_cells(ax: Axes, shown: Floats, unit: str, symmetric: bool) -> AxesImag
 def _write_numbers(ax: Axes, values: Floats, image: AxesImage) -> None:
     red_green_blue = image.to_rgba(np.asarray(image.get_array()))[..., :3]
     dark = red_green_blue @ [0.299, 0.587, 0.114] < 0.5
-    fontsize = 9 if values.shape[1] <= 8 else 7.5
+    narrow = width_of(ax) < 0.55 * values.shape[1]
+    fontsize = "xx-small" if narrow else "small" if values.shape[1] <= 8 else "x-small"
     for (j, f), value in np.ndenumerate(values):
         text = _short_number(value, float(np.abs(values[:, f]).max()))
-        ax.text(f, j, text, ha="center", va="center", fontsize=fontsize, color="white" if dark[j, f] else INK)
+        ax.text(f, j, text, ha="center", va="center", fontsize=fontsize, color="white" if dark[j, f] else "black")
 
 
 def _short_number(value: float, largest: float) -> str:
@@ -189,7 +243,7 @@ def _short_number(value: float, largest: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _name_rows(ax: Axes, counts: list[str]) -> None:
-    named = some_clusters(len(counts), NAMED_CLUSTERS)
-    fontsize = 10 if len(named) <= 20 else 7.5
-    ax.set_yticks(named, [counts[label] for label in named], fontsize=fontsize)
+def _name_rows(ax: Axes, names: list[str]) -> None:
+    named = some_clusters(len(names), NAMED_CLUSTERS)
+    fontsize = "medium" if len(named) <= 20 else "x-small"
+    ax.set_yticks(named, [names[label] for label in named], fontsize=fontsize)

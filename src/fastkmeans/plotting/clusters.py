@@ -7,33 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engines.spherical import unit_rows
-from ..errors import check_is_fitted
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
-from ..types import AnyArray, Floats, Indices, Integers
+from ..input.tables import is_table
+from ..types import Floats, Integers, Mask
+from .colors import marks_of_clusters
 from .parts import (
-    INK,
     axes_or_new,
-    check_names,
-    cluster_colors,
+    check_cluster_names,
     declutter,
     draw_lots,
-    is_model,
-    labels_of,
+    feature_index,
     require_matplotlib,
+    shortened,
+    write_title,
 )
-from .plane import flatten
+from .plane import fences, flatten, ordinary
+from .scatter import LEGEND_CLUSTERS, MANY, NUMBERED_CLUSTERS, add_legend, draw_stars, scatter
+from .subject import (
+    Subject,
+    check_labels,
+    column_names,
+    is_model,
+    labels_and_rest,
+    labels_of,
+    read_subject,
+    select_columns,
+)
+from .texts import write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.typing import ColorType
-
-LEGEND_CLUSTERS = 12
-"""With more clusters than this a colour bar takes the place of the legend."""
-
-NUMBERED_CLUSTERS = 50
-"""With more clusters than this the stars have no numbers, which would cover each other."""
 
 LEAST_DRAWN = 5
 """When samples are left out, so many of every cluster are drawn, so that no small one is lost."""
@@ -41,29 +45,47 @@ LEAST_DRAWN = 5
 
 def plot_clusters(
     X: Any,
-    labels: Any,
+    labels: Any = None,
     centers: Any = None,
     *,
+    x: str | int | None = None,
+    y: str | int | None = None,
     feature_names: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    sample_names: Sequence[str] | None = None,
+    title: str | None = None,
     ax: Axes | None = None,
     max_points: int = 20_000,
 ) -> Axes:
     """Draw the samples coloured by cluster, with the centers as stars.
 
-    Two features are drawn as they are (rows of a model with ``metric="cosine"`` divided by their lengths); one feature
-    is drawn along a line, at random heights; more are projected on the plane through their two leading principal axes,
-    and the axis names say how much of the variance each shows.
+    Two features are drawn as they are. One feature is drawn along a line, at random heights. More features are projected
+    on the plane through their two leading principal axes; the axis names say how much of the variance each shows. `x`
+    and `y` choose two features instead. Rows of a model with ``metric="cosine"`` are divided by their lengths.
+
+    Up to ten clusters have a colour each. More clusters share ten colours, never two that are neighbours in the
+    picture. Extreme outliers are left outside of the frame; the title says how many.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        The samples.
-    labels : array-like of shape (n_samples,) or KMeans
-        The cluster of each sample, 0 or above; or a fitted model, which also gives the centers.
-    centers : array-like of shape (n_clusters, n_features), optional
-        The centers; ``KMeans.cluster_centers_``. Without it, and without a model, there are no stars.
+        The samples. If a model knows the names of its features, the columns of a DataFrame are taken by name.
+    labels : KMeans, Pipeline, array-like of shape (n_samples,) or str, optional
+        A fitted model, which also gives the centers, or a fitted scikit-learn Pipeline that ends in one, whose other
+        steps are applied to X first. Or the cluster of each sample, 0 or above, or the name of the column of X that
+        holds it. By default the column "labels", which :func:`cluster` writes.
+    centers : array-like or DataFrame of shape (n_clusters, n_features), optional
+        The centers; ``KMeans.cluster_centers_``. Without centers, and without a model, there are no stars.
+    x, y : str or int, optional
+        The features of the two axes, by name or by number. `x` alone is drawn along a line.
     feature_names : sequence of str, optional
-        Names for the axes. By default the column names of X, or "feature 0", "feature 1", ...
+        Names of the features. By default those of the model, the column names of X, or "feature 0", "feature 1", ...
+    names : sequence of str, optional
+        Names of the clusters, in the order of their labels. By default "cluster 0", "cluster 1", ...
+    sample_names : sequence of str, optional
+        A text beside each sample. Texts that would cover another one are left out.
+    title : str, optional
+        The title. What else the title has to say follows in smaller lines.
     ax : matplotlib.axes.Axes, optional
         Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
     max_points : int, default=20000
@@ -78,7 +100,9 @@ def plot_clusters(
     Raises
     ------
     ValueError
-        If the shapes of the arguments do not fit together, or if a label is negative.
+        If the shapes of the arguments do not fit together, if X lacks a column of the fit, or if a label is negative.
+    NotFittedError
+        If the model is not fitted.
     ImportError
         If matplotlib is missing.
 
@@ -92,112 +116,137 @@ def plot_clusters(
     ('width', 'height')
     """
     require_matplotlib()
-    matrix = as_matrix(X)
-    n_samples, n_features = matrix.values.shape
-    on_sphere = False
-    if is_model(labels):
-        check_is_fitted(labels, "plot_clusters")
-        centers = labels.cluster_centers_ if centers is None else centers
-        on_sphere = getattr(labels, "metric", "") == "cosine"
-    labels = labels_of(labels, X, n_samples)
-    names = check_names(feature_names if feature_names is not None else matrix.feature_names, n_features)
-    stars = np.empty((0, n_features)) if centers is None else _check_centers(centers, n_features)
-    n_clusters = max(int(labels.max()) + 1, len(stars))
-
+    subject, labels, stars = read_clusters(X, labels, centers, feature_names, "plot_clusters")
+    n_samples = len(subject.values)
+    sizes = np.bincount(labels, minlength=len(stars))
+    cluster_names = check_cluster_names(names, len(sizes))
+    _check_sample_names(sample_names, n_samples)
     drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
-    check_finite(matrix.values, "X", matrix.feature_names)
-    samples: AnyArray = matrix.values[drawn].astype(np.float64)
-    if on_sphere:  # where the distances and the centers of the model are
-        samples, names = unit_rows(samples, np.float64), [f"{name} / length" for name in names]
-    xy, star_xy, axis_names = flatten(samples, stars, names)
+    xy, star_xy, axis_names = _two_axes(subject, subject.values[drawn], stars, x, y)
 
     ax = axes_or_new(ax, size=(7.5, 5.2))
-    colors = cluster_colors(n_clusters)
-    _scatter(ax, xy, labels[drawn], colors)
+    frame_note = _frame(ax, xy, star_xy, one_feature=axis_names[1] == "random height")
+    marks = marks_of_clusters(star_xy if len(star_xy) == len(sizes) else _middles(xy, labels[drawn], len(sizes)), ax)
+    scatter(ax, xy, labels[drawn], marks)
+    has_legend = len(sizes) <= LEGEND_CLUSTERS
+    short = [str(label) for label in range(len(sizes))] if names is None else cluster_names
     if len(stars):
-        _draw_stars(ax, star_xy)
-    _describe_axes(ax, axis_names, one_feature=n_features == 1)
-    if len(drawn) < n_samples:
-        ax.set_title(f"{len(drawn):,} of {n_samples:,} samples drawn", fontsize=10, color=INK)
-    if n_clusters <= LEGEND_CLUSTERS:
-        _add_legend(ax, colors, np.bincount(labels, minlength=n_clusters), with_star=len(stars) > 0)
-    else:
-        _add_color_bar(ax, colors)
+        draw_stars(ax, star_xy, marks, short[: len(stars)], spared=xy)
+    elif names is not None or not has_legend:
+        _write_names(ax, _middles(xy, labels[drawn], len(sizes)), short)
+    if sample_names is not None:
+        texts = [str(sample_names[i]) for i in drawn]
+        write_beside(ax, xy, texts, 4.0, spared=xy, zorder=3.9, fontsize="x-small")
+    for axis, name in zip((ax.xaxis, ax.yaxis), axis_names, strict=True):
+        axis.set_label_text(name)
+    if axis_names[1] == "random height":
+        ax.set_yticks([])
+    declutter(ax)
+    notes = [f"{len(drawn):,} of {n_samples:,} samples drawn"] if len(drawn) < n_samples else []
+    if not has_legend:
+        numbered = len(sizes) <= NUMBERED_CLUSTERS
+        notes.append(
+            f"{len(sizes):,} clusters" + (", their numbers beside their centers" if numbered and len(stars) else "")
+        )
+    write_title(ax, title, notes + frame_note)
+    if has_legend:
+        add_legend(ax, marks, cluster_names, sizes, with_star=len(stars) > 0, many=len(drawn) > MANY)
     return ax
 
 
-def _check_centers(centers: Any, n_features: int) -> Floats:
-    values = as_matrix(centers, name="centers").values
-    if values.shape[1] != n_features:
-        raise ValueError(f"centers must have the {n_features} features of X; got shape {values.shape}.")
-    return values.astype(np.float64)
+def read_clusters(
+    X: Any, labels: Any, centers: Any, feature_names: Sequence[str] | None, method: str
+) -> tuple[Subject, Integers, Floats]:
+    """Return the samples, their labels, and the centers, of shape (0, n_features) for none."""
+    X, labels = labels_and_rest(X, labels)
+    model = labels if is_model(labels) else None
+    subject = read_subject(X, model, feature_names, method)
+    n_samples, n_features = subject.values.shape
+    found = labels_of(labels, X, n_samples, subject.values) if model is not None else check_labels(labels, n_samples)
+    if centers is not None:
+        stars = _check_centers(centers, X, n_features)
+    elif model is not None:
+        stars = subject.model.cluster_centers_.astype(np.float64)
+    else:
+        stars = np.empty((0, n_features))
+    return subject, found, stars
 
 
-def _scatter(ax: Axes, xy: Floats, labels: Integers, colors: list[ColorType]) -> None:
-    from matplotlib.colors import to_rgba_array
-
-    n_drawn = len(xy)
-    many = n_drawn > 2_000
-    if many:  # In random order no cluster covers another, however the table is sorted.
-        order = np.random.default_rng(0).permutation(n_drawn)
-        xy, labels = xy[order], labels[order]
-    # The ink stays about the same: small dots that let others through where there are many.
-    ax.scatter(
-        xy[:, 0], xy[:, 1], c=to_rgba_array(colors)[labels], s=float(np.clip(9_000 / n_drawn, 4, 36)),
-        alpha=0.5 if many else 0.85, linewidths=0, rasterized=many, label="samples",
-    )  # fmt: skip
+def _check_centers(centers: Any, X: Any, n_features: int) -> Floats:
+    """Return given centers; the columns of a table of them are taken by the names that X has."""
+    if is_table(centers) and is_table(X):
+        centers = select_columns(centers, column_names(X))
+    matrix = as_matrix(centers, name="centers")
+    if matrix.values.shape[1] != n_features:
+        raise ValueError(f"centers must have the {n_features} features of X; got shape {matrix.values.shape}.")
+    check_finite(matrix.values, "centers", matrix.feature_names)
+    return matrix.values.astype(np.float64)
 
 
-def _draw_stars(ax: Axes, star_xy: Floats) -> None:
-    from matplotlib.patheffects import withStroke
-
-    n_stars = len(star_xy)
-    few = n_stars <= LEGEND_CLUSTERS
-    size = 320 if few else 120 if n_stars <= NUMBERED_CLUSTERS else 45
-    # White with a dark edge stands out from every cluster's colour, its own included.
-    ax.scatter(
-        star_xy[:, 0], star_xy[:, 1], c="white", marker="*", s=size, edgecolors=INK,
-        linewidths=1.4 if few else 0.8, zorder=3, label="centers",
-    )  # fmt: skip
-    if n_stars <= NUMBERED_CLUSTERS:  # the number beside the star tells clusters apart without any colour
-        style: dict[str, Any] = {"color": INK, "fontweight": "bold", "fontsize": 11 if few else 8, "zorder": 4}
-        halo = [withStroke(linewidth=3 if few else 2, foreground="white")]
-        for label, place in enumerate(star_xy):
-            ax.annotate(
-                str(label), place, xytext=(9, 7) if few else (4, 4), textcoords="offset points",
-                path_effects=halo, **style,
-            )  # fmt: skip
+def _check_sample_names(sample_names: Sequence[str] | None, n_samples: int) -> None:
+    if sample_names is not None and (isinstance(sample_names, str) or len(sample_names) != n_samples):
+        raise ValueError(
+            f"sample_names must be a list of texts for the {n_samples} samples; got "
+            f"{repr(sample_names) if isinstance(sample_names, str) else len(sample_names)}."
+        )
 
 
-def _add_legend(ax: Axes, colors: list[ColorType], sizes: Indices, with_star: bool) -> None:
-    from matplotlib.lines import Line2D
-
-    style: dict[str, Any] = {"linestyle": "none", "markeredgecolor": "none", "markersize": 8}
-    handles = [
-        Line2D([], [], marker="o", markerfacecolor=color, label=f"cluster {label} ({size:,})", **style)
-        for label, (color, size) in enumerate(zip(colors, sizes.tolist(), strict=True))
-    ]
-    if with_star:
-        star: dict[str, Any] = {**style, "markeredgecolor": INK, "markersize": 13}
-        handles.append(Line2D([], [], marker="*", markerfacecolor="white", label="center", **star))
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
-
-
-def _add_color_bar(ax: Axes, colors: list[ColorType]) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import BoundaryNorm, ListedColormap
-
-    n_clusters = len(colors)
-    norm = BoundaryNorm(np.arange(n_clusters + 1) - 0.5, n_clusters)
-    bar = ax.figure.colorbar(ScalarMappable(norm, ListedColormap(colors)), ax=ax, label="cluster")
-    bar.set_ticks(np.unique(np.linspace(0, n_clusters - 1, 9).round().astype(int)).tolist())
-    bar.minorticks_off()
+def _two_axes(
+    subject: Subject, rows: Any, stars: Floats, x: str | int | None, y: str | int | None
+) -> tuple[Floats, Floats, list[str]]:
+    """Return samples and centers in the two dimensions of the picture, and the names of these."""
+    if x is None and y is not None:
+        raise ValueError("y chooses the second of two axes; pass x, too.")
+    cosine = getattr(subject.model, "metric", "") == "cosine"
+    names = [f"{shortened(name)}{subject.unit}" for name in subject.names]
+    if x is not None or rows.shape[1] <= 2:
+        parts = [feature_index(part, subject.names, key) for key, part in (("x", x), ("y", y)) if part is not None]
+        parts = parts or list(range(rows.shape[1]))
+        samples = subject.measured(rows) if cosine else rows.astype(np.float64)
+        return flatten(samples[:, parts], stars[:, parts], [names[part] for part in parts], "")
+    words = subject.after if subject.after or cosine or not subject.rescales else " of standardized features"
+    star_rows = stars if cosine or not len(stars) else subject.measured(stars)
+    return flatten(subject.measured(rows), star_rows, names, words)
 
 
-def _describe_axes(ax: Axes, axis_names: list[str], one_feature: bool) -> None:
-    ax.set_xlabel(axis_names[0])
-    ax.set_ylabel(axis_names[1])
+def _middles(xy: Floats, labels: Integers, n_clusters: int) -> Floats:
+    """Return the median place of each cluster, NaN for one of which nothing is drawn."""
+    places = np.full((n_clusters, 2), np.nan)
+    for label in np.unique(labels).tolist():
+        places[label] = np.median(xy[labels == label], axis=0)
+    return places
+
+
+def _write_names(ax: Axes, middles: Floats, names: list[str]) -> None:
+    there: Mask = np.isfinite(middles).all(axis=1)
+    written = [name for name, known in zip(names, there, strict=True) if known]
+    write_beside(
+        ax, middles[there], written, 0.0, spared=np.empty((0, 2)), zorder=4, fontsize="small", fontweight="bold"
+    )
+
+
+def _frame(ax: Axes, xy: Floats, star_xy: Floats, one_feature: bool) -> list[str]:
+    """Limit the axes to the samples that are no extreme outliers, and return what is to be said about the others."""
     if one_feature:
-        ax.set_yticks([])
         ax.set_ylim(-1.6, 1.6)
-    declutter(ax)
+    inside = ordinary(xy)
+    if inside.all():
+        return []
+    (low, high), (first, last) = fences(xy), (xy[inside].min(axis=0), xy[inside].max(axis=0))
+    # The center of an ordinary cluster is inside, the center of outliers is not.
+    near = star_xy[((low <= star_xy) & (star_xy <= high)).all(axis=1)]
+    first, last = (
+        np.minimum(first, near.min(axis=0, initial=np.inf)),
+        np.maximum(last, near.max(axis=0, initial=-np.inf)),
+    )
+    margin = 0.05 * (last - first)
+    ax.set_xlim(first[0] - margin[0], last[0] + margin[0])
+    if not one_feature:
+        ax.set_ylim(first[1] - margin[1], last[1] + margin[1])
+    n_outside = int(np.count_nonzero(~inside))
+    note = f"{n_outside:,} {'outlier lies' if n_outside == 1 else 'outliers lie'} outside of the frame"
+    gone = [str(j) for j, star in enumerate(star_xy.tolist()) if not ((first <= star) & (star <= last)).all()]
+    if gone:
+        shown = ", ".join(gone[:5]) + (", ..." if len(gone) > 5 else "")
+        note += f", so {'does' if len(gone) == 1 else 'do'} the center{'s' if len(gone) > 1 else ''} of cluster {shown}"
+    return [note]

@@ -1,13 +1,16 @@
-"""The picture of an elbow sweep: its inertia curve, with the chosen k marked."""
+"""The picture of an elbow sweep: a column of its table, the chosen k, and where the curve bends."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
 from ..metrics.table import METRICS
-from .parts import ACCENT, COLORS, axes_or_new, declutter, require_matplotlib
+from ..types import Floats, Indices
+from .colors import ACCENT, COLORS, on_background
+from .parts import axes_or_new, declutter, new_figure, require_matplotlib, width_of, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,22 +18,94 @@ if TYPE_CHECKING:
     from ..selection.result import ElbowResult
 
 
-def plot_elbow(result: ElbowResult[Any], *, ax: Axes | None = None) -> Axes:
-    """Draw the inertia curve of an elbow sweep, with the chosen k marked.
+class Words(NamedTuple):
+    """What the picture says about a column: the name of its axis, and which of its values is best, if any is."""
+
+    axis: str
+    best: str
+
+
+COLUMNS = {
+    "inertia": Words("inertia", ""),
+    "explained_variance": Words("explained part of the variance", ""),
+    "calinski_harabasz": Words("Calinski-Harabasz score", "highest"),
+    "davies_bouldin": Words("Davies-Bouldin score", "lowest"),
+    "simplified_silhouette": Words("mean simplified silhouette", "highest"),
+    "silhouette": Words("mean silhouette", "highest"),
+    "separation": Words("separation of the closest clusters", ""),
+    "bic": Words("Bayesian information criterion", "highest"),
+    "gap": Words("gap statistic", "first enough"),
+    "n_iter": Words("iterations over all samples", ""),
+    "seconds": Words("seconds", ""),
+}
+
+ERRORS = {"silhouette": "silhouette_se", "gap": "gap_se"}
+"""Columns that have a standard error, and the column that holds it."""
+
+FROM_ZERO = ("inertia", "n_iter", "seconds")
+"""Columns whose axis begins at 0, because how high a value is means something."""
+
+ZERO_INERTIA = 1e-12
+"""An inertia at most this part of the first one is rounding error, and has no logarithm."""
+
+TICK_INCHES = 0.28
+"""Two ticks are at least so far apart: the width of three digits."""
+
+
+@overload
+def plot_elbow(result: ElbowResult, metric: str = ..., *, title: str | None = ..., ax: Axes | None = ...) -> Axes: ...
+
+
+@overload
+def plot_elbow(
+    result: ElbowResult,
+    metric: list[str] | tuple[str, ...],
+    *,
+    title: str | None = ...,
+    ax: Sequence[Axes] | None = ...,
+) -> list[Axes]: ...
+
+
+def plot_elbow(
+    result: ElbowResult,
+    metric: str | list[str] | tuple[str, ...] = "inertia",
+    *,
+    title: str | None = None,
+    ax: Any = None,
+) -> Axes | list[Axes]:
+    """Draw what an elbow sweep measured against k, with the chosen k and the bend of the inertia curve marked.
+
+    The chosen k, ``result.best_k``, has a ring and a dashed line. The bend is where the inertia falls much slower than
+    before, ``result.knees``; triangles mark it. The two may differ: a bend does not ask whether the clusters are apart.
+
+    A dotted curve shows the inertia of samples without clusters. With ``elbow(..., gap=True)`` it is that of uniform samples
+    in the box around X. Without, it is the power of k that goes through both ends of the curve.
 
     Parameters
     ----------
     result : ElbowResult
         What :func:`elbow` returned.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+    metric : str or list of str, default="inertia"
+        The column of the table to draw: "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin",
+        "simplified_silhouette", "silhouette", "separation", "bic", "gap", "n_iter" or "seconds". Several are drawn side by
+        side, for example ``["inertia", "silhouette", "seconds"]``.
+    title : str, optional
+        The title. Which k was chosen, and where the curve bends, follow in smaller lines.
+    ax : matplotlib.axes.Axes or sequence of them, optional
+        Where to draw: as many axes as there are metrics. By default a new figure, reachable as ``ax.figure`` of the
+        result.
 
     Returns
     -------
-    matplotlib.axes.Axes
+    matplotlib.axes.Axes or list of them
+        A list if `metric` is one.
 
     Raises
     ------
+    TypeError
+        If `result` is not what :func:`elbow` returned.
+    ValueError
+        If there is no such column, if the sweep has no values in it, or if there are not as many axes as metrics.
     ImportError
         If matplotlib is missing.
 
@@ -40,37 +115,167 @@ def plot_elbow(result: ElbowResult[Any], *, ax: Axes | None = None) -> Axes:
     >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
     >>> ax = plot_elbow(elbow(X, k=6, random_state=3))
     >>> ax.get_title()
-    'elbow at k = 3'
+    'chosen: k = 3; the curve bends at k = 3'
     """
     require_matplotlib()
-    from matplotlib.ticker import MaxNLocator
-
     if not hasattr(result, "best_k"):
         raise TypeError(f"result must be what elbow() returned; got {type(result).__name__}.")
-    ax = axes_or_new(ax, size=(6.4, 4.4))
-    ax.plot(result.k, result.inertia, color=COLORS[0], marker="o", markersize=6, linewidth=2, label="inertia")
-    if result.best_k is None:
-        still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
-        apart = f"all clusters still apart at k = {result.k[-1]}: sweep further"
-        ax.set_title(apart if still_apart else "no clear elbow")
+    several = not isinstance(metric, str)
+    metrics: list[str] = list(metric) if several else [str(metric)]
+    for name in metrics:
+        _check_column(result, name)
+    axes = _axes_for(metrics, ax) if several else [axes_or_new(ax, size=(6.4, 4.4))]
+    for name, one in zip(metrics, axes, strict=True):
+        _draw_column(one, result, name)
+    write_title(axes[0], title, _verdict(result, bend="inertia" in metrics))
+    return axes if several else axes[0]
+
+
+def _check_column(result: ElbowResult, name: str) -> None:
+    if name not in COLUMNS:
+        raise ValueError(f"metric must be one of {', '.join(map(repr, COLUMNS))}; got {name!r}.")
+    values = getattr(result, name)
+    if values is None:
+        raise ValueError(f"metric={name!r} needs a sweep with it: call elbow(X, gap=True).")
+    if np.isnan(values).all():
+        raise ValueError(f"metric={name!r} has no values in this sweep; draw another column.")
+
+
+def _axes_for(metrics: list[str], given: Sequence[Axes] | None) -> list[Axes]:
+    if not metrics:
+        raise ValueError("metric must name at least one column; got none.")
+    if given is not None:
+        axes = list(np.ravel(np.asarray(given, dtype=object)))
+        if len(axes) != len(metrics):
+            raise ValueError(f"ax must be one for each of {len(metrics)} metrics; got {len(axes)}.")
+        return axes
+    return list(new_figure((4.6 * len(metrics), 4.0)).subplots(1, len(metrics), squeeze=False)[0])
+
+
+def _draw_column(ax: Axes, result: ElbowResult, name: str) -> None:
+    from matplotlib import rcParams
+
+    k, values = result.k, getattr(result, name)
+    color = on_background(COLORS, ax)[0]
+    if name == "seconds":
+        ax.bar(k, values, width=0.7 * float(np.diff(k).min(initial=1)), color=color, label="search and fit")
     else:
-        _mark_elbow(ax, result.best_k, float(result.inertia[np.searchsorted(result.k, result.best_k)]))
+        ax.plot(k, values, color=color, marker="o", markersize=6, linewidth=2, label=COLUMNS[name].axis)
+    if name in ERRORS and (errors := getattr(result, ERRORS[name])) is not None and np.nansum(errors) > 0:
+        ax.fill_between(
+            k, values - errors, values + errors, color=color, alpha=0.25, linewidth=0, label="standard error"
+        )
+    if name == "inertia":
+        _draw_unclustered(ax, result)
+        _mark_bends(ax, result)
+    elif COLUMNS[name].best and result.agreement.get(name) is not None:
+        _mark_best(ax, result, name)
+    if result.best_k is not None:
+        _mark_chosen(ax, result.best_k, float(values[np.searchsorted(k, result.best_k)]), ring=name != "seconds")
+    words = COLUMNS[name].axis
     ax.set_xlabel("number of clusters k")
-    ax.set_ylabel(f"inertia (sum of {METRICS[result.metric].inertia})")
-    ax.set_ylim(bottom=0)
-    if len(result.k) > 1:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12))
-    else:
-        ax.set_xticks(result.k)
-    ax.grid(axis="y", color="#d9d9d9", linewidth=0.8)
+    ax.set_ylabel(f"{words} (sum of {METRICS[result.metric].inertia})" if name == "inertia" else words)
+    ax.set_xticks(_ticks(ax, k, result))
+    ax.minorticks_off()
+    if name in FROM_ZERO:
+        ax.set_ylim(bottom=0)
+    ax.grid(False, axis="x")
+    ax.grid(True, axis="y", color=rcParams["grid.color"], linewidth=0.8, alpha=0.5)
+    ax.set_axisbelow(True)
     declutter(ax)
-    return ax
+    if name != "seconds":
+        ax.legend(frameon=True, framealpha=0.8, edgecolor="none", fontsize="small", loc="best")
 
 
-def _mark_elbow(ax: Axes, best_k: int, inertia: float) -> None:
-    ax.axvline(best_k, color=ACCENT, linestyle="--", linewidth=1.3)
-    ring: dict[str, Any] = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2.2}
-    ax.plot([best_k], [inertia], color=ACCENT, **ring)
-    style: dict[str, Any] = {"color": ACCENT, "fontsize": 13, "fontweight": "bold"}
-    ax.annotate(f"k = {best_k}", (best_k, inertia), xytext=(14, 22), textcoords="offset points", **style)
-    ax.set_title(f"elbow at k = {best_k}")
+def _draw_unclustered(ax: Axes, result: ElbowResult) -> None:
+    """Draw the inertia that samples without clusters would have."""
+    from matplotlib import rcParams
+
+    curve, words = unclustered(result.k, result.inertia, result.gap)
+    if curve is not None:
+        color = rcParams["text.color"]
+        ax.plot(result.k, curve, color=color, linestyle=":", linewidth=1.5, label=f"without clusters: {words}")
+
+
+def unclustered(k: Indices, inertia: Floats, gap: Floats | None) -> tuple[Floats | None, str]:
+    """Return the inertia of samples without clusters for each k, NaN or None where unknown, and what these are.
+
+    R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
+    Journal of the Royal Statistical Society B 63(2), 2001: the gap is the logarithm of their inertia over that of X.
+    """
+    if gap is not None:
+        return inertia * np.exp(gap), "uniform samples"
+    known = np.flatnonzero(inertia > ZERO_INERTIA * inertia[0])
+    if len(known) < 3:
+        return None, ""
+    first, last = known[0], known[-1]
+    power = np.log(inertia[last] / inertia[first]) / np.log(k[last] / k[first])
+    curve: Floats = inertia[first] * (k / k[first]) ** power
+    curve[last + 1 :] = np.nan
+    return curve, "a power of k"
+
+
+def _mark_bends(ax: Axes, result: ElbowResult) -> None:
+    """Put a triangle under the curve where each criterion says that it bends."""
+    color = on_background(COLORS, ax)[6]
+    for k, names in _bends(result).items():
+        inertia = float(result.inertia[np.searchsorted(result.k, k)])
+        ax.plot(
+            [k], [inertia], color=color, marker=_triangle_below(), markersize=11, linestyle="none",
+            label=f"the curve bends: k = {k} ({' and '.join(names)})",
+        )  # fmt: skip
+
+
+def _triangle_below() -> Any:
+    """Return a triangle whose tip is just below the place that it marks."""
+    from matplotlib.path import Path
+
+    return Path([(0.0, -0.75), (0.75, -2.0), (-0.75, -2.0), (0.0, -0.75)], closed=True)
+
+
+def _bends(result: ElbowResult) -> dict[int, list[str]]:
+    """Return, for each k at which the curve bends, the names of the criteria that say so."""
+    found: dict[int, list[str]] = {}
+    for name, k in result.knees.items():
+        if k is not None:
+            found.setdefault(k, []).append(name)
+    return found
+
+
+def _mark_best(ax: Axes, result: ElbowResult, name: str) -> None:
+    best = result.agreement[name]
+    assert best is not None  # the caller asked
+    value = float(getattr(result, name)[np.searchsorted(result.k, best)])
+    style: dict[str, Any] = {"marker": "D", "markersize": 9, "linestyle": "none"}
+    ax.plot([best], [value], color=on_background(COLORS, ax)[6], label=f"{COLUMNS[name].best}: k = {best}", **style)
+
+
+def _mark_chosen(ax: Axes, best_k: int, value: float, ring: bool) -> None:
+    color = on_background((ACCENT,), ax)[0]
+    ax.axvline(best_k, color=color, linestyle="--", linewidth=1.3, zorder=0.9)
+    if ring:
+        style: dict[str, Any] = {"marker": "o", "markersize": 14, "markerfacecolor": "none", "markeredgewidth": 2.2}
+        ax.plot([best_k], [value], color=color, linestyle="--", linewidth=1.3, label=f"chosen: k = {best_k}", **style)
+
+
+def _verdict(result: ElbowResult, bend: bool) -> list[str]:
+    """Say which k was chosen, or why none, and where the curve bends."""
+    bends = sorted(_bends(result))
+    where = f"the curve bends at k = {' and '.join(map(str, bends))}" if bends and bend else ""
+    if result.best_k is not None:
+        return [f"chosen: k = {result.best_k}" + (f"; {where}" if where else "")]
+    still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
+    apart = f"all clusters still apart at k = {result.k[-1]}: sweep further"
+    reason = apart if still_apart else "at none are all clusters apart"
+    return [f"no k chosen: {reason}" + (f"; {where}" if where else "")]
+
+
+def _ticks(ax: Axes, k: Indices, result: ElbowResult) -> list[int]:
+    """Return the numbers of clusters that have a tick: of those that were tried, as many as have room."""
+    wanted = [result.best_k, *_bends(result), int(k[0]), int(k[-1]), *k.tolist()]
+    room = TICK_INCHES * float(k[-1] - k[0]) / max(width_of(ax), 0.1)
+    ticks: list[int] = []
+    for number in wanted:
+        if number is not None and all(abs(number - other) >= room for other in ticks if other != number):
+            ticks.append(number)
+    return sorted(set(ticks))

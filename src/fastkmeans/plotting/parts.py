@@ -1,4 +1,4 @@
-"""What all pictures share: colours, axes, the samples that are drawn, and the checks of their arguments.
+"""What all pictures share: axes, titles, the samples that are drawn, and the checks of their arguments.
 
 matplotlib is imported when a picture is asked for. Its global state stays as it was: no pyplot (unless the
 caller has imported it), no rcParams, no backend, no show().
@@ -7,8 +7,9 @@ caller has imported it), no rcParams, no backend, no show().
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,19 +18,13 @@ from ..types import Indices, Integers, Names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.typing import ColorType
-
-# Ten colours that stay apart with the common kinds of colour blindness.
-# Petroff, "Accessible color sequences for data visualization", 2021, arXiv:2107.02270.
-COLORS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
-    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
-)  # fmt: skip
-INK = "#1a1a1a"
-ACCENT = "#bd1f01"
+    from matplotlib.figure import Figure
 
 LONGEST_NAME = 30
 """Characters of a column name that an axis shows; the middle of a longer one is left out."""
+
+CHARACTER = 0.55
+"""Width of a character of matplotlib's default font, in its size: the mean over English text."""
 
 
 def require_matplotlib() -> None:
@@ -40,39 +35,36 @@ def require_matplotlib() -> None:
         raise ImportError('Pictures need matplotlib: pip install "fastkmeans-core[plot]"') from error
 
 
-def is_model(value: Any) -> bool:
-    """Is it an estimator, fitted or not, rather than labels or centers?"""
-    return hasattr(value, "fit") and hasattr(value, "predict")
-
-
-def labels_of(labels: Any, X: Any, n_samples: int) -> Integers:
-    """Return the labels of X as an int array of shape (n_samples,): as given, or what a fitted model says.
-
-    Raises ValueError if they do not fit, or if one is negative.
-    """
-    if is_model(labels):
-        fitted = getattr(labels, "labels_", ())
-        labels = fitted if len(fitted) == n_samples else labels.predict(X)
-    array = np.asarray(labels)
-    if array.shape != (n_samples,):
-        raise ValueError(
-            f"labels must hold one label per sample, shape ({n_samples},); got shape {array.shape}. "
-            "Pass the labels_ of a model fitted on this X, or model.predict(X)."
-        )
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"labels must be whole numbers; got dtype {array.dtype}. Pass a model's labels_.")
-    if array.min() < 0:
-        raise ValueError(f"labels must be 0 or above; got {array.min()}. Leave such samples out of X.")
-    return array
-
-
 def check_names(names: Sequence[str] | Names | None, n_features: int) -> list[str]:
-    """Return a name for each feature, shortened to fit on an axis."""
+    """Return a name for each feature."""
     if names is None:
         return [f"feature {f}" for f in range(n_features)]
     if len(names) != n_features:
         raise ValueError(f"feature_names must name the {n_features} features of X; got {len(names)} names.")
-    return [_shortened(str(name)) for name in names]
+    return [str(name) for name in names]
+
+
+def check_cluster_names(names: Sequence[str] | None, n_clusters: int) -> list[str]:
+    """Return a name for each cluster."""
+    if names is None:
+        return [f"cluster {label}" for label in range(n_clusters)]
+    if isinstance(names, str) or len(names) != n_clusters:
+        got = repr(names) if isinstance(names, str) else f"{len(names)} names"
+        raise ValueError(f"names must be a list of names for the {n_clusters} clusters; got {got}.")
+    return [str(name) for name in names]
+
+
+def feature_index(feature: str | int, names: Sequence[str], parameter: str) -> int:
+    """Return the position of a feature that is given by its name or its position."""
+    if isinstance(feature, str):
+        if feature in names:
+            return list(names).index(feature)
+    elif isinstance(feature, (int, np.integer)) and 0 <= feature < len(names):
+        return int(feature)
+    raise ValueError(
+        f"{parameter} must be the name of a feature or its number, 0 to {len(names) - 1}; got {feature!r}. "
+        f"The features are {', '.join(map(repr, names[:20]))}{', ...' if len(names) > 20 else ''}."
+    )
 
 
 def draw_lots(labels: Integers, limit: int, name: str, at_least: int) -> Indices:
@@ -96,34 +88,28 @@ def draw_lots(labels: Integers, limit: int, name: str, at_least: int) -> Indices
     return shuffled[first]
 
 
-def cluster_colors(n_clusters: int) -> list[ColorType]:
-    """Return a colour per cluster: up to ten from the list, more from a perceptually even map."""
-    if n_clusters <= len(COLORS):
-        return list(COLORS[:n_clusters])
-    from matplotlib import colormaps
-
-    return list(colormaps["viridis"](np.linspace(0, 1, n_clusters)))
-
-
 def some_clusters(n_clusters: int, limit: int) -> Indices:
     """Return the clusters that an axis names: all, or evenly spaced ones."""
     return np.arange(0, n_clusters, -(-n_clusters // limit))
 
 
 def axes_or_new(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return `ax`, or the axes of a new figure: pyplot's if that is loaded, so that notebooks show it."""
-    if ax is not None:
-        return ax
+    """Return `ax`, or the axes of a new figure."""
+    return new_figure(size).add_subplot() if ax is None else ax
+
+
+def new_figure(size: tuple[float, float]) -> Figure:
+    """Return a new figure: pyplot's if that is loaded, so that notebooks show it."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
-        axes: Axes = pyplot.figure(figsize=size, layout="constrained").add_subplot()
-        return axes
+        shown: Figure = pyplot.figure(figsize=size, layout="constrained")
+        return shown
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    return figure.add_subplot()
+    return figure
 
 
 def declutter(ax: Axes) -> None:
@@ -131,7 +117,28 @@ def declutter(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _shortened(name: str) -> str:
+def width_of(ax: Axes) -> float:
+    """Return the width of the axes in inches, as it is before a layout."""
+    root = ax.get_figure(root=True)
+    return ax.get_window_extent().width / (100.0 if root is None else root.dpi)
+
+
+def write_title(ax: Axes, title: str | None, notes: Iterable[str] = ()) -> None:
+    """Write the title, and below it what the reader of the picture must know, in lines no wider than the axes."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    given = [] if title is None else [title]
+    size = "medium" if notes or title is None else rcParams["axes.titlesize"]
+    inches = CHARACTER * FontProperties(size=size).get_size_in_points() / 72
+    widest = max(int(width_of(ax) / inches), 16)
+    lines = [line for text in (*given, *notes) for line in textwrap.wrap(text, widest)]
+    if lines:
+        ax.set_title("\n".join(lines), fontsize=size)
+
+
+def shortened(name: str) -> str:
+    """Return a name that fits on an axis: the middle of a long one is left out."""
     if len(name) <= LONGEST_NAME:
         return name
     half = (LONGEST_NAME - 1) // 2

@@ -1,0 +1,214 @@
+"""The picture of all pairs of a few features: every two of them as a plane, each alone as a histogram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..types import Floats, Integers
+from .clusters import LEAST_DRAWN, read_clusters
+from .colors import COLORS, Mark, marks_of_clusters
+from .parts import check_cluster_names, declutter, draw_lots, feature_index, new_figure, require_matplotlib, shortened
+from .plane import PLANE_SAMPLES, flatten, ordinary
+from .scatter import LEGEND_CLUSTERS, MANY, draw_stars, legend_handles, scatter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+MOST_FEATURES = 6
+"""Panels of more features would be too small to read."""
+
+BINS = 30
+"""Of a histogram."""
+
+
+def plot_pairs(
+    X: Any,
+    labels: Any = None,
+    centers: Any = None,
+    *,
+    features: Sequence[str | int] | None = None,
+    feature_names: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+    figure: Figure | SubFigure | None = None,
+    max_points: int = 5_000,
+) -> Figure | SubFigure:
+    """Draw every pair of two to six features as a plane with the clusters in it, and each feature as a histogram.
+
+    Unlike the principal plane of :func:`plot_clusters`, these are the features themselves, in their own units. Of more than
+    six features those are drawn that tell the clusters apart best: whose variance between the clusters is the
+    largest part of all their variance. `features` chooses others.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The samples. If a model knows the names of its features, the columns of a DataFrame are taken by name.
+    labels : KMeans, Pipeline, array-like of shape (n_samples,) or str, optional
+        As in :func:`plot_clusters`.
+    centers : array-like or DataFrame of shape (n_clusters, n_features), optional
+        The centers; ``KMeans.cluster_centers_``. Without centers, and without a model, there are no stars.
+    features : sequence of str or int, optional
+        Two to six features, by name or by number. By default all, or the six that tell the clusters apart best.
+    feature_names : sequence of str, optional
+        Names of all features. By default those of the model, the column names of X, or "feature 0", "feature 1", ...
+    names : sequence of str, optional
+        Names of the clusters, in the order of their labels. By default "cluster 0", "cluster 1", ...
+    title : str, optional
+        The title of the figure.
+    figure : matplotlib.figure.Figure or SubFigure, optional
+        Where to draw. By default a new figure.
+    max_points : int, default=5000
+        If X has more samples, so many are drawn at random in each plane (always the same ones, a few of every cluster
+        among them), and the figure says so. Histograms count all samples.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or SubFigure
+        Save the picture with ``plot_pairs(...).savefig("pairs.png")``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the arguments do not fit together, if X lacks a column of the fit, or if there are not two to
+        six features.
+    NotFittedError
+        If the model is not fitted.
+    ImportError
+        If matplotlib is missing.
+
+    Examples
+    --------
+    >>> from fastkmeans import KMeans, plot_pairs
+    >>> X = [[0.0, 0.0, 1.0], [1.0, 0.0, 2.0], [9.0, 5.0, 3.0], [9.0, 6.0, 1.0]]
+    >>> figure = plot_pairs(X, KMeans(2, random_state=3).fit(X), feature_names=["width", "height", "depth"])
+    >>> [ax.get_xlabel() for ax in figure.axes if ax.get_xlabel()]
+    ['width', 'height', 'depth']
+    """
+    require_matplotlib()
+    subject, labels, stars = read_clusters(X, labels, centers, feature_names, "plot_pairs")
+    cosine = getattr(subject.model, "metric", "") == "cosine"
+    values: Any = subject.measured(subject.values) if cosine else subject.values
+    sizes = np.bincount(labels, minlength=len(stars))
+    cluster_names = check_cluster_names(names, len(sizes))
+    chosen = _choose_features(features, subject.names, values, labels)
+    axis_names = [shortened(subject.names[f]) + subject.unit for f in chosen]
+    values, stars = values[:, chosen].astype(np.float64), stars[:, chosen]
+    drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
+    n_features = len(chosen)
+    if figure is None:
+        figure = new_figure((2.1 * n_features + 1.6, 2.1 * n_features + 0.4))
+    grid = figure.subplots(n_features, n_features, squeeze=False)
+    marks = marks_of_clusters(_positions(values, labels, stars, len(sizes)), grid[0, 0])
+    inside = ordinary(values[drawn])
+    limits = _limits(values[drawn][inside])
+    for (row, column), ax in np.ndenumerate(grid):
+        if column > row:
+            ax.remove()
+            continue
+        if row == column:
+            _draw_histogram(ax, values[:, row], labels, marks, limits[:, row])
+        else:
+            pair = [column, row]
+            scatter(ax, values[drawn][:, pair], labels[drawn], marks)
+            if len(stars):
+                numbers = [str(label) for label in range(len(stars))]
+                draw_stars(ax, stars[:, pair], marks, numbers, spared=values[drawn][:, pair])
+            ax.set_ylim(limits[:, row])
+        ax.set_xlim(limits[:, column])
+        _name_axes(ax, axis_names, row, column)
+    figure.align_ylabels()
+    handles = legend_handles(grid[0, 0], marks, cluster_names, sizes, len(stars) > 0, len(drawn) > MANY)
+    if len(sizes) <= LEGEND_CLUSTERS:
+        figure.legend(handles=handles, loc="upper right", frameon=False, fontsize="small")
+    notes = [] if title is None else [title]
+    if n_features < len(subject.names) and features is None:
+        notes.append(f"the {n_features} of {len(subject.names)} features that tell the clusters apart best")
+    if len(drawn) < len(labels):
+        notes.append(f"{len(drawn):,} of {len(labels):,} samples drawn")
+    if not inside.all():
+        notes.append(f"{np.count_nonzero(~inside):,} outliers lie outside of the frames")
+    if notes:
+        figure.suptitle("\n".join(notes), fontsize="medium" if title is None else "large")
+    return figure
+
+
+def _choose_features(given: Sequence[str | int] | None, names: list[str], values: Any, labels: Integers) -> list[int]:
+    """Return the positions of the features to draw."""
+    if given is not None:
+        if isinstance(given, str):
+            raise TypeError(f"features must be a list; got the text {given!r}. Pass [{given!r}, ...].")
+        chosen = [feature_index(feature, names, "features") for feature in given]
+    elif len(names) <= MOST_FEATURES:
+        chosen = list(range(len(names)))
+    else:
+        parts = between_clusters(values, labels)
+        chosen = sorted(np.argsort(-parts, kind="stable")[:MOST_FEATURES].tolist())
+    if not 2 <= len(chosen) <= MOST_FEATURES or len(set(chosen)) < len(chosen):
+        raise ValueError(f"features must be 2 to {MOST_FEATURES} different ones; got {len(chosen)}: {given or names}.")
+    return chosen
+
+
+def between_clusters(values: Any, labels: Integers) -> Floats:
+    """Return, for each feature, which part of its variance is that between the clusters; 0 for a constant one."""
+    sizes = np.bincount(labels)
+    parts = np.zeros(values.shape[1])
+    for f in range(values.shape[1]):
+        column = values[:, f].astype(np.float64)
+        column -= column.mean()
+        sums = np.bincount(labels, weights=column, minlength=len(sizes))
+        total = float(column @ column)
+        if total > 0:
+            parts[f] = float((sums**2 / np.maximum(sizes, 1)).sum()) / total
+    return parts
+
+
+def _positions(values: Floats, labels: Integers, stars: Floats, n_clusters: int) -> Floats:
+    """Return where the clusters are on the principal plane, by which neighbours differ in colour."""
+    if n_clusters <= len(COLORS):
+        return np.zeros((n_clusters, 2))
+    if len(stars) < n_clusters:
+        sizes = np.maximum(np.bincount(labels, minlength=n_clusters), 1)[:, None]
+        sums = [np.bincount(labels, weights=column, minlength=n_clusters) for column in values.T]
+        stars = np.column_stack(sums) / sizes
+    every = -(-len(values) // PLANE_SAMPLES)
+    return flatten(values[::every], stars, [""] * values.shape[1], "")[1]
+
+
+def _limits(values: Floats) -> Floats:
+    """Return the ends of the axis of each feature, (2, n_features)."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    margin = 0.06 * np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
+    return np.array([low - margin, high + margin])
+
+
+def _draw_histogram(ax: Axes, values: Floats, labels: Integers, marks: list[Mark], limits: Floats) -> None:
+    """Draw how many samples of each cluster have a value; of more than ten clusters, all samples together."""
+    edges = np.linspace(limits[0], limits[1], BINS + 1)
+    together = len(marks) > len(COLORS)
+    for label, mark in enumerate([Mark("gray", "o")] if together else marks):
+        counts = np.histogram(values if together else values[labels == label], edges)[0]
+        ax.stairs(counts, edges, fill=True, color=mark.color, alpha=0.45)
+        ax.stairs(counts, edges, color=mark.color, linewidth=1.2)
+    ax.set_ylim(bottom=0)
+
+
+def _name_axes(ax: Axes, names: list[str], row: int, column: int) -> None:
+    """Name the axes at the left and at the bottom; the others share theirs."""
+    declutter(ax)
+    ax.tick_params(labelsize="x-small")
+    ax.locator_params(nbins=4)
+    if row == column:
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+    elif column == 0:
+        ax.set_ylabel(names[row], fontsize="small")
+    else:
+        ax.set_yticklabels([])
+    if row == len(names) - 1:
+        ax.set_xlabel(names[column], fontsize="small")
+    else:
+        ax.set_xticklabels([])

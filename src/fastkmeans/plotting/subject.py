@@ -1,0 +1,190 @@
+"""What a picture is of: samples and labels, bound to a model by the names of its features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engines.spherical import unit_rows
+from ..errors import check_is_fitted
+from ..input.finite import check_finite
+from ..input.matrix import as_matrix
+from ..input.tables import is_table
+from ..types import AnyArray, Floats, Integers, Values
+from .parts import check_names
+
+LABELS = "labels"
+"""The column in which cluster() writes its labels."""
+
+
+class Subject(NamedTuple):
+    """Samples, as a picture shows them.
+
+    values : (n_samples, n_features), of the features of the model, in the order of its fit.
+    names : of the features.
+    model : the estimator that has the centers; None if labels alone were given.
+    after : the steps of a Pipeline that came before the model, in words; "" for none.
+    """
+
+    values: Values
+    names: list[str]
+    model: Any
+    after: str
+
+    def measured(self, rows: Values) -> Floats:
+        """Return rows of these features as the model measures distances between them."""
+        wide: Floats = rows.astype(np.float64)
+        if getattr(self.model, "metric", "") == "cosine":
+            return unit_rows(wide, np.float64).astype(np.float64)
+        # An estimator of another library has no such method.
+        standardized = getattr(self.model, "_standardized", None)
+        return wide if standardized is None else np.asarray(standardized(wide), dtype=np.float64)
+
+    @property
+    def rescales(self) -> bool:
+        """Does the model measure features by another scale than theirs?"""
+        return bool(getattr(self.model, "standardize", False))
+
+    @property
+    def unit(self) -> str:
+        """What is to be added to the names of features, as they are measured."""
+        if getattr(self.model, "metric", "") == "cosine":
+            return " / length"
+        return self.after
+
+
+def is_model(value: Any) -> bool:
+    """Is it an estimator or a Pipeline, fitted or not, rather than labels or centers?"""
+    return hasattr(value, "fit") and hasattr(value, "predict")
+
+
+def estimator_of(model: Any, method: str) -> Any:
+    """Return the fitted estimator at the end of a Pipeline, or the model itself.
+
+    Raises NotFittedError, naming the method, if it is not fitted.
+    """
+    estimator = model.steps[-1][1] if hasattr(model, "steps") else model
+    if not hasattr(estimator, "cluster_centers_"):
+        check_is_fitted(estimator, method)
+    return estimator
+
+
+def read_subject(X: Any, model: Any, feature_names: Sequence[str] | None, method: str) -> Subject:
+    """Read the samples of a picture.
+
+    model : a fitted estimator, a fitted Pipeline, or None for none. If it knows the names of its features, and X is a
+        table, the columns are taken by these names, and others are left alone.
+    Raises ValueError if a column of the fit is missing, NotFittedError if the model is not fitted.
+    """
+    if model is None:
+        matrix = as_matrix(X)
+        check_finite(matrix.values, "X", matrix.feature_names)
+        names = feature_names if feature_names is not None else matrix.feature_names
+        return Subject(matrix.values, check_names(names, matrix.values.shape[1]), None, "")
+    estimator = estimator_of(model, method)
+    rows = columns_of_fit(X, model)
+    if len(getattr(model, "steps", ())) > 1:
+        rows = model[:-1].transform(rows)
+    names, after = names_of_features(model)
+    matrix = as_matrix(rows)
+    check_finite(matrix.values, "X", matrix.feature_names)
+    n_features = matrix.values.shape[1]
+    if n_features != estimator.cluster_centers_.shape[1]:
+        raise ValueError(
+            f"X has {n_features} features, but the model was fitted with {estimator.cluster_centers_.shape[1]}. "
+            "Pass the columns of fit."
+        )
+    for found in (feature_names, names, matrix.feature_names):
+        if found is not None:
+            break
+    return Subject(matrix.values, check_names(found, n_features), estimator, after)
+
+
+def columns_of_fit(X: Any, model: Any) -> Any:
+    """Return the columns of a table that the model was fitted on, in its order; anything without names as it is."""
+    names = getattr(model, "feature_names_in_", None)
+    return X if names is None or not is_table(X) else select_columns(X, list(names))
+
+
+def select_columns(table: Any, names: Sequence[str]) -> Any:
+    """Return the table with these columns only. Raises ValueError as scikit-learn does, if one is missing."""
+    there = set(column_names(table))
+    missing = [name for name in names if name not in there]
+    if missing:
+        listed = "".join(f"- {name}\n" for name in missing[:5]) + ("- ...\n" if len(missing) > 5 else "")
+        raise ValueError(
+            "The feature names should match those that were passed during fit.\n"
+            f"Feature names seen at fit time, yet now missing:\n{listed}Pass a table that has these columns."
+        )
+    # The class is asked, not the table, because a pandas column may itself be called "select".
+    return table.select(list(names)) if hasattr(type(table), "select") else table[list(names)]
+
+
+def column_names(table: Any) -> list[Any]:
+    """Return the names of the columns of a table of any library."""
+    return list(table.column_names if hasattr(type(table), "column_names") else table.columns)
+
+
+def labels_and_rest(X: Any, labels: Any) -> tuple[Any, Any]:
+    """Return X and the labels, both as they are, or taken apart where the labels are a column of the table X.
+
+    labels : None for the column that cluster() writes, the name of another, or anything else.
+    """
+    if not (labels is None or isinstance(labels, str)):
+        return X, labels
+    name = LABELS if labels is None else labels
+    names = column_names(X) if is_table(X) else []
+    if name not in names:
+        raise ValueError(
+            f"labels must be a fitted model, an array or the name of a column; got {labels!r}, and X has "
+            f"{'no columns with names' if not names else f'no column {name!r}'}."
+        )
+    return select_columns(X, [other for other in names if other != name]), np.asarray(X[name])
+
+
+def labels_of(model: Any, X: Any, n_samples: int, values: Values | None = None) -> Integers:
+    """Return the labels of X as an int array of shape (n_samples,): as given, or what a fitted model says.
+
+    X : the samples as the user passed them; None for those of the fit.
+    values : the same as numbers, in the order of the fit.
+    Raises ValueError if they do not fit, or if one is negative.
+    """
+    labels = model
+    if is_model(model):
+        if X is None:
+            labels = estimator_of(model, "labels_").labels_
+        # Samples of the fit in another order have as many rows as the fit: its labels would be wrong without a word.
+        elif hasattr(model, "feature_names_in_") or hasattr(model, "steps") or values is None:
+            labels = model.predict(columns_of_fit(X, model))
+        else:
+            labels = model.predict(values)
+    return check_labels(labels, n_samples)
+
+
+def check_labels(labels: Any, n_samples: int) -> Integers:
+    """Return labels as an int array of shape (n_samples,). Raises ValueError if they are none, or negative."""
+    array: AnyArray = np.asarray(labels)
+    if array.shape != (n_samples,):
+        raise ValueError(
+            f"labels must hold one label per sample, shape ({n_samples},); got shape {array.shape}. "
+            "Pass the labels_ of a model fitted on this X, or model.predict(X)."
+        )
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"labels must be whole numbers; got dtype {array.dtype}. Pass a model's labels_.")
+    if array.min() < 0:
+        raise ValueError(f"labels must be 0 or above; got {array.min()}. Leave such samples out of X.")
+    return array
+
+
+def names_of_features(model: Any) -> tuple[Any, str]:
+    """Return the names of the features of a model, or None, and the steps of a Pipeline before it in words."""
+    if len(getattr(model, "steps", ())) < 2:
+        return getattr(model, "feature_names_in_", None), ""
+    steps = [step for _, step in model.steps[:-1] if step is not None and step != "passthrough"]
+    after = f" after {', '.join(type(step).__name__ for step in steps)}" if steps else ""
+    try:
+        return model[:-1].get_feature_names_out(), after
+    except (AttributeError, ValueError):  # a step may have no names to give
+        return None, after
