@@ -20,6 +20,7 @@ from .parts import (
     require_matplotlib,
     shortened,
     some_clusters,
+    text_width,
     width_of,
     write_title,
 )
@@ -116,7 +117,7 @@ def plot_centers(
     if values.size <= MOST_CELLS:
         _write_numbers(ax, values, image)
     _name_rows(ax, cluster_names)
-    turned = max(map(len, feature_words)) > 8 or n_features > 12 or width_of(ax) < 0.6 * n_features
+    turned = max(map(text_width, feature_words)) > 0.9 * width_of(ax) / n_features
     rotation, align = (45, "right") if turned else (0, "center")
     ax.set_xticks(
         range(n_features), feature_words, rotation=rotation, ha=align, rotation_mode="anchor" if turned else None
@@ -220,7 +221,9 @@ def _draw_cells(ax: Axes, shown: Floats, unit: str, symmetric: bool) -> AxesImag
         style = {"cmap": dark if luminance(behind) <= DARK else "RdBu_r", "vmin": -limit, "vmax": limit}
         extend = "both" if largest > LARGEST_DEVIATION else "neither"
     image = ax.imshow(shown, aspect="auto", interpolation="nearest", **style)
-    ax.figure.colorbar(image, ax=ax, label=unit, extend=extend, fraction=0.05, pad=0.02)
+    # Within the axes' own space, so that a layout keeps the bar beside the cells.
+    bar = ax.inset_axes((1.02, 0.0, min(0.2 / width_of(ax), 0.1), 1.0))
+    ax.figure.colorbar(image, cax=bar, label=unit, extend=extend)
     return image
 
 

@@ -130,13 +130,13 @@ def plot_clusters(
     scatter(ax, xy, labels[drawn], marks)
     has_legend = len(sizes) <= LEGEND_CLUSTERS
     short = [str(label) for label in range(len(sizes))] if names is None else cluster_names
-    if len(stars):
+    if len(stars) > 0:
         draw_stars(ax, star_xy, marks, short[: len(stars)], spared=xy)
     elif names is not None or not has_legend:
         _write_names(ax, _middles(xy, labels[drawn], len(sizes)), short)
     if sample_names is not None:
         texts = [str(sample_names[i]) for i in drawn]
-        write_beside(ax, xy, texts, 4.0, spared=xy, zorder=3.9, fontsize="x-small")
+        write_beside(ax, xy, texts, 4.0, spared=xy, fontsize="x-small")
     for axis, name in zip((ax.xaxis, ax.yaxis), axis_names, strict=True):
         axis.set_label_text(name)
     if axis_names[1] == "random height":
@@ -218,11 +218,9 @@ def _middles(xy: Floats, labels: Integers, n_clusters: int) -> Floats:
 
 
 def _write_names(ax: Axes, middles: Floats, names: list[str]) -> None:
-    there: Mask = np.isfinite(middles).all(axis=1)
+    there: Mask = ~np.isnan(middles[:, 0])
     written = [name for name, known in zip(names, there, strict=True) if known]
-    write_beside(
-        ax, middles[there], written, 0.0, spared=np.empty((0, 2)), zorder=4, fontsize="small", fontweight="bold"
-    )
+    write_beside(ax, middles[there], written, 0.0, spared=np.empty((0, 2)), fontsize="small", fontweight="bold")
 
 
 def _frame(ax: Axes, xy: Floats, star_xy: Floats, one_feature: bool) -> list[str]:
@@ -244,9 +242,9 @@ def _frame(ax: Axes, xy: Floats, star_xy: Floats, one_feature: bool) -> list[str
     if not one_feature:
         ax.set_ylim(first[1] - margin[1], last[1] + margin[1])
     n_outside = int(np.count_nonzero(~inside))
-    note = f"{n_outside:,} {'outlier lies' if n_outside == 1 else 'outliers lie'} outside of the frame"
+    outliers = f"{n_outside:,} outlier{'s' if n_outside > 1 else ''}"
     gone = [str(j) for j, star in enumerate(star_xy.tolist()) if not ((first <= star) & (star <= last)).all()]
     if gone:
-        shown = ", ".join(gone[:5]) + (", ..." if len(gone) > 5 else "")
-        note += f", so {'does' if len(gone) == 1 else 'do'} the center{'s' if len(gone) > 1 else ''} of cluster {shown}"
-    return [note]
+        several, shown = "s" if len(gone) > 1 else "", ", ".join(gone[:5]) + (", ..." if len(gone) > 5 else "")
+        outliers += f" and the center{several} of cluster{several} {shown}"
+    return [f"{outliers} {'lies' if n_outside == 1 and not gone else 'lie'} outside of the frame"]

@@ -19,6 +19,9 @@ COLORS = (
 )  # fmt: skip
 ACCENT = "#bd1f01"
 
+ALIKE = ((0, 4), (1, 6), (2, 5), (2, 6), (3, 5), (3, 8), (3, 9), (5, 7), (5, 8), (6, 7))
+"""Pairs of them less than 30 apart in CIE L*a*b* for full sight, protanopia or deuteranopia. The least of all is 18."""
+
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 LEAST_CONTRAST = 3.5
@@ -115,20 +118,21 @@ def _lightened(color: str, background: float) -> str:
 
 
 def _spread_hues(positions: Floats) -> Indices:
-    """Return a hue per cluster that no neighbour has, and that few others near it have.
+    """Return a hue per cluster that no neighbour has, and that few others near it have, or have one like it.
 
     Clusters are taken in the "smallest last" order, in which each has at most five earlier neighbours of the planar graph
     (D. Matula and L. Beck, Journal of the ACM 30(3), 1983). So ten hues always leave one.
     """
     neighbors = _neighbors(positions)
     near = [set().union(own, *(neighbors[other] for other in own)) for own in neighbors]
+    alike = [{sum(pair) - hue for pair in ALIKE if hue in pair} for hue in range(len(COLORS))]
     hues = np.full(len(positions), -1)
     used = np.zeros(len(COLORS), dtype=np.int64)
     for j in _smallest_last(neighbors):
         taken = {int(hues[other]) for other in neighbors[j]}
         close = [int(hues[other]) for other in near[j] if hues[other] >= 0]
         free = [hue for hue in range(len(COLORS)) if hue not in taken]
-        hues[j] = min(free, key=lambda hue: (close.count(hue), used[hue]))
+        hues[j] = min(free, key=lambda hue: (len(alike[hue] & taken), close.count(hue), used[hue]))
         used[hues[j]] += 1
     return hues
 

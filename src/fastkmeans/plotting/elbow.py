@@ -34,7 +34,7 @@ COLUMNS = {
     "silhouette": Words("mean silhouette", "highest"),
     "separation": Words("separation of the closest clusters", ""),
     "bic": Words("Bayesian information criterion", "highest"),
-    "gap": Words("gap statistic", "first enough"),
+    "gap": Words("gap statistic", "by the one-error rule"),
     "n_iter": Words("iterations over all samples", ""),
     "seconds": Words("seconds", ""),
 }
@@ -47,6 +47,12 @@ FROM_ZERO = ("inertia", "n_iter", "seconds")
 
 ZERO_INERTIA = 1e-12
 """An inertia at most this part of the first one is rounding error, and has no logarithm."""
+
+ABOVE = 14
+"""How far above a bend its triangle is, in 1/72 inch: it stays clear of the ring of a chosen k."""
+
+NARROW = 3.5
+"""Inches. Narrower axes have shorter texts."""
 
 TICK_INCHES = 0.28
 """Two ticks are at least so far apart: the width of three digits."""
@@ -184,7 +190,10 @@ def _draw_column(ax: Axes, result: ElbowResult, name: str) -> None:
     ax.set_axisbelow(True)
     declutter(ax)
     if name != "seconds":
-        ax.legend(frameon=True, framealpha=0.8, edgecolor="none", fontsize="small", loc="best")
+        style: dict[str, Any] = {"frameon": True, "framealpha": 0.8, "edgecolor": "none"}
+        style["fontsize"] = "small" if width_of(ax) >= NARROW else "x-small"
+        # An inertia curve falls, and leaves this corner free.
+        ax.legend(loc="upper right" if name == "inertia" else "best", **style)
 
 
 def _draw_unclustered(ax: Axes, result: ElbowResult) -> None:
@@ -194,7 +203,7 @@ def _draw_unclustered(ax: Axes, result: ElbowResult) -> None:
     curve, words = unclustered(result.k, result.inertia, result.gap)
     if curve is not None:
         color = rcParams["text.color"]
-        ax.plot(result.k, curve, color=color, linestyle=":", linewidth=1.5, label=f"without clusters: {words}")
+        ax.plot(result.k, curve, color=color, linestyle=":", linewidth=1.5, label=f"no clusters: {words}")
 
 
 def unclustered(k: Indices, inertia: Floats, gap: Floats | None) -> tuple[Floats | None, str]:
@@ -216,21 +225,16 @@ def unclustered(k: Indices, inertia: Floats, gap: Floats | None) -> tuple[Floats
 
 
 def _mark_bends(ax: Axes, result: ElbowResult) -> None:
-    """Put a triangle under the curve where each criterion says that it bends."""
+    """Put a triangle just above the curve where a criterion says that it bends."""
+    from matplotlib.transforms import ScaledTranslation
+
     color = on_background(COLORS, ax)[6]
+    above = ax.transData + ScaledTranslation(0, ABOVE / 72, ax.figure.dpi_scale_trans)
+    style: dict[str, Any] = {"marker": "v", "markersize": 10, "linestyle": "none", "transform": above}
     for k, names in _bends(result).items():
         inertia = float(result.inertia[np.searchsorted(result.k, k)])
-        ax.plot(
-            [k], [inertia], color=color, marker=_triangle_below(), markersize=11, linestyle="none",
-            label=f"the curve bends: k = {k} ({' and '.join(names)})",
-        )  # fmt: skip
-
-
-def _triangle_below() -> Any:
-    """Return a triangle whose tip is just below the place that it marks."""
-    from matplotlib.path import Path
-
-    return Path([(0.0, -0.75), (0.75, -2.0), (-0.75, -2.0), (0.0, -0.75)], closed=True)
+        words = f" ({' and '.join(names)})" if width_of(ax) >= NARROW else ""
+        ax.plot([k], [inertia], color=color, label=f"bend: k = {k}{words}", **style)
 
 
 def _bends(result: ElbowResult) -> dict[int, list[str]]:

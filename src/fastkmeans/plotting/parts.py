@@ -123,15 +123,20 @@ def width_of(ax: Axes) -> float:
     return ax.get_window_extent().width / (100.0 if root is None else root.dpi)
 
 
+def text_width(text: str, size: str = "medium") -> float:
+    """Return about how wide a text is, in inches."""
+    from matplotlib.font_manager import FontProperties
+
+    return len(text) * CHARACTER * FontProperties(size=size).get_size_in_points() / 72
+
+
 def write_title(ax: Axes, title: str | None, notes: Iterable[str] = ()) -> None:
     """Write the title, and below it what the reader of the picture must know, in lines no wider than the axes."""
     from matplotlib import rcParams
-    from matplotlib.font_manager import FontProperties
 
     given = [] if title is None else [title]
     size = "medium" if notes or title is None else rcParams["axes.titlesize"]
-    inches = CHARACTER * FontProperties(size=size).get_size_in_points() / 72
-    widest = max(int(width_of(ax) / inches), 16)
+    widest = max(int(width_of(ax) / text_width("n", size)), 16)
     lines = [line for text in (*given, *notes) for line in textwrap.wrap(text, widest)]
     if lines:
         ax.set_title("\n".join(lines), fontsize=size)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LEGEND_CLUSTERS = 24
 """With more clusters than this there is no legend: the numbers beside the stars name them."""
 
+INNER_CLUSTERS = 6
+"""A legend within the axes has at most so many clusters."""
+
 NUMBERED_CLUSTERS = 200
 """With more clusters than this the stars have no numbers, which would cover each other."""
 
@@ -54,6 +57,8 @@ def scatter(ax: Axes, xy: Floats, labels: Integers, marks: list[Mark]) -> None:
     # In random order no cluster covers another, however the table is sorted.
     order = np.random.default_rng(0).permutation(n_drawn) if many else np.arange(n_drawn)
     for zorder, layer in ((2.0, ~few), (3.2, few)):
+        if zorder > 3:  # a rim, because the star below has the same colour
+            style |= {"linewidths": 0.8, "edgecolors": [background_of(ax)]}
         for marker in ["o"] if many else sorted(set(markers[layer].tolist())):
             rows = order[(layer if many else layer & (markers == marker))[order]]
             if len(rows):
@@ -68,31 +73,33 @@ def draw_stars(ax: Axes, star_xy: Floats, marks: list[Mark], names: list[str], s
     from matplotlib.patheffects import Normal, withStroke
 
     n_stars = len(star_xy)
-    size = float(np.interp(n_stars, [10, 50, 200], [230, 110, 40])) * scale_of(ax) ** 2
+    size = float(np.interp(n_stars, [10, 50, 200, 1000], [230, 110, 30, 8])) * scale_of(ax) ** 2
+    edge = float(np.interp(size, [8, 60, 230], [0.3, 0.8, 1.0]))
     # A rim of each of the two extremes stands out from every colour, that of the own cluster included.
-    rim = [withStroke(linewidth=3.2, foreground=background_of(ax)), Normal()]
+    rim = [withStroke(linewidth=3.2 * edge, foreground=background_of(ax)), Normal()]
     ax.scatter(
         star_xy[:, 0], star_xy[:, 1], c=[mark.color for mark in marks[:n_stars]], marker="*", s=size,
-        edgecolors=ink_of(ax), linewidths=1.0, zorder=3, label="centers", path_effects=rim,
+        edgecolors=ink_of(ax), linewidths=edge, zorder=3, label="centers", path_effects=rim,
     )  # fmt: skip
     if n_stars <= NUMBERED_CLUSTERS:
         radius = 0.62 * float(np.sqrt(size))
         fontsize = "medium" if n_stars <= 12 and scale_of(ax) == 1 else "small" if n_stars <= 50 else "x-small"
-        write_beside(
-            ax, star_xy, names, radius, spared=spared, zorder=4, fontsize=fontsize, fontweight="bold"
-        )  # fmt: skip
+        write_beside(ax, star_xy, names, radius, spared=spared, fontsize=fontsize, fontweight="bold")
 
 
 def add_legend(ax: Axes, marks: list[Mark], names: list[str], sizes: Indices, with_star: bool, many: bool) -> None:
-    """Name each cluster and its size, right of the axes; or within, where a figure without a layout has other axes."""
+    """Name each cluster and its size, right of the axes; or within, where a figure without a layout has other axes.
+
+    Within, a legend of many clusters would cover them: their numbers must do.
+    """
     handles = legend_handles(ax, marks, names, sizes, with_star, many)
     small = len(handles) > 13 or scale_of(ax) < 1
     style: dict[str, Any] = {"fontsize": "x-small" if len(handles) > 16 else "small" if small else "medium"}
     root = ax.get_figure(root=True)
     if root is None or len(root.axes) == 1 or root.get_layout_engine() is not None:
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, **style)
-    else:
-        ax.legend(handles=handles, loc="upper right", framealpha=0.8, **style)
+    elif len(marks) <= INNER_CLUSTERS:
+        ax.legend(handles=handles, loc="best", framealpha=0.8, fontsize="x-small")
 
 
 def legend_handles(
