@@ -197,16 +197,14 @@ def _two_axes(
     """Return samples and centers in the two dimensions of the picture, and the names of these."""
     if x is None and y is not None:
         raise ValueError("y chooses the second of two axes; pass x, too.")
-    cosine = getattr(subject.model, "metric", "") == "cosine"
     names = [f"{shortened(name)}{subject.unit}" for name in subject.names]
     if x is not None or rows.shape[1] <= 2:
         parts = [feature_index(part, subject.names, key) for key, part in (("x", x), ("y", y)) if part is not None]
         parts = parts or list(range(rows.shape[1]))
-        samples = subject.measured(rows) if cosine else rows.astype(np.float64)
+        samples = subject.measured(rows) if subject.on_sphere else rows.astype(np.float64)
         return flatten(samples[:, parts], stars[:, parts], [names[part] for part in parts], "")
-    words = subject.after if subject.after or cosine or not subject.rescales else " of standardized features"
-    star_rows = stars if cosine or not len(stars) else subject.measured(stars)
-    return flatten(subject.measured(rows), star_rows, names, words)
+    words = subject.after + (" of standardized features" if subject.rescales else "")
+    return flatten(subject.measured(rows), subject.measured(stars) if subject.rescales else stars, names, words)
 
 
 def _middles(xy: Floats, labels: Integers, n_clusters: int) -> Floats:

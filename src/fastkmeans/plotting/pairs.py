@@ -90,8 +90,7 @@ def plot_pairs(
     """
     require_matplotlib()
     subject, labels, stars = read_clusters(X, labels, centers, feature_names, "plot_pairs")
-    cosine = getattr(subject.model, "metric", "") == "cosine"
-    values: Any = subject.measured(subject.values) if cosine else subject.values
+    values: Any = subject.measured(subject.values) if subject.on_sphere else subject.values
     sizes = np.bincount(labels, minlength=len(stars))
     cluster_names = check_cluster_names(names, len(sizes))
     chosen = _choose_features(features, subject.names, values, labels)

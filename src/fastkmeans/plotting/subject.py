@@ -36,11 +36,9 @@ class Subject(NamedTuple):
     def measured(self, rows: Values) -> Floats:
         """Return rows of these features as the model measures distances between them."""
         wide: Floats = rows.astype(np.float64)
-        if getattr(self.model, "metric", "") == "cosine":
-            return unit_rows(wide, np.float64).astype(np.float64)
-        # An estimator of another library has no such method.
-        standardized = getattr(self.model, "_standardized", None)
-        return wide if standardized is None else np.asarray(standardized(wide), dtype=np.float64)
+        if self.rescales:
+            wide = np.asarray(self.model._standardized(wide), dtype=np.float64)
+        return unit_rows(wide, np.float64).astype(np.float64) if self.on_sphere else wide
 
     @property
     def rescales(self) -> bool:
@@ -48,11 +46,14 @@ class Subject(NamedTuple):
         return bool(getattr(self.model, "standardize", False))
 
     @property
+    def on_sphere(self) -> bool:
+        """Does the model divide rows by their lengths?"""
+        return getattr(self.model, "metric", "") == "cosine"
+
+    @property
     def unit(self) -> str:
-        """What is to be added to the names of features, as they are measured."""
-        if getattr(self.model, "metric", "") == "cosine":
-            return " / length"
-        return self.after
+        """What is to be added to the names of features that are drawn."""
+        return self.after + (" / length" if self.on_sphere else "")
 
 
 def is_model(value: Any) -> bool:
