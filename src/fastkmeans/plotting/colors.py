@@ -20,13 +20,13 @@ COLORS = (
 ACCENT = "#bd1f01"
 
 ALIKE = ((0, 4), (1, 6), (2, 5), (2, 6), (3, 5), (3, 8), (3, 9), (5, 7), (5, 8), (6, 7))
-"""Pairs of them less than 30 apart in CIE L*a*b* for full sight, protanopia or deuteranopia. The least of all is 18."""
+"""Pairs of them less than 30 apart in CIE L*a*b* for full sight, protanopia or deuteranopia. The least of all is 17.6."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 LEAST_CONTRAST = 3.5
 """Contrast of a colour with a dark background, by WCAG's ratio, below which the colour is lightened. At 3.5 the ten colours
-are still 12.9 apart in CIE L*a*b* for the colour-blind (18 unlightened); at 4.5 only 6.9."""
+are still 12.9 apart in CIE L*a*b* for the colour-blind (17.6 unlightened); at 4.5 only 6.9."""
 
 DARK = 0.2
 """A background of at most this luminance is dark."""

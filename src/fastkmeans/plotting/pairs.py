@@ -128,8 +128,8 @@ def plot_pairs(
         notes.append(f"the {n_features} of {len(subject.names)} features that tell the clusters apart best")
     if len(drawn) < len(labels):
         notes.append(f"{len(drawn):,} of {len(labels):,} samples drawn")
-    if not inside.all():
-        notes.append(f"{np.count_nonzero(~inside):,} outliers lie outside of the frames")
+    if n_outside := int(np.count_nonzero(~inside)):
+        notes.append(f"{n_outside:,} outlier{'s lie' if n_outside > 1 else ' lies'} outside of the frames")
     if notes:
         figure.suptitle("\n".join(notes), fontsize="medium" if title is None else "large")
     return figure
