@@ -638,7 +638,8 @@ def test_every_pair_of_features_has_its_plane_and_each_its_histogram(n_features,
     assert [text.get_text() for text in figure.legends[0].get_texts()[:3]] == [
         f"cluster {label} ({size})" for label, size in enumerate(np.bincount(model.labels_))
     ]
-    assert overlapping([ax.get_tightbbox(renderer_of(figure)) for ax in figure.axes]) == []
+    renderer = renderer_of(figure)
+    assert overlapping([ax.get_tightbbox(renderer) for ax in figure.axes]) == []
 
 
 def test_of_many_features_those_are_drawn_that_tell_the_clusters_apart(rng):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MOST_FEATURES = 6
 """Panels of more features would be too small to read."""
 
-BINS = 30
-"""Of a histogram."""
+BINS = (10, 40)
+"""Of a histogram: the square root of the number of samples, within these limits."""
 
 
 def plot_pairs(
@@ -186,7 +186,7 @@ def _limits(values: Floats) -> Floats:
 
 def _draw_histogram(ax: Axes, values: Floats, labels: Integers, marks: list[Mark], limits: Floats) -> None:
     """Draw how many samples of each cluster have a value; of more than ten clusters, all samples together."""
-    edges = np.linspace(limits[0], limits[1], BINS + 1)
+    edges = np.linspace(limits[0], limits[1], int(np.clip(np.sqrt(len(values)), *BINS)) + 1)
     together = len(marks) > len(COLORS)
     for label, mark in enumerate([Mark("gray", "o")] if together else marks):
         counts = np.histogram(values if together else values[labels == label], edges)[0]
@@ -198,16 +198,16 @@ def _draw_histogram(ax: Axes, values: Floats, labels: Integers, marks: list[Mark
 def _name_axes(ax: Axes, names: list[str], row: int, column: int) -> None:
     """Name the axes at the left and at the bottom; the others share theirs."""
     declutter(ax)
-    ax.tick_params(labelsize="x-small")
-    ax.locator_params(nbins=4)
+    ax.tick_params(labelsize="small")
+    ax.locator_params(nbins=5)
     if row == column:
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
     elif column == 0:
-        ax.set_ylabel(names[row], fontsize="small")
+        ax.set_ylabel(names[row])
     else:
         ax.set_yticklabels([])
     if row == len(names) - 1:
-        ax.set_xlabel(names[column], fontsize="small")
+        ax.set_xlabel(names[column])
     else:
         ax.set_xticklabels([])
