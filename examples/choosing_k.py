@@ -23,10 +23,8 @@ for name, table, (left, right) in zip(("flowers", "customers"), (flowers, custom
         labels = KMeans(k, n_init=10, random_state=0).fit_predict(table)
         print(f"  k = {k}: silhouette {silhouette_score(table, labels):.2f}")
         if k == 3:
-            plot_silhouette(table, labels, ax=right)
-    plot_elbow(result, ax=left)
-    left.set_title(f"{name}: {left.get_title()}")
-    right.set_title(f"{name}: k = 3")
+            plot_silhouette(table, labels, ax=right, title=f"{name}: k = 3")
+    plot_elbow(result, ax=left, title=name)
 
 # The answer for the flowers, which the fit never saw: 50 of each of three species, in this order.
 species = np.repeat([0, 1, 2], 50)

@@ -31,6 +31,6 @@ for segment, row in segments.iterrows():
         f"{row.years_in_job:.0f} years in the job, income {row.income:.0f}, not paid back {100 * unpaid[segment]:.0f} %"
     )
 
-ax = plot_centers(segments, X=features, sizes=np.bincount(model.labels_))
-ax.set_title("four segments of loan applicants")
+sizes = np.bincount(model.labels_)
+ax = plot_centers(segments, X=features, sizes=sizes, title="four segments of loan applicants")
 ax.figure.savefig("customer_segmentation.png", dpi=80)

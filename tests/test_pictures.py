@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import sys
 from itertools import combinations
@@ -540,7 +541,11 @@ def result(iris):
 def test_the_choice_and_the_bend_are_told_apart(result):
     ax = plot_elbow(result)
     bends = sorted({k for k in result.knees.values() if k is not None})
-    assert ax.get_title() == f"chosen: k = {result.best_k}; the curve bends at k = {' and '.join(map(str, bends))}"
+    first, last = ax.get_title().split("; ")
+    assert first == f"chosen: k = {result.best_k}"
+    assert [int(k) for k in re.findall(r"k = (\d+)", last)] == (
+        bends if len(set(result.knees.values())) == 1 else [k for k in result.knees.values() if k is not None]
+    )
     ring = next(line for line in ax.lines if line.get_label() == f"chosen: k = {result.best_k}")
     marks = {int(line.get_xdata()[0]): line for line in ax.lines if line.get_label().startswith("bend")}
     assert sorted(marks) == bends
@@ -558,6 +563,15 @@ def test_ticks_are_numbers_of_clusters_that_were_tried(k, iris):
     assert set(ticks) <= set(k)
     assert {min(k), max(k)} & set(ticks)
     assert overlapping(extents([tick.label1 for tick in ax.xaxis.get_major_ticks()], renderer)) == []
+
+
+def test_criteria_that_do_not_agree_on_the_bend_are_named(result):
+    split = dataclasses.replace(result, knees={"kneedle": 4, "chord": None})
+    assert plot_elbow(split).get_title().endswith("; bend by kneedle: k = 4, by chord: none")
+    assert "bend: k = 4 (kneedle)" in legend_texts(plot_elbow(split))
+    straight = dataclasses.replace(result, knees={"kneedle": None, "chord": None})
+    assert plot_elbow(straight).get_title() == f"chosen: k = {result.best_k}"
+    assert not any("bend" in text for text in legend_texts(plot_elbow(straight)))
 
 
 def test_samples_without_clusters_have_the_inertia_of_the_gap_statistic(result):

@@ -264,14 +264,20 @@ def _mark_chosen(ax: Axes, best_k: int, value: float, ring: bool) -> None:
 
 def _verdict(result: ElbowResult, bend: bool) -> list[str]:
     """Say which k was chosen, or why none, and where the curve bends."""
-    bends = sorted(_bends(result))
-    where = f"the curve bends at k = {' and '.join(map(str, bends))}" if bends and bend else ""
+    where = f"; {_where_it_bends(result)}" if bend and _bends(result) else ""
     if result.best_k is not None:
-        return [f"chosen: k = {result.best_k}" + (f"; {where}" if where else "")]
+        return [f"chosen: k = {result.best_k}{where}"]
     still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
     apart = f"all clusters still apart at k = {result.k[-1]}: sweep further"
-    reason = apart if still_apart else "at none are all clusters apart"
-    return [f"no k chosen: {reason}" + (f"; {where}" if where else "")]
+    return [f"no k chosen: {apart if still_apart else 'at none are all clusters apart'}{where}"]
+
+
+def _where_it_bends(result: ElbowResult) -> str:
+    """Say where the curve bends, and by which criterion if the criteria do not agree."""
+    found = list(result.knees.items())
+    if len({k for _, k in found}) == 1:
+        return f"the curve bends at k = {found[0][1]}"
+    return "bend " + ", ".join(f"by {name}: {'none' if k is None else f'k = {k}'}" for name, k in found)
 
 
 def _ticks(ax: Axes, k: Indices, result: ElbowResult) -> list[int]:

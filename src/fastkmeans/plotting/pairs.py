@@ -120,6 +120,8 @@ def plot_pairs(
         ax.set_xlim(limits[:, column])
         _name_axes(ax, axis_names, row, column)
     figure.align_ylabels()
+    if names is not None:  # what the numbers beside the stars mean
+        cluster_names = [f"{label}: {name}" for label, name in enumerate(cluster_names)]
     handles = legend_handles(grid[0, 0], marks, cluster_names, sizes, len(stars) > 0, len(drawn) > MANY)
     if len(sizes) <= LEGEND_CLUSTERS:
         figure.legend(handles=handles, loc="upper right", frameon=False, fontsize="small")
