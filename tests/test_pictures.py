@@ -421,6 +421,26 @@ def test_a_small_cluster_among_large_ones_is_above_the_stars(rng):
     assert np.array_equal(np.concatenate(above), X[500:])
 
 
+@pytest.mark.parametrize("shape", [(3, 2), (6, 5), (4, 20), (4, 60), (12, 20)])
+def test_numbers_in_cells_and_names_of_features_fit(shape, rng):
+    ax = plot_centers(1000 * rng.normal(size=shape))
+    renderer = renderer_of(ax.figure)
+    assert overlapping(extents(ax.texts, renderer)) == []
+    assert len(ax.texts) == (0 if shape[1] == 60 else shape[0] * shape[1])
+    names = [tick.label1 for tick in ax.xaxis.get_major_ticks()]
+    if names[0].get_rotation() != 45:  # the box around a slanting text is wider than the text
+        assert overlapping(extents(names, renderer)) == []
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+def test_a_long_legend_of_pairs_covers_no_panel(n_features, rng):
+    X = rng.normal(size=(240, n_features))
+    figure = plot_pairs(X, np.arange(240) % 20)
+    renderer = renderer_of(figure)
+    boxes = [figure.legends[0].get_window_extent(renderer), *(ax.get_tightbbox(renderer) for ax in figure.axes)]
+    assert overlapping(boxes) == []
+
+
 def test_a_figure_without_a_layout_keeps_the_legend_within_its_axes(rng):
     X = rng.normal(size=(30, 2))
     for n_clusters in (3, 9):

@@ -14,6 +14,7 @@ from ..input.tables import is_table
 from ..types import Floats, Values
 from .colors import DARK, background_of, luminance
 from .parts import (
+    CHARACTER,
     axes_or_new,
     check_cluster_names,
     check_names,
@@ -35,6 +36,9 @@ MOST_CELLS = 240
 
 NAMED_CLUSTERS = 50
 """With more clusters only every second, third, ... is named."""
+
+USED_WIDTH = 0.72
+"""Part of the width of the axes that is left for the cells, beside the names of the clusters and the colour bar."""
 
 LARGEST_DEVIATION = 3.0
 """Deviations beyond this share the strongest colour, so that one odd center does not pale all others."""
@@ -117,11 +121,7 @@ def plot_centers(
     if values.size <= MOST_CELLS:
         _write_numbers(ax, values, image)
     _name_rows(ax, cluster_names)
-    turned = max(map(text_width, feature_words)) > 0.9 * width_of(ax) / n_features
-    rotation, align = (45, "right") if turned else (0, "center")
-    ax.set_xticks(
-        range(n_features), feature_words, rotation=rotation, ha=align, rotation_mode="anchor" if turned else None
-    )
+    _name_columns(ax, feature_words)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.grid(False)  # some styles would draw it over the cells
@@ -228,12 +228,17 @@ def _draw_cells(ax: Axes, shown: Floats, unit: str, symmetric: bool) -> AxesImag
 
 
 def _write_numbers(ax: Axes, values: Floats, image: AxesImage) -> None:
+    """Write each center into its cell, in the largest size in which all fit; nothing if none fits."""
+    largest = np.abs(values).max(axis=0)
+    texts = {place: _short_number(float(value), float(largest[place[1]])) for place, value in np.ndenumerate(values)}
+    room = USED_WIDTH * width_of(ax) / values.shape[1]
+    sizes = ("small", "x-small", "xx-small")
+    fontsize = next((size for size in sizes if max(text_width(text, size) for text in texts.values()) < room), None)
+    if fontsize is None:
+        return
     red_green_blue = image.to_rgba(np.asarray(image.get_array()))[..., :3]
     dark = red_green_blue @ [0.299, 0.587, 0.114] < 0.5
-    narrow = width_of(ax) < 0.55 * values.shape[1]
-    fontsize = "xx-small" if narrow else "small" if values.shape[1] <= 8 else "x-small"
-    for (j, f), value in np.ndenumerate(values):
-        text = _short_number(value, float(np.abs(values[:, f]).max()))
+    for (j, f), text in texts.items():
         ax.text(f, j, text, ha="center", va="center", fontsize=fontsize, color="white" if dark[j, f] else "black")
 
 
@@ -250,3 +255,16 @@ def _name_rows(ax: Axes, names: list[str]) -> None:
     named = some_clusters(len(names), NAMED_CLUSTERS)
     fontsize = "medium" if len(named) <= 20 else "x-small"
     ax.set_yticks(named, [names[label] for label in named], fontsize=fontsize)
+
+
+def _name_columns(ax: Axes, names: list[str]) -> None:
+    """Write the names of the features below the cells: level if they fit, else aslant, else upright and not all."""
+    room = USED_WIDTH * width_of(ax) / len(names)
+    line = 1.3 * text_width("n", "medium") / CHARACTER  # the height of a line, aslant too, is above its font's
+    if max(map(text_width, names)) < room:
+        ax.set_xticks(range(len(names)), names)
+    elif 1.4 * line < room:
+        ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        named = some_clusters(len(names), max(int(USED_WIDTH * width_of(ax) / (0.7 * line)), 1))
+        ax.set_xticks(named, [names[f] for f in named], rotation=90, fontsize="x-small")

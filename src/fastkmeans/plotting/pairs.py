@@ -17,9 +17,16 @@ from .scatter import LEGEND_CLUSTERS, MANY, draw_stars, legend_handles, scatter
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
+    from matplotlib.lines import Line2D
 
 MOST_FEATURES = 6
 """Panels of more features would be too small to read."""
+
+COMPARED_SAMPLES = 100_000
+"""So many samples decide which features tell the clusters apart."""
+
+LINE_INCHES = 0.19
+"""Height of a line of the legend."""
 
 BINS = (10, 40)
 """Of a histogram: the square root of the number of samples, within these limits."""
@@ -124,7 +131,7 @@ def plot_pairs(
         cluster_names = [f"{label}: {name}" for label, name in enumerate(cluster_names)]
     handles = legend_handles(grid[0, 0], marks, cluster_names, sizes, len(stars) > 0, len(drawn) > MANY)
     if len(sizes) <= LEGEND_CLUSTERS:
-        figure.legend(handles=handles, loc="upper right", frameon=False, fontsize="small")
+        _add_legend(figure, handles, n_features)
     notes = [] if title is None else [title]
     if n_features < len(subject.names) and features is None:
         notes.append(f"the {n_features} of {len(subject.names)} features that tell the clusters apart best")
@@ -146,7 +153,8 @@ def _choose_features(given: Sequence[str | int] | None, names: list[str], values
     elif len(names) <= MOST_FEATURES:
         chosen = list(range(len(names)))
     else:
-        parts = between_clusters(values, labels)
+        every = -(-len(values) // COMPARED_SAMPLES)
+        parts = between_clusters(values[::every], labels[::every])
         chosen = sorted(np.argsort(-parts, kind="stable")[:MOST_FEATURES].tolist())
     if not 2 <= len(chosen) <= MOST_FEATURES or len(set(chosen)) < len(chosen):
         raise ValueError(f"features must be 2 to {MOST_FEATURES} different ones; got {len(chosen)}: {given or names}.")
@@ -188,13 +196,30 @@ def _limits(values: Floats) -> Floats:
 
 def _draw_histogram(ax: Axes, values: Floats, labels: Integers, marks: list[Mark], limits: Floats) -> None:
     """Draw how many samples of each cluster have a value; of more than ten clusters, all samples together."""
-    edges = np.linspace(limits[0], limits[1], int(np.clip(np.sqrt(len(values)), *BINS)) + 1)
-    together = len(marks) > len(COLORS)
-    for label, mark in enumerate([Mark("gray", "o")] if together else marks):
-        counts = np.histogram(values if together else values[labels == label], edges)[0]
-        ax.stairs(counts, edges, fill=True, color=mark.color, alpha=0.45)
-        ax.stairs(counts, edges, color=mark.color, linewidth=1.2)
+    n_bins = int(np.clip(np.sqrt(len(values)), *BINS))
+    inside = (limits[0] <= values) & (values < limits[1])
+    places = ((values[inside] - limits[0]) * (n_bins / (limits[1] - limits[0]))).astype(np.int64)
+    places = np.minimum(places, n_bins - 1)  # rounding may reach the end
+    if len(marks) > len(COLORS):
+        marks, rows = [Mark("gray", "o")], places
+    else:
+        rows = labels[inside] * n_bins + places
+    counts = np.bincount(rows, minlength=len(marks) * n_bins).reshape(len(marks), n_bins)
+    edges = np.linspace(limits[0], limits[1], n_bins + 1)
+    for mark, heights in zip(marks, counts, strict=True):
+        ax.stairs(heights, edges, fill=True, color=mark.color, alpha=0.45)
+        ax.stairs(heights, edges, color=mark.color, linewidth=1.2)
     ax.set_ylim(bottom=0)
+
+
+def _add_legend(figure: Figure | SubFigure, handles: list[Line2D], n_features: int) -> None:
+    """Put the legend into the free upper right of the panels if it fits there, else right of them."""
+    style: dict[str, Any] = {"handles": handles, "frameon": False, "fontsize": "small"}
+    root = figure.get_figure(root=True)
+    height = figure.bbox.height / (100.0 if root is None else root.dpi)
+    fits = LINE_INCHES * (len(handles) + 1) < height * (n_features - 1) / n_features
+    has_layout = root is not None and root.get_layout_engine() is not None
+    figure.legend(loc="upper right" if fits or not has_layout else "outside right upper", **style)
 
 
 def _name_axes(ax: Axes, names: list[str], row: int, column: int) -> None:

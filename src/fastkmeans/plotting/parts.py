@@ -137,7 +137,9 @@ def write_title(ax: Axes, title: str | None, notes: Iterable[str] = ()) -> None:
     given = [] if title is None else [title]
     size = "medium" if notes or title is None else rcParams["axes.titlesize"]
     widest = max(int(width_of(ax) / text_width("n", size)), 16)
-    lines = [line for text in (*given, *notes) for line in textwrap.wrap(text, widest)]
+    # "k = 3" stays in one line.
+    wrapped = (textwrap.wrap(text.replace(" = ", "\0=\0"), widest) for text in (*given, *notes))
+    lines = [line.replace("\0", " ") for text in wrapped for line in text]
     if lines:
         ax.set_title("\n".join(lines), fontsize=size)
 

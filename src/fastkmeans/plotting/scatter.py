@@ -83,7 +83,8 @@ def draw_stars(ax: Axes, star_xy: Floats, marks: list[Mark], names: list[str], s
     )  # fmt: skip
     if n_stars <= NUMBERED_CLUSTERS:
         radius = 0.62 * float(np.sqrt(size))
-        fontsize = "medium" if n_stars <= 12 and scale_of(ax) == 1 else "small" if n_stars <= 50 else "x-small"
+        sizes = ("medium", "small", "x-small") if scale_of(ax) == 1 else ("small", "xx-small", "xx-small")
+        fontsize = sizes[int(np.searchsorted([12, 50], n_stars))]
         write_beside(ax, star_xy, names, radius, spared=spared, fontsize=fontsize, fontweight="bold")
 
 
