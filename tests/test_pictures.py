@@ -13,6 +13,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -54,7 +57,9 @@ def figure_of(picture):
 
 def pixels(picture):
     """What a picture looks like."""
-    canvas = FigureCanvasAgg(figure_of(picture))
+    figure = figure_of(picture)
+    figure.set_dpi(50)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())
 
@@ -289,7 +294,6 @@ def test_pictures_take_their_background_and_their_text_from_the_style(name, fram
         model = KMeans(3, random_state=13).fit(frame)
         for draw in PLOTS.values():
             figure = figure_of(draw(frame, model))
-            pixels(figure)
             assert figure.get_facecolor() == matplotlib.colors.to_rgba(matplotlib.rcParams["figure.facecolor"])
             for ax in figure.axes:
                 behind = ax.get_facecolor()
@@ -496,6 +500,29 @@ def test_samples_without_extreme_outliers_are_all_inside(kind, rng):
     assert left <= offsets[:, 0].min() and offsets[:, 0].max() <= right
     assert bottom <= offsets[:, 1].min() and offsets[:, 1].max() <= top
     assert ax.get_title() == ""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    X=arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=st.floats(-1e9, 1e9, width=32)),
+    n_clusters=st.integers(1, 15),
+)
+def test_whatever_the_samples_those_outside_of_the_frame_are_counted(X, n_clusters):
+    ax = plot_clusters(X, np.arange(len(X)) % n_clusters)
+    offsets = samples_of(ax)[0]
+    assert len(offsets) == len(X)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    inside = (left <= offsets[:, 0]) & (offsets[:, 0] <= right) & (bottom <= offsets[:, 1]) & (offsets[:, 1] <= top)
+    told = re.match(r"(\d+) outlier", ax.get_title().replace("\n", " "))
+    assert (~inside).sum() == (0 if told is None else int(told[1]))
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e-30, 1e30, 1e140])
+@pytest.mark.parametrize("name", PLOTS)
+def test_samples_of_any_magnitude_are_drawn(name, scale, frame):
+    X = scale * frame.to_numpy()
+    centers = scale * np.array([[0.0, 100.0, 5.0], [10.0, 300.0, 5.0], [20.0, 100.0, 9.0]])
+    assert pixels(PLOTS[name](X, KMeans.from_centers(centers))).size
 
 
 # ---------------------------------------------------------------- words of the user's own

@@ -162,7 +162,7 @@ def read_clusters(
     model = labels if is_model(labels) else None
     subject = read_subject(X, model, feature_names, method)
     n_samples, n_features = subject.values.shape
-    found = labels_of(labels, X, n_samples, subject.values) if model is not None else check_labels(labels, n_samples)
+    found = check_labels(labels, n_samples) if model is None else labels_of(subject)
     if centers is not None:
         stars = _check_centers(centers, X, n_features)
     elif model is not None:

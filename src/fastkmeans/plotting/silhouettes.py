@@ -20,7 +20,7 @@ from .parts import (
     width_of,
     write_title,
 )
-from .subject import check_labels, estimator_of, is_model, labels_and_rest, labels_of, read_subject
+from .subject import Subject, check_labels, estimator_of, is_model, labels_and_rest, labels_of, read_subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,16 +148,21 @@ def _silhouettes(X: Any, labels: Any, metric: str, given: Any, max_samples: int)
                 f"silhouettes must be one number from -1 to 1 per sample; got shape {widths.shape}. "
                 "Pass silhouette_samples(X, labels)."
             )
-        if X is not None:
-            X, labels = labels_and_rest(X, labels)
-        return labels_of(labels, X, len(widths)), np.arange(len(widths)), widths
-    X, labels = labels_and_rest(X, labels)
-    subject = read_subject(X, labels if is_model(labels) else None, None, "plot_silhouette")
-    n_samples = len(subject.values)
-    found = labels_of(labels, X, n_samples, subject.values) if is_model(labels) else check_labels(labels, n_samples)
+        if X is None and is_model(labels):
+            labels = estimator_of(labels, "plot_silhouette").labels_
+        found = _labels_of(X, labels)[1] if X is not None else labels
+        return check_labels(found, len(widths)), np.arange(len(widths)), widths
+    subject, found = _labels_of(X, labels)
     drawn = draw_lots(found, max_samples, "max_samples", LEAST_DRAWN)
     rows = subject.values[drawn] if metric == "cosine" else subject.measured(subject.values[drawn])
     return found, drawn, silhouette_samples(rows, found[drawn], metric=metric)
+
+
+def _labels_of(X: Any, labels: Any) -> tuple[Subject, Integers]:
+    """Return the samples and their labels."""
+    X, labels = labels_and_rest(X, labels)
+    subject = read_subject(X, labels if is_model(labels) else None, None, "plot_silhouette")
+    return subject, labels_of(subject) if is_model(labels) else check_labels(labels, len(subject.values))
 
 
 def _band_edges(sizes: Indices) -> Floats:

@@ -22,12 +22,14 @@ LABELS = "labels"
 class Subject(NamedTuple):
     """Samples, as a picture shows them.
 
-    values : (n_samples, n_features), of the features of the model, in the order of its fit.
+    rows : what the model was given in its fit, of these samples: a table, an array, or what a Pipeline makes of them.
+    values : (n_samples, n_features), the same as numbers.
     names : of the features.
     model : the estimator that has the centers; None if labels alone were given.
     after : the steps of a Pipeline that came before the model, in words; "" for none.
     """
 
+    rows: Any
     values: Values
     names: list[str]
     model: Any
@@ -43,7 +45,7 @@ class Subject(NamedTuple):
     @property
     def rescales(self) -> bool:
         """Does the model measure features by another scale than theirs?"""
-        return bool(getattr(self.model, "standardize", False))
+        return getattr(self.model, "feature_scale_", None) is not None  # estimators of other libraries have none
 
     @property
     def on_sphere(self) -> bool:
@@ -67,8 +69,7 @@ def estimator_of(model: Any, method: str) -> Any:
     Raises NotFittedError, naming the method, if it is not fitted.
     """
     estimator = model.steps[-1][1] if hasattr(model, "steps") else model
-    if not hasattr(estimator, "cluster_centers_"):
-        check_is_fitted(estimator, method)
+    check_is_fitted(estimator, method)
     return estimator
 
 
@@ -83,7 +84,7 @@ def read_subject(X: Any, model: Any, feature_names: Sequence[str] | None, method
         matrix = as_matrix(X)
         check_finite(matrix.values, "X", matrix.feature_names)
         names = feature_names if feature_names is not None else matrix.feature_names
-        return Subject(matrix.values, check_names(names, matrix.values.shape[1]), None, "")
+        return Subject(X, matrix.values, check_names(names, matrix.values.shape[1]), None, "")
     estimator = estimator_of(model, method)
     rows = columns_of_fit(X, model)
     if len(getattr(model, "steps", ())) > 1:
@@ -100,7 +101,7 @@ def read_subject(X: Any, model: Any, feature_names: Sequence[str] | None, method
     for found in (feature_names, names, matrix.feature_names):
         if found is not None:
             break
-    return Subject(matrix.values, check_names(found, n_features), estimator, after)
+    return Subject(rows, matrix.values, check_names(found, n_features), estimator, after)
 
 
 def columns_of_fit(X: Any, model: Any) -> Any:
@@ -145,23 +146,14 @@ def labels_and_rest(X: Any, labels: Any) -> tuple[Any, Any]:
     return select_columns(X, [other for other in names if other != name]), np.asarray(X[name])
 
 
-def labels_of(model: Any, X: Any, n_samples: int, values: Values | None = None) -> Integers:
-    """Return the labels of X as an int array of shape (n_samples,): as given, or what a fitted model says.
+def labels_of(subject: Subject) -> Integers:
+    """Return what the model says of the samples.
 
-    X : the samples as the user passed them; None for those of the fit.
-    values : the same as numbers, in the order of the fit.
-    Raises ValueError if they do not fit, or if one is negative.
+    The labels of its fit are not asked: they are those of other samples, or of the same in another order, without a word.
     """
-    labels = model
-    if is_model(model):
-        if X is None:
-            labels = estimator_of(model, "labels_").labels_
-        # Samples of the fit in another order have as many rows as the fit: its labels would be wrong without a word.
-        elif hasattr(model, "feature_names_in_") or hasattr(model, "steps") or values is None:
-            labels = model.predict(columns_of_fit(X, model))
-        else:
-            labels = model.predict(values)
-    return check_labels(labels, n_samples)
+    has_names = hasattr(subject.model, "feature_names_in_")
+    labels = subject.model.predict(subject.rows if has_names else subject.values)
+    return check_labels(labels, len(subject.values))
 
 
 def check_labels(labels: Any, n_samples: int) -> Integers:
@@ -173,7 +165,10 @@ def check_labels(labels: Any, n_samples: int) -> Integers:
             "Pass the labels_ of a model fitted on this X, or model.predict(X)."
         )
     if array.dtype.kind not in "iu":
-        raise ValueError(f"labels must be whole numbers; got dtype {array.dtype}. Pass a model's labels_.")
+        raise ValueError(
+            f"labels must be whole numbers; got dtype {array.dtype}. Pass a model's labels_, and leave samples without a "
+            "label out of X."
+        )
     if array.min() < 0:
         raise ValueError(f"labels must be 0 or above; got {array.min()}. Leave such samples out of X.")
     return array
