@@ -43,6 +43,14 @@ PLOTS = {  # name -> a picture of samples and a model
 }
 
 
+@pytest.fixture(autouse=True)
+def no_figure_stays():
+    """Where another test has loaded pyplot, it keeps the figures."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
 @pytest.fixture
 def frame(rng):
     """120 rows in three clusters; columns b, a, c of very different size."""
@@ -508,7 +516,7 @@ def test_samples_without_extreme_outliers_are_all_inside(kind, rng):
     n_clusters=st.integers(1, 15),
 )
 def test_whatever_the_samples_those_outside_of_the_frame_are_counted(X, n_clusters):
-    ax = plot_clusters(X, np.arange(len(X)) % n_clusters)
+    ax = plot_clusters(X, np.arange(len(X)) % n_clusters, ax=Figure().add_subplot())
     offsets = samples_of(ax)[0]
     assert len(offsets) == len(X)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
@@ -720,7 +728,7 @@ def test_pairs_of_many_samples_and_of_outliers_say_so(rng):
     X = rng.normal(size=(20_000, 3))
     X[5] = 1e4
     figure = plot_pairs(X, (X[:, 0] > 0).astype(int) + (X[:, 0] > 100), max_points=1000)
-    assert figure.get_suptitle() == "1,000 of 20,000 samples drawn\n1 outlier lies outside of the frames"
+    assert figure.get_suptitle() == "1,000 of 20,000 samples drawn\n1 outlier among these lies outside of the frames"
 
 
 def test_pairs_can_be_drawn_into_a_part_of_a_figure(rng):

@@ -11,7 +11,7 @@ from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.tables import is_table
 from ..types import Floats, Integers, Mask
-from .colors import marks_of_clusters
+from .colors import COLORS, marks_of_clusters
 from .parts import (
     axes_or_new,
     check_cluster_names,
@@ -125,14 +125,14 @@ def plot_clusters(
     xy, star_xy, axis_names = _two_axes(subject, subject.values[drawn], stars, x, y)
 
     ax = axes_or_new(ax, size=(7.5, 5.2))
-    frame_note = _frame(ax, xy, star_xy, one_feature=axis_names[1] == "random height")
+    frame_note = _frame(ax, xy, star_xy, axis_names[1] == "random height", thinned=len(drawn) < n_samples)
     marks = marks_of_clusters(star_xy if len(star_xy) == len(sizes) else _middles(xy, labels[drawn], len(sizes)), ax)
     scatter(ax, xy, labels[drawn], marks)
     has_legend = len(sizes) <= LEGEND_CLUSTERS
     short = [str(label) for label in range(len(sizes))] if names is None else cluster_names
     if len(stars) > 0:
         draw_stars(ax, star_xy, marks, short[: len(stars)], spared=xy)
-    elif names is not None or not has_legend:
+    elif names is not None or len(sizes) > len(COLORS):
         _write_names(ax, _middles(xy, labels[drawn], len(sizes)), short)
     if sample_names is not None:
         texts = [str(sample_names[i]) for i in drawn]
@@ -221,7 +221,7 @@ def _write_names(ax: Axes, middles: Floats, names: list[str]) -> None:
     write_beside(ax, middles[there], written, 0.0, spared=np.empty((0, 2)), fontsize="small", fontweight="bold")
 
 
-def _frame(ax: Axes, xy: Floats, star_xy: Floats, one_feature: bool) -> list[str]:
+def _frame(ax: Axes, xy: Floats, star_xy: Floats, one_feature: bool, thinned: bool) -> list[str]:
     """Limit the axes to the samples that are no extreme outliers, and return what is to be said about the others."""
     if one_feature:
         ax.set_ylim(-1.6, 1.6)
@@ -240,7 +240,7 @@ def _frame(ax: Axes, xy: Floats, star_xy: Floats, one_feature: bool) -> list[str
     if not one_feature:
         ax.set_ylim(first[1] - margin[1], last[1] + margin[1])
     n_outside = int(np.count_nonzero(~inside))
-    outliers = f"{n_outside:,} outlier{'s' if n_outside > 1 else ''}"
+    outliers = f"{n_outside:,} outlier{'s' if n_outside > 1 else ''}{' among these' if thinned else ''}"
     gone = [str(j) for j, star in enumerate(star_xy.tolist()) if not ((first <= star) & (star <= last)).all()]
     if gone:
         several, shown = "s" if len(gone) > 1 else "", ", ".join(gone[:5]) + (", ..." if len(gone) > 5 else "")

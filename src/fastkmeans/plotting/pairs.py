@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..types import Floats, Integers
+from ..types import AnyArray, Floats, Indices, Integers
 from .clusters import LEAST_DRAWN, read_clusters
 from .colors import COLORS, Mark, marks_of_clusters
 from .parts import check_cluster_names, declutter, draw_lots, feature_index, new_figure, require_matplotlib, shortened
@@ -101,47 +101,79 @@ def plot_pairs(
     sizes = np.bincount(labels, minlength=len(stars))
     cluster_names = check_cluster_names(names, len(sizes))
     chosen = _choose_features(features, subject.names, values, labels)
-    axis_names = [shortened(subject.names[f]) + subject.unit for f in chosen]
     values, stars = values[:, chosen].astype(np.float64), stars[:, chosen]
     drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
+    inside = ordinary(values[drawn])
     n_features = len(chosen)
     if figure is None:
         figure = new_figure((2.1 * n_features + 1.6, 2.1 * n_features + 0.4))
     grid = figure.subplots(n_features, n_features, squeeze=False)
     marks = marks_of_clusters(_positions(values, labels, stars, len(sizes)), grid[0, 0])
-    inside = ordinary(values[drawn])
-    limits = _limits(values[drawn][inside])
+    _draw_panels(grid, _Panels(values, labels, stars, drawn, marks, _limits(values[drawn][inside])))
+    _name_axes(grid, [shortened(subject.names[f]) + subject.unit for f in chosen])
+    figure.align_ylabels()
+    if names is not None:  # what the numbers beside the stars mean
+        cluster_names = [f"{label}: {name}" for label, name in enumerate(cluster_names)]
+    notes = [] if title is None else [title]
+    if len(sizes) <= LEGEND_CLUSTERS:
+        handles = legend_handles(grid[0, 0], marks, cluster_names, sizes, len(stars) > 0, len(drawn) > MANY)
+        _add_legend(figure, handles, n_features)
+    else:
+        notes.append(f"{len(sizes):,} clusters")
+    if n_features < len(subject.names) and features is None:
+        notes.append(f"the {n_features} of {len(subject.names)} features that tell the clusters apart best")
+    notes += _what_is_left_out(len(drawn), len(labels), int(np.count_nonzero(~inside)))
+    if notes:
+        figure.suptitle("\n".join(notes), fontsize="medium" if title is None else "large")
+    return figure
+
+
+class _Panels(NamedTuple):
+    """What is drawn in the panels.
+
+    values : (n_samples, n_features).
+    stars : (n_clusters, n_features), or (0, n_features) for none.
+    drawn : which samples the planes show.
+    limits : (2, n_features), of the axes.
+    """
+
+    values: Floats
+    labels: Integers
+    stars: Floats
+    drawn: Indices
+    marks: list[Mark]
+    limits: Floats
+
+
+def _draw_panels(grid: AnyArray, panels: _Panels) -> None:
+    """Draw histograms on the diagonal and planes below it; there is nothing above it."""
+    shown, labels = panels.values[panels.drawn], panels.labels[panels.drawn]
+    numbers = [str(label) for label in range(len(panels.stars))]
     for (row, column), ax in np.ndenumerate(grid):
         if column > row:
             ax.remove()
             continue
         if row == column:
-            _draw_histogram(ax, values[:, row], labels, marks, limits[:, row])
+            _draw_histogram(ax, panels.values[:, row], panels.labels, panels.marks, panels.limits[:, row])
         else:
             pair = [column, row]
-            scatter(ax, values[drawn][:, pair], labels[drawn], marks)
-            if len(stars):
-                numbers = [str(label) for label in range(len(stars))]
-                draw_stars(ax, stars[:, pair], marks, numbers, spared=values[drawn][:, pair])
-            ax.set_ylim(limits[:, row])
-        ax.set_xlim(limits[:, column])
-        _name_axes(ax, axis_names, row, column)
-    figure.align_ylabels()
-    if names is not None:  # what the numbers beside the stars mean
-        cluster_names = [f"{label}: {name}" for label, name in enumerate(cluster_names)]
-    handles = legend_handles(grid[0, 0], marks, cluster_names, sizes, len(stars) > 0, len(drawn) > MANY)
-    if len(sizes) <= LEGEND_CLUSTERS:
-        _add_legend(figure, handles, n_features)
-    notes = [] if title is None else [title]
-    if n_features < len(subject.names) and features is None:
-        notes.append(f"the {n_features} of {len(subject.names)} features that tell the clusters apart best")
-    if len(drawn) < len(labels):
-        notes.append(f"{len(drawn):,} of {len(labels):,} samples drawn")
-    if n_outside := int(np.count_nonzero(~inside)):
-        notes.append(f"{n_outside:,} outlier{'s lie' if n_outside > 1 else ' lies'} outside of the frames")
-    if notes:
-        figure.suptitle("\n".join(notes), fontsize="medium" if title is None else "large")
-    return figure
+            scatter(ax, shown[:, pair], labels, panels.marks)
+            if numbers:
+                draw_stars(ax, panels.stars[:, pair], panels.marks, numbers, spared=shown[:, pair])
+            ax.set_ylim(panels.limits[:, row])
+        ax.set_xlim(panels.limits[:, column])
+
+
+def _what_is_left_out(n_drawn: int, n_samples: int, n_outside: int) -> list[str]:
+    notes = []
+    if n_drawn < n_samples:
+        notes.append(f"{n_drawn:,} of {n_samples:,} samples drawn")
+    if n_outside:
+        among = " among these" if n_drawn < n_samples else ""
+        notes.append(
+            f"{n_outside:,} outlier{'s' if n_outside > 1 else ''}{among} lie{'' if n_outside > 1 else 's'} outside of the frames"
+        )
+    return notes
 
 
 def _choose_features(given: Sequence[str | int] | None, names: list[str], values: Any, labels: Integers) -> list[int]:
@@ -222,19 +254,21 @@ def _add_legend(figure: Figure | SubFigure, handles: list[Line2D], n_features: i
     figure.legend(loc="upper right" if fits or not has_layout else "outside right upper", **style)
 
 
-def _name_axes(ax: Axes, names: list[str], row: int, column: int) -> None:
+def _name_axes(grid: AnyArray, names: list[str]) -> None:
     """Name the axes at the left and at the bottom; the others share theirs."""
-    declutter(ax)
-    ax.tick_params(labelsize="small")
-    ax.locator_params(nbins=5)
-    if row == column:
-        ax.set_yticks([])
-        ax.spines["left"].set_visible(False)
-    elif column == 0:
-        ax.set_ylabel(names[row])
-    else:
-        ax.set_yticklabels([])
-    if row == len(names) - 1:
-        ax.set_xlabel(names[column])
-    else:
-        ax.set_xticklabels([])
+    for row, column in zip(*np.tril_indices(len(names)), strict=True):
+        ax = grid[row, column]
+        declutter(ax)
+        ax.tick_params(labelsize="small")
+        ax.locator_params(nbins=5)
+        if row == column:
+            ax.set_yticks([])
+            ax.spines["left"].set_visible(False)
+        elif column == 0:
+            ax.set_ylabel(names[row])
+        else:
+            ax.set_yticklabels([])
+        if row == len(names) - 1:
+            ax.set_xlabel(names[column])
+        else:
+            ax.set_xticklabels([])
