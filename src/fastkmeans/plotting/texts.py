@@ -117,7 +117,7 @@ def _arrange(ax: Axes, groups: list[Group], renderer: Any) -> None:
 
 def _around(places: Floats, reach: float) -> Floats:
     """Return left, bottom, right and top of what is drawn at each place."""
-    return np.column_stack([places - DIAGONAL * reach, places + DIAGONAL * reach])
+    return np.column_stack([places - reach, places + reach])
 
 
 def _best_direction(
