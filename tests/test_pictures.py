@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib import style
@@ -511,6 +511,7 @@ def test_samples_without_extreme_outliers_are_all_inside(kind, rng):
 
 
 @settings(max_examples=60, deadline=None)
+@example(X=np.array([[1.0, 0.0], [5.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), n_clusters=1)
 @given(
     X=arrays(np.float64, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=st.floats(-1e9, 1e9, width=32)),
     n_clusters=st.integers(1, 15),

@@ -22,7 +22,7 @@ from .parts import (
     shortened,
     write_title,
 )
-from .plane import fences, flatten, ordinary
+from .plane import fences, flatten, ordinary, padded
 from .scatter import LEGEND_CLUSTERS, MANY, NUMBERED_CLUSTERS, add_legend, draw_stars, scatter
 from .subject import (
     Subject,
@@ -235,10 +235,10 @@ def _frame(ax: Axes, xy: Floats, star_xy: Floats, one_feature: bool, thinned: bo
         np.minimum(first, near.min(axis=0, initial=np.inf)),
         np.maximum(last, near.max(axis=0, initial=-np.inf)),
     )
-    margin = 0.05 * (last - first)
-    ax.set_xlim(first[0] - margin[0], last[0] + margin[0])
+    start, end = padded(first, last)
+    ax.set_xlim(start[0], end[0])
     if not one_feature:
-        ax.set_ylim(first[1] - margin[1], last[1] + margin[1])
+        ax.set_ylim(start[1], end[1])
     n_outside = int(np.count_nonzero(~inside))
     outliers = f"{n_outside:,} outlier{'s' if n_outside > 1 else ''}{' among these' if thinned else ''}"
     gone = [str(j) for j, star in enumerate(star_xy.tolist()) if not ((first <= star) & (star <= last)).all()]

@@ -11,7 +11,7 @@ from ..types import AnyArray, Floats, Indices, Integers
 from .clusters import LEAST_DRAWN, read_clusters
 from .colors import COLORS, Mark, marks_of_clusters
 from .parts import check_cluster_names, declutter, draw_lots, feature_index, new_figure, require_matplotlib, shortened
-from .plane import PLANE_SAMPLES, flatten, ordinary
+from .plane import PLANE_SAMPLES, flatten, ordinary, padded
 from .scatter import LEGEND_CLUSTERS, MANY, draw_stars, legend_handles, scatter
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def plot_pairs(
         figure = new_figure((2.1 * n_features + 1.6, 2.1 * n_features + 0.4))
     grid = figure.subplots(n_features, n_features, squeeze=False)
     marks = marks_of_clusters(_positions(values, labels, stars, len(sizes)), grid[0, 0])
-    _draw_panels(grid, _Panels(values, labels, stars, drawn, marks, _limits(values[drawn][inside])))
+    limits = np.array(padded(values[drawn][inside].min(axis=0), values[drawn][inside].max(axis=0)))
+    _draw_panels(grid, _Panels(values, labels, stars, drawn, marks, limits))
     _name_axes(grid, [shortened(subject.names[f]) + subject.unit for f in chosen])
     figure.align_ylabels()
     if names is not None:  # what the numbers beside the stars mean
@@ -217,13 +218,6 @@ def _positions(values: Floats, labels: Integers, stars: Floats, n_clusters: int)
         stars = np.column_stack(sums) / sizes
     every = -(-len(values) // PLANE_SAMPLES)
     return flatten(values[::every], stars, [""] * values.shape[1], "")[1]
-
-
-def _limits(values: Floats) -> Floats:
-    """Return the ends of the axis of each feature, (2, n_features)."""
-    low, high = values.min(axis=0), values.max(axis=0)
-    margin = 0.06 * np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
-    return np.array([low - margin, high + margin])
 
 
 def _draw_histogram(ax: Axes, values: Floats, labels: Integers, marks: list[Mark], limits: Floats) -> None:

@@ -12,6 +12,9 @@ PLANE_SAMPLES = 2_000
 CORE = (0.05, 0.95)
 """Quantiles of a feature between which its core is."""
 
+LEAST_SAMPLES = 10
+"""Fewer samples do not tell what is usual."""
+
 FENCE = 3.0
 """A value farther from the core than so many of its lengths is an extreme outlier. Of a normal feature, none of 1e30
 samples is; of an exponential one, 1 of 137 000; of a lognormal one (sigma 1), 1 of 748."""
@@ -41,8 +44,10 @@ def flatten(samples: Floats, stars: Floats, names: list[str], words: str) -> tup
 
 
 def ordinary(values: Floats) -> Mask:
-    """Return which rows have no extreme outlier in any column; all, if that would leave less than half of them."""
+    """Return which rows have no extreme outlier in any column; all, if they are few or less than half would be left."""
     inside: Mask = np.ones(len(values), dtype=bool)
+    if len(values) < LEAST_SAMPLES:
+        return inside
     for low, high, column in zip(*fences(values), values.T, strict=True):
         inside &= (low <= column) & (column <= high)
     return inside if 2 * np.count_nonzero(inside) >= len(values) else np.ones(len(values), dtype=bool)
@@ -55,6 +60,12 @@ def fences(values: Floats) -> tuple[Floats, Floats]:
     # A feature that is constant but for a few samples has no scale to call them outliers by.
     reach = np.where(high > low, FENCE * (high - low), np.inf)
     return low - reach, high + reach
+
+
+def padded(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return the ends of axes that show values from low to high, with a margin."""
+    margin = 0.06 * np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
+    return low - margin, high + margin
 
 
 def _principal_plane(centered: Floats) -> tuple[Floats, Floats]:
