@@ -163,7 +163,7 @@ def test_a_pipeline_is_drawn_as_its_model_sees_the_samples(name, frame):
             assert np.array_equal(one.get_data().values, other.get_data().values)
     if name != "silhouettes":
         texts = [text.get_text() for text in figure_of(picture).findobj(matplotlib.text.Text)]
-        assert any(text.endswith(" after StandardScaler") for text in texts)
+        assert any(text.replace("\n", " ").endswith(" after StandardScaler") for text in texts)
 
 
 def test_a_pipeline_of_the_model_alone_is_the_model(frame):
@@ -482,6 +482,10 @@ def test_extreme_outliers_lie_outside_and_are_counted(n_features, n_outliers, rn
     lies = "1 outlier lies" if n_outliers == 1 else f"{n_outliers} outliers lie"
     assert ax.get_title() == f"{lies} outside of the frame"
     assert n_features < 3 or "without outliers" in ax.get_xlabel()
+    renderer = renderer_of(ax.figure)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        extent, whole = label.get_window_extent(renderer), ax.figure.bbox
+        assert whole.x0 <= extent.x0 and extent.x1 <= whole.x1 and whole.y0 <= extent.y0 and extent.y1 <= whole.y1
 
 
 def test_a_center_outside_of_the_frame_is_named(rng):

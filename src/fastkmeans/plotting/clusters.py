@@ -18,8 +18,11 @@ from .parts import (
     declutter,
     draw_lots,
     feature_index,
+    height_of,
     require_matplotlib,
     shortened,
+    width_of,
+    wrapped,
     write_title,
 )
 from .plane import fences, flatten, ordinary, padded
@@ -137,8 +140,8 @@ def plot_clusters(
     if sample_names is not None:
         texts = [str(sample_names[i]) for i in drawn]
         write_beside(ax, xy, texts, 4.0, spared=xy, fontsize="x-small")
-    for axis, name in zip((ax.xaxis, ax.yaxis), axis_names, strict=True):
-        axis.set_label_text(name)
+    ax.set_xlabel(wrapped(axis_names[0], width_of(ax)))
+    ax.set_ylabel(wrapped(axis_names[1], height_of(ax)))
     if axis_names[1] == "random height":
         ax.set_yticks([])
     declutter(ax)

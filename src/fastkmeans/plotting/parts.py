@@ -123,6 +123,18 @@ def width_of(ax: Axes) -> float:
     return ax.get_window_extent().width / (100.0 if root is None else root.dpi)
 
 
+def height_of(ax: Axes) -> float:
+    """Return the height of the axes in inches, as it is before a layout."""
+    root = ax.get_figure(root=True)
+    return ax.get_window_extent().height / (100.0 if root is None else root.dpi)
+
+
+def wrapped(text: str, inches: float, size: str = "medium") -> str:
+    """Return a text in lines that are at most so long; "k = 3" stays in one line."""
+    widest = max(int(inches / text_width("n", size)), 16)
+    return "\n".join(textwrap.wrap(text.replace(" = ", "\0=\0"), widest)).replace("\0", " ")
+
+
 def text_width(text: str, size: str = "medium") -> float:
     """Return about how wide a text is, in inches."""
     from matplotlib.font_manager import FontProperties
@@ -136,10 +148,7 @@ def write_title(ax: Axes, title: str | None, notes: Iterable[str] = ()) -> None:
 
     given = [] if title is None else [title]
     size = "medium" if notes or title is None else rcParams["axes.titlesize"]
-    widest = max(int(width_of(ax) / text_width("n", size)), 16)
-    # "k = 3" stays in one line.
-    wrapped = (textwrap.wrap(text.replace(" = ", "\0=\0"), widest) for text in (*given, *notes))
-    lines = [line.replace("\0", " ") for text in wrapped for line in text]
+    lines = [wrapped(text, width_of(ax), size) for text in (*given, *notes)]
     if lines:
         ax.set_title("\n".join(lines), fontsize=size)
 

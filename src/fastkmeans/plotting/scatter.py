@@ -45,7 +45,7 @@ def scatter(ax: Axes, xy: Floats, labels: Integers, marks: list[Mark]) -> None:
     many = n_drawn > MANY
     # The ink stays about the same: small dots that let others through where there are many.
     style: dict[str, Any] = {
-        "s": float(np.clip(9_000 / max(n_drawn, 1), 4, 36)) * scale_of(ax),
+        "s": float(np.clip(9_000 / max(n_drawn, 1) * scale_of(ax), 4, 36)),
         "alpha": 0.5 if many else 0.9,
         "linewidths": 0,
         "rasterized": many,
