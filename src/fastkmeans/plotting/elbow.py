@@ -59,12 +59,14 @@ TICK_INCHES = 0.28
 
 
 @overload
-def plot_elbow(result: ElbowResult, metric: str = ..., *, title: str | None = ..., ax: Axes | None = ...) -> Axes: ...
+def plot_elbow(
+    result: ElbowResult[Any], metric: str = ..., *, title: str | None = ..., ax: Axes | None = ...
+) -> Axes: ...
 
 
 @overload
 def plot_elbow(
-    result: ElbowResult,
+    result: ElbowResult[Any],
     metric: list[str] | tuple[str, ...],
     *,
     title: str | None = ...,
@@ -73,7 +75,7 @@ def plot_elbow(
 
 
 def plot_elbow(
-    result: ElbowResult,
+    result: ElbowResult[Any],
     metric: str | list[str] | tuple[str, ...] = "inertia",
     *,
     title: str | None = None,
@@ -137,7 +139,7 @@ def plot_elbow(
     return axes if several else axes[0]
 
 
-def _check_column(result: ElbowResult, name: str) -> None:
+def _check_column(result: ElbowResult[Any], name: str) -> None:
     if name not in COLUMNS:
         raise ValueError(f"metric must be one of {', '.join(map(repr, COLUMNS))}; got {name!r}.")
     values = getattr(result, name)
@@ -158,7 +160,7 @@ def _axes_for(metrics: list[str], given: Sequence[Axes] | None) -> list[Axes]:
     return list(new_figure((4.6 * len(metrics), 4.0)).subplots(1, len(metrics), squeeze=False)[0])
 
 
-def _draw_column(ax: Axes, result: ElbowResult, name: str) -> None:
+def _draw_column(ax: Axes, result: ElbowResult[Any], name: str) -> None:
     from matplotlib import rcParams
 
     k, values = result.k, getattr(result, name)
@@ -196,7 +198,7 @@ def _draw_column(ax: Axes, result: ElbowResult, name: str) -> None:
         ax.legend(loc="upper right" if name == "inertia" else "best", **style)
 
 
-def _draw_unclustered(ax: Axes, result: ElbowResult) -> None:
+def _draw_unclustered(ax: Axes, result: ElbowResult[Any]) -> None:
     """Draw the inertia that samples without clusters would have."""
     from matplotlib import rcParams
 
@@ -224,7 +226,7 @@ def unclustered(k: Indices, inertia: Floats, gap: Floats | None) -> tuple[Floats
     return curve, "a power of k"
 
 
-def _mark_bends(ax: Axes, result: ElbowResult) -> None:
+def _mark_bends(ax: Axes, result: ElbowResult[Any]) -> None:
     """Put a triangle just above the curve where a criterion says that it bends."""
     from matplotlib.transforms import ScaledTranslation
 
@@ -237,7 +239,7 @@ def _mark_bends(ax: Axes, result: ElbowResult) -> None:
         ax.plot([k], [inertia], color=color, label=f"bend: k = {k}{words}", **style)
 
 
-def _bends(result: ElbowResult) -> dict[int, list[str]]:
+def _bends(result: ElbowResult[Any]) -> dict[int, list[str]]:
     """Return, for each k at which the curve bends, the names of the criteria that say so."""
     found: dict[int, list[str]] = {}
     for name, k in result.knees.items():
@@ -246,7 +248,7 @@ def _bends(result: ElbowResult) -> dict[int, list[str]]:
     return found
 
 
-def _mark_best(ax: Axes, result: ElbowResult, name: str) -> None:
+def _mark_best(ax: Axes, result: ElbowResult[Any], name: str) -> None:
     best = result.agreement[name]
     assert best is not None  # the caller asked
     value = float(getattr(result, name)[np.searchsorted(result.k, best)])
@@ -262,7 +264,7 @@ def _mark_chosen(ax: Axes, best_k: int, value: float, ring: bool) -> None:
         ax.plot([best_k], [value], color=color, linestyle="--", linewidth=1.3, label=f"chosen: k = {best_k}", **style)
 
 
-def _verdict(result: ElbowResult, bend: bool) -> list[str]:
+def _verdict(result: ElbowResult[Any], bend: bool) -> list[str]:
     """Say which k was chosen, or why none, and where the curve bends."""
     where = f"; {_where_it_bends(result)}" if bend and _bends(result) else ""
     if result.best_k is not None:
@@ -272,7 +274,7 @@ def _verdict(result: ElbowResult, bend: bool) -> list[str]:
     return [f"no k chosen: {apart if still_apart else 'at none are all clusters apart'}{where}"]
 
 
-def _where_it_bends(result: ElbowResult) -> str:
+def _where_it_bends(result: ElbowResult[Any]) -> str:
     """Say where the curve bends, and by which criterion if the criteria do not agree."""
     found = list(result.knees.items())
     if len({k for _, k in found}) == 1:
@@ -280,7 +282,7 @@ def _where_it_bends(result: ElbowResult) -> str:
     return "bend " + ", ".join(f"by {name}: {'none' if k is None else f'k = {k}'}" for name, k in found)
 
 
-def _ticks(ax: Axes, k: Indices, result: ElbowResult) -> list[int]:
+def _ticks(ax: Axes, k: Indices, result: ElbowResult[Any]) -> list[int]:
     """Return the numbers of clusters that have a tick: of those that were tried, as many as have room."""
     wanted = [result.best_k, *_bends(result), int(k[0]), int(k[-1]), *k.tolist()]
     room = TICK_INCHES * float(k[-1] - k[0]) / max(width_of(ax), 0.1)
