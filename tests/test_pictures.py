@@ -33,6 +33,7 @@ from fastkmeans import (
     plot_pairs,
     plot_silhouette,
 )
+from fastkmeans.errors import ColumnsLeftOutWarning
 from fastkmeans.plotting.colors import ALIKE, COLORS, LEAST_CONTRAST, luminance, marks_of_clusters, on_background
 
 PLOTS = {  # name -> a picture of samples and a model
@@ -53,9 +54,9 @@ def no_figure_stays():
 
 @pytest.fixture
 def frame(rng):
-    """120 rows in three clusters; columns b, a, c of very different size."""
-    centers = np.array([[0.0, 100.0, 5.0], [10.0, 300.0, 5.0], [20.0, 100.0, 9.0]])
-    values = centers[rng.integers(3, size=120)] + rng.normal(size=(120, 3)) * [1.0, 10.0, 0.3]
+    """120 rows in three clusters; columns b, a, c."""
+    centers = np.array([[0.0, 100.0, 5.0], [10.0, 120.0, 5.0], [20.0, 100.0, 9.0]])
+    values = centers[rng.integers(3, size=120)] + rng.normal(size=(120, 3)) * [1.0, 1.0, 0.3]
     return pd.DataFrame(values, columns=["b", "a", "c"])
 
 
@@ -111,6 +112,15 @@ def test_an_array_of_other_features_is_refused(name, rng):
         PLOTS[name](rng.normal(size=(20, 4)), model)
 
 
+@pytest.mark.parametrize("name", ["clusters", "pairs"])
+def test_an_array_with_names_is_bound_like_a_table(name, frame):
+    model = KMeans(3, random_state=27).fit(frame)
+    names = ["c", "b", "a"]
+    picture = PLOTS[name](frame[names].to_numpy(), model, feature_names=names)
+    assert np.array_equal(pixels(picture), pixels(PLOTS[name](frame, model)))
+    assert model.feature_names_in_.tolist() == ["b", "a", "c"]
+
+
 def test_samples_in_another_order_than_that_of_the_fit_keep_their_clusters(frame):
     model = KMeans(3, random_state=8).fit(frame)
     shuffled = frame.sample(frac=1, random_state=8)
@@ -138,6 +148,17 @@ def test_the_table_of_centers_is_drawn_with_its_sizes(library, frame):
     _, centers, model = cluster(TABLES[library](frame), 3, random_state=10)
     reordered = frame[["c", "a", "b"]]
     assert np.array_equal(pixels(plot_centers(centers, X=reordered)), pixels(plot_centers(model, X=frame)))
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_text_and_identifiers_are_no_features_without_a_model_either(library, frame):
+    labels = KMeans(3, random_state=25).fit_predict(frame)
+    expected = pixels(plot_clusters(frame, labels))
+    messy = frame.assign(city="x", labels=labels)
+    assert np.array_equal(pixels(plot_clusters(TABLES[library](messy))), expected)
+    with pytest.warns(ColumnsLeftOutWarning, match="plot_clusters left out 'labels' .*, 'customer_id' "):
+        picture = plot_clusters(TABLES[library](messy.assign(customer_id=np.arange(500, 620))), labels)
+    assert np.array_equal(pixels(picture), expected)
 
 
 def test_labels_must_be_given_where_there_is_no_column_of_them(frame):
@@ -534,7 +555,7 @@ def test_whatever_the_samples_those_outside_of_the_frame_are_counted(X, n_cluste
 @pytest.mark.parametrize("name", PLOTS)
 def test_samples_of_any_magnitude_are_drawn(name, scale, frame):
     X = scale * frame.to_numpy()
-    centers = scale * np.array([[0.0, 100.0, 5.0], [10.0, 300.0, 5.0], [20.0, 100.0, 9.0]])
+    centers = scale * np.array([[0.0, 100.0, 5.0], [10.0, 120.0, 5.0], [20.0, 100.0, 9.0]])
     assert pixels(PLOTS[name](X, KMeans.from_centers(centers))).size
 
 

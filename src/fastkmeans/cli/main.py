@@ -173,7 +173,7 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes:
         from ..plotting.clusters import plot_clusters
 
         names = table.names if table.named else None
-        ax = plot_clusters(table.values, model.labels_, model.cluster_centers_, feature_names=names)
+        ax = plot_clusters(table.values, model, feature_names=names)
         _save_picture(ax, args.plot)
     if args.save:
         model.save(args.save)

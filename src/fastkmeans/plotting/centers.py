@@ -10,7 +10,7 @@ import numpy as np
 from ..engines.spherical import unit_rows
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
-from ..input.tables import is_table
+from ..input.tables import column_names, is_table, select_columns
 from ..types import Floats, Values
 from .colors import DARK, background_of, luminance
 from .parts import (
@@ -25,7 +25,7 @@ from .parts import (
     width_of,
     write_title,
 )
-from .subject import column_names, estimator_of, is_model, names_of_features, read_subject, select_columns
+from .subject import estimator_of, is_model, names_of_features, read_subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
-from ..input.tables import is_table
+from ..input.tables import column_names, is_table, select_columns
 from ..types import Floats, Integers, Mask
 from .colors import COLORS, marks_of_clusters
 from .parts import (
@@ -30,12 +30,10 @@ from .scatter import LEGEND_CLUSTERS, MANY, NUMBERED_CLUSTERS, add_legend, draw_
 from .subject import (
     Subject,
     check_labels,
-    column_names,
     is_model,
     labels_and_rest,
     labels_of,
     read_subject,
-    select_columns,
 )
 from .texts import write_beside
 
@@ -73,6 +71,7 @@ def plot_clusters(
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
         The samples. If a model knows the names of its features, the columns of a DataFrame are taken by name.
+        Without a model, text, identifiers and labels are left out as :func:`cluster` does.
     labels : KMeans, Pipeline, array-like of shape (n_samples,) or str, optional
         A fitted model, which also gives the centers, or a fitted scikit-learn Pipeline that ends in one, whose other
         steps are applied to X first. Or the cluster of each sample, 0 or above, or the name of the column of X that
@@ -167,7 +166,7 @@ def read_clusters(
     n_samples, n_features = subject.values.shape
     found = check_labels(labels, n_samples) if model is None else labels_of(subject)
     if centers is not None:
-        stars = _check_centers(centers, X, n_features)
+        stars = _check_centers(centers, subject.rows, n_features)
     elif model is not None:
         stars = subject.model.cluster_centers_.astype(np.float64)
     else:

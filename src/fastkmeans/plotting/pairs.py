@@ -54,6 +54,7 @@ def plot_pairs(
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
         The samples. If a model knows the names of its features, the columns of a DataFrame are taken by name.
+        Without a model, text, identifiers and labels are left out as :func:`cluster` does.
     labels : KMeans, Pipeline, array-like of shape (n_samples,) or str, optional
         As in :func:`plot_clusters`.
     centers : array-like or DataFrame of shape (n_clusters, n_features), optional

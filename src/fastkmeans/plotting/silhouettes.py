@@ -59,7 +59,8 @@ def plot_silhouette(
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        The samples. If a model knows the names of its features, the columns of a DataFrame are taken by name. May be
+        The samples. If a model knows the names of its features, the columns of a DataFrame are taken by name.
+        Without a model, text, identifiers and labels are left out as :func:`cluster` does. May be
         None if `silhouettes` are given.
     labels : KMeans, Pipeline, array-like of shape (n_samples,) or str, optional
         A fitted model, or a fitted scikit-learn Pipeline that ends in one, whose other steps are applied to X first. Or

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..engines.spherical import unit_rows
-from ..errors import check_is_fitted
+from ..errors import ColumnsLeftOutWarning, check_is_fitted, warn
+from ..input.columns import describe, feature_columns
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
-from ..input.tables import is_table
+from ..input.tables import column_names, is_table, select_columns, table_columns
 from ..types import AnyArray, Floats, Integers, Values
 from .parts import check_names
 
@@ -77,15 +79,23 @@ def read_subject(X: Any, model: Any, feature_names: Sequence[str] | None, method
     """Read the samples of a picture.
 
     model : a fitted estimator, a fitted Pipeline, or None for none. If it knows the names of its features, and X is a
-        table, the columns are taken by these names, and others are left alone.
+        table, the columns are taken by these names, and others are left alone. Without a model, the columns of a table
+        are those that cluster() would take.
     Raises ValueError if a column of the fit is missing, NotFittedError if the model is not fitted.
     """
     if model is None:
+        X = features_of(X, method) if is_table(X) else X
         matrix = as_matrix(X)
         check_finite(matrix.values, "X", matrix.feature_names)
         names = feature_names if feature_names is not None else matrix.feature_names
         return Subject(X, matrix.values, check_names(names, matrix.values.shape[1]), None, "")
     estimator = estimator_of(model, method)
+    if _names_its_columns(X, feature_names, model):
+        # An array whose columns are named is bound like a table, and asked of the model without names.
+        order = [list(feature_names or ()).index(name) for name in model.feature_names_in_]
+        X, feature_names, model = as_matrix(X).values[:, order], list(model.feature_names_in_), copy(model)
+        del model.feature_names_in_
+        estimator = model
     rows = columns_of_fit(X, model)
     if len(getattr(model, "steps", ())) > 1:
         rows = model[:-1].transform(rows)
@@ -104,29 +114,27 @@ def read_subject(X: Any, model: Any, feature_names: Sequence[str] | None, method
     return Subject(rows, matrix.values, check_names(found, n_features), estimator, after)
 
 
+def _names_its_columns(X: Any, feature_names: Sequence[str] | None, model: Any) -> bool:
+    """Are feature_names those of the fit, in any order, for an array that has none of its own?"""
+    names = vars(model).get("feature_names_in_")  # a Pipeline's are not its own
+    if names is None or feature_names is None or is_table(X):
+        return False
+    return sorted(map(str, feature_names)) == sorted(names) and as_matrix(X).values.shape[1] == len(names)
+
+
 def columns_of_fit(X: Any, model: Any) -> Any:
     """Return the columns of a table that the model was fitted on, in its order; anything without names as it is."""
     names = getattr(model, "feature_names_in_", None)
-    return X if names is None or not is_table(X) else select_columns(X, list(names))
-
-
-def select_columns(table: Any, names: Sequence[str]) -> Any:
-    """Return the table with these columns only. Raises ValueError as scikit-learn does, if one is missing."""
-    there = set(column_names(table))
-    missing = [name for name in names if name not in there]
-    if missing:
+    if names is None or not is_table(X):
+        return X
+    missing = [name for name in names if name not in set(column_names(X))]
+    if missing:  # in scikit-learn's words
         listed = "".join(f"- {name}\n" for name in missing[:5]) + ("- ...\n" if len(missing) > 5 else "")
         raise ValueError(
             "The feature names should match those that were passed during fit.\n"
             f"Feature names seen at fit time, yet now missing:\n{listed}Pass a table that has these columns."
         )
-    # The class is asked, not the table, because a pandas column may itself be called "select".
-    return table.select(list(names)) if hasattr(type(table), "select") else table[list(names)]
-
-
-def column_names(table: Any) -> list[Any]:
-    """Return the names of the columns of a table of any library."""
-    return list(table.column_names if hasattr(type(table), "column_names") else table.columns)
+    return select_columns(X, list(names))
 
 
 def labels_and_rest(X: Any, labels: Any) -> tuple[Any, Any]:
@@ -144,6 +152,22 @@ def labels_and_rest(X: Any, labels: Any) -> tuple[Any, Any]:
             f"{'no columns with names' if not names else f'no column {name!r}'}."
         )
     return select_columns(X, [other for other in names if other != name]), np.asarray(X[name])
+
+
+def features_of(table: Any, method: str) -> Any:
+    """Return the columns of a table that cluster() would take; warn if others hold numbers, for these might be meant.
+
+    method : what the message calls the picture.
+    """
+    columns = table_columns(table, "X")
+    features = feature_columns(columns, LABELS)
+    if not features.places:
+        return table  # whoever reads it says what is wrong
+    numbers = {column.name for column in columns if column.values is not None}
+    left_out = [column for column in features.left_out if column.name in numbers]
+    if left_out:
+        warn(f"{method} left out {describe(left_out)}. Pass an array to draw all columns.", ColumnsLeftOutWarning)
+    return select_columns(table, [columns[place].name for place in features.places])
 
 
 def labels_of(subject: Subject) -> Integers:
