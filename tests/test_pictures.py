@@ -161,6 +161,26 @@ def test_text_and_identifiers_are_no_features_without_a_model_either(library, fr
     assert np.array_equal(pixels(picture), expected)
 
 
+@pytest.mark.parametrize("how", [True, "robust"])
+def test_a_standardizing_model_is_drawn_as_it_measures_and_named_in_the_units_of_the_table(how, frame):
+    frame = frame.assign(b=1e3 * frame["b"])
+    model = KMeans(3, standardize=how, random_state=26).fit(frame)
+    ax = plot_clusters(frame[["c", "b", "a"]], model)
+    assert ax.get_xlabel().replace("\n", " ").endswith(" of standardized features")
+    standardized = (frame.to_numpy() - model.feature_offset_) / model.feature_scale_
+    inner = plot_clusters(
+        standardized, model.labels_, (model.cluster_centers_ - model.feature_offset_) / model.feature_scale_
+    )
+    for one, other in zip(ax.collections, inner.collections, strict=True):
+        np.testing.assert_allclose(np.asarray(one.get_offsets()), np.asarray(other.get_offsets()), atol=1e-9)
+    units = plot_clusters(frame, model, x="b", y="a")
+    assert {tuple(row) for row in samples_of(units)[0]} == {tuple(row) for row in frame[["b", "a"]].to_numpy()}
+    assert units.get_xlabel() == "b"
+    silhouettes = [patch.get_data().values for patch in plot_silhouette(frame, model).patches]
+    expected = [patch.get_data().values for patch in plot_silhouette(standardized, model.labels_).patches]
+    assert all(one == pytest.approx(other) for one, other in zip(silhouettes, expected, strict=True))
+
+
 def test_labels_must_be_given_where_there_is_no_column_of_them(frame):
     with pytest.raises(ValueError, match="labels must be a fitted model, an array or the name of a column; got None"):
         plot_clusters(frame)
