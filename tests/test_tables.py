@@ -177,6 +177,7 @@ def test_names_in_another_order_are_refused_as_scikit_learn_does(make, columns, 
         model.predict(select_columns(make(columns), ["y", "x"]))
 
 
+@pytest.mark.filterwarnings("ignore::fastkmeans.FeatureScaleWarning")
 def test_an_estimator_warns_of_row_numbers_and_reads_them(seed):
     df = pd.DataFrame({"Unnamed: 0": [0, 1, 2], "x": [0.0, 5.0, 6.0]})
     for fit in (KMeans(2, random_state=seed).fit, lambda X: elbow(X, 2, random_state=seed)):
@@ -184,6 +185,7 @@ def test_an_estimator_warns_of_row_numbers_and_reads_them(seed):
             fit(df)
 
 
+@pytest.mark.filterwarnings("ignore::fastkmeans.FeatureScaleWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_rows_with_missing_values_are_dropped_or_filled(make, rng, dtype, seed):
     X = np.repeat([[0.0, 0.0], [50.0, 9.0]], 30, axis=0) + rng.normal(size=(60, 2))

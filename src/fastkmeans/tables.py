@@ -81,7 +81,8 @@ def cluster(
     progress : bool, default=False
         Show a bar that moves with each iteration; needs tqdm (``pip install "fastkmeans-core[progress]"``).
     **kmeans_params
-        Any other parameter of :class:`KMeans`, for example ``random_state``.
+        Any other parameter of :class:`KMeans`, for example ``random_state``, or ``standardize=True`` if the columns have
+        different units.
 
     Returns
     -------
@@ -100,6 +101,8 @@ def cluster(
     -----
     fastkmeans.errors.ColumnsLeftOutWarning
         If columns are left out.
+    FeatureScaleWarning
+        If one column holds more than 90 % of the total variance, and neither `standardize` nor metric="cosine" is set.
 
     Notes
     -----

@@ -17,6 +17,8 @@ FAILED = 2
 LABELLED = ".csv, .tsv, .csv.gz, .parquet; .npy: labels alone; -: standard output"
 INITS = ("auto", "k-means++", "random", "random-partition")
 METRICS = ("euclidean", "manhattan", "cosine")
+STANDARDIZE = {"mean": True, "robust": "robust"}
+"""Values of --standardize -> of the parameter; without a value it is the first."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,6 +63,14 @@ def make_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("info", help="version, instruction set and threads of this installation")
     return parser
+
+
+def spelt_out(arguments: Sequence[str]) -> list[str]:
+    """Return arguments in which --standardize says its value, so that a table may follow it."""
+    return [
+        f"{argument}=mean" if argument == "--standardize" and after not in STANDARDIZE else argument
+        for argument, after in zip(arguments, [*arguments[1:], ""], strict=False)
+    ]
 
 
 def _add_table(parser: argparse.ArgumentParser, missing: Sequence[str] = MISSING) -> None:
@@ -108,6 +118,8 @@ def _add_kmeans(parser: argparse.ArgumentParser) -> None:
     add("--tol", _tolerance, 1e-4, "stop when the centers move less, relative to the variance (default: 1e-4)")
     parser.add_argument("--init", default=INITS[0], choices=INITS, help=f"how to start (default: {INITS[0]})")
     parser.add_argument("--metric", default=METRICS[0], choices=METRICS, help=f"the distance (default: {METRICS[0]})")
+    what = "give all features the same weight, for features of different units; robust: by quartiles, not by mean and deviation"
+    parser.add_argument("--standardize", nargs="?", const="mean", choices=STANDARDIZE, metavar="robust", help=what)
     _add_quiet(parser)
 
 

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from importlib.util import find_spec
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
@@ -19,11 +20,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from .. import __version__
+from ..display.words import counted
 from ..estimators.progress import fit_with_bar
 from ..input.columns import describe
+from ..runtime.threads import effective_n_threads
+from ..samples import describe as describe_samples
+from ..scaling import warn_of_dominant_feature
 from ..storage.whole import whole_file
 from ..types import Indices
-from .arguments import FAILED, make_parser
+from .arguments import FAILED, STANDARDIZE, make_parser, spelt_out
 from .checks import check_label_name, check_n_features, check_outputs
 from .csv_layout import CsvOptions
 from .messages import in_options, say_on_stderr
@@ -69,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     try:
-        args = make_parser().parse_args(argv)
+        args = make_parser().parse_args(spelt_out(sys.argv[1:] if argv is None else argv))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
@@ -108,6 +113,7 @@ def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
         "max_iter": args.max_iter,
         "tol": args.tol,
         "metric": args.metric,
+        "standardize": STANDARDIZE.get(args.standardize, False),
         "random_state": args.seed,
         "n_threads": args.threads,
     }
@@ -154,6 +160,8 @@ def _fit(args: argparse.Namespace) -> None:
         else:
             model.fit(table.values)
     seconds = perf_counter() - start
+    _warn_of_units(args, table)
+    summary = None if args.quiet else replace(model.summary(table.values), feature_names=table.names)
     if table.named:
         # Fitted on an array; with the names, predict finds its columns in any order.
         model.feature_names_in_ = np.array(table.names, dtype=object)
@@ -161,6 +169,7 @@ def _fit(args: argparse.Namespace) -> None:
     _write_fit(args, table, model, sizes)
     with _report(args):
         _print_fit(table, model, sizes, seconds, [] if result is None else [*result.table_lines(), result.reason])
+        print("\n".join(summary.sentences()[:SHOWN_CLUSTERS] if summary is not None else ()))
 
 
 def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes: Indices) -> None:
@@ -177,6 +186,13 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes:
         _save_picture(ax, args.plot)
     if args.save:
         model.save(args.save)
+
+
+def _warn_of_units(args: argparse.Namespace, table: TableFile) -> None:
+    """Warn of a feature that outweighs all others, as :func:`cluster` does; an array in a .npy file is as its maker scaled it."""
+    if (table.named or table.layout is not None) and not args.standardize and args.metric != "cosine":
+        description = describe_samples(table.values, effective_n_threads(args.threads, float(table.values.size)))
+        warn_of_dominant_feature(description, table.names, "add --standardize")
 
 
 def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> tuple[ElbowResult[KMeans], KMeans]:
@@ -203,6 +219,7 @@ def _elbow(args: argparse.Namespace) -> None:
     from ..estimators.elbow import elbow
 
     table = _read(args)
+    _warn_of_units(args, table)
     result = elbow(table.values, args.k, gap=args.gap, progress=_wants_bar(args), **_kmeans_params(args))
     if args.output:
         write_columns(args.output, result.columns())
@@ -237,7 +254,6 @@ def _info(_: argparse.Namespace) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     from .._core import runtime
-    from ..runtime.threads import effective_n_threads
 
     print(f"fastkmeans        {__version__} (distribution fastkmeans-core)")
     print(f"instruction set   {runtime.isa()} (compiled in: {', '.join(runtime.isas())})")
@@ -273,11 +289,7 @@ def _report(args: argparse.Namespace) -> Iterator[None]:
 def _heading(table: TableFile) -> str:
     n_samples, n_features = table.values.shape
     names = ", ".join(table.names[:SHOWN_FEATURES]) + (", ..." if n_features > SHOWN_FEATURES else "")
-    return f"{table.path}: {_counted(n_samples, 'sample')} x {_counted(n_features, 'feature')} ({names})"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+    return f"{table.path}: {counted(n_samples, 'sample')} x {counted(n_features, 'feature')} ({names})"
 
 
 def _print_fit(table: TableFile, model: KMeans, sizes: Indices, seconds: float, sweep: list[str]) -> None:
@@ -285,8 +297,9 @@ def _print_fit(table: TableFile, model: KMeans, sizes: Indices, seconds: float, 
     print(_heading(table))
     for line in sweep:
         print(line)
-    print(f"{_counted(len(sizes), 'cluster')}, inertia {model.inertia_:.6g}")
-    print(f"{ended} after {_counted(model.n_iter_, 'iteration')}, {seconds:.3g} s")
+    units = " (of standardised features)" if model.feature_scale_ is not None else ""
+    print(f"{counted(len(sizes), 'cluster')}, inertia {model.inertia_:.6g}{units}")
+    print(f"{ended} after {counted(model.n_iter_, 'iteration')}, {seconds:.3g} s")
     names = table.names[:SHOWN_FEATURES]
     widths = [5, 9, *(max(12, len(name)) for name in names)]
     _print_row(["label", "size", *names], widths)

@@ -14,6 +14,7 @@ _OPTIONS = {  # parameter of the Python functions -> option of the command line
     "tol": "--tol",
     "init": "--init",
     "metric": "--metric",
+    "standardize": "--standardize",
 }
 _PARAMETER = re.compile(
     rf"(?<![\w-])({'|'.join(_OPTIONS)}) (?=must\b)|\b(n_clusters)\b|(?<![\w-])k (?=must\b)|\bk=(?=\d)"
