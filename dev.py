@@ -52,7 +52,7 @@ def files(names: str) -> list[str]:
 
 
 # The tests that reach every kernel.
-CORE = "judge kernels laws partitioned prefix quantized seeding tiles yinyang"
+CORE = "containers exactness judge kernels laws prefix quantized seeding tiles yinyang"
 VARIANTS = {
     # Cython compares each index with the length of its array.
     "checks": Variant(["-Dchecks=true"], files(f"{CORE} quality split_merge sweep threads")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from math import frexp
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,6 +62,19 @@ class Description(NamedTuple):
     smallest: Smallest
 
 
+class Shape(NamedTuple):
+    """Shape and dtype of all samples together: the `values` of samples that do not lie in one array.
+
+    shape : (n_samples, n_features).   dtype : numpy.dtype.
+    """
+
+    shape: tuple[int, int]
+    dtype: Any
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
 class Samples:
     """Samples in one array of this process, and what several runs over them share.
 
@@ -69,11 +82,14 @@ class Samples:
     description : of the values.   scatter : sum of weight * |x - description.mean|^2, weights in the unit of weight_unit;
     None until the first engine over the samples computes it.
 
-    Samples that lie elsewhere are a subclass, which overrides `arrays` and `pieces`, and `whole` if it can. Its `values` have
-    nothing but a shape and a dtype. All other methods use these three.
+    Samples that lie elsewhere are a subclass, which overrides `about`, `arrays` and `pieces`, and `whole` if it can. Its `values`
+    are a Shape. All other methods but `copies` use these three. `copies` is only called for samples in one array.
     """
 
     __slots__ = ("values", "sample_weight", "description", "scatter", "_copies")
+
+    about = "samples"
+    """What errors call such samples."""
 
     def __init__(self, values: Values, sample_weight: Floats | None, description: Description) -> None:
         self.values = values
@@ -83,7 +99,10 @@ class Samples:
         self._copies: Copies | None = None
 
     def arrays(self) -> Iterator[tuple[slice, Values]]:
-        """Yield the samples array by array, in order: the slice of their numbers, and their values."""
+        """Yield the samples array by array, in order: the slice of their numbers, and their values.
+
+        Every call gives the same arrays. No array is empty, and each is in C order.
+        """
         yield slice(0, len(self.values)), self.values
 
     def pieces(self) -> Iterator[tuple[slice, Values]]:

@@ -1,11 +1,14 @@
 """The contract of engines: an engine holds the samples in some way, and runs the steps of a fit over them.
 
-Iterations, refills and exchanges know samples by their number among all samples, and read them only through `take`. Searches
-on subsamples read `Samples.arrays()` once, and the rows that they draw. k-means++ reads `Samples.whole()`: one array.
+Iterations, refills and exchanges know samples by their number among all samples, and read them only through `take`. A search on
+subsamples reads `Samples.arrays()` twice to draw rows by their importance, and once more for each `Samples.take` of drawn rows.
+Other methods of Samples read them again, some several times per call. So every call of `arrays()` must give the same arrays, and arrays
+that are costly to make are better kept. k-means++ reads `Samples.whole()`: one array.
 
 An engine is made as Engine(samples, n_clusters, algorithm, n_threads), where n_threads may be None. `samples` is Samples, or a
-subclass that engines/table.py names. Outside its engine, a subclass needs values.shape, values.dtype, sample_weight, description and
-its methods. The engine sets `scatter`, for later runs over the same samples.
+subclass that engines/table.py names. Outside its engine, a subclass needs values.shape, values.dtype and len(values), which a Shape
+has (samples.py), sample_weight, description and its methods. The engine sets `scatter`, for later runs over the same samples.
+An engine that subclasses LocalEngine makes states by `_state_over(values, ...)`, which also makes the compact copies.
 """
 
 from __future__ import annotations

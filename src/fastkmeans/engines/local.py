@@ -11,7 +11,8 @@ import numpy as np
 from .._core import distances
 from .._core.doubtful import Trusted, move_anew
 from .._core.exchange import Exchange
-from .._core.sums import explained_of
+from .._core.sums import ClusterSums, explained_of
+from ..algorithms.copies import copies_of
 from ..algorithms.quantizing import LEAST_SIZE
 from ..algorithms.table import ALGORITHMS, Algorithm, State, Sums
 from ..runtime.blas import one_blas_thread
@@ -69,16 +70,32 @@ class LocalEngine:
 
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> State[Sums]:
         """Return the state of the algorithm."""
+        return self._state_over(samples.values, self.sample_weight, algorithm, max_weight, n_clusters)
+
+    def _state_over(
+        self, values: Values, sample_weight: Floats | None, algorithm: Algorithm, max_weight: float, n_clusters: int,
+        n_grid_samples: int = 0,
+    ) -> State[ClusterSums]:  # fmt: skip
+        """Return a state of the algorithm over one array, with the compact copies that the algorithm asks for.
+
+        sample_weight : of the rows of `values`.   max_weight : of all samples.   n_grid_samples : as ClusterSums; the number of
+        all samples if `values` are some of them.
+        """
+        samples, max_abs = self._samples, self.description.max_abs
         shared: dict[str, Any] = {}
         if algorithm.copies:
-            shared["copies"] = getattr(samples.copies(self.n_threads), algorithm.copies)
+            # Several runs share the copies of samples in one array.
+            is_all = values is samples.values
+            copies = samples.copies(self.n_threads) if is_all else copies_of(values, max_abs, self.n_threads)
+            shared["copies"] = getattr(copies, algorithm.copies)
         return algorithm.state(
-            samples.values,
-            self.sample_weight,
-            samples.description.max_abs,
+            values,
+            sample_weight,
+            max_abs,
             max_weight,
             n_clusters,
             self.n_threads,
+            n_grid_samples=n_grid_samples,
             **shared,
         )
 

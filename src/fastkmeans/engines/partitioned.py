@@ -10,37 +10,27 @@ have no such step.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._core.sums import ClusterSums
-from ..algorithms.copies import copies_of
 from ..algorithms.table import Algorithm, State
-from ..samples import LEAF, Samples, describe_pieces
+from ..samples import LEAF, Samples, Shape, describe_pieces
 from ..types import AnyArray, Floats, Labels, Values
 from .local import LocalEngine
 from .spherical import SphericalEngine
 
 
-class Shape(NamedTuple):
-    """Shape and dtype of all samples together."""
-
-    shape: tuple[int, int]
-    dtype: Any
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-
 class Parts(Samples):
-    """Samples in several arrays; as Samples, but `values` has nothing but a shape and a type.
+    """Samples in several arrays; as Samples, but `values` is a Shape.
 
     parts : arrays of shape (n, n_features), of one dtype, C order, finite, in the order of the samples; some may be empty.
     sample_weight : (n_samples,), of all samples.
     """
 
     __slots__ = ("parts", "rows", "_whole")
+
+    about = "samples in several parts"
 
     def __init__(self, parts: list[Values], sample_weight: Floats | None, n_threads: int) -> None:
         ends = np.cumsum([0, *map(len, parts)]).tolist()
@@ -76,11 +66,6 @@ class Parts(Samples):
     def arrays(self) -> Iterator[tuple[slice, Values]]:
         """Yield the parts that are not empty: the slice of the numbers of their samples, and their values."""
         return zip(self.rows, self.parts)
-
-    @property
-    def is_gathered(self) -> bool:
-        """Has `whole` put all samples into one array?"""
-        return self._whole is not None
 
     def whole(self) -> Samples:
         """Return the samples in one array. Only k-means++ and exchanges of clusters in fits that are not large, and callable
@@ -141,17 +126,10 @@ class PartitionedEngine(LocalEngine):
     """Samples in several parts, and the state of one run over them."""
 
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> _PartedState:
-        max_abs = samples.description.max_abs
-
-        def shared(values: Values) -> dict[str, Any]:
-            if not algorithm.copies:
-                return {}
-            return {"copies": getattr(copies_of(values, max_abs, self.n_threads), algorithm.copies)}
-
         return _PartedState([
-            algorithm.state(
-                values, None if self.sample_weight is None else self.sample_weight[rows], max_abs,
-                max_weight, n_clusters, self.n_threads, n_grid_samples=len(samples.values), **shared(values),
+            self._state_over(
+                values, None if self.sample_weight is None else self.sample_weight[rows], algorithm, max_weight, n_clusters,
+                n_grid_samples=len(samples.values),
             )
             for rows, values in samples.arrays()
         ])  # fmt: skip

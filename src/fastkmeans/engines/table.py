@@ -26,7 +26,5 @@ def engine_for(samples: Samples, metric: str) -> Any:
         raise TypeError(f"no engine holds {type(samples).__name__}; add a row for it to ENGINES in engines/table.py.")
     if metric not in engines:
         known = " or ".join(map(repr, engines))
-        raise ValueError(
-            f"metric must be {known} for samples in several parts; got {metric!r}. Put them into one array first."
-        )
+        raise ValueError(f"metric must be {known} for {samples.about}; got {metric!r}. Put them into one array first.")
     return engines[metric]
