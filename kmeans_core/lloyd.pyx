@@ -98,6 +98,8 @@ cdef class LloydState:
         self.n_decided = take_count(clusters.follower.counts, clusters.n_threads, 1)
         return take_count(clusters.follower.counts, clusters.n_threads, 0)
 
+    # Parallel loops stand in `cdef ... nogil` methods, and these read fields by `self.clusters`: Cython cannot take a
+    # Python object such as a local variable `clusters` into a parallel region.
     cdef void _assign_units(self, const c.kernels *table) noexcept nogil:
         cdef Py_ssize_t u
         if self.clusters.n_threads == 1:

@@ -176,8 +176,10 @@ cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_
     cdef int own = t % of.n_sums
     cdef double *sums = of.total if own == 0 else <double *>(of.partial + (own - 1) * of.partial_size)
     cdef uint8_t *touched = of.touched + own * of.touched_size
-    cdef const double *weight = NULL if of.weights == NULL else of.weights + first
+    cdef const double *weight = NULL
     cdef const char *x = row_of(of, first)
+    if of.weights != NULL:
+        weight = of.weights + first
     if of.locks != NULL:
         take_lock(of.locks + own * LOCK_SIZE)
     of.counts[16 * t] += table.follow[of.is_float32](x, count, of.n_features, weight, labels, of.labels + first,

@@ -17,6 +17,8 @@ from hypothesis.extra import numpy as hnp
 
 from fastkmeans import KMeans
 from fastkmeans._core import runtime
+from fastkmeans.algorithms.copies import copies_of
+from fastkmeans.algorithms.table import ALGORITHMS
 
 # Few distinct rows, many clusters: the warning is right and not the subject here.
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
@@ -132,6 +134,44 @@ def test_fits_of_small_integer_matrices_are_exact(real, data):
     n_clusters = data.draw(st.integers(1, n_samples), label="n_clusters")
     seed = data.draw(st.integers(0, 2**32 - 1), label="seed")
     check_labels(KMeans(n_clusters, random_state=seed, tol=0, max_iter=25).fit(X), X)
+
+
+# ---------------------------------------------------------------- ties that only the rounding of sums decides
+
+
+def permuted_centers(rng, n_features, real):
+    """Centers that are permutations of one vector, and samples of equal values: all distances are equal but for rounding."""
+    vector = rng.normal(size=n_features)
+    C = np.stack([rng.permutation(vector) for _ in range(23)]).astype(real)
+    X = np.repeat(np.append(np.zeros(3), rng.normal(size=197))[:, None], n_features, axis=1).astype(real)
+    assert len(np.unique(reference.nearest(X, C))) > 1
+    return X, C
+
+
+TIED_FEATURES = [8, 9, 16, 40, 64, 128, 130, 200, 300]
+
+
+@pytest.mark.parametrize("n_features", TIED_FEATURES)
+def test_a_fit_decides_ties_by_the_order_of_numpys_sums(n_features, algorithm, real, rng):
+    """Each center has one sample with weight, so it stays where it is; the tied samples weigh nothing."""
+    tied, C = permuted_centers(rng, n_features, real)
+    X, weights = np.vstack([C, tied]), np.repeat([1.0, 0.0], [len(C), len(tied)])
+    model = KMeans(len(C), init=C, tol=0, algorithm=algorithm).fit(X, sample_weight=weights)
+    np.testing.assert_array_equal(model.cluster_centers_, C)
+    np.testing.assert_array_equal(model.labels_, reference.nearest(X, C))
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+
+
+@pytest.mark.parametrize("n_features", TIED_FEATURES)
+def test_the_steps_of_a_state_decide_ties_by_the_order_of_numpys_sums(n_features, algorithm, real, rng):
+    X, C = permuted_centers(rng, n_features, real)
+    row, max_abs = ALGORITHMS[algorithm], np.abs(X).max(axis=0).astype(np.float64)
+    shared = {"copies": getattr(copies_of(X, max_abs, 2), row.copies)} if row.copies else {}
+    state = row.state(X, None, max_abs, 1.0, len(C), 2, **shared)
+    # A filter knows from one step what to leave out in the next: all centers move, none, half of them.
+    for centers in [C, rng.permutation(C), C, C, np.where(np.arange(len(C))[:, None] % 2, C, C[::-1])]:
+        state.step(np.ascontiguousarray(centers, dtype=np.float64))
+        np.testing.assert_array_equal(state.clusters.labels, reference.nearest(X, centers))
 
 
 # ---------------------------------------------------------------- predictions of given centers

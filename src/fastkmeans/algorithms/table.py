@@ -51,6 +51,10 @@ class Algorithm(NamedTuple):
         `copies` if the row names some. The seven arguments go on to ClusterSums. A state has `clusters`, a ClusterSums;
         `stepped_by`, the algorithm that ran the last step; and step(centers), which returns the number of labels that
         changed. X must not move while the state lives. A filter switches to Lloyd's steps if it saves nothing.
+        The nearest center is the one with the smallest float64 distance, summed in the order of NumPy; the lowest index of
+        equals. Another order of the sum decides ties otherwise. `all_sq_distances` of kernels.h computes these distances, and
+        `assign` decides by them (`decide` in kernels/exact.h). A simple algorithm finds all labels and passes them to
+        ClusterSums.follow(labels), which updates the sums and returns how many labels changed.
     source : the paper, which README.md names too.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
     copies : the field of Copies that the state shares with seeding and other starts; "" for none.
