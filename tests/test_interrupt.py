@@ -17,15 +17,14 @@ import pytest
 
 from fastkmeans import KMeans
 from fastkmeans._core import distances, silhouette
-from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.medians import MediansState
 from fastkmeans._core.prefix import PrefixState
-from fastkmeans._core.quantized import QuantizedState
 from fastkmeans._core.seeding import PlusPlus
-from fastkmeans._core.tiles import TilesState
 from fastkmeans._core.yinyang import YinyangState
 from fastkmeans.algorithms.coding import Codes
+from fastkmeans.algorithms.copies import copies_of
 from fastkmeans.algorithms.quantizing import QuantizedCopies
+from fastkmeans.algorithms.table import ALGORITHMS, Algorithm
 
 CORE = Path(__file__).resolve().parent.parent / "kmeans_core"
 
@@ -132,11 +131,12 @@ EQUAL = {real: np.ones((N_ROWS, N_FEATURES), dtype=real) for real in ("float32",
 CENTERS = np.ones((N_CLUSTERS, N_FEATURES))
 
 
-def step_of_a_state(state, X, centers=CENTERS):
+def step_of(algorithm, X, centers=CENTERS):
     """Make a call, and what tells whether it was left undone."""
-    copies = [QuantizedCopies(X, 1)] if state in (QuantizedState, YinyangState) else []
-    made = state(X, None, np.ones(X.shape[1]), 1.0, len(centers), 1, *copies)
-    keeper = made if state is MediansState else made.clusters
+    max_abs = np.ones(X.shape[1])
+    shared = {"copies": getattr(copies_of(X, max_abs, 1), algorithm.copies)} if algorithm.copies else {}
+    made = algorithm.state(X, None, max_abs, 1.0, len(centers), 1, **shared)
+    keeper = made if algorithm.state is MediansState else made.clusters
     return lambda: made.step(centers), lambda: (keeper.labels < 0).any()
 
 
@@ -207,14 +207,12 @@ def sums_by_labels(X):
 
 
 LONG_CALLS = {  # the function that watches for signals, and how it is called
-    "lloyd.LloydState.step": partial(step_of_a_state, LloydState),
-    "quantized.QuantizedState._assign": partial(step_of_a_state, QuantizedState),
-    "yinyang.YinyangState.step": partial(step_of_a_state, YinyangState),
+    "quantized.QuantizedState._assign": partial(step_of, ALGORITHMS["quantized"]),
     "yinyang.YinyangState.step with bounds": step_with_bounds,
-    "tiles.TilesState.step": lambda X: step_of_a_state(
-        TilesState, X[:, :4].copy(), np.repeat(CENTERS[:, :4], 8, axis=0)
+    "tiles.TilesState.step": lambda X: step_of(
+        ALGORITHMS["tiles"], X[:, :4].copy(), np.repeat(CENTERS[:, :4], 8, axis=0)
     ),
-    "medians.MediansState.step": partial(step_of_a_state, MediansState),
+    "medians.MediansState.step": partial(step_of, Algorithm(MediansState, source="")),
     "prefix.PrefixState.step": step_of_prefix,
     "distances.nearest": labels_of,
     "distances.nearest by Manhattan distances": partial(labels_of, kind=distances.MANHATTAN),
@@ -224,6 +222,20 @@ LONG_CALLS = {  # the function that watches for signals, and how it is called
     "silhouette.mean_distances": mean_distances,
     "silhouette.pair_mean_distances": mean_distances_by_pairs,
     "silhouette.labelled_sums": sums_by_labels,
+}
+
+
+def call_of_step(algorithm):
+    """Return "module.State.step"."""
+    return f"{algorithm.state.__module__.rpartition('.')[2]}.{algorithm.state.__name__}.step"
+
+
+# Steps of the other algorithms.
+NAMED_ABOVE = {"quantized", "tiles", "prefix"}
+LONG_CALLS |= {
+    call_of_step(algorithm): partial(step_of, algorithm)
+    for name, algorithm in ALGORITHMS.items()
+    if name not in NAMED_ABOVE
 }
 
 # What watches for signals too, but is over in less than a second for any samples that a test has the memory for: it reads each
@@ -258,7 +270,11 @@ def functions_that_watch(path):
 def test_every_function_that_watches_for_signals_is_known_as_long_or_brief():
     long = {name.split()[0] for name in LONG_CALLS}
     assert long.isdisjoint(BRIEF_CALLS)
-    assert set().union(*map(functions_that_watch, CORE.glob("*.pyx"))) == long | BRIEF_CALLS
+    watching = set().union(*map(functions_that_watch, CORE.glob("*.pyx")))
+    add = "{} watches for signals; add it to LONG_CALLS, or to BRIEF_CALLS if it is over within a second."
+    assert [add.format(name) for name in sorted(watching - long - BRIEF_CALLS)] == []
+    remove = "{} does not watch for signals; remove it from LONG_CALLS or BRIEF_CALLS, or let it call start_watch."
+    assert [remove.format(name) for name in sorted((long | BRIEF_CALLS) - watching)] == []
 
 
 @pytest.mark.skipif(not CORE.is_dir(), reason="the repository is not around the tests")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import fastkmeans
-from fastkmeans.algorithms.table import ALGORITHMS
+from fastkmeans.algorithms.table import ALGORITHMS, SKLEARN_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "fastkmeans"
@@ -372,6 +372,18 @@ def test_stubs_and_typing_marker_are_there():
 def test_the_readme_names_the_paper_of_each_algorithm(name):
     papers = re.findall(r"^- (`.*?): (.*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     assert [paper for names, paper in papers if f'`"{name}"`' in names] == [ALGORITHMS[name].source]
+
+
+@needs_sources
+def test_the_readme_has_a_row_for_each_algorithm():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| algorithm | chosen for |")[2].partition("\n\n")[0]
+    assert set(re.findall(r'^\| `"(\w+)"` \|', table, re.M)) == set(ALGORITHMS)
+
+
+def test_the_docstring_of_kmeans_names_each_algorithm():
+    names = re.search(r'^algorithm : \{"auto", (.*?)\}', inspect.getdoc(fastkmeans.KMeans), re.M)[1]
+    assert {name.strip('"') for name in names.split(", ")} == ALGORITHMS.keys() | SKLEARN_NAMES.keys()
 
 
 @needs_sources
