@@ -48,8 +48,9 @@ class KMeans(CentersEstimator):
 
         - "k-means++" draws rows that lie far apart. In each step it takes the best of 2 + log(n_clusters) candidates.
         - "auto" draws as "k-means++" does. Once during the iterations it merges clusters that cost little to merge, and
-          splits others that gain more. From 65 536 samples on (or 512 n_clusters, if that is more) it first searches on
-          a weighted sample of some 16 000 rows, with up to five starts; see Notes.
+          splits others that gain more. If there are at least 65 536 samples, at least 512 per cluster, and samples x
+          features x clusters is at least 2e7, it first searches on a weighted sample of some 16 000 rows, with up to
+          five starts; see Notes.
         - "random" draws rows at random.
         - "random-partition" puts each row into a random cluster and takes the means.
         - An array of shape (n_clusters, n_features) holds the initial centers, in the units of X.
@@ -132,7 +133,8 @@ class KMeans(CentersEstimator):
     stop_reason_ : str
         "labels unchanged", "center shift within tol", "max_iter" or "callback".
     algorithm_used_ : str
-        The algorithm that ran. If skipping did not pay, it took steps of Lloyd's; `history_` says in which iterations.
+        The algorithm that ran over all samples. If skipping did not pay, it took steps of Lloyd's; `history_` says in
+        which iterations.
     feature_offset_, feature_scale_ : ndarray of shape (n_features,), float64, or None
         How `standardize` scaled each feature; None without it.
     n_clusters_ : int

@@ -244,9 +244,7 @@ class Chain:
             n_finished = min(n_finished, (n_fresh + 1) // 2)
         best = np.argsort([trial.inertia for trial in trials], kind="stable")[:n_finished].tolist()
         after = exchange_after(self._settings, n_clusters)
-        later = (
-            None if after is None or self._n_starts is None else after - n_trial
-        )  # in a sweep, only the run like a plain fit exchanges clusters
+        later = self._exchange_later(after, n_trial)
         finished = [
             trials[i] if trials[i].converged and later is None
             else self._run(rows, trials[i].centers, loose=loose, exchange_after=later)[0]
@@ -258,6 +256,17 @@ class Chain:
         lowest = _lowest(finished)
         self._searched = lowest[0]
         return lowest
+
+    def _exchange_later(self, after: int | None, n_trial: int) -> int | None:
+        """Return after how many more iterations the best trials exchange clusters; None for never.
+
+        after : the same from the start of a run.   n_trial : iterations of a trial.
+        """
+        if after is None:
+            return None
+        if self._n_starts is None:  # in a sweep, only the run like a plain fit exchanges clusters
+            return None
+        return after - n_trial
 
     def _count_fresh(self, n_clusters: int) -> int:
         if self._n_starts is not None:
