@@ -31,7 +31,9 @@ ROWS_A_CLUSTER = 64
 """The coreset has at least this many rows per cluster."""
 
 GROWTH = 8
-"""Each set on the way to all samples has this many times the rows of the previous set. 16 is too many, as explained above."""
+"""Each set on the way to all samples has this many times the rows of the previous set. With 8, sweeps over k = 1 to 10 of the
+table workload made 38 to 49 iterations over all samples (three seeds) in 1.7 to 2.0 s of CPU time. With 16 they made 101 to 191
+iterations in 2.0 to 2.8 s. With 4 they made 27 iterations and took as long as with 8."""
 
 FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 36, 5, 4
 """Starts per k: if n_init is "auto", fresh ones with 36 centers together, at least five; and four from the previous centers. With
