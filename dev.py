@@ -55,7 +55,7 @@ def files(names: str) -> list[str]:
 CORE = "containers exactness judge kernels laws prefix quantized seeding tiles yinyang"
 VARIANTS = {
     # Cython compares each index with the length of its array.
-    "checks": Variant(["-Dchecks=true"], files(f"{CORE} quality split_merge sweep threads")),
+    "checks": Variant(["-Dchecks=true"], files(f"{CORE} exchange quality sweep threads")),
     "serial": Variant(["-Dopenmp=disabled"], files(f"{CORE} fork interrupt threads")),
     # What other compilers than gcc on Linux get.
     "openmp": Variant(["-Dpool=disabled"], files(f"{CORE} fork interrupt threads")),

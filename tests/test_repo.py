@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import inspect
 import os
 import pkgutil
@@ -384,6 +385,16 @@ def test_the_readme_has_a_row_for_each_algorithm():
 def test_the_docstring_of_kmeans_names_each_algorithm():
     names = re.search(r'^algorithm : \{"auto", (.*?)\}', inspect.getdoc(fastkmeans.KMeans), re.M)[1]
     assert {name.strip('"') for name in names.split(", ")} == ALGORITHMS.keys() | SKLEARN_NAMES.keys()
+
+
+@needs_sources
+def test_the_variants_of_dev_py_name_test_files_that_are_there():
+    spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
+    dev = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(dev)
+    named = {name for variant in dev.VARIANTS.values() for name in variant.tests}
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
 
 @needs_sources
