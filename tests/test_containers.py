@@ -135,7 +135,7 @@ def test_arrays_and_pieces_are_the_samples_in_order_each_time(held, seed, n_part
 
 
 @pytest.mark.parametrize("held", CONTAINERS)
-def test_some_container_yields_several_arrays_and_several_pieces(held, rng):
+def test_each_container_is_tried_in_several_arrays_and_pieces(held, rng):
     """Else the law above would prove little."""
     X = rng.normal(size=(3500, 2))
     with held_in(held, cut(rng, X, 5)) as samples:
