@@ -142,7 +142,7 @@ class LocalEngine:
     def move(self, centers: Floats) -> tuple[Floats, float, float, int]:
         """Return moved centers, the sum of their squared shifts, the inertia of the last step, and the number of empty
         clusters. Per-cluster values: weights, sq_shifts."""
-        moved = np.empty_like(centers)
+        moved = np.empty(centers.shape)
         center_shift, explained, n_empty, n_doubtful = self._clusters.move(
             centers, self.description.mean, moved, self._terms, self._digits
         )

@@ -128,7 +128,7 @@ def plusplus_rows(
     n_local_trials : candidates per step; by default 2 + int(log(n_clusters)), the number of the authors' own program.
     manhattan : use Manhattan distances D, and draw by D instead of D^2: the potential is then what k-medians minimises.
     """
-    X, sample_weight, max_abs = samples.values, samples.sample_weight, samples.description.max_abs
+    X, sample_weight = samples.values, samples.sample_weight
     n_samples, n_features = X.shape
     trials = n_local_trials or 2 + int(log(n_clusters))
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * trials)
@@ -136,7 +136,7 @@ def plusplus_rows(
     rows[0] = first_row(n_samples, sample_weight, random_state)
     if n_clusters == 1:
         return rows
-    scale = _power_of_two_below(float(np.maximum.reduce(max_abs)), X.dtype)
+    scale = _power_of_two_below(samples.description.largest, X.dtype)
     random = int(random_state.random_sample() * 2.0**53)
     compact: QuantizedRows | CodedRows | None = None
     dense_share = DENSE_SHARE
