@@ -5,7 +5,7 @@ def weigh(
     labels: Labels,
     sq_distances: Floats,
     sample_weight: Floats | None,
-    largest: float,
+    unit: float,
     per_weight: float,
     per_distance: float,
     sizes: Masses,
@@ -16,8 +16,8 @@ def set_masses(
     sq_distances: Floats,
     sample_weight: Floats | None,
     of_cluster: Floats,
+    unit: float,
     of_distance: float,
-    largest: float,
     per_mass: float,
     n_threads: int,
 ) -> int: ...

@@ -6,6 +6,7 @@ into parts draws the same rows.
 
 from __future__ import annotations
 
+from math import frexp, ldexp
 from typing import NamedTuple
 
 import numpy as np
@@ -43,17 +44,16 @@ def importance(samples: Samples, weights: Floats | None, centers: Values, n_thre
     wide = centers.astype(np.float64)
     labels = samples.nearest(wide, n_threads)
     sq_distances = samples.own_sq_distances(wide, labels, n_threads)
-    largest = coreset.largest_weighed(sq_distances, weights, n_threads) or 1.0
+    largest = coreset.largest_weighed(sq_distances, weights, n_threads)
+    unit = ldexp(1.0, min(-frexp(largest)[1], 1000))
     per_sum = _per_sum(n_samples)
     per_weight = 1.0 if weights is None else per_sum
     whole_sizes = np.zeros(len(centers), dtype=np.int64)
-    total = coreset.weigh(labels, sq_distances, weights, largest, per_weight, per_sum, whole_sizes, n_threads)
+    total = coreset.weigh(labels, sq_distances, weights, unit, per_weight, per_sum, whole_sizes, n_threads)
     sizes = whole_sizes / per_weight
     of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
     of_distance = per_sum / total if total else 0.0
-    total = coreset.set_masses(
-        labels, sq_distances, weights, of_cluster, of_distance, largest, 2.0**MASS_BITS, n_threads
-    )
+    total = coreset.set_masses(labels, sq_distances, weights, of_cluster, unit, of_distance, 2.0**MASS_BITS, n_threads)
     return Drawn(sq_distances.view(np.int64), total)
 
 
