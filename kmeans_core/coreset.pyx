@@ -57,7 +57,7 @@ cdef double largest_of_block(const double *sq_distances, const double *weights, 
 
 
 cdef inline int64_t rounded_up(double value) noexcept nogil:
-    """A whole number larger than the value, by at most 1; 0 for 0. The C library's ceil took longer than all the rest."""
+    """A whole number larger than the value, by at most 1; 0 for 0. The C library's ceil took longer than the rest."""
     return <int64_t>value + (value > 0.0)
 
 
@@ -67,7 +67,8 @@ def weigh(const int32_t[::1] labels, const double[::1] sq_distances, const doubl
 
     labels : (n_samples,), below n_clusters.   sample_weight : (n_samples,) or None for ones.
     per_weight : the number that stands for a weight of 1.
-    unit, per_distance : unit * weight * squared distance is at most 1, and per_distance stands for 1. Fractions are rounded up.
+    unit, per_distance : unit * weight * squared distance is at most 1, and per_distance stands for 1.
+    Fractions are rounded up.
     sizes : (n_clusters,), INOUT.
     """
     import numpy as np
