@@ -7,8 +7,9 @@ from libc.string cimport memcpy
 
 from shared cimport check_count, interrupted, raise_interrupt, signal_watch, start_watch
 
-cdef enum:
-    ROWS = 16384  # of a block, for which one thread works at a time
+ROWS_TOGETHER = 16384  # rows of a block, for which one thread works at a time
+
+cdef Py_ssize_t ROWS = ROWS_TOGETHER
 
 
 cdef inline double weighed(const double *sq_distances, const double *weights, Py_ssize_t i) noexcept nogil:
@@ -109,7 +110,7 @@ cdef void weigh_block(const int32_t *labels, const double *sq_distances, const d
 
 def set_masses(const int32_t[::1] labels, double[::1] sq_distances, const double[::1] sample_weight,
                const double[::1] of_cluster, double unit, double of_distance, double per_mass, int n_threads):
-    """Write masses as int64 into the memory of the squared distances; return their sum.
+    """Write masses as int64 into the memory of the squared distances; return the sum of each run of ROWS of them.
 
     sq_distances : (n_samples,), INOUT.   sample_weight : (n_samples,) or None for ones.
     of_cluster : (n_clusters,), mass per weight.
@@ -120,7 +121,8 @@ def set_masses(const int32_t[::1] labels, double[::1] sq_distances, const double
 
     cdef Py_ssize_t b, n_samples = labels.shape[0], n_blocks = (n_samples + ROWS - 1) // ROWS
     cdef const double *weights = weights_of(sample_weight, n_samples)
-    cdef int64_t[::1] totals = np.zeros(n_blocks, dtype=np.int64)
+    sums = np.zeros(n_blocks, dtype=np.int64)
+    cdef int64_t[::1] totals = sums
     cdef signal_watch watch
     check_count("n_threads", n_threads)
     if sq_distances.shape[0] != n_samples:
@@ -132,7 +134,7 @@ def set_masses(const int32_t[::1] labels, double[::1] sq_distances, const double
                 totals[b] = set_masses_of_block(&labels[0], &sq_distances[0], weights, &of_cluster[0], b * ROWS,
                                                 min((b + 1) * ROWS, n_samples), unit, of_distance, per_mass)
     raise_interrupt(&watch)
-    return sum(totals)
+    return sums
 
 
 cdef int64_t set_masses_of_block(const int32_t *labels, double *sq_distances, const double *weights,
@@ -151,26 +153,42 @@ cdef int64_t set_masses_of_block(const int32_t *labels, double *sq_distances, co
     return total
 
 
-def rows_at(const int64_t[::1] mass, const int64_t[::1] places, Py_ssize_t[::1] rows):
+def rows_at(const int64_t[::1] mass, const int64_t[::1] sums, const int64_t[::1] places, Py_ssize_t[::1] rows,
+            int n_threads):
     """Find the row at which the running sum of the masses passes each place.
 
-    mass : (n_samples,), not negative.   places : (count,), ascending, below the sum of the masses.
-    rows : (count,), written.
+    mass : (n_samples,), not negative.   sums : (ceil(n_samples / ROWS),), that of each run of ROWS masses.
+    places : (count,), ascending, from 0 to below the sum of the masses.   rows : (count,), written.
     """
-    cdef Py_ssize_t i, p = 0, count = places.shape[0]
-    cdef int64_t running = 0
+    import numpy as np
+
+    cdef Py_ssize_t b, n_samples = mass.shape[0], n_blocks = (n_samples + ROWS - 1) // ROWS, count = places.shape[0]
     cdef signal_watch watch
-    if rows.shape[0] != count:
-        raise ValueError(f"rows must have length {count}; got {rows.shape[0]}.")
+    check_count("n_threads", n_threads)
+    if rows.shape[0] != count or sums.shape[0] != n_blocks:
+        raise ValueError(f"rows must have length {count}, sums {n_blocks}; got {rows.shape[0]} and {sums.shape[0]}.")
+    ends = np.cumsum(sums)
+    if count and not 0 <= places[0] <= places[count - 1] < ends[n_blocks - 1]:
+        raise ValueError(f"places must be from 0 to below the sum of the masses, {ends[n_blocks - 1]}; got "
+                         f"{places[0]} to {places[count - 1]}.")
+    cdef const int64_t[::1] end_view = ends
+    cdef const Py_ssize_t[::1] first = np.searchsorted(places, ends - sums).astype(np.intp)
     start_watch(&watch)
     with nogil:
-        for i in range(mass.shape[0]):
-            if i % 65536 == 0 and interrupted(&watch):
-                break
-            running += mass[i]
-            while p < count and places[p] < running:
-                rows[p] = i
-                p += 1
+        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+            if not interrupted(&watch):
+                rows_of_block(mass, b * ROWS, min((b + 1) * ROWS, n_samples), end_view[b] - sums[b], end_view[b],
+                              places, first[b], rows)
     raise_interrupt(&watch)
-    if p < count:
-        raise ValueError(f"places must be below the sum of the masses, {running}; got {places[p]}.")
+
+
+cdef void rows_of_block(const int64_t[::1] mass, Py_ssize_t i, Py_ssize_t end, int64_t running, int64_t last,
+                        const int64_t[::1] places, Py_ssize_t p, Py_ssize_t[::1] rows) noexcept nogil:
+    """Rows from i to end, whose masses begin at `running` and end at `last`.   p : the first place that is not below."""
+    cdef Py_ssize_t count = places.shape[0]
+    while i < end and p < count and places[p] < last:
+        running += mass[i]
+        while p < count and places[p] < running:
+            rows[p] = i
+            p += 1
+        i += 1

@@ -127,18 +127,28 @@ def test_few_samples_start_by_plusplus(blobs, seed, fingerprint):
 # ---------------------------------------------------------------- drawing and taking rows
 
 
+def drawn_at(mass, places, n_threads):
+    sums = np.add.reduceat(mass, np.arange(0, len(mass), core_coreset.ROWS_TOGETHER))
+    rows = np.full(len(places), -1, dtype=np.intp)
+    core_coreset.rows_at(mass, sums, places, rows, n_threads)
+    return rows
+
+
+@pytest.mark.parametrize("n_samples", [1, 5000, 3 * core_coreset.ROWS_TOGETHER, 40_000])
 @pytest.mark.parametrize("count", [1, 7, 1000])
-def test_rows_are_where_the_running_mass_passes(count, rng):
-    mass = rng.integers(0, 4, size=5000)
+def test_rows_are_where_the_running_mass_passes(count, n_samples, rng):
+    mass = rng.integers(0, 4, size=n_samples) + (np.arange(n_samples) == n_samples // 2)
+    mass[n_samples // 3 : n_samples // 2] = 0
     places = np.sort(rng.integers(mass.sum(), size=count))
-    rows = np.empty(count, dtype=np.intp)
-    core_coreset.rows_at(mass, places, rows)
-    assert np.array_equal(rows, mass.cumsum().searchsorted(places, side="right"))
+    for n_threads in (1, 3):
+        expected = mass.cumsum().searchsorted(places, side="right")
+        np.testing.assert_array_equal(drawn_at(mass, places, n_threads), expected)
 
 
-def test_a_place_beyond_the_sum_is_refused():
-    with pytest.raises(ValueError, match="below the sum of the masses, 3; got 3"):
-        core_coreset.rows_at(np.array([0, 1, 2, 0]), np.array([0, 3]), np.empty(2, dtype=np.intp))
+@pytest.mark.parametrize("places", [[0, 3], [-1, 0]])
+def test_places_beyond_the_masses_are_refused(places):
+    with pytest.raises(ValueError, match="from 0 to below the sum of the masses, 3; got"):
+        drawn_at(np.array([0, 1, 2, 0]), np.array(places), 1)
 
 
 def test_rows_are_drawn_by_their_mass(rng):
@@ -156,7 +166,8 @@ def test_rows_are_drawn_by_their_mass(rng):
 
 @pytest.mark.parametrize("shares", [[1.0] * 9, [1e-300, 3e-300], [1e200, 1e-100, 0.0], [5e-324]], ids=repr)
 def test_masses_are_in_proportion_and_none_vanishes(shares):
-    mass, total = coreset.masses_of(np.array(shares))
+    by = coreset.masses_of(np.array(shares))
+    mass, total = by.mass, by.total
     assert total == sum(mass.tolist()) < 2**63
     assert ((mass > 0) == (np.array(shares) > 0)).all()
     np.testing.assert_allclose(mass / total, np.array(shares) / np.sum(shares), atol=1e-15)

@@ -1,4 +1,8 @@
+from typing import Final
+
 from ..types import Floats, Indices, Labels, Masses
+
+ROWS_TOGETHER: Final[int]
 
 def largest_weighed(sq_distances: Floats, sample_weight: Floats | None, n_threads: int) -> float: ...
 def weigh(
@@ -20,5 +24,5 @@ def set_masses(
     of_distance: float,
     per_mass: float,
     n_threads: int,
-) -> int: ...
-def rows_at(mass: Masses, places: Masses, rows: Indices) -> None: ...
+) -> Masses: ...
+def rows_at(mass: Masses, sums: Masses, places: Masses, rows: Indices, n_threads: int) -> None: ...

@@ -24,10 +24,15 @@ MASS_BITS = 60
 
 
 class Drawn(NamedTuple):
-    """Masses in proportion to which rows are drawn.   mass : (n_samples,) int64.   total : sum of the masses."""
+    """Masses in proportion to which rows are drawn.   mass : (n_samples,).   sums : of each run of ROWS_TOGETHER masses."""
 
     mass: Masses
-    total: int
+    sums: Masses
+
+    @property
+    def total(self) -> int:
+        """The sum of all masses."""
+        return int(self.sums.sum())
 
 
 def importance(samples: Samples, weights: Floats | None, centers: Values, n_threads: int | None) -> Drawn:
@@ -53,14 +58,14 @@ def importance(samples: Samples, weights: Floats | None, centers: Values, n_thre
     sizes = whole_sizes / per_weight
     of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
     of_distance = per_sum / total if total else 0.0
-    total = coreset.set_masses(labels, sq_distances, weights, of_cluster, unit, of_distance, 2.0**MASS_BITS, n_threads)
-    return Drawn(sq_distances.view(np.int64), total)
+    sums = coreset.set_masses(labels, sq_distances, weights, of_cluster, unit, of_distance, 2.0**MASS_BITS, n_threads)
+    return Drawn(sq_distances.view(np.int64), sums)
 
 
 def masses_of(shares: Floats) -> Drawn:
     """Return masses in proportion to shares.   shares : (n_samples,), not negative, not all 0."""
     mass = np.ceil(shares / shares.max() * _per_sum(len(shares))).astype(np.int64)
-    return Drawn(mass, int(mass.sum()))
+    return Drawn(mass, np.add.reduceat(mass, np.arange(0, len(mass), coreset.ROWS_TOGETHER)))
 
 
 def _per_sum(n_terms: int) -> float:
@@ -68,7 +73,9 @@ def _per_sum(n_terms: int) -> float:
     return 2.0 ** (SUM_BITS - n_terms.bit_length())
 
 
-def draw(n_samples: int, by: Drawn | None, count: int, random_state: np.random.RandomState) -> Indices:
+def draw(
+    n_samples: int, by: Drawn | None, count: int, random_state: np.random.RandomState, n_threads: int = 1
+) -> Indices:
     """Draw `count` rows, ascending, repeats allowed, in proportion to their masses (None: all equal).
 
     One row is drawn from each of `count` stretches of equal mass. Sums over these rows vary less than over independent draws.
@@ -77,7 +84,8 @@ def draw(n_samples: int, by: Drawn | None, count: int, random_state: np.random.R
     if by is None:
         return np.minimum((places * n_samples).astype(np.intp), n_samples - 1)
     rows = np.empty(count, dtype=np.intp)
-    coreset.rows_at(by.mass, np.minimum((places * by.total).astype(np.int64), by.total - 1), rows)
+    total = by.total
+    coreset.rows_at(by.mass, by.sums, np.minimum((places * total).astype(np.int64), total - 1), rows, n_threads)
     return rows
 
 

@@ -189,12 +189,12 @@ class Chain:
         if weights is not None:
             weights = weights / weights.max()  # products of the smallest weights underflow
         by_weight = None if weights is None else coreset.masses_of(weights)
-        few = self._taken(coreset.draw(n_samples, by_weight, count, self._random), None)
+        few = self._taken(coreset.draw(n_samples, by_weight, count, self._random, self._n_threads), None)
         n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
         rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
         mass = coreset.importance(self._all, weights, self._among_all(rough.centers), self._settings.n_threads)
         while count * GROWTH / 2 <= n_samples or not self._drawn:
-            rows = coreset.draw(n_samples, mass, count, self._random)
+            rows = coreset.draw(n_samples, mass, count, self._random, self._n_threads)
             self._drawn.append((rows, coreset.weights_of(mass, rows, weights)))
             count *= GROWTH
         return self._drawn_levels()
