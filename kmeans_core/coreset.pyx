@@ -184,7 +184,7 @@ def rows_at(const int64_t[::1] mass, const int64_t[::1] sums, const int64_t[::1]
 
 cdef void rows_of_block(const int64_t[::1] mass, Py_ssize_t i, Py_ssize_t end, int64_t running, int64_t last,
                         const int64_t[::1] places, Py_ssize_t p, Py_ssize_t[::1] rows) noexcept nogil:
-    """Rows from i to end, whose masses begin at `running` and end at `last`.   p : the first place that is not below."""
+    """Rows from i to end, whose masses reach from `running` to `last`.   p : the first place that is not below."""
     cdef Py_ssize_t count = places.shape[0]
     while i < end and p < count and places[p] < last:
         running += mass[i]
