@@ -79,14 +79,7 @@ def run(
         if verbose:
             print(f"Iteration {entry['iteration']}, inertia {inertia}.")
         stop_asked = callback is not None and bool(callback(dict(entry)))
-        if n_changed == 0 and n_refilled == 0:
-            reason = "labels unchanged"
-        elif center_shift <= tol:
-            reason = "center shift within tol"
-        elif stop_asked:
-            reason = "callback"
-        elif len(history) >= max_iter:
-            reason = "max_iter"
+        reason = _reason_to_stop(n_changed + n_refilled, center_shift <= tol, stop_asked, len(history) >= max_iter)
         may_exchange = exchange_after is not None and len(history) < max_iter and not stop_asked
         if may_exchange and (reason in CONVERGED or not reason and len(history) == exchange_after):
             exchange_after = None
@@ -98,23 +91,22 @@ def run(
             reason = "" if n_merged else reason
     converged = reason in CONVERGED
     if verbose and converged:
-        detail = (
-            "strict convergence"
-            if reason == "labels unchanged"
-            else (f"center shift {center_shift} within tolerance {tol}")
-        )
+        shifted = f"center shift {center_shift} within tolerance {tol}"
+        detail = "strict convergence" if reason == "labels unchanged" else shifted
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
     if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts underflow
         engine.step(centers)
     inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
     engine.settle_history(history, centers, inertia)
     return Run(
-        centers.astype(dtype),
-        engine.labels,
-        engine.n_distinct(),
-        inertia,
-        len(history),
-        history,
-        converged,
-        reason,
-    )
+        centers.astype(dtype), engine.labels, engine.n_distinct(), inertia, len(history), history, converged, reason,
+    )  # fmt: skip
+
+
+def _reason_to_stop(n_changed: int, is_within_tol: bool, stop_asked: bool, is_last: bool) -> str:
+    """Return why a run stops after an iteration, the first reason that holds; "" if it goes on."""
+    if n_changed == 0:
+        return "labels unchanged"
+    if is_within_tol:
+        return "center shift within tol"
+    return "callback" if stop_asked else "max_iter" if is_last else ""
