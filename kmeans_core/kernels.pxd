@@ -75,6 +75,12 @@ cdef extern from "kernels/kernels.h" nogil:
         float in_units
         int whole
 
+    ctypedef struct sparse_rows:
+        const void *values
+        const int32_t *features
+        const int64_t *starts
+        double norm_unit
+
     ctypedef struct histograms:
         uint32_t *counts
         double *weights
@@ -190,6 +196,18 @@ cdef extern from "kernels/kernels.h" nogil:
         # Manhattan distances, k-medians and unit rows
         void (*pack_centers_manhattan)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
         double (*packed_scale)(const void *) noexcept nogil
+        size_t (*sparse_centers_bytes)(size_t, size_t) noexcept nogil
+        size_t (*sparse_scratch_bytes)(size_t, size_t) noexcept nogil
+        void (*pack_sparse_centers)(const double *, size_t, size_t, int, void *) noexcept nogil
+        void (*norms_sparse[2])(const sparse_rows *, size_t, size_t, float *) noexcept nogil
+        size_t (*assign_sparse[2])(const sparse_rows *, size_t, size_t, const float *, const void *, void *,
+                                   int32_t *) noexcept nogil
+        size_t (*follow_sparse[2])(const sparse_rows *, size_t, size_t, size_t, const double *, const int32_t *,
+                                   int32_t *, sum_grid, double *, uint8_t *) noexcept nogil
+        void (*own_sq_distances_sparse[2])(const sparse_rows *, size_t, size_t, size_t, const double *, const double *,
+                                           const int32_t *, void *, double *) noexcept nogil
+        void (*eight_sq_distances_sparse[2])(const sparse_rows *, size_t, size_t, const double *, const double *,
+                                             double *) noexcept nogil
         size_t (*median_scratch_bytes)(size_t, size_t) noexcept nogil
         size_t (*assign_manhattan[2])(const void *, size_t, size_t, const void *, void *, int32_t *,
                                       float *) noexcept nogil

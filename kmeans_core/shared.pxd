@@ -145,6 +145,7 @@ cdef inline void sort_by_label(const int32_t *labels, Py_ssize_t n_samples, Py_s
 cdef struct row_follower:
     # What ClusterSums needs to follow new labels. Any thread may do so, for rows that no other thread takes.
     const char *x
+    const c.sparse_rows *sparse  # in place of x
     size_t row_bytes
     bint is_float32
     Py_ssize_t n_features
@@ -177,12 +178,15 @@ cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_
     cdef double *sums = of.total if own == 0 else <double *>(of.partial + (own - 1) * of.partial_size)
     cdef uint8_t *touched = of.touched + own * of.touched_size
     cdef const double *weight = NULL
-    cdef const char *x = row_of(of, first)
     if of.weights != NULL:
         weight = of.weights + first
     if of.locks != NULL:
         take_lock(of.locks + own * LOCK_SIZE)
-    of.counts[16 * t] += table.follow[of.is_float32](x, count, of.n_features, weight, labels, of.labels + first,
-                                                     of.grid, sums, touched)
+    if of.sparse != NULL:
+        of.counts[16 * t] += table.follow_sparse[of.is_float32](of.sparse, first, count, of.n_features, weight, labels,
+                                                                of.labels + first, of.grid, sums, touched)
+    else:
+        of.counts[16 * t] += table.follow[of.is_float32](row_of(of, first), count, of.n_features, weight, labels,
+                                                         of.labels + first, of.grid, sums, touched)
     if of.locks != NULL:
         give_lock(of.locks + own * LOCK_SIZE)

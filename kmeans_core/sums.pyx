@@ -11,6 +11,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 cimport kernels as c
+from fastkmeans._core.csr cimport CsrRows
 from fastkmeans._core.sums cimport choose_grid
 from shared cimport (
     LOCK_SIZE, add_carefully, aligned, arena, arena_bytes, arena_in, check_count, check_shape, follow_rows, interrupted,
@@ -62,7 +63,7 @@ cdef class ClusterSums:
 
     Parameters
     ----------
-    X : (n_samples, n_features) float32 or float64, C order, finite.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or CsrRows.
     sample_weight : (n_samples,) float64 or None for ones.
     max_abs : (n_features,) float64, largest absolute value of each feature.
     max_weight : largest weight (1 without weights).
@@ -87,7 +88,9 @@ cdef class ClusterSums:
         check_count("n_clusters", n_clusters)
         check_count("n_threads", n_threads)
         self.is_float32 = X.dtype.itemsize == 4
-        if self.is_float32:
+        if isinstance(X, CsrRows):
+            self.sparse = X
+        elif self.is_float32:
             self.x32 = X
         else:
             self.x64 = X
@@ -122,7 +125,10 @@ cdef class ClusterSums:
     cdef int _take_memory(self) except -1:
         """Prepare the follower, and take memory for the sums that threads add up separately."""
         cdef size_t sums_size = self.n_clusters * 2 * (self.n_features + 1) * sizeof(double)
-        self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        if self.sparse is not None:
+            self.follower.sparse = &self.sparse.rows
+        else:
+            self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.follower.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.follower.is_float32 = self.is_float32
         self.follower.n_features = self.n_features
@@ -215,7 +221,7 @@ cdef class ClusterSums:
         cdef Py_ssize_t j
         cdef int32_t *rows
         cdef int32_t *starts
-        if self.n_samples > SORTED_SAMPLES or self.n_clusters * 2 * (self.n_features + 1) * 8 < LARGE_SUMS:
+        if self.sparse is not None or self.n_samples > SORTED_SAMPLES or self.n_clusters * 2 * (self.n_features + 1) * 8 < LARGE_SUMS:
             return False
         rows = <int32_t *>malloc((self.n_samples + self.n_clusters + 1) * sizeof(int32_t))
         if rows == NULL:

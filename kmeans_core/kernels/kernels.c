@@ -42,6 +42,7 @@
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
+#include "sparse.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -69,6 +70,7 @@
 #include "manhattan.h"
 #include "medians.h"
 #include "cosine.h"
+#include "sparse.h"
 #include "exchange_merge.h"
 
 static double fma_spin(size_t n_rounds)
@@ -173,6 +175,14 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .add_manhattan_pairs = add_manhattan_pairs,
     .add_euclidean_labelled = add_euclidean_labelled,
     .add_manhattan_labelled = add_manhattan_labelled,
+    .sparse_centers_bytes = sparse_centers_bytes,
+    .sparse_scratch_bytes = sparse_scratch_bytes,
+    .pack_sparse_centers = pack_sparse_centers,
+    BOTH_REALS(norms_sparse),
+    BOTH_REALS(assign_sparse),
+    BOTH_REALS(follow_sparse),
+    BOTH_REALS(own_sq_distances_sparse),
+    BOTH_REALS(eight_sq_distances_sparse),
     .pack_centers_manhattan = pack_centers_manhattan,
     .packed_scale = packed_scale,
     BOTH_REALS(assign_manhattan),

@@ -152,6 +152,18 @@ typedef struct {
     int whole;
 } median_step;
 
+/* ---- Sparse rows (sparse.h), in the layout that is called CSR.
+ *   values     [n_stored] float32 or float64
+ *   features   [n_stored], below n_features, ascending within a row, none twice
+ *   starts     [n_samples + 1]: row i has the entries from starts[i] to starts[i + 1]
+ *   norm_unit  power of two that brings the largest |x| near 1 */
+typedef struct {
+    const void *values;
+    const int32_t *features;
+    const int64_t *starts;
+    double norm_unit;
+} sparse_rows;
+
 /* What a thread has counted of its samples.   counts   [n_clusters][n_features][n_bins]
  *   weights   [n_clusters][n_features][n_bins][2], coarse and fine sums, or NULL      touched   [n_clusters] */
 typedef struct {
@@ -489,6 +501,28 @@ typedef struct {
     add_distances add_euclidean, add_manhattan, add_cosine;
     add_pairs add_euclidean_pairs, add_manhattan_pairs;
     add_labelled add_euclidean_labelled, add_manhattan_labelled;
+
+    /* ---- Sparse rows: the same calls as for dense ones.   first   index of the first row
+     *   norms    [all rows] of norms_sparse: lengths, for the bound on rounding
+     *   packed   by pack_sparse_centers, sparse_centers_bytes; scratch sparse_scratch_bytes, all zeros at first. Any alignment. */
+    size_t (*sparse_centers_bytes)(size_t n_clusters, size_t n_features);
+    size_t (*sparse_scratch_bytes)(size_t n_clusters, size_t n_features);
+    void (*pack_sparse_centers)(const double *centers, size_t n_clusters, size_t n_features, int samples_are_float32,
+                                void *packed);
+    void (*norms_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, float *norms);
+    size_t (*assign_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const float *norms,
+                               const void *packed, void *scratch, int32_t *labels);
+    size_t (*follow_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
+                               const double *sample_weight, const int32_t *new_labels, int32_t *old_labels, sum_grid grid,
+                               double *sums, uint8_t *touched);
+    /*   sq_norms   IN [n_clusters]: |c|^2      dense   scratch [n_features] reals, zeros before and after */
+    void (*own_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
+                                       const double *centers, const double *sq_norms, const int32_t *labels, void *dense,
+                                       double *sq_distances);
+    /* Squared distances to eight targets, not below 0. That of a row to itself is 0 if |c|^2 is added up in the order of its
+     * stored values.   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
+    void (*eight_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const double *columns,
+                                         const double *sq_norms, double *sq_distances);
 
     /* ---- Manhattan distances (manhattan.h), the same calls as for Euclidean ones. Distances are not squared.
      *   gaps   OUT [n_samples] or NULL: by how much the own score is proven lowest; not above 0, or NaN, if

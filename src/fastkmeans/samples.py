@@ -36,8 +36,8 @@ class Smallest:
 
     __slots__ = ("_found",)
 
-    def __init__(self) -> None:
-        self._found: Floats | None = None
+    def __init__(self, found: Floats | None = None) -> None:
+        self._found = found
 
     def of(self, described: Samples, n_threads: int) -> Floats:
         """Return (n_features,) float64, infinite for a feature of zeros.   described : the samples of the description."""
@@ -94,6 +94,8 @@ class Samples:
 
     about = "samples"
     """What errors call such samples."""
+    has_filters = True
+    """Do algorithms other than Lloyd's know these samples?"""
 
     def __init__(self, values: Values, sample_weight: Floats | None, description: Description) -> None:
         self.values = values

@@ -3,6 +3,7 @@ from libc.math cimport ldexp
 from libc.stdint cimport int32_t
 
 cimport kernels as c
+from fastkmeans._core.csr cimport CsrRows
 from shared cimport ceil_log2, row_follower, signal_watch
 
 
@@ -23,6 +24,7 @@ cdef inline void choose_grid(double largest, Py_ssize_t n_values, double *coarse
 cdef class ClusterSums:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef CsrRows sparse          # in place of these
     cdef const double[::1] sample_weight
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_grid_samples

@@ -8,10 +8,12 @@ from ..samples import Samples
 from .local import LocalEngine
 from .medians import MediansEngine
 from .partitioned import PartitionedEngine, PartitionedSphericalEngine, Parts
+from .sparse import SparseEngine, SparseSamples, SparseSphericalEngine
 from .spherical import SphericalEngine
 
 ENGINES: dict[type, dict[str, Any]] = {
     Samples: {"euclidean": LocalEngine, "manhattan": MediansEngine, "cosine": SphericalEngine},
+    SparseSamples: {"euclidean": SparseEngine, "cosine": SparseSphericalEngine},
     Parts: {"euclidean": PartitionedEngine, "cosine": PartitionedSphericalEngine},
 }
 

@@ -155,7 +155,7 @@ class Chain:
         for the search, unless single values are so large that the others would become equal.
         """
         values, description = self._all.values, self._all.description
-        if values.dtype != np.float64 or self._settings.metric != "euclidean":
+        if values.dtype != np.float64 or self._settings.metric != "euclidean" or not self._all.has_filters:
             return None
         largest, deviations = description.max_abs + np.abs(description.mean), np.sqrt(description.variance)
         varying = largest[deviations > 0], deviations[deviations > 0]

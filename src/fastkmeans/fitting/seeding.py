@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from .._core.codes import CodedRows
+from .._core.csr import CsrRows
 from .._core.quantized import QuantizedRows
 from .._core.seeding import DENSE_SHARE, PlusPlus
 from ..algorithms.copies import Copies
+from ..engines.sparse import SparseSamples
 from ..input.parameters import check_init
 from ..runtime.parts import ROWS_AT_ONCE, parts_of
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples
 from ..types import AnyArray, Floats, Indices, Values
+from .sparse_seeding import choose_rows
 
 # From these sizes on, a quantized copy of the samples saves more in the passes than it costs. On one core of a Zen 4,
 # without / with the copy: 12 x 100 (features x clusters) 225 / 260 ms, 20 x 100 1300 / 1150, 64 x 256 1090 / 550, 384 x 1000 1120 / 360.
@@ -40,10 +43,7 @@ def initial_centers(
     """
     sample_weight, (n_samples, n_features) = samples.sample_weight, samples.values.shape
     if callable(init):
-        X = samples.whole().values
-        shown = X.view()
-        shown.flags.writeable = False
-        init = init(shown, n_clusters, random_state=random_state)
+        init = init(_shown(samples), n_clusters, random_state=random_state)
     if not isinstance(init, str):
         return check_init(init, n_clusters, n_features, samples.values.dtype)
     if init == "random-partition":
@@ -53,6 +53,15 @@ def initial_centers(
     else:
         rows = plusplus_rows(samples.whole(), n_clusters, random_state, n_threads, manhattan=manhattan)
     return samples.take(rows, n_threads=n_threads)
+
+
+def _shown(samples: Samples) -> Any:
+    """Return the samples as a callable init gets them, which must not write into them."""
+    if isinstance(samples, SparseSamples):
+        return samples.shown
+    shown = samples.whole().values.view()
+    shown.flags.writeable = False
+    return shown
 
 
 def random_rows(
@@ -136,6 +145,10 @@ def plusplus_rows(
     rows[0] = first_row(n_samples, sample_weight, random_state)
     if n_clusters == 1:
         return rows
+    if isinstance(X, CsrRows):
+        found = choose_rows(X, sample_weight, int(rows[0]), n_clusters, trials, random_state, n_threads)
+        rows[: len(found)] = found
+        return _with_spare_rows(rows, len(found), n_samples, sample_weight, random_state)
     scale = _power_of_two_below(samples.description.largest, X.dtype)
     random = int(random_state.random_sample() * 2.0**53)
     compact: QuantizedRows | CodedRows | None = None
@@ -155,10 +168,15 @@ def plusplus_rows(
         manhattan=manhattan,
         dense_share=dense_share,
     )
-    n_chosen = 1 + seeding.choose(rows[1:])
-    if n_chosen < n_clusters:
-        # Every row is a seed or a copy of a seed, so any row will do. Each is taken once while there are enough.
-        rows[n_chosen:] = _spare_rows(n_samples, sample_weight, rows[:n_chosen], n_clusters - n_chosen, random_state)
+    return _with_spare_rows(rows, 1 + seeding.choose(rows[1:]), n_samples, sample_weight, random_state)
+
+
+def _with_spare_rows(
+    rows: Indices, n_chosen: int, n_samples: int, sample_weight: Floats | None, random_state: np.random.RandomState
+) -> Indices:
+    """Fill up the seeds if every row is a seed or a copy of a seed: any row will do, each once while there are enough."""
+    if n_chosen < len(rows):
+        rows[n_chosen:] = _spare_rows(n_samples, sample_weight, rows[:n_chosen], len(rows) - n_chosen, random_state)
     return rows
 
 

@@ -64,7 +64,7 @@ def make_engine(settings: Settings, samples: Samples, n_clusters: int, algorithm
 
 def algorithm_of(settings: Settings, samples: Samples, n_clusters: int, max_iter: int, n_runs: int = 1) -> str:
     """Return the algorithm of a run; see choose_algorithm."""
-    if len(METRICS[settings.metric].algorithms) == 1:
+    if len(METRICS[settings.metric].algorithms) == 1 or not samples.has_filters:
         return "lloyd"
     n_samples, n_features = samples.values.shape
     return choose_algorithm(settings.algorithm, n_samples, n_features, n_clusters, max_iter, n_runs)
