@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -29,15 +30,18 @@ def check_finite(
     index = (find or find_unusable)(values)
     if index < 0:
         return
-    value = values.flat[index]
-    where = _where(values, index, feature_names)
+    refuse(values.flat[index], name, _where(values, index, feature_names))
+
+
+def refuse(value: Any, name: str, where: str) -> NoReturn:
+    """Raise ValueError for a value that is NaN, infinite or too large to be squared.   where : its place, in words."""
     if np.isnan(value):
         raise ValueError(
             f"Input {name} contains NaN. The first is in {where}; a null counts as one. Fill it in, or drop its row."
         )
     if np.isinf(value):
         raise ValueError(
-            f"Input {name} contains infinity or a value too large for dtype('{values.dtype}'). "
+            f"Input {name} contains infinity or a value too large for dtype('{value.dtype}'). "
             f"The first is in {where}. Clip it, or drop its row."
         )
     raise ValueError(
