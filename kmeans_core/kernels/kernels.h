@@ -513,12 +513,12 @@ typedef struct {
     size_t (*assign_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const float *norms,
                                const void *packed, void *scratch, int32_t *labels);
     size_t (*follow_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
-                               const double *sample_weight, const int32_t *new_labels, int32_t *old_labels, sum_grid grid,
-                               double *sums, uint8_t *touched);
+                               const double *sample_weight, const int32_t *new_labels, int32_t *old_labels,
+                               sum_grid grid, double *sums, uint8_t *touched);
     /*   sq_norms   IN [n_clusters]: |c|^2      dense   scratch [n_features] reals, zeros before and after */
     void (*own_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
-                                       const double *centers, const double *sq_norms, const int32_t *labels, void *dense,
-                                       double *sq_distances);
+                                       const double *centers, const double *sq_norms, const int32_t *labels,
+                                       void *dense, double *sq_distances);
     /* Squared distances to eight targets, not below 0. That of a row to itself is 0 if |c|^2 is added up in the order of its
      * stored values.   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
     void (*eight_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const double *columns,

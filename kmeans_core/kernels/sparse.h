@@ -8,8 +8,8 @@
 
 #ifndef FASTKMEANS_SPARSE_SHARED
 #define FASTKMEANS_SPARSE_SHARED
-#define SPARSE_VECS 8         /* vectors of clusters that a stored value meets at a time: sums in registers, AVX2 has 16 */
-#define SPARSE_SHARE 0x1p-10  /* an own squared distance below this share of |x|^2 + |c|^2 is taken over all features */
+#define SPARSE_VECS 8 /* vectors of clusters that a stored value meets at a time: sums in registers, AVX2 has 16 */
+#define SPARSE_SHARE 0x1p-10 /* an own squared distance below this share of |x|^2 + |c|^2 is taken over all features */
 
 typedef struct {
     size_t n_clusters, n_features, n_vecs;
@@ -91,8 +91,8 @@ static void pack_sparse_centers(const double *centers, size_t n_clusters, size_t
         for (size_t l = 0; l < width * LANES; l++) {
             const size_t j = v * LANES + l;
             for (size_t f = 0; f < n_features; f++)
-                group[f * width * LANES + l] =
-                    j < n_clusters ? (float)(centers[j * n_features + f] * packed->scale) : 0.0f;
+                group[f * width * LANES + l] = j < n_clusters ? (float)(centers[j * n_features + f] * packed->scale)
+                                                              : 0.0f;
         }
         group += width * LANES * n_features;
     }
@@ -148,9 +148,9 @@ static inline NAME(sparse_row) NAME(row_at)(const sparse_rows *rows, size_t i)
 
 /* Scores of `width` vectors of clusters.   columns, half_sq_norms   of these;   scores   OUT [width][LANES]
  * Registers: `width` sums and x; c' comes from memory. */
-static inline __attribute__((always_inline)) void NAME(score_sparse)(NAME(sparse_row) row, REAL scale, const float *columns,
-                                                                     const float *half_sq_norms, float *scores,
-                                                                     const int width)
+static inline
+    __attribute__((always_inline)) void NAME(score_sparse)(NAME(sparse_row) row, REAL scale, const float *columns,
+                                                           const float *half_sq_norms, float *scores, const int width)
 {
     vec sum[SPARSE_VECS];
     for (int v = 0; v < width; v++)
@@ -213,7 +213,8 @@ static void NAME(clear_dense)(NAME(sparse_row) row, REAL *dense)
 }
 
 /* The nearest of some centers in float64, the first of equals.   candidates   IN [count], ascending */
-static int32_t NAME(decide_sparse)(NAME(sparse_row) row, const sparse_centers *packed, sparse_scratch scratch, size_t count)
+static int32_t NAME(decide_sparse)(NAME(sparse_row) row, const sparse_centers *packed, sparse_scratch scratch,
+                                   size_t count)
 {
     const size_t n_features = packed->n_features;
     const double norm = sqrt(NAME(stored_sq_norm)(row));
@@ -277,7 +278,8 @@ static size_t NAME(assign_sparse)(const sparse_rows *rows, size_t first, size_t 
             best = lanes[l] < best ? lanes[l] : best;
         const double unit = 0x1p-24 * (double)(row.n_stored + 8), norm = norm_of[i] * per_norm, of = packed->max_norm;
         const double gamma = unit < 0.5 ? unit / (1.0 - unit) * 1.001 : HUGE_VAL;
-        const double error = gamma * (0.5 * of * of + norm * of) + packed->decision * ((norm + of) * (norm + of)) + tiny;
+        const double error = gamma * (0.5 * of * of + norm * of) + packed->decision * ((norm + of) * (norm + of))
+                             + tiny;
         const vec limit = v_splat((float)((best + 2.0 * error) + fabs((double)best) * 0x1p-22));
         size_t count = 0;
         for (size_t v = 0; v < packed->n_vecs; v++)
@@ -346,8 +348,8 @@ static size_t NAME(follow_sparse)(const sparse_rows *rows, size_t first, size_t 
 /* Squared distance of each row to the center of its label: by the stored values, or over all features where that would cancel.
  *   sq_norms   IN [n_clusters]: |c|^2      dense   scratch [n_features] reals, zeros */
 static void NAME(own_sq_distances_sparse)(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
-                                          const double *centers, const double *sq_norms, const int32_t *labels, void *dense,
-                                          double *sq_distances)
+                                          const double *centers, const double *sq_norms, const int32_t *labels,
+                                          void *dense, double *sq_distances)
 {
     for (size_t i = 0; i < n_samples; i++) {
         const NAME(sparse_row) row = NAME(row_at)(rows, first + i);
@@ -364,8 +366,8 @@ static void NAME(own_sq_distances_sparse)(const sparse_rows *rows, size_t first,
 
 /* Squared distance of each row to eight targets, by the stored values; not below 0.
  *   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
-static void NAME(eight_sq_distances_sparse)(const sparse_rows *rows, size_t first, size_t n_samples, const double *columns,
-                                            const double *sq_norms, double *sq_distances)
+static void NAME(eight_sq_distances_sparse)(const sparse_rows *rows, size_t first, size_t n_samples,
+                                            const double *columns, const double *sq_norms, double *sq_distances)
 {
     for (size_t i = 0; i < n_samples; i++) {
         const NAME(sparse_row) row = NAME(row_at)(rows, first + i);
