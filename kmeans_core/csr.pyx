@@ -65,6 +65,10 @@ cdef class CsrRows:
         """Stored values: the work of a reading."""
         return len(self.values)
 
+    def astype(self, dtype):
+        """The same rows with values of another type; these if they are of it."""
+        return self if self.dtype == dtype else CsrRows(self.values.astype(dtype), self.features, self.starts, self.n_features)
+
     def measure(self, double largest, int n_threads):
         """Take the length of each row, which the steps of a fit need.   largest : |x|, at least that of all values."""
         cdef const c.kernels *table = in_use[0]
@@ -192,10 +196,7 @@ def first_unusable(CsrRows rows, double limit):
 
 
 def normalize(CsrRows rows):
-    """Return the rows divided by their Euclidean lengths, in float64 and rounded once; None and the first row of zeros if any.
-
-    Returns CsrRows or None, and an int.
-    """
+    """Return the rows divided by their Euclidean lengths, in float64, and the number of the first row of zeros, n_samples if none."""
     values = np.empty(len(rows.values), dtype=rows.dtype)
     cdef float[::1] out32
     cdef double[::1] out64
@@ -206,7 +207,7 @@ def normalize(CsrRows rows):
     else:
         out64 = values
         zero = normalize_values[double](rows.values64, rows.start_view, out64)
-    return (None, zero) if zero >= 0 else (CsrRows(values, rows.features, rows.starts, rows.n_features), -1)
+    return CsrRows(values, rows.features, rows.starts, rows.n_features), zero
 
 
 cdef Py_ssize_t normalize_values(const real[::1] values, const int64_t[::1] starts, real[::1] out):
@@ -222,4 +223,4 @@ cdef Py_ssize_t normalize_values(const real[::1] values, const int64_t[::1] star
             sum += (values[e] / largest) * (values[e] / largest)
         for e in range(starts[i], starts[i + 1]):
             out[e] = <real>(values[e] / largest / sqrt(sum))
-    return -1
+    return starts.shape[0] - 1

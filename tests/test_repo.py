@@ -142,6 +142,8 @@ LAYERS = [
     {"metrics"},
     {"engines"},
     {"scaling"},
+    {"rows"},
+    {"sparse"},
     {"samples"},
     {"algorithms"},
     {"input"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import frexp
 from typing import Any, NamedTuple
 
@@ -11,13 +11,9 @@ import numpy as np
 from ._core import distances, samples, totals
 from ._core.doubtful import ByLabel, SumsAnew
 from .algorithms.copies import Copies, copies_of
-from .input.finite import MAGNITUDE_LIMIT, check_finite
-from .input.matrix import Matrix
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
 from .types import Flags, Floats, Indices, Labels, Values
-
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 LEAF = 1024
 """Samples per leaf: leaf 0 holds the samples 0 to 1023, leaf 1 the samples 1024 to 2047, and so on.
@@ -286,40 +282,3 @@ def weight_unit(sample_weight: Floats | None) -> tuple[float, float, Floats | No
         return 1.0, largest, sample_weight
     unit = 2.0 ** (frexp(largest)[1] - 1)
     return unit, largest / unit, sample_weight / unit
-
-
-def inertia_in_units(
-    X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int, kind: int
-) -> float:
-    """As inertia_of, for weights of any size: terms neither vanish nor overflow before they are added up."""
-    unit, _, sample_weight = weight_unit(sample_weight)
-    return unit * inertia_of(X, centers, labels, sample_weight, n_threads, kind)
-
-
-def check_values(matrix: Matrix, n_threads: int) -> None:
-    """Raise ValueError if a value is NaN, infinite or too large to be squared in float64.
-
-    A compiled pass accepts clean values. Only if it does not, check_finite looks for the place.
-    """
-    values = matrix.values
-    limit = _FLOAT32_MAX if values.dtype.itemsize == 4 else MAGNITUDE_LIMIT
-    if samples.has_unusable(values, limit, n_threads):
-        check_finite(values, "X", matrix.feature_names)
-
-
-def prepare(
-    matrix: Matrix, sample_weight: Floats | None, prepare_rows: Callable[..., Values] | None, n_threads: int | None
-) -> Samples:
-    """Check the values of a table for a fit, and return the samples as a metric measures them.
-
-    sample_weight : already checked.   prepare_rows : that of the Metric.
-    """
-    values = matrix.values
-    n_threads = effective_n_threads(n_threads, float(values.size))
-    if prepare_rows is not None:
-        check_values(matrix, n_threads)
-        values = prepare_rows(values, values.dtype, "X", n_threads)
-    description = describe(values, n_threads)
-    if not (description.is_finite and description.largest <= MAGNITUDE_LIMIT):
-        check_finite(matrix.values, "X", matrix.feature_names)
-    return Samples(values, sample_weight, description)

@@ -11,9 +11,10 @@ from .display.words import percent
 from .errors import FeatureScaleWarning, warn
 from .input.finite import check_finite
 from .input.matrix import Matrix
+from .rows import check_values
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
-from .samples import LEAF, Description, check_values, describe
+from .samples import LEAF, Description, describe
 from .types import Floats, Names, Values
 
 NORMAL_QUARTILES = 1.349

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .._core import distances, samples
+from .._core import csr, distances, samples
+from .._core.csr import CsrRows
 from ..runtime.threads import effective_n_threads
 from ..types import Floats, Mask, Values
 from .local import LocalEngine
@@ -23,8 +24,11 @@ roundings, of numbers up to 2."""
 
 def unit_rows(values: Values, dtype: Any, name: str = "X", n_threads: int | None = None) -> Values:
     """Return the rows divided by their lengths, as `dtype`; raise ValueError for a row of zeros."""
-    rows: Values = np.empty(values.shape, dtype=dtype)
-    zero = samples.normalize(values, rows, effective_n_threads(n_threads, float(values.size)))
+    if isinstance(values, CsrRows):
+        rows, zero = csr.normalize(values.astype(dtype))
+    else:
+        rows = np.empty(values.shape, dtype=dtype)
+        zero = samples.normalize(values, rows, effective_n_threads(n_threads, float(values.size)))
     if zero < len(values):
         raise ValueError(
             f"{name} must have no row of zeros, which has no direction for metric='cosine' to compare; row {zero} is "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..samples import Samples
+from ..sparse import SparseSamples
 from .local import LocalEngine
 from .medians import MediansEngine
 from .partitioned import PartitionedEngine, PartitionedSphericalEngine, Parts
-from .sparse import SparseEngine, SparseSamples, SparseSphericalEngine
+from .sparse import SparseEngine, SparseSphericalEngine
 from .spherical import SphericalEngine
 
 ENGINES: dict[type, dict[str, Any]] = {
@@ -28,5 +29,7 @@ def engine_for(samples: Samples, metric: str) -> Any:
         raise TypeError(f"no engine holds {type(samples).__name__}; add a row for it to ENGINES in engines/table.py.")
     if metric not in engines:
         known = " or ".join(map(repr, engines))
-        raise ValueError(f"metric must be {known} for {samples.about}; got {metric!r}. Put them into one array first.")
+        raise ValueError(
+            f"metric must be {known} for {samples.about}; got {metric!r}. Put them into one dense array first."
+        )
     return engines[metric]

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .._core import distances
 from ..errors import check_is_fitted
 from ..input.finite import check_finite, check_inertia
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import Check, check_n_threads
 from ..input.weights import as_weights
 from ..metrics.table import check_metric
-from ..runtime.threads import assignment_work, effective_n_threads
-from ..samples import check_values, inertia_in_units
+from ..rows import check_values, inertia_in_units, nearest, pairwise
+from ..runtime.threads import effective_n_threads
 from ..scaling import Scaling
 from ..storage.model_file import read_model, write_model
 from ..types import Floats, Labels, Values
@@ -133,9 +132,7 @@ class CentersEstimator(Estimator):
         model, matrix, values, kind = self._checked_samples(X, "transform")
         centers = model._wide_centers()
         result: Values = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
-        work = assignment_work(len(values), values.shape[1], len(centers))
-        n_threads = effective_n_threads(model.n_threads, work)
-        if distances.pairwise(values, centers, result, n_threads, kind):
+        if pairwise(values, centers, result, model.n_threads, kind):
             raise ValueError(
                 f"X is {result.dtype}, and some of its distances to the centers overflow {result.dtype}; pass "
                 "X.astype('float64')."
@@ -354,7 +351,7 @@ class CentersEstimator(Estimator):
         check_is_fitted(model, method)
         check_n_threads("n_threads", model.n_threads)
         metric = check_metric(model.metric)
-        matrix = as_matrix(X, features=getattr(model, "feature_names_in_", None))
+        matrix = as_matrix(X, features=getattr(model, "feature_names_in_", None), sparse=True)
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
         values, scaling = matrix.values, model._scaling()
@@ -390,9 +387,4 @@ class CentersEstimator(Estimator):
         return scaling.standardized(matrix.values, self.cluster_centers_.dtype, "X", matrix.feature_names)
 
     def _nearest(self, values: Values, kind: int) -> Labels:
-        centers = self._wide_centers()
-        labels = np.empty(len(values), dtype=np.int32)
-        work = assignment_work(len(values), values.shape[1], len(centers))
-        n_threads = effective_n_threads(self.n_threads, work)
-        distances.nearest(values, centers, labels, n_threads, kind)
-        return labels
+        return nearest(values, self._wide_centers(), self.n_threads, kind)

@@ -11,7 +11,7 @@ from ..input.matrix import as_matrix
 from ..input.parameters import check_integer, check_n_clusters, check_n_threads, drawing_from
 from ..input.weights import as_weights
 from ..metrics.table import check_metric
-from ..samples import prepare
+from ..rows import prepare
 from ..types import Indices, Values
 from .kmeans import KMeans
 

@@ -13,7 +13,7 @@ from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters
 from ..input.weights import as_weights
 from ..metrics.table import METRICS
-from ..samples import prepare
+from ..rows import prepare
 from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import Callback, Settings, settings_of
@@ -289,14 +289,14 @@ class KMeans(CentersEstimator):
         settings = of_user = settings_of(self)
         if watch is not None:
             settings = settings._replace(callback=watch(settings))
-        matrix = as_matrix(X)
+        matrix = as_matrix(X, sparse=settings.n_clusters != "auto")
         warn_of_index(matrix.feature_names)
         if settings.n_clusters == "auto":
             return self._fit_swept(settings, matrix, sample_weight, {**self.get_params(), **of_user._asdict()})
         check_n_clusters(settings.n_clusters, len(matrix.values))
         settings, matrix, scaling = standardize(settings, matrix, sample_weight)
         weights = as_weights(sample_weight, len(matrix.values))
-        samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
+        samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads, shown=X)
         warn_of_units(settings, matrix, samples)
         found, algorithm = best_run(settings, samples)
         warn_of_missing_clusters(found, settings.n_clusters)

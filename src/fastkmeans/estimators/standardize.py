@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.csr import CsrRows
 from ..input.matrix import Matrix
 from ..input.parameters import check_init
 from ..input.weights import as_weights
@@ -21,6 +22,11 @@ def standardize(settings: Settings, matrix: Matrix, sample_weight: Any) -> tuple
     if not settings.standardize:
         return settings, matrix, None
     values, init = matrix.values, settings.init
+    if isinstance(values, CsrRows):
+        raise ValueError(
+            f"standardize must be False for sparse X, whose zeros it would fill; got {settings.standardize!r}. Scale X by "
+            "sklearn.preprocessing.MaxAbsScaler, or pass X.toarray()."
+        )
     weights = as_weights(sample_weight, len(values))
     scaling = measure_scaling(matrix, weights, settings.standardize, settings.n_threads)
     if not (isinstance(init, str) or callable(init) or settings.n_clusters == "auto"):

@@ -12,11 +12,11 @@ from .._core.csr import CsrRows
 from .._core.quantized import QuantizedRows
 from .._core.seeding import DENSE_SHARE, PlusPlus
 from ..algorithms.copies import Copies
-from ..engines.sparse import SparseSamples
 from ..input.parameters import check_init
 from ..runtime.parts import ROWS_AT_ONCE, parts_of
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples
+from ..sparse import SparseSamples
 from ..types import AnyArray, Floats, Indices, Values
 from .sparse_seeding import choose_rows
 

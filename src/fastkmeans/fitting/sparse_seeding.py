@@ -6,7 +6,7 @@ import numpy as np
 
 from .._core import sparse
 from .._core.csr import CsrRows
-from ..types import Floats, Indices
+from ..types import Floats
 
 MOST_TRIALS = 8
 """Candidates of one reading: a stored value meets eight float64 in one or two vectors."""

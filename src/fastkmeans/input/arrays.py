@@ -42,9 +42,7 @@ def is_ready(array: AnyArray, wanted: np.dtype[Any] | None) -> bool:
 def to_array(X: Any, name: str) -> AnyArray:
     """Return X as a plain ndarray of any shape and dtype, which shares its memory if possible."""
     if hasattr(X, "toarray") and hasattr(X, "nnz"):
-        raise TypeError(
-            f"{name} is sparse ({type(X).__name__}), and only dense data is supported: use {name}.toarray()."
-        )
+        raise TypeError(f"{name} must be dense; got a sparse {type(X).__name__}. Use {name}.toarray().")
     if hasattr(X, "filled") and np.any(getattr(X, "mask", False)):
         raise ValueError(
             f"{name} is a masked array with masked values: fill or drop them, for example {name}.filled(0)."

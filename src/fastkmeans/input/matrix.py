@@ -13,13 +13,14 @@ from numpy.typing import DTypeLike
 
 from ..types import Names, Values
 from .arrays import check_shape, is_ready, to_array, to_float
+from .sparse import is_sparse, read_sparse
 from .tables import column_names, is_table, read_table, select_columns
 
 
 class Matrix(NamedTuple):
     """A checked row matrix, and what is needed to return names and tables like the caller's.
 
-    values : (n_samples, n_features), C order, native float32 or float64; the caller's memory if that fits.
+    values : (n_samples, n_features), C order, native float32 or float64; CsrRows if X is sparse; the caller's memory if that fits.
     feature_names : (n_features,) of str, dtype object; None unless every column has a string for a name.
     native : the table that was passed, for the frame_* functions of tables.py; None for anything else.
     """
@@ -29,7 +30,9 @@ class Matrix(NamedTuple):
     native: Any
 
 
-def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None, features: Names | None = None) -> Matrix:
+def as_matrix(
+    X: Any, *, name: str = "X", dtype: DTypeLike | None = None, features: Names | None = None, sparse: bool = False
+) -> Matrix:
     """Turn X into a row matrix, without a copy when X is an aligned C-order float32 or float64 array.
 
     X : array-like of shape (n_samples, n_features), nested lists, DataFrame, or tensor in CPU memory.
@@ -38,6 +41,7 @@ def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None, featur
         float64; a table gives float32 only if all its columns are float32.
     features : names of the features of a fitted model. Of a table that has all these columns and others, such as text and
         labels, these are read, in the order of the fit. Every other table is read as it is, for the model to compare the names.
+    sparse : whether X may be a sparse matrix or array of SciPy, whose values are then CsrRows.
     Returns Matrix. Values may be NaN or infinite (a null becomes NaN): compare the feature names with those
         of fit first, then call check_finite.
     Raises TypeError for a container that cannot be read, ValueError for a wrong shape or wrong contents.
@@ -49,6 +53,9 @@ def as_matrix(X: Any, *, name: str = "X", dtype: DTypeLike | None = None, featur
         if features is not None and set(features) < set(column_names(X)):
             X = select_columns(X, features.tolist())
         return Matrix(*read_table(X, name, wanted), X)
+    if sparse and is_sparse(X):
+        rows = read_sparse(X, name, wanted)
+        return Matrix(rows, None, None)  # type: ignore[arg-type]  # they have shape, dtype and size as values have
     array = to_array(X, name)
     if array.ndim == 0 and array.dtype.kind in "OUS":
         raise TypeError(f"{name} must be a 2D array-like or a DataFrame; got {type(X).__name__}.")

@@ -15,8 +15,9 @@ from ..input.parameters import drawing_from
 from ..input.tables import frame_from_columns
 from ..input.weights import as_weights
 from ..metrics.table import METRICS
+from ..rows import prepare
 from ..runtime.progress import new_bar
-from ..samples import Samples, prepare
+from ..samples import Samples
 from ..settings import Settings
 from ..types import AnyArray, Floats
 from .criteria import Criteria
