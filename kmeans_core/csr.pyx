@@ -67,7 +67,9 @@ cdef class CsrRows:
 
     def astype(self, dtype):
         """The same rows with values of another type; these if they are of it."""
-        return self if self.dtype == dtype else CsrRows(self.values.astype(dtype), self.features, self.starts, self.n_features)
+        if self.dtype == dtype:
+            return self
+        return CsrRows(self.values.astype(dtype), self.features, self.starts, self.n_features)
 
     def measure(self, double largest, int n_threads):
         """Take the length of each row, which the steps of a fit need.   largest : |x|, at least that of all values."""
@@ -87,8 +89,8 @@ cdef class CsrRows:
         with nogil:
             for b in prange(n_blocks, schedule="static", num_threads=n_threads):
                 if not interrupted(&watch):
-                    table.norms_sparse[self.is_float32](&self.rows, b * ROWS, min(<Py_ssize_t>ROWS, self.n_samples - b * ROWS),
-                                                        &self.norms[b * ROWS])
+                    table.norms_sparse[self.is_float32](
+                        &self.rows, b * ROWS, min(<Py_ssize_t>ROWS, self.n_samples - b * ROWS), &self.norms[b * ROWS])
         raise_interrupt(&watch)
 
     def take(self, const int64_t[::1] wanted):
@@ -137,14 +139,16 @@ cdef int check_layout(const int32_t[::1] features, const int64_t[::1] starts, Py
             if wrong >= 0:
                 break
     if wrong >= 0:
-        raise ValueError(f"features must be below {n_features}, ascending within a row, and none twice; row {wrong} has others.")
+        raise ValueError(f"features must be below {n_features}, ascending within a row, and none twice; row {wrong} "
+                         "has others.")
     return 0
 
 
 def describe(CsrRows rows, double[:, ::1] described, double[::1] smallest):
-    """Largest |x|, mean and sum of squared deviations of each feature; and its smallest |x| but 0, infinite where there is none.
+    """Largest |x|, mean and sum of squared deviations of each feature; and its smallest |x| above 0, infinite if none.
 
-    described : (3, n_features), written.   smallest : (n_features,), written.   On one thread: a reading of the stored values.
+    described : (3, n_features), written.   smallest : (n_features,), written.
+    Reads the stored values twice, on one thread.
     """
     if described.shape[0] != 3 or described.shape[1] != rows.n_features or smallest.shape[0] != rows.n_features:
         raise ValueError(f"described must have shape (3, {rows.n_features}), and smallest {rows.n_features} features.")
@@ -196,7 +200,7 @@ def first_unusable(CsrRows rows, double limit):
 
 
 def normalize(CsrRows rows):
-    """Return the rows divided by their Euclidean lengths, in float64, and the number of the first row of zeros, n_samples if none."""
+    """Return the rows divided by their lengths, and the number of the first row of zeros (n_samples if none)."""
     values = np.empty(len(rows.values), dtype=rows.dtype)
     cdef float[::1] out32
     cdef double[::1] out64

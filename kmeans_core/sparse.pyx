@@ -77,7 +77,7 @@ cdef class SparseState:
         return arena_bytes(&parts)
 
     def step(self, const double[:, ::1] centers):
-        """Label every sample with its nearest center and let the sums follow; return the number of labels that changed."""
+        """Label every sample with its nearest center, let the sums follow, and return how many labels changed."""
         cdef const c.kernels *table = in_use[0]
         cdef ClusterSums clusters = self.clusters
         check_shape("centers", centers.shape[0], centers.shape[1], clusters.n_clusters, clusters.n_features)
@@ -194,8 +194,9 @@ def eight_sq_distances(CsrRows rows, const double[:, ::1] columns, const double[
     raise_interrupt(&watch)
 
 
-def seeding_pass(CsrRows rows, const double[:, ::1] columns, const double[::1] norms, const double[::1] min_sq_distances,
-                 const double[::1] sample_weight, double[:, ::1] sq_distances, int n_threads):
+def seeding_pass(CsrRows rows, const double[:, ::1] columns, const double[::1] norms,
+                 const double[::1] min_sq_distances, const double[::1] sample_weight, double[:, ::1] sq_distances,
+                 int n_threads):
     """Squared distance of each row to the nearest seed, if each of eight candidates were one; and the sums of these.
 
     columns, norms : as for eight_sq_distances.   min_sq_distances : (n_samples,), to the nearest seed so far.

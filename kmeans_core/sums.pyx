@@ -221,7 +221,9 @@ cdef class ClusterSums:
         cdef Py_ssize_t j
         cdef int32_t *rows
         cdef int32_t *starts
-        if self.sparse is not None or self.n_samples > SORTED_SAMPLES or self.n_clusters * 2 * (self.n_features + 1) * 8 < LARGE_SUMS:
+        if self.sparse is not None or self.n_samples > SORTED_SAMPLES:
+            return False
+        if self.n_clusters * 2 * (self.n_features + 1) * 8 < LARGE_SUMS:
             return False
         rows = <int32_t *>malloc((self.n_samples + self.n_clusters + 1) * sizeof(int32_t))
         if rows == NULL:

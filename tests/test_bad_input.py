@@ -111,7 +111,7 @@ BAD_X = {
     "integer beyond float64": ([[10**400, 1]], ValueError, "X has dtype object .*too large"),
     "structured": (np.zeros((12, 2), dtype="f8,f8"), ValueError, "X is a structured array .*to_unstructured"),
     "masked values": (np.ma.masked_less(GOOD_X, 0), ValueError, r"X is a masked array .*X\.filled\(0\)"),
-    "sparse": (Sparse(), TypeError, r"X is sparse \(Sparse\).*use X\.toarray\(\)"),
+    "sparse": (Sparse(), TypeError, r"X must be dense; got a sparse Sparse\. Use X\.toarray\(\)"),
     "on a GPU": (OnGPU(), TypeError, r"X \(OnGPU\) is not in CPU memory .*X\.cpu\(\)"),
     "lazy table": (pl.LazyFrame(columns()), TypeError, r"X is a lazy table \(LazyFrame\): .*X\.collect\(\)"),
     "pandas text": (pd.DataFrame(columns(city=TEXTS)), ValueError, TEXT_COLUMN),

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from fastkmeans import KMeans
-from fastkmeans._core import distances, silhouette
+from fastkmeans._core import distances, silhouette, sparse
+from fastkmeans._core.csr import CsrRows
 from fastkmeans._core.medians import MediansState
 from fastkmeans._core.prefix import PrefixState
 from fastkmeans._core.seeding import PlusPlus
+from fastkmeans._core.sparse import SparseState
 from fastkmeans._core.yinyang import YinyangState
 from fastkmeans.algorithms.coding import Codes
 from fastkmeans.algorithms.copies import copies_of
@@ -206,6 +208,27 @@ def sums_by_labels(X):
     return call, lambda: (sums[-1] < 0).all()
 
 
+def sparse_rows(X):
+    """Full rows, whose centers below are near each other, so that stored values decide every pair in float64."""
+    full = np.arange(N_FEATURES, dtype=np.int32)
+    starts = np.arange(N_ROWS + 1, dtype=np.int64) * N_FEATURES
+    rows = CsrRows(X.ravel(), np.tile(full, N_ROWS), starts, N_FEATURES)
+    rows.measure(1.0, 1)
+    return rows, np.ones((N_CLUSTERS, N_FEATURES)) + 1e-9 * np.arange(N_CLUSTERS)[:, None]
+
+
+def step_of_sparse(X):
+    rows, centers = sparse_rows(X)
+    made = SparseState(rows, None, np.ones(N_FEATURES), 1.0, N_CLUSTERS, 1)
+    return lambda: made.step(centers), lambda: (made.clusters.labels < 0).any()
+
+
+def sparse_labels(X):
+    rows, centers = sparse_rows(X)
+    labels = np.full(N_ROWS, -1, dtype=np.int32)
+    return lambda: sparse.nearest(rows, centers, labels, 1), lambda: (labels < 0).any()
+
+
 LONG_CALLS = {  # the function that watches for signals, and how it is called
     "quantized.QuantizedState._assign": partial(step_of, ALGORITHMS["quantized"]),
     "yinyang.YinyangState.step with bounds": step_with_bounds,
@@ -222,6 +245,8 @@ LONG_CALLS = {  # the function that watches for signals, and how it is called
     "silhouette.mean_distances": mean_distances,
     "silhouette.pair_mean_distances": mean_distances_by_pairs,
     "silhouette.labelled_sums": sums_by_labels,
+    "sparse.SparseState.step": step_of_sparse,
+    "sparse.nearest": sparse_labels,
 }
 
 
@@ -246,6 +271,7 @@ BRIEF_CALLS = set(
     exchange.Exchange.__cinit__ medians.MediansState.__cinit__ medians.MediansState.move quantized.QuantizedRows.fill
     samples.describe_blocks samples.find_smallest samples.has_unusable samples.normalize samples.take
     seeding.PlusPlus.__cinit__ seeding.PlusPlus.min_sq_distances silhouette.judge_blocks silhouette.lay_eights
+    csr.CsrRows.measure sparse.own_sq_distances sparse.eight_sq_distances sparse.seeding_pass
     sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
     tiles.TilesState._describe_tiles""".split()
 )

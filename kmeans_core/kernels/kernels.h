@@ -504,7 +504,8 @@ typedef struct {
 
     /* ---- Sparse rows: the same calls as for dense ones.   first   index of the first row
      *   norms    [all rows] of norms_sparse: lengths, for the bound on rounding
-     *   packed   by pack_sparse_centers, sparse_centers_bytes; scratch sparse_scratch_bytes, all zeros at first. Any alignment. */
+     *   packed   by pack_sparse_centers, sparse_centers_bytes, any alignment
+     *   scratch  a thread's own, sparse_scratch_bytes, any alignment, all zeros at first */
     size_t (*sparse_centers_bytes)(size_t n_clusters, size_t n_features);
     size_t (*sparse_scratch_bytes)(size_t n_clusters, size_t n_features);
     void (*pack_sparse_centers)(const double *centers, size_t n_clusters, size_t n_features, int samples_are_float32,
@@ -519,8 +520,8 @@ typedef struct {
     void (*own_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
                                        const double *centers, const double *sq_norms, const int32_t *labels,
                                        void *dense, double *sq_distances);
-    /* Squared distances to eight targets, not below 0. That of a row to itself is 0 if |c|^2 is added up in the order of its
-     * stored values.   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
+    /* Squared distances to eight targets, not below 0. A row is at distance 0 from itself if |c|^2 is added up in the
+     * order of its stored values.   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
     void (*eight_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const double *columns,
                                          const double *sq_norms, double *sq_distances);
 

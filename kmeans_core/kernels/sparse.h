@@ -1,9 +1,10 @@
-/* Sparse rows: a stored value meets all clusters at once, in vectors. Included once per real type.
+/* Sparse rows: each stored value meets all clusters at once, in vectors. Included once per real type.
  *
- * Scores, bound and decision are those of kernels.h, about the origin in place of an offset, which would fill the rows. A product
- * and an addition per stored value round, so m = n_stored + 8. Decisions in float64 look at the stored values first:
- * |x - c|^2 = |c|^2 + sum of x (x - 2 c). Only centers that this cannot tell apart are compared over all features, in a row that is
- * made dense for it, so labels are those of dense rows.
+ * Scores, error bound and decision are those of kernels.h, but about the origin: an offset would fill the zeros. So
+ * m = n_stored + 8. A decision in float64 first compares
+ *     |x - c|^2 = |c|^2 + sum over the stored values of x (x - 2 c).
+ * Only centers that this cannot tell apart are compared over all features, with the row made dense. So labels are
+ * those of dense rows.
  */
 
 #ifndef FASTKMEANS_SPARSE_SHARED
@@ -345,7 +346,7 @@ static size_t NAME(follow_sparse)(const sparse_rows *rows, size_t first, size_t 
     return n_changed;
 }
 
-/* Squared distance of each row to the center of its label: by the stored values, or over all features where that would cancel.
+/* Squared distance of each row to the center of its label: by its stored values, or over all features if digits cancel.
  *   sq_norms   IN [n_clusters]: |c|^2      dense   scratch [n_features] reals, zeros */
 static void NAME(own_sq_distances_sparse)(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
                                           const double *centers, const double *sq_norms, const int32_t *labels,

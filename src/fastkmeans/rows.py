@@ -15,7 +15,7 @@ from .input.matrix import Matrix
 from .input.sparse import check_stored
 from .runtime.threads import assignment_work, effective_n_threads
 from .samples import Samples, describe, inertia_of, weight_unit
-from .types import Floats, Labels, Values
+from .types import Floats, Indices, Labels, Values
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -38,6 +38,11 @@ def pairwise(values: Values, centers: Floats, result: Values, n_threads: int | N
     if isinstance(values, CsrRows):
         return sparse.pairwise(values, centers, result, n_threads, kind)
     return distances.pairwise(values, centers, result, n_threads, kind)
+
+
+def taken_rows(values: Values, rows: Indices) -> Values:
+    """Return some rows, by number, in a dense array."""
+    return values.take(rows).dense(0, len(rows)) if isinstance(values, CsrRows) else values[rows]
 
 
 def inertia_in_units(

@@ -235,13 +235,18 @@ class Estimator:
         return "cluster_centers_" in vars(self)
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import Tags, TargetTags, TransformerTags
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(
             estimator_type="clusterer",
+            input_tags=InputTags(sparse=self._reads_sparse()),
             target_tags=TargetTags(required=False),
             transformer_tags=TransformerTags(preserves_dtype=["float64", "float32"]),
         )
+
+    def _reads_sparse(self) -> bool:
+        """Say whether fit accepts SciPy's sparse matrices, with the parameters as they are."""
+        return False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes for pickle and copy: those of one moment, even if another thread fits."""

@@ -11,7 +11,7 @@ from ..input.matrix import as_matrix
 from ..input.parameters import check_integer, check_n_clusters, check_n_threads, drawing_from
 from ..input.weights import as_weights
 from ..metrics.table import check_metric
-from ..rows import prepare
+from ..rows import prepare, taken_rows
 from ..types import Indices, Values
 from .kmeans import KMeans
 
@@ -74,7 +74,7 @@ def kmeans_plusplus(
     [0.0, 9.0]
     """
     check_n_threads("n_threads", n_threads)
-    matrix = as_matrix(X)
+    matrix = as_matrix(X, sparse=True)
     measured_by = check_metric(metric)
     samples = prepare(matrix, as_weights(sample_weight, len(matrix.values)), measured_by.prepare_rows, n_threads)
     values = samples.values
@@ -89,7 +89,7 @@ def kmeans_plusplus(
         )
     with drawing_from(random_state) as source:
         rows = plusplus_rows(samples, n_clusters, source, n_threads, n_local_trials, measured_by.seeds_by_manhattan)
-    return matrix.values[rows], rows
+    return taken_rows(matrix.values, rows), rows
 
 
 def k_means(

@@ -303,6 +303,9 @@ class KMeans(CentersEstimator):
         self._take_over(fitted_attributes(found, algorithm, matrix.feature_names, scaling))
         return self
 
+    def _reads_sparse(self) -> bool:
+        return self.metric != "manhattan" and not self.standardize and self.n_clusters != "auto"
+
     def _fit_swept(self, settings: Settings, matrix: Matrix, sample_weight: Any, params: dict[str, Any]) -> Self:
         """Fit n_clusters="auto": sweep, and take over the fit that is best; raise ValueError where none is.
 
