@@ -521,7 +521,8 @@ typedef struct {
                                        const double *centers, const double *sq_norms, const int32_t *labels,
                                        void *dense, double *sq_distances);
     /* Squared distances to eight targets, not below 0. A row is at distance 0 from itself if |c|^2 is added up in the
-     * order of its stored values.   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
+     * order of its stored values.
+     *   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
     void (*eight_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const double *columns,
                                          const double *sq_norms, double *sq_distances);
 
