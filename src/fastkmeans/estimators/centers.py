@@ -76,7 +76,7 @@ class CentersEstimator(Estimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
             New samples, of any float or integer type. Of a DataFrame that has all columns of fit and others, such as text and
             labels, the columns of fit are taken by name.
 
@@ -106,7 +106,7 @@ class CentersEstimator(Estimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
             New samples.
 
         Returns
@@ -166,7 +166,7 @@ class CentersEstimator(Estimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
             Samples.
         y : ignored
             Accepted for scikit-learn's pipelines.

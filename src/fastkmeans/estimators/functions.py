@@ -31,7 +31,7 @@ def kmeans_plusplus(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     n_clusters : int
         Number of centers to choose.
@@ -114,7 +114,7 @@ def k_means(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     n_clusters : int
         Number of clusters.

@@ -255,8 +255,9 @@ class KMeans(CentersEstimator):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
+        X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
             The samples. A C-ordered float32 or float64 array is used without a copy; other types become float64.
+            A sparse matrix of SciPy is never made dense; CSR in float32 or float64 with 32-bit indices is used without a copy.
         y : ignored
             There for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), optional
