@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from ..fitting.fit import best_run
-from ..fitting.starts import warn_of_missing_clusters, warn_of_units
+from ..fitting.starts import n_starts, warn_of_missing_clusters, warn_of_one_cluster, warn_of_units
 from ..input import parameters
 from ..input.columns import warn_of_index
 from ..input.matrix import Matrix, as_matrix
@@ -282,6 +282,11 @@ class KMeans(CentersEstimator):
         """
         return self._fit(X, sample_weight)
 
+    @property
+    def _n_init(self) -> int:
+        """Number of starts of a fit. The name is scikit-learn's, whose subclasses and tests read it."""
+        return n_starts(self.init, self.n_init)
+
     def _fit(self, X: Any, sample_weight: Any, watch: Callable[[Settings], Callback] | None = None) -> Self:
         """Fit as :meth:`fit` does, by the parameters of this moment.
 
@@ -299,6 +304,7 @@ class KMeans(CentersEstimator):
         weights = as_weights(sample_weight, len(matrix.values))
         samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads, shown=X)
         warn_of_units(settings, matrix, samples)
+        warn_of_one_cluster(settings)
         found, algorithm = best_run(settings, samples)
         warn_of_missing_clusters(found, settings.n_clusters)
         self._take_over(fitted_attributes(found, algorithm, matrix.feature_names, scaling))

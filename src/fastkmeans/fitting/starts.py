@@ -25,19 +25,25 @@ from .seeding import initial_centers
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
 
 
+def n_starts(init: Any, n_init: Any) -> int:
+    """Return the number of starts that these parameters ask for; from given centers there is one."""
+    if not (isinstance(init, str) or callable(init)):
+        return 1
+    if n_init != "auto":
+        return int(n_init)
+    return _AUTO_STARTS[init] if isinstance(init, str) else 10
+
+
 def count_starts(settings: Settings) -> int:
     """Return the number of starts; warn if several were asked for from the same given centers."""
-    if isinstance(settings.init, str):
-        return _AUTO_STARTS[settings.init] if settings.n_init == "auto" else settings.n_init
-    if callable(settings.init):
-        return 10 if settings.n_init == "auto" else settings.n_init
-    if settings.n_init != "auto" and settings.n_init != 1:
+    has_centers = not (isinstance(settings.init, str) or callable(settings.init))
+    if has_centers and settings.n_init != "auto" and settings.n_init != 1:
         warn(
             "Explicit initial center position passed: performing only one init in KMeans instead of "
             f"n_init={settings.n_init}.",
             RuntimeWarning,
         )
-    return 1
+    return n_starts(settings.init, settings.n_init)
 
 
 def source_of(settings: Settings, random_state: Any) -> AbstractContextManager[np.random.RandomState]:
@@ -78,6 +84,15 @@ def warn_of_units(settings: Settings, matrix: Matrix, samples: Samples) -> None:
     """
     if matrix.feature_names is not None and not settings.standardize and settings.metric != "cosine":
         warn_of_dominant_feature(samples.description, matrix.feature_names)
+
+
+def warn_of_one_cluster(settings: Settings) -> None:
+    """Warn as scikit-learn does if "elkan" is asked for and there is one cluster."""
+    if settings.algorithm == "elkan" and settings.n_clusters == 1:
+        warn(
+            "algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.",
+            RuntimeWarning,
+        )
 
 
 def warn_of_missing_clusters(found: Run, n_clusters: int) -> None:
