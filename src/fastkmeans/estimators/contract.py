@@ -252,6 +252,10 @@ class Estimator:
         """Return the attributes for pickle and copy: those of one moment, even if another thread fits."""
         return self.__dict__.copy()
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over attributes of a pickle or copy. Parameters that an older version did not have get their defaults."""
+        self.__dict__.update({**_defaults(type(self)), **state})
+
     def _changed_params(self) -> dict[str, str]:
         """The parameters that differ from their defaults, by name, each as a short text."""
         return {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from ..fitting.fit import best_run
-from ..fitting.starts import n_starts, warn_of_missing_clusters, warn_of_one_cluster, warn_of_units
+from ..fitting.starts import from_own_centers, n_starts, warn_of_missing_clusters, warn_of_one_cluster, warn_of_units
 from ..input import parameters
 from ..input.columns import warn_of_index
 from ..input.matrix import Matrix, as_matrix
@@ -17,15 +17,15 @@ from ..rows import prepare
 from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import Callback, Settings, settings_of
-from .centers import CentersEstimator
 from .fitted import ModelMaker, fitted_attributes
+from .scikit_learn import ScikitLearnModels
 from .standardize import standardize
 
 AUTO_MAX_K = 10
 """The last k that n_clusters="auto" looks at."""
 
 
-class KMeans(CentersEstimator):
+class KMeans(ScikitLearnModels):
     """Exact k-means clustering: every sample gets the label of its nearest center, compared in float64.
 
     Five settings matter most:
@@ -105,6 +105,9 @@ class KMeans(CentersEstimator):
         `sample_weight` counts, so that a weight of 3 equals three copies: exactly for "robust", up to the last digits
         for True. A feature whose values are all alike becomes 0. With metric="cosine" the angles are measured after
         standardising.
+    warm_start : bool, default=False
+        Whether a fit starts from `cluster_centers_` of the fit before, if there was one, in place of `init`. There is one
+        such start. n_clusters and the features must be the same, and n_clusters must be a number.
     n_threads : int or None, default=None
         Number of threads. None takes OMP_NUM_THREADS if that is set, else the CPUs that the process may use (its
         affinity and the quota of its container). The result has the same bits for any number.
@@ -215,6 +218,7 @@ class KMeans(CentersEstimator):
         "random_state": parameters.check_random_state_parameter,
         "copy_x": parameters.check_bool,
         "standardize": parameters.check_standardize,
+        "warm_start": parameters.check_bool,
         "n_threads": parameters.check_n_threads,
         "callback": parameters.check_callback,
     }
@@ -233,6 +237,7 @@ class KMeans(CentersEstimator):
         algorithm: str = "auto",
         metric: str = "euclidean",
         standardize: bool | str = False,
+        warm_start: bool = False,
         n_threads: int | None = None,
         callback: Callback | None = None,
     ) -> None:
@@ -247,6 +252,7 @@ class KMeans(CentersEstimator):
         self.algorithm = algorithm
         self.metric = metric
         self.standardize = standardize
+        self.warm_start = warm_start
         self.n_threads = n_threads
         self.callback = callback
 
@@ -297,6 +303,8 @@ class KMeans(CentersEstimator):
             settings = settings._replace(callback=watch(settings))
         matrix = as_matrix(X, sparse=settings.n_clusters != "auto")
         warn_of_index(matrix.feature_names)
+        if self.warm_start:
+            settings = from_own_centers(settings, getattr(self, "cluster_centers_", None), matrix.values.shape[1])
         if settings.n_clusters == "auto":
             return self._fit_swept(settings, matrix, sample_weight, {**self.get_params(), **of_user._asdict()})
         check_n_clusters(settings.n_clusters, len(matrix.values))

@@ -46,6 +46,28 @@ def count_starts(settings: Settings) -> int:
     return n_starts(settings.init, settings.n_init)
 
 
+def from_own_centers(settings: Settings, centers: Any, n_features: int) -> Settings:
+    """Return settings that start from the centers of the fit before: what warm_start=True asks for.
+
+    centers : cluster_centers_ of that fit; None if there was none, which leaves the settings as they are.
+    Raises ValueError if this fit needs centers of another shape, or does not know how many.
+    """
+    if settings.n_clusters == "auto":
+        raise ValueError(
+            "warm_start must be False with n_clusters='auto', because each number of clusters needs other centers; pass a "
+            "number for n_clusters."
+        )
+    if centers is None:
+        return settings
+    found, needed = np.shape(centers), (settings.n_clusters, n_features)
+    if found != needed:
+        raise ValueError(
+            f"warm_start must be False for this fit: it needs centers of shape {needed}, and cluster_centers_ of the fit "
+            f"before has shape {found}. Set warm_start=False, or keep n_clusters and the features."
+        )
+    return settings._replace(init=centers, n_init=1)
+
+
 def source_of(settings: Settings, random_state: Any) -> AbstractContextManager[np.random.RandomState]:
     """Return a context that gives a RandomState to draw from. A callable init gets one that it may keep."""
     if callable(settings.init):
