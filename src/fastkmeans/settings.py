@@ -8,9 +8,18 @@ from typing import Any, NamedTuple
 
 from .input.parameters import check_params
 from .metrics.table import check_algorithm, check_algorithm_for, check_metric
+from .types import Values
 
 Callback = Callable[[dict[str, Any]], Any]
 """Called after each iteration with its entry of history_. If it returns True, this start ends."""
+
+
+class Watcher:
+    """A callback of this package, which is told the centers of each iteration, too."""
+
+    def sees(self, entry: dict[str, Any], centers: Values) -> bool:
+        """Take notice of an iteration: its entry of history_, and its centers in the type of X. True ends this start."""
+        raise NotImplementedError
 
 
 class Settings(NamedTuple):
@@ -27,7 +36,7 @@ class Settings(NamedTuple):
     metric: str
     standardize: bool | str
     n_threads: int | None
-    callback: Callback | None
+    callback: Callback | Watcher | None
 
     @property
     def searches(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Self
 
 from ..fitting.fit import best_run
@@ -17,6 +16,7 @@ from ..rows import prepare
 from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import Callback, Settings, settings_of
+from .callbacks import CallbackSupport, Watch, fit_with_callbacks
 from .fitted import ModelMaker, fitted_attributes
 from .scikit_learn import ScikitLearnModels
 from .standardize import standardize
@@ -25,7 +25,7 @@ AUTO_MAX_K = 10
 """The last k that n_clusters="auto" looks at."""
 
 
-class KMeans(ScikitLearnModels):
+class KMeans(CallbackSupport, ScikitLearnModels):
     """Exact k-means clustering: every sample gets the label of its nearest center, compared in float64.
 
     Five settings matter most:
@@ -286,6 +286,8 @@ class KMeans(ScikitLearnModels):
         >>> KMeans(n_clusters=2, random_state=7).fit([[1.0], [2.0], [9.0]]).inertia_
         0.5
         """
+        if "_skl_callbacks" in self.__dict__:
+            return fit_with_callbacks(self, X, y, sample_weight)
         return self._fit(X, sample_weight)
 
     @property
@@ -293,22 +295,22 @@ class KMeans(ScikitLearnModels):
         """Number of starts of a fit. The name is scikit-learn's, whose subclasses and tests read it."""
         return n_starts(self.init, self.n_init)
 
-    def _fit(self, X: Any, sample_weight: Any, watch: Callable[[Settings], Callback] | None = None) -> Self:
+    def _fit(self, X: Any, sample_weight: Any, watch: Watch | None = None) -> Self:
         """Fit as :meth:`fit` does, by the parameters of this moment.
 
-        watch : makes the callback that this fit calls instead of the user's, from its settings.
+        watch : makes the callback that this fit calls instead of the user's.
         """
-        settings = of_user = settings_of(self)
-        if watch is not None:
-            settings = settings._replace(callback=watch(settings))
+        settings = settings_of(self)
         matrix = as_matrix(X, sparse=settings.n_clusters != "auto")
         warn_of_index(matrix.feature_names)
         if self.warm_start:
             settings = from_own_centers(settings, getattr(self, "cluster_centers_", None), matrix.values.shape[1])
         if settings.n_clusters == "auto":
-            return self._fit_swept(settings, matrix, sample_weight, {**self.get_params(), **of_user._asdict()})
+            return self._fit_swept(settings, matrix, sample_weight, watch)
         check_n_clusters(settings.n_clusters, len(matrix.values))
         settings, matrix, scaling = standardize(settings, matrix, sample_weight)
+        if watch is not None:
+            settings = settings._replace(callback=watch(settings, matrix, scaling))
         weights = as_weights(sample_weight, len(matrix.values))
         samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads, shown=X)
         warn_of_units(settings, matrix, samples)
@@ -321,18 +323,18 @@ class KMeans(ScikitLearnModels):
     def _reads_sparse(self) -> bool:
         return self.metric != "manhattan" and not self.standardize and self.n_clusters != "auto"
 
-    def _fit_swept(self, settings: Settings, matrix: Matrix, sample_weight: Any, params: dict[str, Any]) -> Self:
-        """Fit n_clusters="auto": sweep, and take over the fit that is best; raise ValueError where none is.
-
-        params : of the models of the sweep.
-        """
+    def _fit_swept(self, settings: Settings, matrix: Matrix, sample_weight: Any, watch: Watch | None) -> Self:
+        """Fit n_clusters="auto": sweep, and take over the fit that is best; raise ValueError where none is."""
         if not (isinstance(settings.init, str) or callable(settings.init)):
             raise ValueError(
                 "init cannot be an array with n_clusters='auto', because each number of clusters needs another; pass a "
                 "name such as 'auto', or a number for n_clusters."
             )
+        params = {**self.get_params(), **settings._asdict()}
         last = min(AUTO_MAX_K, len(matrix.values))
         settings, matrix, scaling = standardize(settings, matrix, sample_weight)
+        if watch is not None:
+            settings = settings._replace(callback=watch(settings, matrix, scaling))
         make_model = ModelMaker(KMeans, params, matrix.feature_names, scaling)
         result = sweep(settings, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), make_model)
         if result.best_k is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from ..input.matrix import Matrix
 from ..runtime.progress import new_bar
-from ..settings import Settings
+from ..scaling import Scaling
+from ..settings import Callback, Settings
 from .kmeans import KMeans
 
 
@@ -14,7 +15,7 @@ def fit_with_bar(model: KMeans, X: Any, sample_weight: Any = None) -> KMeans:
     """Fit a KMeans with a bar that moves with each iteration and shows inertia and changed labels; return it."""
     bar = new_bar(None, "fit", " iter")
 
-    def watch(settings: Settings) -> Callable[[dict[str, Any]], Any]:
+    def watch(settings: Settings, matrix: Matrix, scaling: Scaling | None) -> Callback:
         user = settings.callback
         # With several starts the total is unknown; tqdm drops it once it is passed.
         bar.total = None if settings.n_clusters == "auto" else settings.max_iter
@@ -22,7 +23,7 @@ def fit_with_bar(model: KMeans, X: Any, sample_weight: Any = None) -> KMeans:
         def moves_bar(entry: dict[str, Any]) -> Any:
             bar.set_postfix(inertia=f"{entry['inertia']:.6g}", changed=entry["n_changed"], refresh=False)
             bar.update()
-            return user(entry) if user is not None else False
+            return user(entry) if callable(user) else False
 
         return moves_bar
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ..engines.contract import Engine
 from ..input.finite import check_inertia
+from ..settings import Callback, Watcher
 from ..types import Labels, Values
 from .exchange import exchange_clusters
 from .refill import refill
@@ -43,7 +43,7 @@ def run(
     tol: float,
     exchange_after: int | None = None,
     verbose: bool = False,
-    callback: Callable[[dict[str, Any]], Any] | None = None,
+    callback: Callback | Watcher | None = None,
 ) -> Run:
     """Iterate from the given centers until the labels stay, the centers hardly move, the callback returns True, or max_iter.
 
@@ -78,7 +78,7 @@ def run(
         assigned, centers = centers, moved
         if verbose:
             print(f"Iteration {entry['iteration']}, inertia {inertia}.")
-        stop_asked = callback is not None and bool(callback(dict(entry)))
+        stop_asked = callback is not None and _asks_to_stop(callback, dict(entry), centers.astype(dtype, copy=False))
         reason = _reason_to_stop(n_changed + n_refilled, center_shift <= tol, stop_asked, len(history) >= max_iter)
         may_exchange = exchange_after is not None and len(history) < max_iter and not stop_asked
         if may_exchange and (reason in CONVERGED or not reason and len(history) == exchange_after):
@@ -110,3 +110,7 @@ def _reason_to_stop(n_changed: int, is_within_tol: bool, stop_asked: bool, is_la
     if is_within_tol:
         return "center shift within tol"
     return "callback" if stop_asked else "max_iter" if is_last else ""
+
+
+def _asks_to_stop(callback: Callback | Watcher, entry: dict[str, Any], centers: Values) -> bool:
+    return callback.sees(entry, centers) if isinstance(callback, Watcher) else bool(callback(entry))
