@@ -7,6 +7,10 @@
 (1000,)
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .errors import ConvergenceWarning, FeatureScaleWarning, NotFittedError
 from .estimators.elbow import elbow
 from .estimators.functions import k_means, kmeans_plusplus
@@ -23,6 +27,9 @@ from .quality.simplified import simplified_silhouette_samples, simplified_silhou
 from .selection.result import ElbowResult
 from .tables import ClusteredTable, cluster
 
+if TYPE_CHECKING:
+    from .surfaces.fast_kmeans import FastKMeans
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "ClusteredTable",
     "ConvergenceWarning",
     "ElbowResult",
+    "FastKMeans",
     "FeatureScaleWarning",
     "KMeans",
     "NotFittedError",
@@ -50,3 +58,16 @@ __all__ = [
     "simplified_silhouette_score",
     "within_cluster_variation",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what few programs use when it is asked for."""
+    if name == "FastKMeans":
+        from .surfaces.fast_kmeans import FastKMeans
+
+        return FastKMeans
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

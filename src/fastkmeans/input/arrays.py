@@ -12,6 +12,16 @@ FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
 _DLPACK_CPU = 1
+_DLPACK_NAMES = {
+    2: "CUDA",
+    4: "OpenCL",
+    7: "Vulkan",
+    8: "Metal",
+    10: "ROCm",
+    13: "CUDA managed",
+    14: "oneAPI",
+    15: "WebGPU",
+}
 
 _NEEDS_NUMBERS = "and k-means needs numbers: encode it as numbers, or leave it out"
 
@@ -115,9 +125,10 @@ def _check_device(X: Any, name: str) -> None:
     """Raise TypeError if a tensor is not in CPU memory."""
     device = X.__dlpack_device__()[0]
     if device != _DLPACK_CPU:
+        where = _DLPACK_NAMES.get(int(device), f"device type {int(device)} of DLPack")
         raise TypeError(
-            f"{name} ({type(X).__name__}) is not in CPU memory (DLPack device {int(device)}): copy it there "
-            f"first, for example {name}.cpu()."
+            f"{name} ({type(X).__name__}) is not in CPU memory but in that of {where}: copy it to the CPU first, for example "
+            f"{name}.cpu()."
         )
 
 
