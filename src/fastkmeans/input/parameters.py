@@ -219,11 +219,15 @@ def check_callback(name: str, value: Any) -> None:
 def check_init_parameter(name: str, value: Any) -> None:
     if isinstance(value, str):
         check_name(name, value, INITS)
-    elif not (callable(value) or isinstance(value, (list, tuple)) or hasattr(value, "__array__") or is_table(value)):
+    elif not (callable(value) or isinstance(value, (list, tuple)) or _is_array(value) or is_table(value)):
         raise TypeError(
             f"{name} must be one of {', '.join(map(repr, INITS))}, an array (n_clusters, n_features) "
             f"or a callable; {_got(value)}"
         )
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "__array__") or hasattr(value, "__dlpack__")
 
 
 def check_random_state_parameter(name: str, value: Any) -> None:
