@@ -440,17 +440,18 @@ def python_blocks(path):
 
 
 @needs_sources
-def test_the_readme_runs(empty_folder):
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_the_pages_run(page, empty_folder):
     """Blocks run in order and share their names; a block with prompts must also print what it shows."""
-    names = {"__name__": "readme"}
-    blocks = python_blocks(ROOT / "README.md")
+    names = {"__name__": "page"}
+    blocks = python_blocks(ROOT / page)
     assert blocks
     for i, block in enumerate(blocks):
         if ">>>" in block:
-            example = doctest.DocTestParser().get_doctest(block, names, f"README block {i}", "README.md", 0)
+            example = doctest.DocTestParser().get_doctest(block, names, f"{page} block {i}", page, 0)
             runner = doctest.DocTestRunner(optionflags=FLAGS)
             runner.run(example, clear_globs=False)
             names.update(example.globs)
             assert runner.summarize().failed == 0
         else:
-            exec(compile(block, f"README block {i}", "exec"), names)
+            exec(compile(block, f"{page} block {i}", "exec"), names)
