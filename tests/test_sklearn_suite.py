@@ -1,7 +1,7 @@
 """Promise 4: scikit-learn's own k-means tests and estimator checks, run on our classes.
 
-The test module of the installed scikit-learn is imported a second time. In it our names stand for those of
-``sklearn.cluster`` that we have, and its tests are collected here under their own names. Cases of estimators that we lack,
+The test modules of the installed scikit-learn are imported a second time. In them our names stand for those of
+``sklearn.cluster`` that we have, and their tests are collected here under their own names. Cases of estimators that we lack,
 and of sparse input as long as our tags do not promise it, are taken out by value. Whole tests that cannot apply are
 named in NOT_OURS, with the reason.
 """
@@ -23,6 +23,9 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 import fastkmeans
 
 SWAPPED = sorted(set(fastkmeans.__all__) & set(sklearn.cluster.__all__))
+MODULES = ["sklearn.cluster.tests.test_k_means"]
+if "BisectingKMeans" in SWAPPED:
+    MODULES.append("sklearn.cluster.tests.test_bisect_k_means")
 TAKES_SPARSE = fastkmeans.KMeans().__sklearn_tags__().input_tags.sparse
 
 PRIVATE = "calls a private helper of scikit-learn, and nothing of ours"
@@ -40,7 +43,12 @@ NOT_OURS = {
     "test_sample_weight_zero": INIT_CENTROIDS,
 }
 
-if "MiniBatchKMeans" not in SWAPPED:
+if "MiniBatchKMeans" in SWAPPED:
+    NOT_OURS |= {
+        "test_minibatch_kmeans_init_size": "reads the private attribute _init_size; test_minibatch.py has the law",
+        "test_minibatch_reassign": "calls the private function _mini_batch_step; test_minibatch.py has the law",
+    }
+else:
     NOT_OURS |= {
         "test_minibatch_declared_convergence": MINI_BATCH,
         "test_minibatch_iter_steps": MINI_BATCH,
@@ -54,9 +62,9 @@ if "MiniBatchKMeans" not in SWAPPED:
     }
 
 if not TAKES_SPARSE:
-    NOT_OURS |= {"test_dense_sparse": SPARSE, "test_predict_dense_sparse": SPARSE}
+    NOT_OURS |= {"test_dense_sparse": SPARSE, "test_predict_dense_sparse": SPARSE, "test_sparse": SPARSE}
 
-# scikit-learn expects its own KMeans to fail this too.
+# scikit-learn expects its own KMeans to fail these too.
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": "repeated rows draw other seeds; see test_laws.py",
     "check_sample_weight_equivalence_on_sparse_data": "repeated rows draw other seeds; see test_laws.py",
@@ -64,15 +72,19 @@ EXPECTED_FAILURES = {
 
 
 def their_tests():
-    """A fresh copy of scikit-learn's test module, in which our names stand for theirs."""
-    spec = importlib.util.find_spec("sklearn.cluster.tests.test_k_means")
-    if spec is None:
-        pytest.skip("this scikit-learn came without its tests", allow_module_level=True)
-    module = importlib.util.module_from_spec(spec)
-    ours = {name: getattr(fastkmeans, name) for name in SWAPPED}
-    with mock.patch.multiple(sklearn.cluster, **ours):
-        spec.loader.exec_module(module)
-    return module
+    """The tests of fresh copies of scikit-learn's test modules, in which our names stand for theirs."""
+    tests = {}
+    for name in MODULES:
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            pytest.skip("this scikit-learn came without its tests", allow_module_level=True)
+        module = importlib.util.module_from_spec(spec)
+        with mock.patch.multiple(sklearn.cluster, **{ours: getattr(fastkmeans, ours) for ours in SWAPPED}):
+            spec.loader.exec_module(module)
+        found = {key: value for key, value in vars(module).items() if key.startswith("test_")}
+        assert not tests.keys() & found.keys()
+        tests |= found
+    return tests
 
 
 def is_foreign(value):
@@ -97,10 +109,9 @@ def without_foreign_cases(mark):
 
 def collect():
     """Name -> test function of theirs, with the cases that apply to us."""
-    module = their_tests()
     found = {}
-    for name, test in vars(module).items():
-        if name.startswith("test_") and name not in NOT_OURS:
+    for name, test in their_tests().items():
+        if name not in NOT_OURS:
             marks = getattr(test, "pytestmark", [])
             test.pytestmark = [without_foreign_cases(m) if m.name == "parametrize" else m for m in marks]
             found[name] = test
@@ -129,19 +140,28 @@ def test_their_tests_were_collected_and_no_case_was_lost():
 
 
 # That is promise 4: the contract without the import.
-NO_BASE_CLASS = "Estimator KMeans does not inherit from"
+NO_BASE_CLASS = r"Estimator \w+ does not inherit from"
+
+ESTIMATORS = [
+    fastkmeans.KMeans(n_clusters=3, max_iter=5, n_init=2),
+    fastkmeans.KMeans(n_clusters=2, init="random", n_init=1, random_state=11),
+    fastkmeans.KMeans(n_clusters=3, standardize=True, random_state=5),
+    fastkmeans.KMeans(n_clusters=2, standardize="robust", random_state=5),
+]
+if "MiniBatchKMeans" in SWAPPED:
+    ESTIMATORS += [
+        fastkmeans.MiniBatchKMeans(n_clusters=2, max_iter=5, n_init=1),
+        fastkmeans.MiniBatchKMeans(n_clusters=3, batch_size=10, random_state=4, compute_labels=False),
+    ]
+if "BisectingKMeans" in SWAPPED:
+    ESTIMATORS += [
+        fastkmeans.BisectingKMeans(n_clusters=2, max_iter=5),
+        fastkmeans.BisectingKMeans(n_clusters=3, bisecting_strategy="largest_cluster", random_state=9),
+    ]
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", NO_BASE_CLASS)
-    mark = parametrize_with_checks(
-        [
-            fastkmeans.KMeans(n_clusters=3, max_iter=5, n_init=2),
-            fastkmeans.KMeans(n_clusters=2, init="random", n_init=1, random_state=11),
-            fastkmeans.KMeans(n_clusters=3, standardize=True, random_state=5),
-            fastkmeans.KMeans(n_clusters=2, standardize="robust", random_state=5),
-        ],
-        expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
-    )
+    mark = parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
     # A list, because scikit-learn 1.6 passes a generator, which pytest no longer likes.
     names, cases = mark.args
     every_check = pytest.mark.parametrize(names, list(cases), **mark.kwargs)

@@ -25,25 +25,31 @@ from .seeding import initial_centers
 _AUTO_STARTS = {"random": 10, "random-partition": 10, "k-means++": 1, "auto": 1}
 
 
-def n_starts(init: Any, n_init: Any) -> int:
-    """Return the number of starts that these parameters ask for; from given centers there is one."""
+def n_starts(init: Any, n_init: Any, auto: dict[str, int] = _AUTO_STARTS) -> int:
+    """Return the number of starts that these parameters ask for; from given centers there is one.
+
+    auto : name of an init -> starts if n_init="auto"; a callable init has those of "random".
+    """
     if not (isinstance(init, str) or callable(init)):
         return 1
     if n_init != "auto":
         return int(n_init)
-    return _AUTO_STARTS[init] if isinstance(init, str) else 10
+    return auto[init if isinstance(init, str) else "random"]
 
 
-def count_starts(settings: Settings) -> int:
-    """Return the number of starts; warn if several were asked for from the same given centers."""
+def count_starts(settings: Settings, auto: dict[str, int] = _AUTO_STARTS, estimator: str = "KMeans") -> int:
+    """Return the number of starts; warn if several were asked for from the same given centers.
+
+    auto : see n_starts.   estimator : its name.
+    """
     has_centers = not (isinstance(settings.init, str) or callable(settings.init))
     if has_centers and settings.n_init != "auto" and settings.n_init != 1:
         warn(
-            "Explicit initial center position passed: performing only one init in KMeans instead of "
+            f"Explicit initial center position passed: performing only one init in {estimator} instead of "
             f"n_init={settings.n_init}.",
             RuntimeWarning,
         )
-    return n_starts(settings.init, settings.n_init)
+    return n_starts(settings.init, settings.n_init, auto)
 
 
 def from_own_centers(settings: Settings, centers: Any, n_features: int) -> Settings:
