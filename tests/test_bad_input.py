@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from fastkmeans import KMeans, NotFittedError, cluster, elbow
+from fastkmeans import KMeans, NotFittedError, cluster, elbow, k_means
 
 GOOD_X = np.random.default_rng(2).normal(size=(12, 2))
 GOOD_TABLE = pd.DataFrame(GOOD_X, columns=["height", "width"])
@@ -388,9 +388,14 @@ def test_a_method_that_needs_a_fit_says_so(method):
     assert_unchanged(kmeans, before)
 
 
-# ---------------------------------------------------------------- elbow and cluster
+# ---------------------------------------------------------------- functions
 
 BAD_CALLS = {
+    "k_means return_n_iter": (
+        lambda: k_means(GOOD_X, 2, return_n_iter="yes"),
+        TypeError,
+        r"return_n_iter must be True or False; got 'yes' \(str\)",
+    ),
     "elbow k=0": (lambda: elbow(GOOD_X, k=0), ValueError, r"\bk must"),
     "elbow k with 0": (lambda: elbow(GOOD_X, k=[0, 1]), ValueError, r"k must hold .* >= 1; got 0"),
     "elbow k empty": (lambda: elbow(GOOD_X, k=[]), ValueError, r"k must hold at least one .*; got \[\]"),

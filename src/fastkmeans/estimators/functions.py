@@ -8,7 +8,7 @@ import numpy as np
 
 from ..fitting.seeding import plusplus_rows
 from ..input.matrix import as_matrix
-from ..input.parameters import check_integer, check_n_clusters, check_n_threads, drawing_from
+from ..input.parameters import check_bool, check_integer, check_n_clusters, check_n_threads, drawing_from
 from ..input.weights import as_weights
 from ..metrics.table import check_metric
 from ..rows import prepare, taken_rows
@@ -146,6 +146,7 @@ def k_means(
     >>> inertia
     0.5
     """
+    check_bool("return_n_iter", return_n_iter)
     model = KMeans(
         n_clusters,
         init=init,
