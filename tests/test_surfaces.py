@@ -177,6 +177,54 @@ def test_distances_and_labels_are_exact(vectors):
     np.testing.assert_allclose(sq_distances, expected[1].astype(np.float32), rtol=1e-6)
 
 
+@pytest.mark.parametrize("spherical", [False, True])
+@pytest.mark.parametrize("k", [1, 4, 12])
+def test_its_index_is_searched_as_that_of_faiss(faiss, vectors, spherical, k, monkeypatch):
+    monkeypatch.setattr("fastkmeans.surfaces.flat_index._DISTANCES_AT_ONCE", 1000)  # several parts
+    init = vectors[:12] / np.linalg.norm(vectors[:12], axis=1, keepdims=True)
+    ours = Kmeans(7, 12, niter=3, spherical=spherical)
+    ours.train(vectors, init_centroids=init)
+    theirs = (faiss.IndexFlatIP if spherical else faiss.IndexFlatL2)(7)
+    theirs.add(ours.centroids)
+    found, expected = ours.index.search(vectors, k), theirs.search(vectors, k)
+    assert [part.dtype for part in found] == [part.dtype for part in expected]
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-4)
+    assert (found[1] == expected[1]).mean() > 0.999
+    assert (ours.index.d, ours.index.ntotal) == (7, 12)
+    np.testing.assert_array_equal(found[1][:, 0], ours.assign(vectors)[1])
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_more_neighbours_than_centroids_are_refused(vectors, k):
+    kmeans = Kmeans(7, 2)
+    with pytest.raises(RuntimeError, match="call train.. before index"):
+        kmeans.index
+    kmeans.train(vectors)
+    with pytest.raises(ValueError, match=f"k must be from 1 to 2, the number of centroids; got {k}"):
+        kmeans.index.search(vectors, k)
+
+
+def test_the_tutorial_of_faiss_runs(rng):
+    """The lines of its wiki, page "Faiss building blocks", with the import changed."""
+    x, ncentroids, niter, verbose = rng.normal(size=(3000, 10)).astype(np.float32), 16, 20, False
+    d = x.shape[1]
+    kmeans = Kmeans(d, ncentroids, niter=niter, verbose=verbose)
+    kmeans.train(x)
+    D, labels = kmeans.index.search(x, 1)
+    assert D.shape == labels.shape == (3000, 1)
+    assert kmeans.centroids.shape == (16, 10) and (np.diff(kmeans.obj) <= 0).all()
+
+
+def test_code_that_trains_a_late_interaction_index_runs(vectors):
+    """As pylate and fast-plaid call it: a tensor's array in, centroids as a tensor out."""
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(vectors)
+    kmeans = FastKMeans(d=tensor.shape[1], k=8, niter=4, gpu=False, verbose=False, seed=42, max_points_per_centroid=256)
+    kmeans.train(data=tensor.numpy())
+    centroids = torch.nn.functional.normalize(torch.from_numpy(kmeans.centroids), dim=-1)
+    assert centroids.shape == (8, 7)
+
+
 def test_fewer_centroids_than_k_are_completed(vectors):
     kmeans = Kmeans(7, 9, niter=1)
     kmeans.train(vectors, init_centroids=vectors[:4])

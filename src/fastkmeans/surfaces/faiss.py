@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .._core import distances
 from ..estimators.kmeans import KMeans
 from ..input.weights import as_weights
-from ..metrics.table import METRICS
-from ..runtime.threads import effective_n_threads
 from ..types import Floats, Indices, Singles, Values
+from .flat_index import FlatIndex
 from .vectors import drawn_rows, vectors_of
 
 _INITS = {0: "random", 1: "k-means++", 2: "k-means++"}
@@ -195,7 +193,7 @@ class Kmeans:
             tol=0.0,
             verbose=self.verbose,
             random_state=self.seed,
-            metric=self._metric(),
+            metric="cosine" if self.spherical else "euclidean",
         ).fit(x, sample_weight=sample_weight)
         most = 0.0 if not self.spherical or sample_weight is None else float(sample_weight.sum())
         self.centroids = self._stored(model.cluster_centers_)
@@ -230,11 +228,15 @@ class Kmeans:
         """
         if self.centroids is None:
             raise RuntimeError("Kmeans has no centroids yet: call train() before assign().")
-        near, labels = self._nearest(vectors_of(x, self.d, "x"), self.centroids)
+        near, labels = FlatIndex(self.centroids, self.spherical).nearest(vectors_of(x, self.d, "x"))
         return near.astype(np.float32), labels
 
-    def _metric(self) -> str:
-        return "cosine" if self.spherical else "euclidean"
+    @property
+    def index(self) -> FlatIndex:
+        """The index of the centroids: `index.search(x, 1)` as in faiss' tutorial. RuntimeError before :meth:`train`."""
+        if self.centroids is None:
+            raise RuntimeError("Kmeans has no centroids yet: call train() before index.")
+        return FlatIndex(self.centroids, self.spherical)
 
     def _completed(self, init: Singles, x: Singles) -> Singles:
         """Return k centroids: the given ones, and vectors drawn at random if these are fewer."""
@@ -252,21 +254,10 @@ class Kmeans:
     def _keep(self, init: Singles, x: Singles, sample_weight: Floats | None) -> float:
         """Take over frozen centroids, and their objective."""
         self.centroids = self._stored(init / _lengths(init)[:, None] if self.spherical else init)
-        near = self._nearest(x, self.centroids)[0]
+        near = FlatIndex(self.centroids, self.spherical).nearest(x)[0]
         objective = float(near.sum() if sample_weight is None else near @ sample_weight)
         self.obj, self.iteration_stats = np.array([objective]), [{"obj": objective, "time": 0.0, "nsplit": 0}]
         return objective
-
-    def _nearest(self, x: Singles, centroids: Singles) -> tuple[Floats, Indices]:
-        """Return squared distances, or inner products if spherical, and labels."""
-        model = KMeans.from_centers(centroids, metric=self._metric())
-        labels = model.predict(x)
-        if self.spherical:
-            return np.einsum("ij,ij->i", x, centroids[labels], dtype=np.float64), labels.astype(np.int64)
-        near = np.empty(len(x))
-        n_threads = effective_n_threads(None, float(x.size))
-        distances.own_sq_distances(x, centroids.astype(np.float64), labels, near, n_threads, METRICS["euclidean"].kind)
-        return near, labels.astype(np.int64)
 
 
 def _lengths(x: Singles) -> Floats:
