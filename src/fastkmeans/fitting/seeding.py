@@ -33,6 +33,10 @@ at most a quarter of all pairs comes closer. On two cores of a Zen 3, quantized 
 quantized, because the fit itself reads quantized rows."""
 
 
+DENSELY_SEEDED = 1 << 18
+"""Sparse samples of at most so many values, zeros included, are made dense for seeding: 2 MB. The seeds are those of dense samples."""
+
+
 def initial_centers(
     init: Any, samples: Samples, n_clusters: int, random_state: np.random.RandomState, n_threads: int | None,
     manhattan: bool = False,
@@ -139,6 +143,9 @@ def plusplus_rows(
     """
     X, sample_weight = samples.values, samples.sample_weight
     n_samples, n_features = X.shape
+    if isinstance(X, CsrRows) and n_samples * n_features <= DENSELY_SEEDED:
+        samples = Samples(X.dense(0, n_samples), sample_weight, samples.description)
+        X = samples.values
     trials = n_local_trials or 2 + int(log(n_clusters))
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * trials)
     rows = np.empty(n_clusters, dtype=np.intp)
