@@ -109,7 +109,7 @@ def test_fit_prints_the_centers_and_quiet_prints_nothing(table, run):
     assert lines[1].startswith("3 clusters, inertia ")
     assert lines[3].split() == ["label", "size", "x", "y"]
     assert sorted(int(line.split()[1]) for line in lines[4:7]) == [20, 30, 50]
-    assert sorted(int(line.split()[2]) for line in lines[7:]) == [20, 30, 50]
+    assert sorted(int(line.split()[2]) for line in lines[7:-1]) == [20, 30, 50]
     assert run("fit", table, "-k", 3, "--columns", "x,y", "--quiet") == ""
 
 

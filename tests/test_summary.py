@@ -10,7 +10,8 @@ import pytest
 import reference
 
 from fastkmeans import ClusterSummary, KMeans, NotFittedError
-from fastkmeans.estimators.summary import LEAST_DIFFERENCE, NAMED_FEATURES, SHOWN_CLUSTERS
+from fastkmeans.display.words import short_number
+from fastkmeans.estimators.summary import LARGE_DIFFERENCE, LEAST_DIFFERENCE, NAMED_FEATURES, SHOWN_CLUSTERS
 from fastkmeans.metrics.table import METRICS
 
 
@@ -77,28 +78,31 @@ def test_a_sentence_names_the_largest_differences_first(fitted):
         places = [sentence.find(f"feature {f} ") for f in named]
         assert -1 not in places and places == sorted(places) and sentence.count(" sd, ") == len(named)
         for f in named:
-            assert f"feature {f} {'high' if summary.differences[label, f] > 0 else 'low'} (" in sentence
+            difference = summary.differences[label, f]
+            words = ("much " if abs(difference) > LARGE_DIFFERENCE else "") + ("above" if difference > 0 else "below")
+            assert f"feature {f} {words} average (" in sentence
 
 
 def test_sentences_in_words():
     df = pd.DataFrame({"age": [31, 31, 31, 71], "income": [82_300, 79_300, 85_300, 20_100], "of no spread": [5] * 4})
     model = KMeans(2, init=df.iloc[[0, 3]].to_numpy(), standardize=True).fit(df)
     assert model.summary(df).sentences() == [
-        "cluster 0: 3 of 4 rows (75 %); age low (-0.6 sd, 31), income high (+0.6 sd, 82,300)",
-        "cluster 1: 1 of 4 rows (25 %); age high (+1.7 sd, 71), income low (-1.7 sd, 20,100)",
+        "cluster 0: 3 of 4 rows (75 %); age below average (-0.6 sd, 31), income above average (+0.6 sd, 82,300)",
+        "cluster 1: 1 of 4 rows (25 %); age much above average (+1.7 sd, 71), income much below average (-1.7 sd, 20,100)",
     ]
     assert (
         model.summary().sentences()[1] == "cluster 1: 1 of 4 rows (25 %); center: age 71, income 20,100, of no spread 5"
     )
     assert str(KMeans(1).fit([[1.0]]).summary([[1.0]])).startswith(
-        "1 cluster, 1 row, 1 feature\ncluster 0: 1 of 1 row ("
+        "1 cluster, 1 row, 1 feature; rows by their numbers from 0\ncluster 0: 1 of 1 row ("
     )
 
 
 def test_a_cluster_like_all_rows_is_said_to_be_so():
     X = [[0.0, -1.0], [0.1, 1.0], [-9.0, 0.0], [9.0, 0.0]]
     model = KMeans.from_centers([[0.0, 0.0], [-9.0, 0.0], [9.0, 0.0]])
-    assert "no feature is half a standard deviation (sd)" in model.summary(X).sentences()[0]
+    summary = model.summary(pd.DataFrame(X, columns=["height", "weight"]).to_numpy())
+    assert summary.sentences()[0] == "cluster 0: 2 of 4 rows (50 %); medium feature 0 (0), medium feature 1 (0)"
 
 
 def test_other_rows_are_labelled_by_the_nearest_center(fitted, rng):
@@ -153,5 +157,31 @@ def test_its_table_is_of_the_library_of_x(library):
 def test_many_clusters_are_counted_and_not_all_described(rng):
     X = rng.normal(size=(200, 2))
     summary = KMeans(SHOWN_CLUSTERS + 1, random_state=6).fit(X).summary(X)
-    assert str(summary).endswith("and 1 other cluster; to_frame() has all")
+    assert str(summary).splitlines()[-2:] == ["and 1 other cluster; to_frame() has all", summary.legend()]
     assert len(summary.sentences()) == SHOWN_CLUSTERS + 1
+
+
+def test_the_number_beside_the_deviations_is_the_stored_center(fitted, metric):
+    """As the table of centers shows it, though iterations ended a little before the mean of the rows."""
+    model, X = fitted
+    other = X[::2]  # whose means are not the centers
+    summary = model.summary(other)
+    shown = summary.means if metric == "cosine" else summary.centers
+    words = "the mean of its rows" if metric == "cosine" else "its center"
+    assert words in summary.legend() and str(summary).endswith(summary.legend())
+    for label, sentence in enumerate(summary.sentences()):
+        for f in np.flatnonzero(np.abs(summary.differences[label]) >= LEAST_DIFFERENCE):
+            if f"feature {f} " in sentence:
+                assert f"feature {f} " in sentence and f" sd, {short_number(float(shown[label, f]))})" in sentence
+
+
+@pytest.mark.parametrize("library", MAKERS)
+def test_rows_are_named_by_the_index_of_pandas_else_by_their_numbers(library):
+    df = pd.DataFrame({"x": [0.0, 1.0, 2.0, 30.0]}, index=["ann", "bob", "cid", "dan"])
+    X = df if library == "pandas" else MAKERS[library](df.to_dict("list"))
+    text = str(KMeans(2, init=[[1.0], [30.0]]).fit(X).summary(X))
+    if library == "pandas":
+        assert "; rows by their index labels\n" in text and "typical rows bob, ann, cid\n" in text
+    else:
+        assert "; rows by their numbers from 0\n" in text and "typical rows 1, 0, 2\n" in text
+    assert KMeans(2, init=[[1.0], [30.0]]).fit(X).summary(X).typical_rows[0].tolist() == [1, 0, 2]

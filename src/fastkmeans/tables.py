@@ -13,6 +13,7 @@ from .estimators.kmeans import KMeans
 from .estimators.progress import fit_with_bar
 from .input.arrays import check_shape
 from .input.columns import describe, feature_columns
+from .input.labelled import Treatment
 from .input.matrix import as_matrix
 from .input.missing import check_missing, complete
 from .input.tables import column_names, frame_from_columns, frame_with_labels, is_table, select_columns, table_columns
@@ -134,12 +135,13 @@ def cluster(
     names = _features(df, column_name) if columns is None else _chosen(df, columns)
     if "size" in names:
         raise ValueError(_OWN_SIZE)
-    features, kept = select_columns(df, names), None
+    features, kept, means = select_columns(df, names), None, None
     if _has_missing(features):
         matrix = as_matrix(features, name="df")
         samples = complete(matrix.values, np.array(names, dtype=object), missing)
         warn(f"cluster() {samples.summary}.")
         features, kept = frame_from_columns(dict(zip(names, samples.values.T, strict=True)), like=df), samples.kept
+        means = samples.means
     else:
         check_missing("missing", missing)
     if kept is not None:
@@ -148,6 +150,7 @@ def cluster(
     model = KMeans(n_clusters, **kmeans_params)
     fit = partial(fit_with_bar, model) if progress else model.fit
     fit(features, sample_weight=sample_weight)
+    model._treatment = Treatment(column_name, means)
     sizes = np.bincount(model.labels_, minlength=len(model.cluster_centers_))
     centers: dict[str, AnyArray] = {column_name: np.arange(len(sizes), dtype=np.int32), "size": sizes}
     centers |= dict(zip(names, model.cluster_centers_.T, strict=True))

@@ -169,7 +169,8 @@ def _fit(args: argparse.Namespace) -> None:
     _write_fit(args, table, model, sizes)
     with _report(args):
         _print_fit(table, model, sizes, seconds, [] if result is None else [*result.table_lines(), result.reason])
-        print("\n".join(summary.sentences()[:SHOWN_CLUSTERS] if summary is not None else ()))
+        if summary is not None:
+            print("\n".join([*summary.sentences()[:SHOWN_CLUSTERS], *filter(None, [summary.legend()])]))
 
 
 def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes: Indices) -> None:

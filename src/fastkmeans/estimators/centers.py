@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import check_is_fitted
 from ..input.finite import check_finite, check_inertia
+from ..input.labelled import Treatment
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import Check, check_n_threads
 from ..input.weights import as_weights
@@ -44,6 +45,7 @@ class CentersEstimator(Estimator):
     feature_offset_: Floats | None = None
     feature_scale_: Floats | None = None
     _standardized_centers: Values | None = None  # what distances are measured to, where features are standardised
+    _treatment: Treatment | None = None  # what cluster() did with the table of the fit
 
     if TYPE_CHECKING:  # a subclass defines these
 
@@ -206,7 +208,8 @@ class CentersEstimator(Estimator):
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), optional
             The samples of fit, or others. Each row belongs to the cluster of its nearest center, and counts once whatever
-            its weight was. Without X the summary has sizes and centers only.
+            its weight was. Without X the summary has sizes and centers only. Of a table with labels, as :func:`cluster` returns
+            it, rows without a label are left out, and missing values that cluster(missing="mean") filled are filled again.
 
         Returns
         -------
@@ -225,11 +228,12 @@ class CentersEstimator(Estimator):
         >>> from fastkmeans import KMeans
         >>> X = [[1.0], [2.0], [3.0], [30.0]]
         >>> print(KMeans(n_clusters=2, init=[[0.0], [30.0]]).fit(X).summary(X))
-        2 clusters, 4 rows, 1 feature
-        cluster 0: 3 of 4 rows (75 %); feature 0 low (-0.6 sd, 2)
+        2 clusters, 4 rows, 1 feature; rows by their numbers from 0
+        cluster 0: 3 of 4 rows (75 %); feature 0 below average (-0.6 sd, 2)
             typical rows 1, 0, 2
-        cluster 1: 1 of 4 rows (25 %); feature 0 high (+1.7 sd, 30)
+        cluster 1: 1 of 4 rows (25 %); feature 0 much above average (+1.7 sd, 30)
             typical row 3
+        In brackets: the distance of the cluster from the average of all rows, in standard deviations (sd), and its center.
         """
         model = self._snapshot()
         check_is_fitted(model, "summary")

@@ -22,6 +22,7 @@ _AT_TIMES = (  # fitted attributes that not every fit sets
     "feature_offset_",
     "feature_scale_",
     "_standardized_centers",
+    "_treatment",
 )
 _UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is
 

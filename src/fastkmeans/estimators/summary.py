@@ -9,9 +9,10 @@ import numpy as np
 
 from .._core import distances
 from .._core.sums import ClusterSums
-from ..display.html import bar, box, table
+from ..display.html import bar, box, note, table
 from ..display.words import counted, percent, short_number
-from ..input.tables import frame_from_columns
+from ..input.labelled import labelled_rows
+from ..input.tables import frame_from_columns, index_of
 from ..runtime.threads import effective_n_threads
 from ..samples import describe
 from ..types import AnyArray, Floats, Indices, Labels, Values
@@ -23,9 +24,11 @@ NAMED_FEATURES = 3
 """At most so many features of a cluster are named in its sentence."""
 
 LEAST_DIFFERENCE = 0.5
-"""Standard deviations below which a feature does not distinguish a cluster: half of one is called a medium effect (J.
-Cohen,
+"""Standard deviations below which a feature does not distinguish a cluster: half of one is called a medium effect (J. Cohen,
 Statistical power analysis for the behavioral sciences, 1988, chapter 2)."""
+
+LARGE_DIFFERENCE = 1.5
+"""Standard deviations beyond which a difference is called much: of a normal feature 13 % of all rows lie so far out."""
 
 SHOWN_ROWS = 3
 """Typical rows, and odd rows, per cluster."""
@@ -56,6 +59,11 @@ class ClusterSummary:
         Per cluster, the numbers of at most three rows nearest to the center, the nearest first.
     odd_rows : list of ndarray of int64, or None
         Per cluster, the numbers of at most three rows farthest from the center, the farthest first. No row is both.
+    index : ndarray of shape (n_rows,), object, or None
+        The index of X if X is a pandas table: ``index[typical_rows[0]]`` are the names that are printed. Else the
+        numbers of the rows are printed, which count from 0.
+    notes : tuple of str
+        What was left out of X or filled, in words; see :meth:`KMeans.summary`.
 
     Examples
     --------
@@ -63,11 +71,12 @@ class ClusterSummary:
     >>> X = [[20.0, 1.0], [22.0, 1.0], [24.0, 1.0], [70.0, 1.0], [72.0, 1.0]]
     >>> summary = KMeans(n_clusters=2, init=[X[0], X[3]]).fit(X).summary(X)
     >>> print(summary)
-    2 clusters, 5 rows, 2 features
-    cluster 0: 3 of 5 rows (60 %); feature 0 low (-0.8 sd, 22)
+    2 clusters, 5 rows, 2 features; rows by their numbers from 0
+    cluster 0: 3 of 5 rows (60 %); feature 0 below average (-0.8 sd, 22)
         typical rows 1, 0, 2
-    cluster 1: 2 of 5 rows (40 %); feature 0 high (+1.2 sd, 71)
+    cluster 1: 2 of 5 rows (40 %); feature 0 above average (+1.2 sd, 71)
         typical rows 3, 4
+    In brackets: the distance of the cluster from the average of all rows, in standard deviations (sd), and its center.
     >>> summary.typical_rows[0].tolist()
     [1, 0, 2]
     """
@@ -79,7 +88,10 @@ class ClusterSummary:
     differences: Floats | None = None
     typical_rows: list[Indices] | None = None
     odd_rows: list[Indices] | None = None
+    index: AnyArray | None = None
+    notes: tuple[str, ...] = ()
     _native: Any = None
+    _on_sphere: bool = False
 
     def sentences(self) -> list[str]:
         """Return one sentence per cluster.
@@ -88,9 +100,26 @@ class ClusterSummary:
         -------
         list of str
             Label, size, and the features that distinguish it: the largest differences from the mean of all rows first,
-            each with its value. Without X, the center.
+            each with its distance from that mean in standard deviations (sd), and with the center. Of metric="cosine", whose
+            centers have length 1, it is the mean of the rows instead. Without X, the center. :meth:`legend` says so.
         """
         return [self._sentence(label) for label in range(len(self.sizes))]
+
+    def legend(self) -> str:
+        """Return what the numbers in the sentences mean, in one sentence.
+
+        Returns
+        -------
+        str
+            "" if the sentences have no numbers in brackets: without X, or of a single cluster.
+        """
+        if self.differences is None or len(self.sizes) == 1:
+            return ""
+        value = "the mean of its rows" if self._on_sphere else "its center"
+        return (
+            "In brackets: the distance of the cluster from the average of all rows, in standard deviations (sd), "
+            f"and {value}."
+        )
 
     def __str__(self) -> str:
         lines = [self._heading()]
@@ -100,6 +129,7 @@ class ClusterSummary:
             lines += [f"    {rows}"] if rows else []
         if len(self.sizes) > SHOWN_CLUSTERS:
             lines.append(f"and {counted(len(self.sizes) - SHOWN_CLUSTERS, 'other cluster')}; to_frame() has all")
+        lines += [self.legend()] if self.legend() else []
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -114,9 +144,10 @@ class ClusterSummary:
         for label, (size, share) in enumerate(zip(self.sizes.tolist(), shares.tolist(), strict=True)):
             cells: list[Any] = [label, f"{size:,}", bar(share / largest, percent(share)), self._traits(label)]
             if self.typical_rows is not None and self.odd_rows is not None:
-                cells += [_listed(self.typical_rows[label]), _listed(self.odd_rows[label])]
+                cells += [self._listed(self.typical_rows[label]), self._listed(self.odd_rows[label])]
             rows.append(cells)
-        return box(self._heading(), table(headings, rows[:SHOWN_CLUSTERS], numbers=(0, 1), n_rows=len(rows)))
+        shown = table(headings, rows[:SHOWN_CLUSTERS], numbers=(0, 1), n_rows=len(rows))
+        return box(self._heading(), shown, note(self.legend()))
 
     def to_frame(self) -> Any:
         """Return the summary as a table with one row per cluster.
@@ -126,7 +157,7 @@ class ClusterSummary:
         DataFrame or ndarray
             A DataFrame of the library that X came from; a NumPy structured array if X was an array or was not given.
             Its columns are labels, size, share (of all rows), and the features with their centers. With X there are
-            also typical_row and odd_row (-1 if there is none), and for each feature "NAME (sd)" with its difference.
+            also typical_row and odd_row (numbers of rows from 0, -1 if there is none), and for each feature "NAME (sd)" with its difference.
 
         Raises
         ------
@@ -158,7 +189,10 @@ class ClusterSummary:
     def _heading(self) -> str:
         n_clusters, n_features = self.centers.shape
         parts = (n_clusters, "cluster"), (int(self.sizes.sum()), "row"), (n_features, "feature")
-        return ", ".join(counted(*part) for part in parts)
+        said = [", ".join(counted(*part) for part in parts), *self.notes]
+        if self.typical_rows is not None:
+            said.append("rows by their numbers from 0" if self.index is None else "rows by their index labels")
+        return "; ".join(said)
 
     def _sentence(self, label: int) -> str:
         size, total = int(self.sizes[label]), int(self.sizes.sum())
@@ -177,21 +211,33 @@ class ClusterSummary:
         differences = self.differences[label]
         order = np.argsort(-np.abs(differences), kind="stable")
         named = [self._trait(label, f) for f in order[:NAMED_FEATURES] if abs(differences[f]) >= LEAST_DIFFERENCE]
-        return ", ".join(named) or "no feature is half a standard deviation (sd) from the mean of all rows"
+        return ", ".join(
+            named or [f"medium {self.feature_names[f]} ({self._value(label, f)})" for f in order[:NAMED_FEATURES]]
+        )
 
     def _center(self, label: int) -> list[tuple[str, float]]:
         return list(zip(self.feature_names, self.centers[label].tolist(), strict=True))[: 2 * NAMED_FEATURES]
 
     def _trait(self, label: int, f: int) -> str:
-        assert self.differences is not None and self.means is not None
-        difference, mean = self.differences[label, f], short_number(self.means[label, f])
-        return f"{self.feature_names[f]} {'high' if difference > 0 else 'low'} ({difference:+.1f} sd, {mean})"
+        assert self.differences is not None
+        difference = self.differences[label, f]
+        much = "much " if abs(difference) > LARGE_DIFFERENCE else ""
+        where = f"{much}{'above' if difference > 0 else 'below'} average"
+        return f"{self.feature_names[f]} {where} ({difference:+.1f} sd, {self._value(label, f)})"
+
+    def _value(self, label: int, f: int) -> str:
+        """The center of a cluster, or the mean of its rows where centers are directions."""
+        values = self.means if self._on_sphere and self.means is not None else self.centers
+        return short_number(float(values[label, f]))
 
     def _rows(self, label: int) -> str:
         if self.typical_rows is None or self.odd_rows is None:
             return ""
         kinds = ("typical", self.typical_rows[label]), ("odd", self.odd_rows[label])
-        return "; ".join(f"{kind} row{'s' * (len(rows) > 1)} {_listed(rows)}" for kind, rows in kinds if len(rows))
+        return "; ".join(f"{kind} row{'s' * (len(rows) > 1)} {self._listed(rows)}" for kind, rows in kinds if len(rows))
+
+    def _listed(self, rows: Indices) -> str:
+        return ", ".join(map(str, (rows if self.index is None else self.index[rows]).tolist()))
 
 
 def summarize(model: CentersEstimator, X: Any) -> ClusterSummary:
@@ -203,7 +249,8 @@ def summarize(model: CentersEstimator, X: Any) -> ClusterSummary:
         if not hasattr(model, "labels_"):
             raise ValueError("summary() needs X, because this model was made of centers and knows no rows; pass X.")
         return ClusterSummary(names, np.bincount(model.labels_, minlength=len(centers)), centers)
-    model, matrix, measured, kind = model._checked_samples(X, "summary")
+    rows = labelled_rows(X, model)
+    model, matrix, measured, kind = model._checked_samples(rows.table, "summary")
     labels = model._nearest(measured, kind)
     sizes = np.bincount(labels, minlength=len(centers))
     n_threads = effective_n_threads(model.n_threads, float(measured.size))
@@ -218,8 +265,14 @@ def summarize(model: CentersEstimator, X: Any) -> ClusterSummary:
     differences = (means - description.mean) / np.where(deviation > 0.0, deviation, np.inf)
     apart = np.empty(len(measured))
     distances.own_sq_distances(measured, model._wide_centers(), labels, apart, n_threads, kind)
+    typical, odd = _rows_to_look_at(apart, labels, sizes)
+    if rows.kept is not None:
+        of_table = np.flatnonzero(rows.kept)
+        typical, odd = [of_table[own] for own in typical], [of_table[own] for own in odd]
+    index = index_of(X) if matrix.native is not None else None
+    on_sphere = model.metric == "cosine"
     return ClusterSummary(
-        names, sizes, centers, means, differences, *_rows_to_look_at(apart, labels, sizes), matrix.native
+        names, sizes, centers, means, differences, typical, odd, index, rows.notes, matrix.native, on_sphere
     )
 
 
@@ -250,7 +303,3 @@ def _least(values: Floats, rows: Indices, count: int) -> Indices:
 
 def _first_of(rows: list[Indices]) -> Indices:
     return np.array([own[0] if len(own) else -1 for own in rows], dtype=np.int64)
-
-
-def _listed(rows: Indices) -> str:
-    return ", ".join(map(str, rows.tolist()))

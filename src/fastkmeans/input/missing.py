@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..types import Mask, Names, Values
+from ..types import Floats, Mask, Names, Values
 from .parameters import check_name
 
 MISSING = ("error", "drop", "mean")
@@ -19,11 +19,13 @@ class Complete(NamedTuple):
     values : (n_kept, n_features).
     kept : (n_samples,) bool, which samples these are; None if all.
     summary : what was left out or filled, in words; "" if nothing was.
+    means : (n_features,), what stands for missing values; None if none was filled.
     """
 
     values: Values
     kept: Mask | None
     summary: str
+    means: Floats | None = None
 
 
 def complete(
@@ -64,9 +66,9 @@ def complete(
         summary = f"left out {rows.sum():,} of {len(rows):,} rows, which have missing values"
         kept: Mask = np.logical_not(rows)
         return Complete(values.compress(kept, axis=0), kept, summary)
-    return Complete(
-        _filled(values, absent, names), None, f"filled {absent.sum():,} missing values with the means of their columns"
-    )
+    means = _means(values, absent, names)
+    summary = f"filled {absent.sum():,} missing values with the means of their columns"
+    return Complete(np.where(absent, means.astype(values.dtype), values), None, summary, means)
 
 
 def check_missing(name: str, value: object) -> None:
@@ -74,12 +76,13 @@ def check_missing(name: str, value: object) -> None:
     check_name(name, value, MISSING)
 
 
-def _filled(values: Values, absent: Mask, names: Names) -> Values:
+def _means(values: Values, absent: Mask, names: Names) -> Floats:
+    """Return the mean of the known values of each feature."""
     known = len(values) - absent.sum(axis=0)
     if not known.all():
         raise ValueError(f"column {names[int(known.argmin())]!r} has no values, so no mean; leave the column out.")
-    means = np.where(absent, 0.0, values).sum(axis=0, dtype=np.float64) / known
-    return np.where(absent, means.astype(values.dtype), values)
+    means: Floats = np.where(absent, 0.0, values).sum(axis=0, dtype=np.float64) / known
+    return means
 
 
 def _refusal(rows: Mask, where: str, option: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..types import AnyArray, Labels, Names, Values
+from ..types import AnyArray, Labels, Mask, Names, Values
 from .arrays import FLOAT32, FLOAT64, check_shape, to_float
 from .columns import Column, list_names
 
@@ -111,6 +111,32 @@ def table_columns(X: Any, name: str = "the table") -> list[Column]:
             )
         )
     return columns
+
+
+def missing_in(table: Any, name: str) -> Mask:
+    """Return where a column of a table has no value: a null or a NaN."""
+    series = _open_table(table, "X")[name]
+    absent: Mask = series.is_null().to_numpy().astype(bool)
+    if series.dtype.is_float():
+        absent = absent | series.is_nan().fill_null(True).to_numpy().astype(bool)
+    return absent
+
+
+def take_rows(table: Any, kept: Mask) -> Any:
+    """Return some rows of a table, of its own kind and with their index."""
+    return _like(_open_table(table, "X").filter(kept.tolist()), table)
+
+
+def index_of(table: Any) -> AnyArray | None:
+    """Return the index of a table, (n_rows,) of any objects; None if its library has none."""
+    import narwhals.stable.v2 as nw
+
+    index = nw.maybe_get_index(_open_table(table, "X"))
+    if index is None:
+        return None
+    labels = np.empty(len(index), dtype=object)
+    labels[:] = list(index)
+    return labels
 
 
 def frame_with_labels(native_table: Any, labels: Labels, column: str = "labels", kept: AnyArray | None = None) -> Any:

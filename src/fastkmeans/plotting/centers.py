@@ -9,6 +9,7 @@ import numpy as np
 
 from ..engines.spherical import unit_rows
 from ..input.finite import check_finite
+from ..input.labelled import labelled_rows
 from ..input.matrix import as_matrix
 from ..input.tables import column_names, is_table, select_columns
 from ..types import Floats, Values
@@ -125,23 +126,25 @@ def plot_centers(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.grid(False)  # some styles would draw it over the cells
-    write_title(ax, title, [f"features{profile.after}"] if profile.after else [])
+    write_title(ax, title, [*([f"features{profile.after}"] if profile.after else []), *profile.notes])
     return ax
 
 
 class _Profile(NamedTuple):
-    """Centers, and what is known about them: samples, names of features, sizes, the steps of a Pipeline before them."""
+    """Centers, and what is known of them: samples, names of features, sizes, the steps of a Pipeline before, what was left out."""
 
     values: Floats
     samples: Values | None
     names: list[str]
     sizes: Any
     after: str
+    notes: tuple[str, ...] = ()
 
 
 def _read_profile(centers: Any, X: Any, feature_names: Any, sizes: Any) -> _Profile:
     if is_model(centers):
         return _profile_of_model(centers, X, feature_names, sizes)
+    notes: tuple[str, ...] = ()
     if is_table(centers):
         names = column_names(centers)
         if len(names) > 2 and names[1] == "size" and np.array_equal(centers[names[0]], np.arange(len(centers))):
@@ -149,6 +152,7 @@ def _read_profile(centers: Any, X: Any, feature_names: Any, sizes: Any) -> _Prof
             sizes = np.asarray(centers["size"]) if sizes is None else sizes
             centers = select_columns(centers, names[2:])
         if X is not None and is_table(X):
+            X, _, notes = labelled_rows(X)
             X = select_columns(X, column_names(centers))
     matrix = as_matrix(centers, name="centers")
     check_finite(matrix.values, "centers", matrix.feature_names)
@@ -160,7 +164,7 @@ def _read_profile(centers: Any, X: Any, feature_names: Any, sizes: Any) -> _Prof
     if found is None and samples is not None:
         found = samples.names
     values = None if samples is None else samples.values
-    return _Profile(matrix.values.astype(np.float64), values, check_names(found, n_features), sizes, "")
+    return _Profile(matrix.values.astype(np.float64), values, check_names(found, n_features), sizes, "", notes)
 
 
 def _profile_of_model(model: Any, X: Any, feature_names: Any, sizes: Any) -> _Profile:
@@ -172,11 +176,12 @@ def _profile_of_model(model: Any, X: Any, feature_names: Any, sizes: Any) -> _Pr
         found, after = names_of_features(model)
         names = check_names(feature_names if feature_names is not None else found, centers.shape[1])
         return _Profile(centers, None, names, sizes, after)
-    subject = read_subject(X, model, feature_names, "plot_centers")
+    rows = labelled_rows(X, model)
+    subject = read_subject(rows.table, model, feature_names, "plot_centers")
     samples: Values = subject.values
     if getattr(estimator, "metric", "") == "cosine":
         samples = unit_rows(samples, np.float64)  # as the model measures them
-    return _Profile(centers, samples, subject.names, sizes, subject.after)
+    return _Profile(centers, samples, subject.names, sizes, subject.after, rows.notes)
 
 
 def _with_sizes(names: list[str], sizes: Any) -> list[str]:

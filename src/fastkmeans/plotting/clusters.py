@@ -145,6 +145,7 @@ def plot_clusters(
         ax.set_yticks([])
     declutter(ax)
     notes = [f"{len(drawn):,} of {n_samples:,} samples drawn"] if len(drawn) < n_samples else []
+    notes += subject.notes
     if not has_legend:
         numbered = len(sizes) <= NUMBERED_CLUSTERS
         notes.append(
@@ -160,9 +161,9 @@ def read_clusters(
     X: Any, labels: Any, centers: Any, feature_names: Sequence[str] | None, method: str
 ) -> tuple[Subject, Integers, Floats]:
     """Return the samples, their labels, and the centers, of shape (0, n_features) for none."""
-    X, labels = labels_and_rest(X, labels)
+    rows, labels = labels_and_rest(X, labels)
     model = labels if is_model(labels) else None
-    subject = read_subject(X, model, feature_names, method)
+    subject = read_subject(rows.table, model, feature_names, method)._replace(kept=rows.kept, notes=rows.notes)
     n_samples, n_features = subject.values.shape
     found = check_labels(labels, n_samples) if model is None else labels_of(subject)
     if centers is not None:

@@ -124,6 +124,7 @@ def plot_pairs(
         notes.append(f"{len(sizes):,} clusters")
     if n_features < len(subject.names) and features is None:
         notes.append(f"the {n_features} of {len(subject.names)} features that tell the clusters apart best")
+    notes += subject.notes
     notes += _what_is_left_out(len(drawn), len(labels), int(np.count_nonzero(~inside)))
     if notes:
         figure.suptitle("\n".join(notes), fontsize="medium" if title is None else "large")

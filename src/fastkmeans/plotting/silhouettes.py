@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def plot_silhouette(
     require_matplotlib()
     if is_model(labels):
         metric = getattr(estimator_of(labels, "plot_silhouette"), "metric", metric)
-    labels, drawn, widths = _silhouettes(X, labels, metric, silhouettes, max_samples)
+    labels, drawn, widths, left_out = _silhouettes(X, labels, metric, silhouettes, max_samples)
     sizes = np.bincount(labels)
     cluster_names = check_cluster_names(names, len(sizes))
     bands = [np.sort(widths[labels[drawn] == label])[::-1] for label in range(len(sizes))]
@@ -135,13 +135,21 @@ def plot_silhouette(
     notes = [f"mean {mean:.2f} (dashed line)"]
     if len(drawn) < len(labels):
         notes.append(f"{len(drawn):,} of {len(labels):,} samples drawn")
-    write_title(ax, title, notes)
+    write_title(ax, title, [*notes, *left_out])
     declutter(ax)
     return ax
 
 
-def _silhouettes(X: Any, labels: Any, metric: str, given: Any, max_samples: int) -> tuple[Integers, Indices, Floats]:
-    """Return the labels of all samples, the rows that are drawn, and the silhouettes of those."""
+class _Widths(NamedTuple):
+    """The labels of all samples, the rows that are drawn, the silhouettes of those, and what was left out, in words."""
+
+    labels: Integers
+    drawn: Indices
+    silhouettes: Floats
+    notes: tuple[str, ...]
+
+
+def _silhouettes(X: Any, labels: Any, metric: str, given: Any, max_samples: int) -> _Widths:
     if given is not None:
         widths = np.asarray(given, dtype=np.float64)
         if widths.ndim != 1 or not (np.abs(widths) <= 1).all():
@@ -151,18 +159,20 @@ def _silhouettes(X: Any, labels: Any, metric: str, given: Any, max_samples: int)
             )
         if X is None and is_model(labels):
             labels = estimator_of(labels, "plot_silhouette").labels_
-        found = _labels_of(X, labels)[1] if X is not None else labels
-        return check_labels(found, len(widths)), np.arange(len(widths)), widths
+        subject, found = _labels_of(X, labels) if X is not None else (None, labels)
+        notes = subject.notes if subject is not None else ()
+        return _Widths(check_labels(found, len(widths)), np.arange(len(widths)), widths, notes)
     subject, found = _labels_of(X, labels)
     drawn = draw_lots(found, max_samples, "max_samples", LEAST_DRAWN)
     rows = subject.values[drawn] if metric == "cosine" else subject.measured(subject.values[drawn])
-    return found, drawn, silhouette_samples(rows, found[drawn], metric=metric)
+    return _Widths(found, drawn, silhouette_samples(rows, found[drawn], metric=metric), subject.notes)
 
 
 def _labels_of(X: Any, labels: Any) -> tuple[Subject, Integers]:
     """Return the samples and their labels."""
-    X, labels = labels_and_rest(X, labels)
-    subject = read_subject(X, labels if is_model(labels) else None, None, "plot_silhouette")
+    rows, labels = labels_and_rest(X, labels)
+    subject = read_subject(rows.table, labels if is_model(labels) else None, None, "plot_silhouette")
+    subject = subject._replace(notes=rows.notes)
     return subject, labels_of(subject) if is_model(labels) else check_labels(labels, len(subject.values))
 
 

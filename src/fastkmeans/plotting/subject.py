@@ -12,13 +12,11 @@ from ..engines.spherical import unit_rows
 from ..errors import ColumnsLeftOutWarning, check_is_fitted, warn
 from ..input.columns import describe, feature_columns
 from ..input.finite import check_finite
+from ..input.labelled import LABELS, LabelledRows, labelled_rows
 from ..input.matrix import as_matrix
 from ..input.tables import column_names, is_table, select_columns, table_columns
-from ..types import AnyArray, Floats, Integers, Values
+from ..types import AnyArray, Floats, Integers, Mask, Values
 from .parts import check_names
-
-LABELS = "labels"
-"""The column in which cluster() writes its labels."""
 
 
 class Subject(NamedTuple):
@@ -29,6 +27,8 @@ class Subject(NamedTuple):
     names : of the features.
     model : the estimator that has the centers; None if labels alone were given.
     after : the steps of a Pipeline that came before the model, in words; "" for none.
+    kept : which rows of the table that was passed these are; None if all.
+    notes : what was left out or filled, in words.
     """
 
     rows: Any
@@ -36,6 +36,8 @@ class Subject(NamedTuple):
     names: list[str]
     model: Any
     after: str
+    kept: Mask | None = None
+    notes: tuple[str, ...] = ()
 
     def measured(self, rows: Values) -> Floats:
         """Return rows of these features as the model measures distances between them."""
@@ -137,13 +139,15 @@ def columns_of_fit(X: Any, model: Any) -> Any:
     return select_columns(X, list(names))
 
 
-def labels_and_rest(X: Any, labels: Any) -> tuple[Any, Any]:
-    """Return X and the labels, both as they are, or taken apart where the labels are a column of the table X.
+def labels_and_rest(X: Any, labels: Any) -> tuple[LabelledRows, Any]:
+    """Return the rows of X that have a label, and the labels, taken from X where they are one of its columns.
 
-    labels : None for the column that cluster() writes, the name of another, or anything else.
+    labels : None for the column that cluster() writes, the name of another, a model, or anything else.
     """
+    if is_model(labels):
+        return labelled_rows(X, labels), labels
     if not (labels is None or isinstance(labels, str)):
-        return X, labels
+        return LabelledRows(X), labels
     name = LABELS if labels is None else labels
     names = column_names(X) if is_table(X) else []
     if name not in names:
@@ -151,7 +155,12 @@ def labels_and_rest(X: Any, labels: Any) -> tuple[Any, Any]:
             f"labels must be a fitted model, an array or the name of a column; got {labels!r}, and X has "
             f"{'no columns with names' if not names else f'no column {name!r}'}."
         )
-    return select_columns(X, [other for other in names if other != name]), np.asarray(X[name])
+    rows = labelled_rows(X, None, name)
+    found = np.asarray(rows.table[name])
+    if rows.kept is not None and found.dtype.kind in "fO":  # what holds a null is often no column of integers
+        whole = found.astype(np.float64)
+        found = whole.astype(np.int64) if (whole == np.floor(whole)).all() else found
+    return rows._replace(table=select_columns(rows.table, [other for other in names if other != name])), found
 
 
 def features_of(table: Any, method: str) -> Any:
