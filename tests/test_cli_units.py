@@ -62,7 +62,8 @@ def test_no_hint_where_units_do_not_decide(people, capsys):
 def test_fit_says_what_distinguishes_each_cluster(people, capsys):
     assert main(["fit", "people.csv", "-k", "3", "--standardize"]) == 0
     model = KMeans(3, random_state=0, standardize=True).fit(people)
-    assert capsys.readouterr().out.splitlines()[-3:] == model.summary(people).sentences()
+    summary = model.summary(people)
+    assert capsys.readouterr().out.splitlines()[-4:] == [*summary.sentences(), summary.legend()]
 
 
 def test_one_of_each_is_singular(tmp_path, capsys):

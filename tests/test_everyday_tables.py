@@ -250,9 +250,20 @@ RIGHT = {
     "a column of commas beside one of points": Right(
         text(["a", "b", "c"], A, B, [with_comma(x) for x in A], sep=";"), says="'c' .numbers written otherwise, for example .*--decimal ,", delimiter=";"
     ),
-    "percent": Right(text(["a", "b", "share"], A, B, [f"{i}%" for i in range(N)]), says=r"'share' \(numbers with a sign .*'0%'; write"),
+    "percent": Right(
+        text(["a", "b", "share"], A, B, [f"{i}%" for i in range(N)]),
+        ["a", "b", "share"],
+        np.column_stack([A, B, np.arange(N)]),
+        says="read 'share' as percent$",
+    ),
     "currency": Right(
-        text(["a", "b", "price"], A, B, [f"${i}.99" for i in range(N)]), says=r"'price' \(numbers with a sign .*'\$0.99'"
+        text(["a", "b", "price"], A, B, [f"${i}.99" for i in range(N)]),
+        ["a", "b", "price"],
+        np.column_stack([A, B, np.arange(N) + 0.99]),
+        says=r"read 'price' as \$$",
+    ),
+    "units": Right(
+        text(["a", "b", "way"], A, B, [f"{i} km" for i in range(N)]), says=r"'way' \(numbers with a sign .*'0 km'; write"
     ),
     "a delimiter at the end of each line": Right(PLAIN.replace("\n", ",\n"), says=r"without a name \(no values\)"),
     "a delimiter at the end of each row alone": Right(PLAIN.replace("\n", ",\n").replace("a,b,", "a,b"), says=r"without a name \(no values\)"),

@@ -12,7 +12,7 @@ from .errors import ColumnsLeftOutWarning, warn
 from .estimators.kmeans import KMeans
 from .estimators.progress import fit_with_bar
 from .input.arrays import check_shape
-from .input.columns import describe, feature_columns
+from .input.columns import describe, describe_marks, feature_columns
 from .input.labelled import Treatment
 from .input.matrix import as_matrix
 from .input.missing import check_missing, complete
@@ -110,7 +110,8 @@ def cluster(
     Without `columns`, these columns are left out:
 
     - the index of a pandas table, where it became a column, and columns without a name (``""``, ``"Unnamed: 0"``);
-    - text, categories, dates and durations; booleans are kept, as 0 and 1;
+    - text, categories, dates and durations; booleans are kept, as 0 and 1, and text whose every value is a number with the same
+      mark of percent or of a currency is kept as these numbers, of which a warning tells;
     - columns without any value;
     - labels of an earlier clustering: whole numbers in a column named label, labels, cluster, clusters or `column_name`;
     - identifiers: whole numbers under a name that ends or begins with the word "id";
@@ -136,6 +137,9 @@ def cluster(
     if "size" in names:
         raise ValueError(_OWN_SIZE)
     features, kept, means = select_columns(df, names), None, None
+    marks = describe_marks(table_columns(features, "df"))
+    if marks:
+        warn(f"cluster() read {marks}.")
     if _has_missing(features):
         matrix = as_matrix(features, name="df")
         samples = complete(matrix.values, np.array(names, dtype=object), missing)

@@ -8,7 +8,18 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from .numbers import BOOLEANS, DATE, MISSING, SIGNED, WHOLE, NumberFormat, choose_format, gather_evidence
+from ..input.marks import common_mark, without_mark
+from ..input.numbers import (
+    BOOLEANS,
+    DATE,
+    MISSING,
+    SIGNED,
+    SIGNED_CONTENTS,
+    WHOLE,
+    NumberFormat,
+    choose_format,
+    gather_evidence,
+)
 from .text_files import TextFile
 
 DELIMITERS = ",;\t|"
@@ -48,11 +59,13 @@ class Contents(NamedTuple):
 
     kind : "number", "boolean", or what else it holds, in words. whole : whether its numbers have no decimal point.
     keeps_zeros : whether some number starts with a 0 that a number would lose.
+    mark : the mark of percent or of a currency that all its numbers have; "" for none.
     """
 
     kind: str
     whole: bool
     keeps_zeros: bool
+    mark: str = ""
 
     @property
     def is_numeric(self) -> bool:
@@ -96,7 +109,9 @@ def read_layout(text: TextFile, options: CsvOptions) -> Layout:
     if not sample:
         raise ValueError(f"{path} is empty.")
     body = chain.from_iterable(record.fields for record in sample[1:] or sample)
-    numbers, notes = choose_format(gather_evidence(body), options.decimal, options.thousands, delimiter == ",", path)
+    numbers, notes = choose_format(
+        gather_evidence(map(without_mark, body)), options.decimal, options.thousands, delimiter == ",", path
+    )
     text.notes.extend(notes)
     first = sample[0]
     has_header = (
@@ -266,6 +281,9 @@ def _contents_of(fields: list[str], numbers: NumberFormat) -> Contents:
         return Contents(f"numbers written otherwise, {example}{how_to_read}", False, keeps_zeros)
     if all(DATE.fullmatch(field) for field in fields):
         return Contents(f"dates, {example}", False, keeps_zeros)
+    mark = common_mark(fields)
+    if mark and all(numbers.is_number(without_mark(field)) for field in fields):
+        return Contents("number", False, keeps_zeros, mark)
     if all(SIGNED.fullmatch(field) for field in fields):
-        return Contents(f"numbers with a sign or a unit, {example}; write the numbers alone", False, keeps_zeros)
+        return Contents(SIGNED_CONTENTS.format(fields[0][:60]), False, keeps_zeros)
     return Contents(f"text, {example}", False, keeps_zeros)

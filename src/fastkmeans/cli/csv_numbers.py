@@ -9,16 +9,18 @@ from __future__ import annotations
 import codecs
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..input.columns import LISTED
+from ..input.marks import common_mark, parse_marked
+from ..input.numbers import BOOLEANS, MISSING
 from ..types import Floats
 from .csv_layout import Layout, Record
-from .numbers import BOOLEANS, MISSING
 
 
 def read_numbers(layout: Layout, places: Sequence[int]) -> list[Floats]:
@@ -29,7 +31,8 @@ def read_numbers(layout: Layout, places: Sequence[int]) -> list[Floats]:
     """
     if not places:
         return []
-    columns = _read_quickly(layout, places)
+    has_marks = any(layout.contents[place].mark for place in places)
+    columns = None if has_marks else _read_quickly(layout, places)
     if columns is None:
         numbers = chain.from_iterable(_rows(layout, places))
         columns = list(np.fromiter(numbers, dtype=np.float64).reshape(-1, len(places)).T)
@@ -58,6 +61,18 @@ def is_plain(layout: Layout) -> bool:
     if layout.numbers.thousands or bytes(layout.text.content[:3]) == codecs.BOM_UTF8:
         return False
     return layout.delimiter != " " or re.search(rb"  |^ | $| \r", layout.text.content, re.MULTILINE) is None
+
+
+def places_of_other_marks(layout: Layout, places: Sequence[int]) -> set[int]:
+    """Return which of the columns whose first numbers have a mark hold something else further down."""
+    marked = [place for place in places if layout.contents[place].mark]
+    others: set[int] = set()
+    for record in layout.records() if marked else ():
+        for place in marked:
+            field = record.fields[place] if place < len(record.fields) else ""
+            if field.strip() not in MISSING and common_mark([field]) != layout.contents[place].mark:
+                others.add(place)
+    return others
 
 
 def say_missing(layout: Layout, row: int, place: int) -> str:
@@ -136,8 +151,8 @@ def _has_quotes(layout: Layout) -> bool:
 
 def _rows(layout: Layout, places: Sequence[int]) -> Iterator[list[float]]:
     """Yield the numbers of each record; raise ValueError for the first record that is wrong."""
-    parse, n_fields = layout.numbers.parse, len(layout.names)
-    parsers = [_parse_boolean if layout.contents[place].kind == "boolean" else parse for place in places]
+    n_fields = len(layout.names)
+    parsers = [_parser(layout, place) for place in places]
     for record in layout.records():
         if len(record.fields) != n_fields:
             header = "the header" if layout.has_header else "the first line"
@@ -151,6 +166,14 @@ def _rows(layout: Layout, places: Sequence[int]) -> Iterator[list[float]]:
         if math.inf in row or -math.inf in row:
             _refuse(record, layout, places)
         yield row
+
+
+def _parser(layout: Layout, place: int) -> Callable[[str], float]:
+    """Return what reads the fields of a column."""
+    contents = layout.contents[place]
+    if contents.mark:
+        return partial(parse_marked, mark=contents.mark, numbers=layout.numbers)
+    return _parse_boolean if contents.kind == "boolean" else layout.numbers.parse
 
 
 def _parse_boolean(field: str) -> float:
@@ -167,11 +190,22 @@ def _refuse(record: Record, layout: Layout, places: Sequence[int]) -> NoReturn:
 
     def is_right(place: int) -> bool:
         field = record.fields[place]
-        is_boolean = layout.contents[place].kind == "boolean" and field.strip() in BOOLEANS
-        return is_boolean or field.strip() in MISSING or layout.numbers.is_number(field)
+        if field.strip() in MISSING:
+            return True
+        try:
+            return math.isfinite(_parser(layout, place)(field))
+        except ValueError:
+            return False
 
     wrong = [place for place in places if not is_right(place)]
     place = f"{layout.path}, line {record.line}:"
+    mark = layout.contents[wrong[0]].mark
+    if mark:
+        f = wrong[0]
+        raise ValueError(
+            f"{place} column {layout.names[f]!r} holds {record.fields[f]!r}, which is not a number with {mark}, as those before "
+            "are; write the same mark in each row, or leave the column out of --columns."
+        )
     if all(layout.contents[f].is_numeric for f in wrong):
         f = wrong[0]
         raise ValueError(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..input.numbers import MISSING
 from .csv_layout import Layout
 from .csv_numbers import is_plain, read_numbers
-from .numbers import MISSING
 
 
 def read_whole_text(layout: Layout) -> Any:
@@ -39,7 +39,9 @@ def _from_records(layout: Layout) -> Any:
     import pyarrow
 
     numeric = [
-        place for place, contents in enumerate(layout.contents) if contents.is_numeric and not contents.keeps_zeros
+        place
+        for place, contents in enumerate(layout.contents)
+        if contents.is_numeric and not contents.keeps_zeros and not contents.mark
     ]
     numbers = dict(zip(numeric, read_numbers(layout, numeric), strict=True))
     texts = list(zip(*(record.fields for record in layout.records()), strict=True))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..input.arrays import FLOAT32, FLOAT64, to_float
-from ..input.columns import Column, LeftOut
+from ..input.columns import Column, LeftOut, describe_marks
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.missing import complete
@@ -19,7 +19,7 @@ from ..storage.whole import check_plain_file
 from ..types import Mask, Values
 from .choosing import Choice, chosen_places, features_of
 from .csv_layout import CsvOptions, Layout, check_names, read_layout
-from .csv_numbers import read_numbers, say_missing
+from .csv_numbers import places_of_other_marks, read_numbers, say_missing
 from .csv_table import read_whole_text
 from .text_files import PACKED, STREAM, TEXT_SUFFIXES, packing_of, read_text_file, suffix_of
 
@@ -121,21 +121,26 @@ def _read_text(path: str, choice: Choice, options: CsvOptions) -> TableFile:
     def read(places: Sequence[int]) -> list[Column]:
         columns = [Column(name, holds=column.kind) for name, column in zip(layout.names, contents, strict=True)]
         for place, values in zip(places, read_numbers(layout, places), strict=True):
-            columns[place] = columns[place]._replace(values=values, whole=contents[place].whole)
+            columns[place] = columns[place]._replace(
+                values=values, whole=contents[place].whole, mark=contents[place].mark
+            )
         return columns
 
     places = chosen_places(choice, layout.names, layout.has_header, text.path)
     left_out: list[LeftOut] = []
     if places is None:
-        columns = read(candidates)
+        others = places_of_other_marks(layout, candidates)
+        columns = read([place for place in candidates if place not in others])
+        for place in others:
+            columns[place] = columns[place]._replace(holds="numbers with different marks; write the numbers alone")
         places, left_out = features_of(columns, choice, text.path)
     else:
         columns = read(places)
+    marks = describe_marks([columns[place] for place in places])
+    notes = [*text.notes, *([f"{text.path}: read {marks}"] if marks else [])]
     values = stack_columns([_values_of(columns[place]) for place in places], FLOAT64)
     names = [layout.names[place] for place in places]
-    return TableFile(
-        text.path, values, names, places, layout.names, layout.has_header, None, layout, left_out, text.notes
-    )
+    return TableFile(text.path, values, names, places, layout.names, layout.has_header, None, layout, left_out, notes)
 
 
 def _values_of(column: Column) -> Any:

@@ -30,6 +30,7 @@ import numpy as np
 
 from ..errors import ColumnsLeftOutWarning, warn
 from ..types import AnyArray, Names
+from .marks import in_words
 
 LISTED = 8
 """So many columns are listed in a message."""
@@ -62,6 +63,7 @@ class Column(NamedTuple):
     whole : whether the numbers are written as whole numbers: an integer dtype, or text without a decimal point.
     holds : what a message says that a column without numbers holds, for example "text" or "dates".
     is_index : whether the file says that this was the index of a pandas table.
+    mark : the mark of percent or of a currency that every number had in the text; "" for none.
     """
 
     name: Any
@@ -69,6 +71,7 @@ class Column(NamedTuple):
     whole: bool = False
     holds: str = "text"
     is_index: bool = False
+    mark: str = ""
 
 
 class LeftOut(NamedTuple):
@@ -105,6 +108,11 @@ def describe(left_out: Sequence[LeftOut]) -> str:
     listed = [f"{_shown(column.name)} ({column.reason})" for column in left_out[:LISTED]]
     more = len(left_out) - len(listed)
     return ", ".join(listed) + (f" and {more} more" if more else "")
+
+
+def describe_marks(columns: Sequence[Column]) -> str:
+    """List columns whose numbers had marks, for a note: "'rate' as percent"; "" for none."""
+    return ", ".join(f"{_shown(column.name)} as {in_words(column.mark)}" for column in columns if column.mark)
 
 
 def warn_of_index(names: Names | None) -> None:

@@ -15,6 +15,8 @@ BOOLEANS = {"true": 1.0, "false": 0.0, "True": 1.0, "False": 0.0, "TRUE": 1.0, "
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 SIGNED = re.compile(r"\s*([^\w\s]|[A-Z]{3})?\s?[+-]?[0-9][0-9.,' ]*\s?([^\W\d_]{0,3}|[^\w\s])\s*")
 """A number with a sign of percent, of a currency or of a unit."""
+SIGNED_CONTENTS = "numbers with a sign or a unit, for example {!r}; write the numbers alone"
+"""What a message says of a column of these that cannot be read."""
 
 DATE = re.compile(
     r"\s*([0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}|[0-9]{1,2}[-/.][0-9]{1,2}[-/.]([0-9]{4}|[0-9]{2}))([T ]+[0-9]{1,2}:[0-9]{2}.*)?\s*"
