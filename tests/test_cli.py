@@ -137,7 +137,7 @@ def test_auto_without_an_elbow_shows_the_way_out(rng, refuse):
     np.save("noise.npy", rng.normal(size=(400, 2)))
     message = refuse("fit", "noise.npy", "-k", "auto", "--output", "out.csv")
     assert "no clear elbow between 1 and 10; give a number" in message
-    assert "fastkmeans elbow noise.npy --plot" in message
+    assert "fastkmeans elbow noise.npy --k 1:20 --plot" in message
 
 
 def test_options_reach_the_fit(table, X, run):

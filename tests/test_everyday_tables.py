@@ -673,7 +673,7 @@ NOT_PREDICTED = {
     "a column more that is named": (text("abc", A, B, A), ("--columns", "a,b,c"), "--columns must name the columns that the model was fitted on, 'a', 'b'"),
     "without names, a column more": (text(None, A, B, A), (), r"m.npz was fitted on 2 features ('a', 'b'), and t.csv has 3 features"),
     "missing": (HOLES, (), "line 4: column 'a' holds 'NA'"),
-    "the mean of other rows": (HOLES, ("--missing", "mean"), "invalid choice: 'mean'"),
+    "the mean of other rows": (HOLES, ("--missing", "mean"), "--missing mean is for fit and elbow"),
 }  # fmt: skip
 
 

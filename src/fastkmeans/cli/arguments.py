@@ -17,6 +17,8 @@ FAILED = 2
 LABELLED = ".csv, .tsv, .csv.gz, .parquet; .npy: labels alone; -: standard output"
 INITS = ("auto", "k-means++", "random", "random-partition")
 METRICS = ("euclidean", "manhattan", "cosine")
+PREDICT_MISSING = ("error", "drop")
+"""What predict does with missing values: the means of new rows are not those of the fit, which a model file does not hold."""
 STANDARDIZE = {"mean": True, "robust": "robust"}
 """Values of --standardize -> of the parameter; without a value it is the first."""
 
@@ -55,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_kmeans(elbow)
 
     predict = commands.add_parser("predict", help="label the rows of a table with a saved model")
-    _add_table(predict, ("error", "drop"))  # the means of new rows are not those of the fit
+    _add_table(predict, PREDICT_MISSING)
     predict.add_argument("--model", required=True, metavar="FILE", help="what fit --save wrote (.npz)")
     _add_output(predict, "--output", f"the table with a column of labels ({LABELLED})", required=True)
     _add_label_name(predict)
@@ -81,7 +83,13 @@ def _add_table(parser: argparse.ArgumentParser, missing: Sequence[str] = MISSING
     what = "rows with missing values: an error, left out" + (
         ", or the mean of the column instead" if "mean" in missing else ""
     )
-    parser.add_argument("--missing", default=missing[0], choices=missing, help=f"{what} (default: {missing[0]})")
+    parser.add_argument(
+        "--missing",
+        default=missing[0],
+        choices=MISSING,
+        metavar="|".join(missing),
+        help=f"{what} (default: {missing[0]})",
+    )
     header_help = "whether a text file starts with column names (default: look)"
     parser.add_argument("--header", action=argparse.BooleanOptionalAction, help=header_help)
 

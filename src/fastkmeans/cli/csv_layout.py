@@ -27,6 +27,7 @@ DELIMITERS = ",;\t|"
 _SAMPLE_RECORDS = 1000
 _SAMPLE_FIELDS = 200_000
 _DELIMITER_RECORDS = 50
+_MOST_TITLE_LINES = 5
 
 _SHORTEST_CODE = 4
 """Whole numbers of one width, some with a leading zero, are codes, such as those of places: months and hours are shorter."""
@@ -182,11 +183,36 @@ def _guess_delimiter(text: TextFile, first_line: int) -> str:
         return max(fits, key=lambda delimiter: fits[delimiter])
     first = max(DELIMITERS, key=lines[0].count)
     if lines[0].count(first):
+        _refuse_title(text, first_line)
         return first
     if _fit(lines, " ") is not None:
         return " "
+    _refuse_title(text, first_line)
     # One column, whose decimal commas are no delimiters.
     return ";" if any("," in line for line in lines[1:]) else ","
+
+
+def _refuse_title(text: TextFile, first_line: int) -> None:
+    """Raise ValueError, naming the line of the header, if lines above it, such as a title, have fewer fields than the table below."""
+    found = enumerate(islice(text.lines(), first_line, first_line + _DELIMITER_RECORDS), first_line + 1)
+    numbered = [(number, line) for number, line in found if line.strip()]
+    for skipped in range(1, min(_MOST_TITLE_LINES, len(numbered) - 2) + 1):
+        number, header = numbered[skipped]
+        lines = [line for _, line in numbered[skipped:]]
+        for delimiter in DELIMITERS:
+            fit = _fit(lines, delimiter)
+            n_names = header.count(delimiter)
+            is_header = n_names and not any(map(_looks_numeric, header.split(delimiter)))
+            if (
+                fit
+                and fit[0] > 0
+                and is_header
+                and all(line.count(delimiter) < n_names for _, line in numbered[:skipped])
+            ):
+                raise ValueError(
+                    f"{text.path}: the header seems to be on line {number}; delete the lines above it, for example with "
+                    f"tail -n +{number}."
+                )
 
 
 def _fit(lines: list[str], delimiter: str) -> tuple[float, int] | None:

@@ -28,11 +28,12 @@ from ..samples import describe as describe_samples
 from ..scaling import warn_of_dominant_feature
 from ..storage.whole import whole_file
 from ..types import Indices
-from .arguments import FAILED, STANDARDIZE, make_parser, spelt_out
+from .arguments import FAILED, PREDICT_MISSING, STANDARDIZE, make_parser, spelt_out
 from .checks import check_label_name, check_n_features, check_outputs
 from .csv_layout import CsvOptions
 from .messages import in_options, say_on_stderr
 from .reading import TABLE_SUFFIXES, TableFile, read_table
+from .suggesting import suggested_elbow
 from .text_files import STREAM
 from .writing import write_columns, write_labelled
 
@@ -73,14 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     fastkmeans ...
     0
     """
+    k_option = "-k"
     try:
         args = make_parser().parse_args(spelt_out(sys.argv[1:] if argv is None else argv))
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("always", UserWarning)
+        k_option = "--k" if args.command == "elbow" else "-k"
+        with _warnings_on_stderr(k_option):
             COMMANDS[args.command](args)
-        for warning in caught:
-            say_on_stderr(f"fastkmeans: warning: {in_options(str(warning.message))}")
         sys.stdout.flush()
     except SystemExit as leave:  # how argparse ends --help and wrong arguments
         return int(leave.code or 0)
@@ -98,12 +97,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         say_on_stderr(f"fastkmeans: error: {named}{error.strerror or error}")
         return FAILED
     except (ValueError, TypeError, ImportError) as error:
-        say_on_stderr(f"fastkmeans: error: {in_options(str(error))}")
+        say_on_stderr(f"fastkmeans: error: {in_options(str(error), k_option)}")
         return FAILED
     except Exception as error:
         say_on_stderr(f"fastkmeans: error: {error!r}, which is a fault of fastkmeans: please report it.")
         return FAILED
     return 0
+
+
+@contextmanager
+def _warnings_on_stderr(k_option: str) -> Iterator[None]:
+    """Say the warnings of a block at its end, each once. If it fails, its error says enough."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        say_on_stderr(f"fastkmeans: warning: {in_options(message, k_option)}")
 
 
 def _kmeans_params(args: argparse.Namespace) -> dict[str, Any]:
@@ -204,10 +214,17 @@ def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> tuple[ElbowRe
     result = elbow(table.values, last, progress=_wants_bar(args), **_kmeans_params(args))
     if result.best_k is None:
         raise ValueError(
-            f"-k auto: no clear elbow between 1 and {last}; give a number. {result.reason} "
-            f"The curve: fastkmeans elbow {args.table} --plot elbow.png"
+            f"-k auto: no clear elbow between 1 and {last}; give a number. {result.reason} {_say_how_to_go_on(args, result, table)}"
         )
     return result, result.model(result.best_k)
+
+
+def _say_how_to_go_on(args: argparse.Namespace, result: ElbowResult[KMeans], table: TableFile) -> str:
+    """Suggest a sweep beyond one that found no elbow; "" where there are no more numbers to try."""
+    last, most = int(result.k[-1]), len(table.values)
+    if not result.inertia[0] > 0 or last >= most:
+        return ""
+    return f"The curve further on: {suggested_elbow(args, min(2 * last, most))}"
 
 
 def _wants_bar(args: argparse.Namespace) -> bool:
@@ -229,11 +246,18 @@ def _elbow(args: argparse.Namespace) -> None:
     with _report(args):
         print(_heading(table))
         print("\n".join([*result.table_lines(), result.reason]))
+        if result.best_k is None and (further := _say_how_to_go_on(args, result, table)):
+            print(further)
         print("no clear elbow" if result.best_k is None else f"elbow at k = {result.best_k}")
 
 
 def _predict(args: argparse.Namespace) -> None:
     check_outputs(args, output=TABLE_SUFFIXES)
+    if args.missing not in PREDICT_MISSING:
+        raise ValueError(
+            f"--missing {args.missing} is for fit and elbow: the means of new rows are not those of the fit, and the model does not hold "
+            "these. --missing drop leaves such rows without a label; or fill them in the file first."
+        )
     from ..estimators.kmeans import KMeans
 
     model = KMeans.load(args.model)

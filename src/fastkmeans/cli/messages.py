@@ -21,13 +21,16 @@ _PARAMETER = re.compile(
 )
 
 
-def in_options(message: str) -> str:
-    """Return a message of a Python function in the words of the command line, for example -k for n_clusters."""
+def in_options(message: str, k_option: str = "-k") -> str:
+    """Return a message of a Python function in the words of the command line, for example -k for n_clusters.
+
+    k_option : what the user types for the number of clusters; the documentation of elbow has --k.
+    """
 
     def option(match: re.Match[str]) -> str:
         if match[2]:
-            return _OPTIONS[match[2]]
-        return f"{_OPTIONS.get(match[1] or '', '-k')} "
+            return k_option
+        return f"{k_option if match[1] in (None, 'n_clusters') else _OPTIONS[match[1]]} "
 
     return _PARAMETER.sub(option, message)
 

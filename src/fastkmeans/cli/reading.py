@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +16,9 @@ from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.missing import complete
 from ..input.tables import stack_columns, table_columns
-from ..storage.npy import map_array
+from ..storage.npy import map_array, read_array
 from ..storage.whole import check_plain_file
-from ..types import Mask, Values
+from ..types import AnyArray, Mask, Values
 from .choosing import Choice, chosen_places, features_of
 from .csv_layout import CsvOptions, Layout, check_names, read_layout
 from .csv_numbers import places_of_other_marks, read_numbers, say_missing
@@ -25,6 +27,8 @@ from .text_files import PACKED, STREAM, TEXT_SUFFIXES, packing_of, read_text_fil
 
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".npy")
 MISSING_OPTION = "--missing {}"
+NPY_MAGIC = b"\x93NUMPY"
+"""How a .npy file begins, by which it is known where it has no name."""
 
 
 class TableFile(NamedTuple):
@@ -37,6 +41,7 @@ class TableFile(NamedTuple):
     layout : how the file is laid out if it is text, else None.
     left_out : the columns that are no features, where nobody chose the columns.
     notes : what the user must be told.
+    array : the whole array of a .npy file, else None.
     """
 
     path: str
@@ -49,6 +54,7 @@ class TableFile(NamedTuple):
     layout: Layout | None
     left_out: list[LeftOut]
     notes: list[str]
+    array: AnyArray | None = None
 
 
 def read_table(
@@ -70,12 +76,15 @@ def read_table(
     """
     suffix = check_suffix("TABLE", path, TABLE_SUFFIXES)
     choice = Choice(columns, features, label_name)
+    stream = sys.stdin.buffer.read() if path == STREAM else None
+    if stream is not None and stream[: len(NPY_MAGIC)] == NPY_MAGIC:
+        return _without_missing(_read_npy_stream(stream, choice), missing)
     if suffix == ".npy":
         table = _read_npy(path, choice)
     elif suffix == ".parquet":
         table = _read_parquet(path, choice)
     else:
-        table = _read_text(path, choice, csv)
+        table = _read_text(path, choice, csv, stream)
     return _without_missing(table, missing)
 
 
@@ -112,8 +121,8 @@ def read_all_columns(table: TableFile) -> Any:
     return read_parquet(table.path)
 
 
-def _read_text(path: str, choice: Choice, options: CsvOptions) -> TableFile:
-    text = read_text_file(path, options.encoding)
+def _read_text(path: str, choice: Choice, options: CsvOptions, stream: bytes | None) -> TableFile:
+    text = read_text_file(path, options.encoding, stream)
     layout = read_layout(text, options)
     contents = layout.contents
     candidates = [place for place, column in enumerate(contents) if column.is_numeric]
@@ -153,7 +162,20 @@ def _read_npy(path: str, choice: Choice) -> TableFile:
         array = map_array(path)
     except ValueError as error:
         raise ValueError(f"{path} is not a plain .npy array: {error}; write it with numpy.save.") from error
-    values = as_matrix(array, name=path).values
+    return _table_of_array(array, path, choice)
+
+
+def _read_npy_stream(content: bytes, choice: Choice) -> TableFile:
+    name = "standard input"
+    try:
+        array = read_array(BytesIO(content), len(content))
+    except ValueError as error:
+        raise ValueError(f"{name} is not a plain .npy array: {error}; write it with numpy.save.") from error
+    return _table_of_array(array, name, choice)
+
+
+def _table_of_array(array: AnyArray, path: str, choice: Choice) -> TableFile:
+    values = whole = as_matrix(array, name=path).values
     all_names = [f"feature{f}" for f in range(values.shape[1])]
     places = chosen_places(choice, all_names, False, path)
     if places is None:
@@ -161,7 +183,7 @@ def _read_npy(path: str, choice: Choice) -> TableFile:
     elif places != list(range(len(all_names))):
         values = values.take(places, axis=1)
     names = [all_names[place] for place in places]
-    return TableFile(path, values, names, places, all_names, False, None, None, [], [])
+    return TableFile(path, values, names, places, all_names, False, None, None, [], [], whole)
 
 
 def _read_parquet(path: str, choice: Choice) -> TableFile:

@@ -84,15 +84,16 @@ def packing_of(path: str) -> str | None:
     return suffix if suffix in PACKED else None
 
 
-def read_text_file(path: str, encoding: str | None = None) -> TextFile:
+def read_text_file(path: str, encoding: str | None = None, stream: bytes | None = None) -> TextFile:
     """Read a text file, or the standard input if the path is STREAM.
 
+    stream : what the standard input held, if it was read already.
     encoding : by default that of its byte order mark, else UTF-8, else cp1252, of which a note tells.
     Raises ValueError if the file cannot be unpacked, does not have this encoding, or holds a binary format; OSError if it cannot be
     opened.
     """
     name = "standard input" if path == STREAM else path
-    content = _content(path, name)
+    content = _content(path, name) if stream is None else _unpacked_stream(stream)
     if bytes(content[:4]) == b"PAR1":
         raise ValueError(f"{name} is a Parquet file; write it to a file whose name ends in .parquet.")
     mark, marked = next(((mark, marked) for mark, marked in _MARKS if bytes(content[: len(mark)]) == mark), (b"", None))

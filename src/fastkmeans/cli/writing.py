@@ -18,7 +18,6 @@ import numpy as np
 
 from ..input.tables import frame_with_labels
 from ..runtime.threads import effective_n_threads
-from ..storage.npy import map_array
 from ..storage.whole import temporary_name, whole_file
 from ..types import AnyArray, Labels
 from .csv_labels import append_labels
@@ -69,8 +68,8 @@ def write_labelled(path: str, table: TableFile, labels: Labels, name: str) -> No
             empty = "NA" if delimiter == " " else ""
             with target.open() as file:
                 append_labels(table.layout, file, _texts(table, labels, empty), name, delimiter)
-        elif suffix_of(table.path) == ".npy":
-            columns: dict[str, Any] = dict(zip(table.all_names, map_array(table.path).T, strict=True))
+        elif table.array is not None:
+            columns: dict[str, Any] = dict(zip(table.all_names, table.array.T, strict=True))
             if table.kept is not None:
                 labels = np.ma.masked_array(_of_all_rows(table, labels), ~table.kept)
             _write_columns(target, {**columns, name: labels})

@@ -339,8 +339,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         result = sweep(settings, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), make_model)
         if result.best_k is None:
             raise ValueError(
-                f"n_clusters='auto' found no elbow between 1 and {last}; pass a number, or sweep over others with "
-                f"elbow(X, k=...). {result.reason}"
+                f"n_clusters='auto' found no elbow between 1 and {last}; pass a number, or sweep further with "
+                f"elbow(X, k=range(1, {min(2 * last, len(matrix.values)) + 1})) and the other parameters of this fit. {result.reason}"
             )
         fitted = vars(result.model(result.best_k))
         found = {name: value for name, value in fitted.items() if name not in params}

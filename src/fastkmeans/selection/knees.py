@@ -60,7 +60,7 @@ def choose(columns: dict[str, AnyArray]) -> Choice:
     if "gap" in columns:
         agreement["gap"] = one_error_rule(k, columns["gap"], columns["gap_se"])
     if not apart:
-        return Choice(None, knees, agreement, _why_none(k, columns["separation"]))
+        return Choice(None, knees, agreement, _why_none(k, inertia, columns["separation"]))
     votes = Counter([apart[-1]])
     for score in (bends, scores["silhouette"], scores["calinski_harabasz"]):
         known = [i for i in apart if np.isfinite(score[i])]
@@ -141,7 +141,9 @@ def _best(k: Indices, score: Floats) -> int | None:
     return int(k[known[score[known].argmax()]]) if len(known) else None
 
 
-def _why_none(k: Indices, separation: Floats) -> str:
+def _why_none(k: Indices, inertia: Floats, separation: Floats) -> str:
+    if not inertia[0] > 0:
+        return "All samples are equal, so there is one cluster at most."
     known = np.flatnonzero(np.isfinite(separation))
     if not len(known):
         return "No k of the sweep has at least two clusters to compare: sweep over more numbers."
