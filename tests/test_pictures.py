@@ -199,12 +199,59 @@ def test_a_pipeline_is_drawn_as_its_model_sees_the_samples(name, frame):
         for one, other in zip(ours.collections, its.collections, strict=True):
             assert np.array_equal(one.get_offsets(), other.get_offsets())
         for one, other in zip(ours.images, its.images, strict=True):
-            assert np.array_equal(one.get_array(), other.get_array())
+            np.testing.assert_allclose(one.get_array(), other.get_array(), atol=1e-9)
         for one, other in zip(ours.patches, its.patches, strict=True):
             assert np.array_equal(one.get_data().values, other.get_data().values)
-    if name != "silhouettes":
+    if name not in ("silhouettes", "centers"):
         texts = [text.get_text() for text in figure_of(picture).findobj(matplotlib.text.Text)]
         assert any(text.replace("\n", " ").endswith(" after StandardScaler") for text in texts)
+
+
+@pytest.mark.filterwarnings("ignore:.*of the total variance")
+def test_centers_of_a_pipeline_are_in_units_of_its_input_if_its_steps_can_be_undone(frame):
+    pipeline_of = pytest.importorskip("sklearn.pipeline").make_pipeline
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    pipeline = pipeline_of(preprocessing.StandardScaler(), KMeans(3, random_state=13)).fit(frame)
+    numbers = frame.groupby(pipeline[-1].labels_).mean().to_numpy().ravel()
+    for ax in (plot_centers(pipeline), plot_centers(pipeline, frame), plot_centers(frame, pipeline)):
+        texts = [text.get_text().replace(",", "").replace("\N{MINUS SIGN}", "-") for text in ax.texts]
+        largest = np.abs(numbers).max()
+        np.testing.assert_allclose([float(text) for text in texts], numbers, atol=0.02 * largest)
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == list(frame.columns) and ax.get_title() == ""
+    one_way = preprocessing.FunctionTransformer(np.arcsinh)
+    for step in (preprocessing.Normalizer(), one_way):  # neither can be undone, though the second has the method
+        pipeline = pipeline_of(step, KMeans(3, random_state=13)).fit(frame)
+        assert plot_centers(pipeline).get_title() == f"scaled features: after {type(step).__name__}"
+
+
+def test_names_of_pairs_are_wrapped_and_within_the_figure(frame):
+    pipeline_of = pytest.importorskip("sklearn.pipeline").make_pipeline
+    scaler = pytest.importorskip("sklearn.preprocessing").StandardScaler()
+    long = frame.set_axis(["mean weight of a fully grown bird", "length of its wings", "x"], axis=1)
+    figure = plot_pairs(long, pipeline_of(scaler, KMeans(3, random_state=14)).fit(long))
+    figure.canvas.draw()
+    assert figure.get_suptitle() == "features after StandardScaler"
+    names = [axis.label for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) if axis.label.get_text()]
+    assert len(names) == 5 and not any("StandardScaler" in name.get_text() for name in names)
+    boxes = [name.get_window_extent() for name in names]
+    for box in boxes:
+        assert (
+            figure.bbox.x0 <= box.x0
+            and box.x1 <= figure.bbox.x1
+            and figure.bbox.y0 <= box.y0
+            and box.y1 <= figure.bbox.y1
+        )
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+def test_texts_beside_samples_may_be_a_column(frame):
+    named = frame.assign(who=[f"row {i}" for i in range(len(frame))])
+    model = KMeans(3, random_state=15).fit(frame)
+    by_name = plot_clusters(named, model, sample_names="who")
+    assert np.array_equal(pixels(by_name), pixels(plot_clusters(named, model, sample_names=named["who"].tolist())))
+    assert "row 7" in {text.get_text() for text in by_name.texts}
+    with pytest.raises(ValueError, match="name of a column; got 'whom', and X has the columns"):
+        plot_clusters(named, model, sample_names="whom")
 
 
 def test_a_pipeline_of_the_model_alone_is_the_model(frame):
@@ -666,12 +713,23 @@ def test_ticks_are_numbers_of_clusters_that_were_tried(k, iris):
     assert overlapping(extents([tick.label1 for tick in ax.xaxis.get_major_ticks()], renderer)) == []
 
 
+def test_a_weak_choice_is_called_so(rng):
+    result = elbow(
+        rng.normal(size=(300, 2)) + np.repeat([[0.0, 0.0], [5.0, 5.0], [9.0, 0.0]], 100, axis=0), random_state=16
+    )
+    assert "weak" not in plot_elbow(result).get_title() and "weak" not in result.reason
+    weak = dataclasses.replace(result, agreement={name: None if i else 3 for i, name in enumerate(result.agreement)})
+    weak.agreement.update(kneedle=2, chord=2, silhouette=2)
+    assert weak.votes == (1, 4) and weak.votes.are_weak
+    assert "chosen: k = 3 (weak: 1 of 4 criteria)" in plot_elbow(weak).get_title().replace("\n", " ")
+
+
 def test_criteria_that_do_not_agree_on_the_bend_are_named(result):
     split = dataclasses.replace(result, knees={"kneedle": 4, "chord": None})
     assert plot_elbow(split).get_title().endswith("; bend by kneedle: k = 4, by chord: none")
     assert "bend: k = 4 (kneedle)" in legend_texts(plot_elbow(split))
     straight = dataclasses.replace(result, knees={"kneedle": None, "chord": None})
-    assert plot_elbow(straight).get_title() == f"chosen: k = {result.best_k}"
+    assert plot_elbow(straight).get_title() == f"chosen: k = {result.best_k}; the curve does not bend"
     assert not any("bend" in text for text in legend_texts(plot_elbow(straight)))
 
 

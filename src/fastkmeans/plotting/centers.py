@@ -26,7 +26,7 @@ from .parts import (
     width_of,
     write_title,
 )
-from .subject import estimator_of, is_model, names_of_features, read_subject
+from .subject import columns_of_fit, estimator_of, is_model, names_of_features, read_subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,8 +47,8 @@ LARGEST_DEVIATION = 3.0
 
 def plot_centers(
     centers: Any,
-    *,
     X: Any = None,
+    *,
     sizes: Any = None,
     feature_names: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
@@ -65,7 +65,9 @@ def plot_centers(
     ----------
     centers : KMeans, Pipeline, or array-like or DataFrame of shape (n_clusters, n_features)
         A fitted model, or its ``cluster_centers_``, or the table of centers that :func:`cluster` returns. Of a fitted
-        scikit-learn Pipeline that ends in a model, the centers are shown as its other steps leave the features.
+        scikit-learn Pipeline that ends in a model, the centers are shown in the units of its input where all its other
+        steps have an ``inverse_transform``. Else they are shown as these steps leave the features, and the title says so.
+        ``plot_centers(X, model)``, in the order of the other pictures, is the same as ``plot_centers(model, X)``.
     X : array-like or DataFrame of shape (n_samples, n_features), optional
         The samples. If the centers know the names of their features, the columns of a DataFrame are taken by name. With
         samples, mean and standard deviation are those of the samples, and a feature that hardly tells clusters apart
@@ -111,6 +113,8 @@ def plot_centers(
     require_matplotlib()
     if scale not in ("standard", None):
         raise ValueError(f"scale must be 'standard' or None; got {scale!r}.")
+    if is_model(X) and not is_model(centers):
+        centers, X = X, centers
     profile = _read_profile(centers, X, feature_names, sizes)
     values, samples, feature_words = profile.values, profile.samples, [shortened(name) for name in profile.names]
     n_clusters, n_features = values.shape
@@ -126,7 +130,7 @@ def plot_centers(
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.grid(False)  # some styles would draw it over the cells
-    write_title(ax, title, [*([f"features{profile.after}"] if profile.after else []), *profile.notes])
+    write_title(ax, title, [*([f"scaled features:{profile.after}"] if profile.after else []), *profile.notes])
     return ax
 
 
@@ -169,9 +173,10 @@ def _read_profile(centers: Any, X: Any, feature_names: Any, sizes: Any) -> _Prof
 
 def _profile_of_model(model: Any, X: Any, feature_names: Any, sizes: Any) -> _Profile:
     estimator = estimator_of(model, "plot_centers")
+    if _can_invert(model):
+        return _profile_in_units(model, estimator, X, feature_names, sizes)
     centers: Floats = np.asarray(estimator.cluster_centers_, dtype=np.float64)
-    if sizes is None and getattr(estimator, "labels_", None) is not None:
-        sizes = np.bincount(estimator.labels_, minlength=len(centers))
+    sizes = _sizes_of(estimator, sizes)
     if X is None:
         found, after = names_of_features(model)
         names = check_names(feature_names if feature_names is not None else found, centers.shape[1])
@@ -182,6 +187,36 @@ def _profile_of_model(model: Any, X: Any, feature_names: Any, sizes: Any) -> _Pr
     if getattr(estimator, "metric", "") == "cosine":
         samples = unit_rows(samples, np.float64)  # as the model measures them
     return _Profile(centers, samples, subject.names, sizes, subject.after, rows.notes)
+
+
+def _sizes_of(estimator: Any, sizes: Any) -> Any:
+    if sizes is None and getattr(estimator, "labels_", None) is not None:
+        return np.bincount(estimator.labels_, minlength=len(estimator.cluster_centers_))
+    return sizes
+
+
+def _can_invert(model: Any) -> bool:
+    """Can the steps before the model be undone? A FunctionTransformer without inverse_func only says that it can."""
+    steps = [step for _, step in getattr(model, "steps", ())[:-1]]
+    one_way = any(getattr(step, "func", None) is not None and step.inverse_func is None for step in steps)
+    return bool(steps) and not one_way and hasattr(model[:-1], "inverse_transform")
+
+
+def _profile_in_units(model: Any, estimator: Any, X: Any, feature_names: Any, sizes: Any) -> _Profile:
+    """Return the centers of a Pipeline in the units of its input."""
+    centers: Floats = np.asarray(model[:-1].inverse_transform(estimator.cluster_centers_), dtype=np.float64)
+    names, samples = getattr(model, "feature_names_in_", None), None
+    notes: tuple[str, ...] = ()
+    if X is not None:
+        rows = labelled_rows(X)
+        matrix = as_matrix(columns_of_fit(rows.table, model))
+        check_finite(matrix.values, "X", matrix.feature_names)
+        samples, notes = matrix.values, rows.notes
+        names = matrix.feature_names if names is None else names
+        if samples.shape[1] != centers.shape[1]:
+            raise ValueError(f"X has {samples.shape[1]} features, but the Pipeline was fitted with {centers.shape[1]}.")
+    found = check_names(feature_names if feature_names is not None else names, centers.shape[1])
+    return _Profile(centers, samples, found, _sizes_of(estimator, sizes), "", notes)
 
 
 def _with_sizes(names: list[str], sizes: Any) -> list[str]:

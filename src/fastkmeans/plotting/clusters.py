@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..input.columns import list_names
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.tables import column_names, is_table, select_columns
@@ -53,7 +54,7 @@ def plot_clusters(
     y: str | int | None = None,
     feature_names: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
-    sample_names: Sequence[str] | None = None,
+    sample_names: Sequence[str] | str | None = None,
     title: str | None = None,
     ax: Axes | None = None,
     max_points: int = 20_000,
@@ -84,8 +85,9 @@ def plot_clusters(
         Names of the features. By default those of the model, the column names of X, or "feature 0", "feature 1", ...
     names : sequence of str, optional
         Names of the clusters, in the order of their labels. By default "cluster 0", "cluster 1", ...
-    sample_names : sequence of str, optional
-        A text beside each sample. Texts that would cover another one are left out.
+    sample_names : sequence of str, or str, optional
+        A text beside each sample, or the name of the column of X that holds them. Texts that would cover another one are
+        left out.
     title : str, optional
         The title. What else the title has to say follows in smaller lines.
     ax : matplotlib.axes.Axes, optional
@@ -122,7 +124,7 @@ def plot_clusters(
     n_samples = len(subject.values)
     sizes = np.bincount(labels, minlength=len(stars))
     cluster_names = check_cluster_names(names, len(sizes))
-    _check_sample_names(sample_names, n_samples)
+    beside = _texts_of_samples(sample_names, X, subject)
     drawn = draw_lots(labels, max_points, "max_points", LEAST_DRAWN)
     xy, star_xy, axis_names = _two_axes(subject, subject.values[drawn], stars, x, y)
 
@@ -136,8 +138,8 @@ def plot_clusters(
         draw_stars(ax, star_xy, marks, short[: len(stars)], spared=xy)
     elif names is not None or len(sizes) > len(COLORS):
         _write_names(ax, _middles(xy, labels[drawn], len(sizes)), short)
-    if sample_names is not None:
-        texts = [str(sample_names[i]) for i in drawn]
+    if beside is not None:
+        texts = [str(beside[i]) for i in drawn]
         write_beside(ax, xy, texts, 4.0, spared=xy, fontsize="x-small")
     ax.set_xlabel(wrapped(axis_names[0], width_of(ax)))
     ax.set_ylabel(wrapped(axis_names[1], height_of(ax)))
@@ -186,12 +188,24 @@ def _check_centers(centers: Any, X: Any, n_features: int) -> Floats:
     return matrix.values.astype(np.float64)
 
 
-def _check_sample_names(sample_names: Sequence[str] | None, n_samples: int) -> None:
-    if sample_names is not None and (isinstance(sample_names, str) or len(sample_names) != n_samples):
-        raise ValueError(
-            f"sample_names must be a list of texts for the {n_samples} samples; got "
-            f"{repr(sample_names) if isinstance(sample_names, str) else len(sample_names)}."
-        )
+def _texts_of_samples(sample_names: Sequence[str] | str | None, X: Any, subject: Subject) -> Sequence[Any] | None:
+    """Return the text beside each sample that is drawn, None for none; rows that were left out have none."""
+    if isinstance(sample_names, str):
+        known = column_names(X) if is_table(X) else []
+        if sample_names not in known:
+            has = f"has the columns {list_names(known)}" if known else "has no columns with names"
+            raise ValueError(
+                f"sample_names must be a list of texts or the name of a column; got {sample_names!r}, and X {has}."
+            )
+        sample_names = np.asarray(X[sample_names]).tolist()
+    n_samples, kept = len(subject.values), subject.kept
+    if sample_names is None or (kept is None and len(sample_names) == n_samples):
+        return sample_names
+    if kept is not None and len(sample_names) == len(kept):
+        return [name for name, there in zip(sample_names, kept.tolist(), strict=True) if there]
+    if len(sample_names) != n_samples:
+        raise ValueError(f"sample_names must be a list of texts for the {n_samples} samples; got {len(sample_names)}.")
+    return sample_names
 
 
 def _two_axes(

@@ -85,6 +85,7 @@ def plot_elbow(
 
     The chosen k, ``result.best_k``, has a ring and a dashed line. The bend is where the inertia falls much slower than
     before, ``result.knees``; triangles mark it. The two may differ: a bend does not ask whether the clusters are apart.
+    The title calls a choice weak if fewer than half of the criteria name it, ``result.agreement``.
 
     A dotted curve shows the inertia of samples without clusters. With ``elbow(..., gap=True)`` it is that of uniform samples
     in the box around X. Without, it is the power of k that goes through both ends of the curve.
@@ -268,7 +269,9 @@ def _verdict(result: ElbowResult[Any], bend: bool) -> list[str]:
     """Say which k was chosen, or why none, and where the curve bends."""
     where = f"; {_where_it_bends(result)}" if bend and _bends(result) else ""
     if result.best_k is not None:
-        return [f"chosen: k = {result.best_k}{where}"]
+        votes = result.votes
+        weak = f" (weak: {votes.named} of {votes.asked} criteria)" if votes is not None and votes.are_weak else ""
+        return [f"chosen: k = {result.best_k}{weak}{where or ('; the curve does not bend' if bend else '')}"]
     still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
     apart = f"all clusters still apart at k = {result.k[-1]}: sweep further"
     return [f"no k chosen: {apart if still_apart else 'at none are all clusters apart'}{where}"]

@@ -10,7 +10,18 @@ import numpy as np
 from ..types import AnyArray, Floats, Indices, Integers
 from .clusters import LEAST_DRAWN, read_clusters
 from .colors import COLORS, Mark, marks_of_clusters
-from .parts import check_cluster_names, declutter, draw_lots, feature_index, new_figure, require_matplotlib, shortened
+from .parts import (
+    check_cluster_names,
+    declutter,
+    draw_lots,
+    feature_index,
+    height_of,
+    new_figure,
+    require_matplotlib,
+    shortened,
+    width_of,
+    wrapped,
+)
 from .plane import PLANE_SAMPLES, flatten, ordinary, padded
 from .scatter import LEGEND_CLUSTERS, MANY, draw_stars, legend_handles, scatter
 
@@ -112,11 +123,13 @@ def plot_pairs(
     marks = marks_of_clusters(_positions(values, labels, stars, len(sizes)), grid[0, 0])
     limits = np.array(padded(values[drawn][inside].min(axis=0), values[drawn][inside].max(axis=0)))
     _draw_panels(grid, _Panels(values, labels, stars, drawn, marks, limits))
-    _name_axes(grid, [shortened(subject.names[f]) + subject.unit for f in chosen])
+    of_length = " / length" if subject.on_sphere else ""
+    _name_axes(grid, [shortened(subject.names[f]) + of_length for f in chosen])
     figure.align_ylabels()
     if names is not None:  # what the numbers beside the stars mean
         cluster_names = [f"{label}: {name}" for label, name in enumerate(cluster_names)]
     notes = [] if title is None else [title]
+    notes += [f"features{subject.after}"] if subject.after else []
     if len(sizes) <= LEGEND_CLUSTERS:
         handles = legend_handles(grid[0, 0], marks, cluster_names, sizes, len(stars) > 0, len(drawn) > MANY)
         _add_legend(figure, handles, n_features)
@@ -261,10 +274,10 @@ def _name_axes(grid: AnyArray, names: list[str]) -> None:
             ax.set_yticks([])
             ax.spines["left"].set_visible(False)
         elif column == 0:
-            ax.set_ylabel(names[row])
+            ax.set_ylabel(wrapped(names[row], height_of(ax)))
         else:
             ax.set_yticklabels([])
         if row == len(names) - 1:
-            ax.set_xlabel(names[column])
+            ax.set_xlabel(wrapped(names[column], width_of(ax)))
         else:
             ax.set_xticklabels([])

@@ -24,6 +24,7 @@ ZERO_INERTIA = 1e-12
 KNEEDLE_SENSITIVITY = 1.0
 """The parameter S of the paper, which finds 1 best if the whole curve is known."""
 
+SCORES = ("silhouette", "simplified_silhouette", "calinski_harabasz", "davies_bouldin", "bic")
 LOWER_IS_BETTER = ("davies_bouldin",)
 
 
@@ -50,9 +51,7 @@ def choose(columns: dict[str, AnyArray]) -> Choice:
     knees = {"kneedle": kneedle(k, inertia), "chord": _chord_knee(k, bends)}
     # On 160 sets of clusters only 3 to 4.5 deviations apart, these votes were right on 84 %, the largest candidate alone on
     # 83 %. On the 300 sets with clusters of MIN_SEPARATION, the votes were right on all, the largest candidate alone on 99 %.
-    scores = {name: -columns[name] if name in LOWER_IS_BETTER else columns[name] for name in (
-        "silhouette", "simplified_silhouette", "calinski_harabasz", "davies_bouldin", "bic"
-    )}  # fmt: skip
+    scores = {name: -columns[name] if name in LOWER_IS_BETTER else columns[name] for name in SCORES}
     last = _last_counted(k, inertia)
     apart = [i for i in range(last + 1) if columns["separation"][i] >= MIN_SEPARATION]
     agreement: dict[str, int | None] = {"separation": int(k[apart[-1]]) if apart else None, **knees}
@@ -70,11 +69,33 @@ def choose(columns: dict[str, AnyArray]) -> Choice:
     if chosen == len(k) - 1:
         reason = f"All clusters are still apart at k = {best_k}, the last of the sweep: sweep over more numbers."
         return Choice(None, knees, agreement, reason)
-    named = sum(number == best_k for number in agreement.values())
-    # Scores from sums of squares have no value for other metrics.
-    asked = len(agreement) - sum(agreement[name] is None for name in scores)
-    reason = f"All clusters are apart at k = {best_k}, which {named} of {asked} criteria name."
+    votes_for = count_votes(best_k, agreement)
+    weak = " The evidence is weak: look at the pictures of this k and of those beside it." if votes_for.are_weak else ""
+    reason = (
+        f"All clusters are apart at k = {best_k}, which {votes_for.named} of {votes_for.asked} criteria name.{weak}"
+    )
     return Choice(best_k, knees, agreement, reason)
+
+
+class Votes(NamedTuple):
+    """How many criteria name the chosen k, and how many were asked."""
+
+    named: int
+    asked: int
+
+    @property
+    def are_weak(self) -> bool:
+        """Do fewer than half of the criteria name it?"""
+        return 2 * self.named < self.asked
+
+
+def count_votes(best_k: int, agreement: dict[str, int | None]) -> Votes:
+    """Count the criteria that name the chosen k.
+
+    agreement : see ElbowResult. Scores from sums of squares have no value for other metrics, and are not asked then.
+    """
+    named = sum(number == best_k for number in agreement.values())
+    return Votes(named, len(agreement) - sum(agreement[name] is None for name in SCORES))
 
 
 def kneedle(k: Indices, inertia: Floats) -> int | None:

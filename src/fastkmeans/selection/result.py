@@ -12,6 +12,7 @@ import numpy as np
 from ..display.curve import curve
 from ..display.html import beside, box, note, table
 from ..types import AnyArray, Floats, Indices
+from .knees import Votes, count_votes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,6 +139,11 @@ class ElbowResult(Generic[Model]):
     _runs: dict[int, tuple[Run, str]] = field(default_factory=dict)
     _make_model: Callable[[tuple[Run, str]], Model] | None = None
     _frame: Any = None
+
+    @property
+    def votes(self) -> Votes | None:
+        """How many criteria name ``best_k`` (`named`), of how many (`asked`); None without ``best_k``."""
+        return None if self.best_k is None else count_votes(self.best_k, self.agreement)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         return zip(self.k.tolist(), self.inertia.tolist(), strict=True)
