@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 from fastkmeans import KMeans, NotFittedError, cluster, elbow, k_means
+from fastkmeans.errors import ColumnsLeftOutWarning
 
 GOOD_X = np.random.default_rng(2).normal(size=(12, 2))
 GOOD_TABLE = pd.DataFrame(GOOD_X, columns=["height", "width"])
@@ -175,10 +177,26 @@ def test_a_fitted_estimator_refuses_bad_data_and_changes_nothing(method, X, erro
     assert_unchanged(kmeans, before)
 
 
-@pytest.mark.parametrize(("X", "error", "message"), BAD_DATA)
+# Tables of which one column holds no numbers: elbow leaves that column out, as cluster does.
+NOT_NUMBERS = [
+    name
+    for name, (X, _, message) in BAD_X.items()
+    if not isinstance(X, np.ndarray)
+    and re.search("do not hold numbers|does not convert to a NumPy|not numbers", message)
+]
+
+
+@pytest.mark.parametrize(("X", "error", "message"), [row for row in BAD_DATA if row.id not in NOT_NUMBERS])
 def test_an_elbow_refuses_bad_data(X, error, message):
     with pytest.raises(error, match=message):
         elbow(X, k=[1])
+
+
+@pytest.mark.parametrize("name", NOT_NUMBERS)
+def test_an_elbow_leaves_out_columns_that_hold_no_numbers(name):
+    X = BAD_X[name][0]
+    with pytest.warns(ColumnsLeftOutWarning, match=r"elbow\(\) left out '\w+' \("):
+        assert elbow(X, k=[1]).model(1).n_features_in_ == len(getattr(X, "column_names", X.columns)) - 1
 
 
 # ---------------------------------------------------------------- the weights and the parameters

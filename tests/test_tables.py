@@ -180,9 +180,10 @@ def test_names_in_another_order_are_refused_as_scikit_learn_does(make, columns, 
 @pytest.mark.filterwarnings("ignore::fastkmeans.FeatureScaleWarning")
 def test_an_estimator_warns_of_row_numbers_and_reads_them(seed):
     df = pd.DataFrame({"Unnamed: 0": [0, 1, 2], "x": [0.0, 5.0, 6.0]})
-    for fit in (KMeans(2, random_state=seed).fit, lambda X: elbow(X, 2, random_state=seed)):
-        with pytest.warns(ColumnsLeftOutWarning, match="X has 'Unnamed: 0', most likely row numbers"):
-            fit(df)
+    with pytest.warns(ColumnsLeftOutWarning, match="X has 'Unnamed: 0', most likely row numbers"):
+        assert KMeans(2, random_state=seed).fit(df).n_features_in_ == 2
+    with pytest.warns(ColumnsLeftOutWarning, match=r"elbow\(\) left out 'Unnamed: 0'"):
+        assert elbow(df, 2, random_state=seed).model(2).n_features_in_ == 1
 
 
 @pytest.mark.filterwarnings("ignore::fastkmeans.FeatureScaleWarning")

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import ColumnsLeftOutWarning, warn
+from .errors import warn
 from .estimators.kmeans import KMeans
 from .estimators.progress import fit_with_bar
-from .input.arrays import check_shape
-from .input.columns import describe, describe_marks, feature_columns
+from .input.features import features_of_table, warn_of_marks
 from .input.labelled import Treatment
 from .input.matrix import as_matrix
 from .input.missing import check_missing, complete
@@ -118,7 +117,11 @@ def cluster(
     - keys: whole numbers under the name index, idx or row, or a name that ends in key, no, nr, num, number or nummer, if no value occurs
       twice in 20 rows or more, or if the values count the rows in any order;
     - row numbers: whole numbers that rise by exactly 1 from row to row in 10 rows or more, if the name is not that of a time such as year;
+    - dates written as whole numbers, such as 20240131;
     - whole numbers that are all beyond 2**53, where float64 does not hold every whole number.
+
+    Whether other whole numbers are codes cannot be known. Those under a name such as zip, phone, code, gender or cust_no are
+    clustered, and a warning names them.
 
     Examples
     --------
@@ -133,13 +136,15 @@ def cluster(
     """
     _check_table(df)
     _check_label_name(df, column_name)
-    names = _features(df, column_name) if columns is None else _chosen(df, columns)
+    names = (
+        features_of_table(df, "cluster()", "Pass columns=[...]", column_name)
+        if columns is None
+        else _chosen(df, columns)
+    )
     if "size" in names:
         raise ValueError(_OWN_SIZE)
     features, kept, means = select_columns(df, names), None, None
-    marks = describe_marks(table_columns(features, "df"))
-    if marks:
-        warn(f"cluster() read {marks}.")
+    warn_of_marks(df, names, "cluster()")
     if _has_missing(features):
         matrix = as_matrix(features, name="df")
         samples = complete(matrix.values, np.array(names, dtype=object), missing)
@@ -184,22 +189,6 @@ def _check_label_name(df: Any, column_name: str) -> None:
         )
     if column_name == "size":
         raise ValueError(_OWN_SIZE)
-
-
-def _features(df: Any, column_name: str) -> list[Any]:
-    """Return the names of the columns that are features, and warn of the others."""
-    check_shape(np.empty(df.shape, dtype=bool), "df")
-    columns = table_columns(df)
-    features = feature_columns(columns, column_name)
-    if not features.places:
-        raise ValueError(
-            f"The table has no column to cluster by; it has {describe(features.left_out)}. Pass columns=[...] to choose some of them "
-            "all the same, or encode text as numbers first."
-        )
-    if features.left_out:
-        message = f"cluster() left out {describe(features.left_out)}. Pass columns=[...] to choose other columns."
-        warn(message, ColumnsLeftOutWarning)
-    return [columns[place].name for place in features.places]
 
 
 def _chosen(df: Any, columns: Sequence[str | int]) -> list[Any]:

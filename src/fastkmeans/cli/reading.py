@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..input.arrays import FLOAT32, FLOAT64, to_float
-from ..input.columns import Column, LeftOut, describe_marks
+from ..input.columns import Column, LeftOut, describe_marks, list_names, names_of_codes
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.missing import complete
@@ -143,6 +143,7 @@ def _read_text(path: str, choice: Choice, options: CsvOptions, stream: bytes | N
         for place in others:
             columns[place] = columns[place]._replace(holds="numbers with different marks; write the numbers alone")
         places, left_out = features_of(columns, choice, text.path)
+        text.notes.extend(_note_of_codes(columns, places))
     else:
         columns = read(places)
     marks = describe_marks([columns[place] for place in places])
@@ -150,6 +151,15 @@ def _read_text(path: str, choice: Choice, options: CsvOptions, stream: bytes | N
     values = stack_columns([_values_of(columns[place]) for place in places], FLOAT64)
     names = [layout.names[place] for place in places]
     return TableFile(text.path, values, names, places, layout.names, layout.has_header, None, layout, left_out, notes)
+
+
+def _note_of_codes(columns: list[Column], places: list[int]) -> list[str]:
+    codes = names_of_codes(columns, places)
+    if not codes:
+        return []
+    return [
+        f"took {list_names(codes)} for measures, though such names are often those of codes; --columns leaves them out"
+    ]
 
 
 def _values_of(column: Column) -> Any:
@@ -216,6 +226,7 @@ def _read_parquet(path: str, choice: Choice) -> TableFile:
     with _said_of(path):
         values = _read_row_groups(path, [all_names[place] for place in wanted], metadata.num_rows)
     left_out: list[LeftOut] = []
+    notes: list[str] = []
     if places is None:
         index = (schema.pandas_metadata or {}).get("index_columns", ())
         found = {
@@ -227,13 +238,15 @@ def _read_parquet(path: str, choice: Choice) -> TableFile:
             )
             for f, place in enumerate(wanted)
         }
-        places, left_out = features_of([(found | others)[place] for place in range(len(all_names))], choice, path)
+        columns = [(found | others)[place] for place in range(len(all_names))]
+        places, left_out = features_of(columns, choice, path)
+        notes += _note_of_codes(columns, places)
         if places != wanted:
             values = values.take([wanted.index(place) for place in places], axis=1)
     names = [all_names[place] for place in places]
     singles = all(str(schema.field(place).type) == "float" for place in places)
     values = to_float(values, path, FLOAT32 if singles else FLOAT64)
-    return TableFile(path, values, names, places, all_names, True, None, None, left_out, [])
+    return TableFile(path, values, names, places, all_names, True, None, None, left_out, notes)
 
 
 def _read_row_groups(path: str, names: Sequence[str], n_rows: int) -> Values:

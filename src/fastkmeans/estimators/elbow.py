@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..input.columns import warn_of_index
-from ..input.matrix import as_matrix
+import numpy as np
+
+from ..errors import warn
+from ..input.features import features_of_table, warn_of_marks
+from ..input.matrix import Matrix, as_matrix
+from ..input.missing import check_missing, complete
+from ..input.tables import is_table, select_columns
+from ..input.weights import as_weights
 from ..selection.candidates import DEFAULT_K, k_values
 from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import settings_of
+from ..types import Mask
 from .fitted import ModelMaker
 from .kmeans import KMeans
 from .standardize import standardize
@@ -20,6 +27,7 @@ def elbow(
     X: Any,
     k: int | str | Iterable[int] = DEFAULT_K,
     *,
+    missing: str = "error",
     sample_weight: Any = None,
     n_init: int | str = "auto",
     gap: bool = False,
@@ -48,10 +56,13 @@ def elbow(
     Parameters
     ----------
     X : array-like or DataFrame of shape (n_samples, n_features)
-        The samples.
+        The samples. Of a DataFrame the columns are taken that :func:`cluster` takes; a warning names the others.
     k : int, str or iterable of int, default=range(1, 11)
         The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included). By default
         no more than there are samples.
+    missing : {"error", "drop", "mean"}, default="error"
+        What is done if values are missing, as in :func:`cluster`: an error, samples left out, or the mean of the feature in
+        place of the value. A warning tells how many.
     sample_weight : array-like of shape (n_samples,), optional
         Weight of each sample. Silhouette and separation count each sample once. If there are more than 20 000 samples,
         they look at some that are drawn by weight.
@@ -99,11 +110,30 @@ def elbow(
     _reject_fixed_choices(kmeans_params)
     model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
     settings = settings_of(model)
-    matrix = as_matrix(X)
-    warn_of_index(matrix.feature_names)
+    matrix, kept = _read(X, missing)
+    if kept is not None:
+        weights = as_weights(sample_weight, len(kept))
+        sample_weight = None if weights is None else weights[kept]
     settings, matrix, scaling = standardize(settings, matrix, sample_weight)
     make_model = ModelMaker(KMeans, model.get_params(), matrix.feature_names, scaling)
     return sweep(settings, matrix, sample_weight, lambda n_samples: k_values(k, n_samples), make_model, gap, progress)
+
+
+def _read(X: Any, missing: str) -> tuple[Matrix, Mask | None]:
+    """Return the samples, and which rows of X they are; None if all."""
+    if is_table(X) and hasattr(X, "shape"):
+        features = features_of_table(X, "elbow()", "Pass a table of chosen columns", name="X")
+        warn_of_marks(X, features, "elbow()")
+        X = select_columns(X, features)
+    matrix = as_matrix(X)
+    check_missing("missing", missing)
+    if missing == "error":  # the sweep checks all values
+        return matrix, None
+    names, n_features = matrix.feature_names, matrix.values.shape[1]
+    found = complete(matrix.values, names if names is not None else np.arange(n_features).astype(object), missing)
+    if found.summary:
+        warn(f"elbow() {found.summary}.")
+    return matrix._replace(values=found.values), found.kept
 
 
 def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:

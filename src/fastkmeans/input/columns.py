@@ -9,7 +9,8 @@ first that holds decides:
 4. Text, dates, durations and whatever else holds no numbers is left out. Booleans are numbers: 0 and 1.
 5. Whole numbers under a name that says label or cluster, or under the name that the labels are to have, are labels of an earlier
    clustering, and left out.
-6. Whole numbers are an identifier, and left out, in four cases:
+6. Whole numbers that are all dates, as 20240131 is, in 3 rows or more, are left out.
+7. Whole numbers are an identifier, and left out, in four cases:
 
    - The name ends or begins with the word "id": `id`, `customer_id`, `PassengerId`.
    - The name is index, idx or row, or ends in key, no, nr, num, number or nummer, and no value occurs twice. There must be 20 rows or more,
@@ -17,7 +18,7 @@ first that holds decides:
    - The values rise by exactly 1 from row to row, in 10 rows or more. A time (year, day, t, ...) may do so and is kept.
    - All values are beyond 2**53, where float64 does not hold every whole number.
 
-Everything else is a feature, a column of one value too.
+Everything else is a feature, a column of one value too. Features that may be codes, by their names alone, are named by names_of_codes.
 """
 
 from __future__ import annotations
@@ -45,10 +46,15 @@ _ID_WORDS = frozenset({"id", "ids", "uuid", "guid"})
 _KEY_NAMES = frozenset({"index", "idx", "row"})
 _KEY_ENDINGS = ("key", "no", "num", "nr", "number", "nummer")
 _LABEL_NAMES = frozenset({"label", "labels", "cluster", "clusters"})
+_CODE_WORDS = frozenset(
+    "code codes zip zipcode plz postcode postleitzahl phone telephone telefon tel fax mobile gender sex geschlecht date datum".split()
+)
 _TIME_WORDS = frozenset(
     {"t", "time", "timestamp", "year", "yr", "quarter", "month", "week", "day", "hour", "minute", "second", "date", "epoch", "jahr"}
 )  # fmt: skip
 
+_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+"""Of each month, January at 1."""
 _FEW_ROWS = 3
 _MANY_ROWS_FOR_KEYS = 20
 _MANY_ROWS_FOR_COUNTING = 10
@@ -110,6 +116,22 @@ def describe(left_out: Sequence[LeftOut]) -> str:
     return ", ".join(listed) + (f" and {more} more" if more else "")
 
 
+def names_of_codes(columns: Sequence[Column], places: Sequence[int]) -> list[Any]:
+    """Return the names of those features, given by their places, whose whole numbers may be codes, which nothing but the name tells.
+
+    0 and 1 alone are no codes: clustered, they mean the same as true and false.
+    """
+    return [columns[place].name for place in places if _may_be_codes(columns[place])]
+
+
+def _may_be_codes(column: Column) -> bool:
+    words = [word.lower() for word in _WORDS.findall(column.name)] if isinstance(column.name, str) else []
+    if not words or column.values is None or not (words[-1] in _CODE_WORDS or _says_key(words)):
+        return False
+    known = _known_values(column.values)
+    return bool(len(known)) and _all_whole(known) and not bool(np.isin(known, (0, 1)).all())
+
+
 def describe_marks(columns: Sequence[Column]) -> str:
     """List columns whose numbers had marks, for a note: "'rate' as percent"; "" for none."""
     return ", ".join(f"{_shown(column.name)} as {in_words(column.mark)}" for column in columns if column.mark)
@@ -167,6 +189,8 @@ def _why_no_measure(name: str, column: Column, known: AnyArray, label_name: str)
     """Return why whole numbers are labels or identifiers, or None if they may be a measure."""
     if (name.lower() in _LABEL_NAMES or name == label_name) and known.min() >= -1:
         return "labels of an earlier clustering"
+    if _are_dates(known):
+        return "dates written as whole numbers"
     words = [word.lower() for word in _WORDS.findall(name)] or [""]
     if _ID_WORDS & {words[0], words[-1]} or _WHOSE_ID.fullmatch(words[-1]):
         return "an identifier"
@@ -206,6 +230,16 @@ def _are_keys(known: AnyArray) -> bool:
         return False
     counts = int(ordered[0]) in (0, 1) and int(ordered[-1]) == int(ordered[0]) + len(known) - 1
     return counts or len(known) >= _MANY_ROWS_FOR_KEYS
+
+
+def _are_dates(known: AnyArray) -> bool:
+    """Say whether whole numbers are dates of 1900 to 2099, written as 20240131. A measure is not, in three rows or more."""
+    if len(known) < _FEW_ROWS or known.dtype.kind == "b" or known.min() < 19_000_101 or known.max() > 20_991_231:
+        return False
+    numbers = known.astype(np.int64)
+    month, day = numbers // 100 % 100, numbers % 100
+    is_month = (month >= 1) & (month <= 12)
+    return bool((is_month & (day >= 1) & (day <= _DAYS[np.where(is_month, month, 0)])).all())
 
 
 def _rises_by_one(values: AnyArray | None) -> bool:
