@@ -12,9 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConvergenceWarning, FeatureScaleWarning, NotFittedError
+from .estimators.bisecting import BisectingKMeans
 from .estimators.elbow import elbow
 from .estimators.functions import k_means, kmeans_plusplus
 from .estimators.kmeans import KMeans
+from .estimators.minibatch import MiniBatchKMeans
 from .estimators.summary import ClusterSummary
 from .plotting.centers import plot_centers
 from .plotting.clusters import plot_clusters
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BisectingKMeans",
     "ClusterSummary",
     "ClusteredTable",
     "ConvergenceWarning",
@@ -40,6 +43,7 @@ __all__ = [
     "FastKMeans",
     "FeatureScaleWarning",
     "KMeans",
+    "MiniBatchKMeans",
     "NotFittedError",
     "calinski_harabasz_score",
     "cluster",

@@ -44,7 +44,34 @@ class Settings(NamedTuple):
         return isinstance(self.init, str) and self.init == "auto"
 
 
+class MiniBatchSettings(NamedTuple):
+    """The parameters of :class:`MiniBatchKMeans` that fitting reads; each is documented there.
+
+    base : those that it shares with :class:`KMeans`.
+    """
+
+    base: Settings
+    batch_size: int
+    compute_labels: bool
+    max_no_improvement: int | None
+    init_size: int | None
+    reassignment_ratio: float
+
+
+class BisectingSettings(NamedTuple):
+    """The parameters of :class:`BisectingKMeans` that fitting reads; each is documented there.
+
+    base : those that it shares with :class:`KMeans`.
+    """
+
+    base: Settings
+    bisecting_strategy: str
+
+
 _read = itemgetter(*Settings._fields)
+
+_WITHOUT = {"n_init": 1, "algorithm": "lloyd", "metric": "euclidean", "standardize": False, "callback": None}
+"""What parameters are where an estimator does not have them."""
 
 
 def settings_of(estimator: Any) -> Settings:
@@ -59,3 +86,23 @@ def settings_of(estimator: Any) -> Settings:
     check_algorithm(params["algorithm"])
     check_algorithm_for(params["metric"], params["algorithm"])
     return Settings(*_read(params))
+
+
+def mini_batch_settings_of(estimator: Any) -> MiniBatchSettings:
+    """As settings_of, for :class:`MiniBatchKMeans`."""
+    base, params = _shared_settings_of(estimator)
+    return MiniBatchSettings(base, *(params[name] for name in MiniBatchSettings._fields[1:]))
+
+
+def bisecting_settings_of(estimator: Any) -> BisectingSettings:
+    """As settings_of, for :class:`BisectingKMeans`."""
+    base, params = _shared_settings_of(estimator)
+    check_algorithm(base.algorithm)
+    return BisectingSettings(base, params["bisecting_strategy"])
+
+
+def _shared_settings_of(estimator: Any) -> tuple[Settings, dict[str, Any]]:
+    """Return the checked parameters that an estimator shares with :class:`KMeans`, and all that it has."""
+    params = _WITHOUT | vars(estimator)
+    check_params(params, estimator._parameter_checks)
+    return Settings(*_read(params)), params

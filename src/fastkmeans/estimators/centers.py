@@ -391,4 +391,9 @@ class CentersEstimator(Estimator):
         return scaling.standardized(matrix.values, self.cluster_centers_.dtype, "X", matrix.feature_names)
 
     def _nearest(self, values: Values, kind: int) -> Labels:
-        return nearest(values, self._wide_centers(), self.n_threads, kind)
+        """The label of each row, as the metric measures rows."""
+        return self._nearest_of(values, self._wide_centers(), kind)
+
+    def _nearest_of(self, values: Values, centers: Values, kind: int) -> Labels:
+        """The index of the nearest of some centers for each row."""
+        return nearest(values, np.ascontiguousarray(centers, dtype=np.float64), self.n_threads, kind)

@@ -18,13 +18,16 @@ from ..types import Names, Values
 
 _AT_TIMES = (  # fitted attributes that not every fit sets
     "feature_names_in_",
+    "labels_",
+    "inertia_",
+    "_random_state",
     "sweep_",
     "feature_offset_",
     "feature_scale_",
     "_standardized_centers",
     "_treatment",
 )
-_UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is
+UNCHANGED = "$UNCHANGED$"  # scikit-learn's default in set_*_request: leave this request as it is
 
 
 class Estimator:
@@ -40,6 +43,7 @@ class Estimator:
 
     _saved_arrays: ClassVar[tuple[str, ...]] = ()
     _saved_values: ClassVar[tuple[str, ...]] = ()
+    _routed: ClassVar[tuple[str, ...]] = ("fit", "score")  # methods that metadata routing may pass sample_weight to
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor parameters.
@@ -177,18 +181,18 @@ class Estimator:
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRequest
-            Whether fit and score request sample_weight.
+            Whether fit, score and, if there is one, partial_fit request sample_weight.
         """
         if hasattr(self, "_metadata_request"):
             return self._metadata_request
         from sklearn.utils.metadata_routing import MetadataRequest
 
         requests = MetadataRequest(owner=type(self).__name__)
-        for method in ("fit", "score"):
+        for method in self._routed:
             getattr(requests, method).add_request(param="sample_weight", alias=None)
         return requests
 
-    def set_fit_request(self, *, sample_weight: bool | str | None = _UNCHANGED) -> Self:
+    def set_fit_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
         """Ask scikit-learn's metadata routing to pass sample_weight to fit.
 
         Parameters
@@ -208,7 +212,7 @@ class Estimator:
         """
         return self._set_request("fit", sample_weight)
 
-    def set_score_request(self, *, sample_weight: bool | str | None = _UNCHANGED) -> Self:
+    def set_score_request(self, *, sample_weight: bool | str | None = UNCHANGED) -> Self:
         """Ask scikit-learn's metadata routing to pass sample_weight to score.
 
         Parameters
@@ -264,6 +268,10 @@ class Estimator:
             for name, default in _defaults(type(self)).items()
             if not _is_default(getattr(self, name), default)
         }
+
+    def _settings(self) -> Any:
+        """The parameters as they are now, checked; a subclass returns its own settings."""
+        raise NotImplementedError
 
     def _snapshot(self) -> Self:
         """Return a copy of this estimator as it is now, for one call.
@@ -325,7 +333,7 @@ class Estimator:
                 "sklearn.set_config(enable_metadata_routing=True)."
             )
         requests = self.get_metadata_routing()
-        if sample_weight != _UNCHANGED:
+        if sample_weight != UNCHANGED:
             getattr(requests, method).add_request(param="sample_weight", alias=sample_weight)
         self._metadata_request = requests
         return self

@@ -316,12 +316,15 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         warn_of_units(settings, matrix, samples)
         warn_of_one_cluster(settings)
         found, algorithm = best_run(settings, samples)
-        warn_of_missing_clusters(found, settings.n_clusters)
+        warn_of_missing_clusters(found.n_distinct, settings.n_clusters)
         self._take_over(fitted_attributes(found, algorithm, matrix.feature_names, scaling))
         return self
 
     def _reads_sparse(self) -> bool:
         return self.metric != "manhattan" and not self.standardize and self.n_clusters != "auto"
+
+    def _settings(self) -> Settings:
+        return settings_of(self)
 
     def _fit_swept(self, settings: Settings, matrix: Matrix, sample_weight: Any, watch: Watch | None) -> Self:
         """Fit n_clusters="auto": sweep, and take over the fit that is best; raise ValueError where none is."""

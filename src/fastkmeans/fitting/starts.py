@@ -18,7 +18,6 @@ from ..samples import Samples
 from ..scaling import warn_of_dominant_feature
 from ..settings import Settings
 from ..types import Values
-from .loop import Run
 from .seeding import initial_centers
 
 # Starts if n_init="auto", as in scikit-learn: results of random starts vary most.
@@ -123,11 +122,11 @@ def warn_of_one_cluster(settings: Settings) -> None:
         )
 
 
-def warn_of_missing_clusters(found: Run, n_clusters: int) -> None:
+def warn_of_missing_clusters(n_distinct: int, n_clusters: int) -> None:
     """Warn of empty clusters. Call it before the estimator takes over the result, because warnings may be errors."""
-    if found.n_distinct < n_clusters:
+    if n_distinct < n_clusters:
         warn(
-            f"Number of distinct clusters ({found.n_distinct}) found smaller than n_clusters ({n_clusters}). "
+            f"Number of distinct clusters ({n_distinct}) found smaller than n_clusters ({n_clusters}). "
             "Possibly due to duplicate points in X.",
             ConvergenceWarning,
         )

@@ -19,6 +19,8 @@ from .matrix import as_matrix
 from .tables import is_table
 
 INITS = ("auto", "k-means++", "random", "random-partition")
+SKLEARN_INITS = ("k-means++", "random")
+BISECTING_STRATEGIES = ("biggest_inertia", "largest_cluster")
 
 _INT_MAX = 2**31 - 1  # the compiled layer counts in C ints
 _SEED_MAX = 2**32 - 1
@@ -200,6 +202,7 @@ def check_standardize(name: str, value: Any) -> None:
 
 
 def check_tol(name: str, value: Any) -> None:
+    """Check a number that may be 0, but not negative, infinite or NaN."""
     rule = f"{name} must be a finite number >= 0"
     if not (isinstance(value, (float, np.floating)) or _is_integer(value)):
         raise TypeError(f"{rule}; {_got(value)}")
@@ -224,6 +227,38 @@ def check_init_parameter(name: str, value: Any) -> None:
             f"{name} must be one of {', '.join(map(repr, INITS))}, an array (n_clusters, n_features) "
             f"or a callable; {_got(value)}"
         )
+
+
+def check_sklearn_init(name: str, value: Any) -> None:
+    """As check_init_parameter, for estimators that have scikit-learn's names only."""
+    if isinstance(value, str):
+        check_name(name, value, SKLEARN_INITS)
+    else:
+        check_init_parameter(name, value)
+
+
+def check_pair_init(name: str, value: Any) -> None:
+    """As check_sklearn_init, where each split needs other centers, so that no array can be given."""
+    if not (isinstance(value, str) or callable(value)):
+        raise TypeError(
+            f"{name} must be one of {', '.join(map(repr, SKLEARN_INITS))} or a callable, because each split begins with "
+            f"centers of its own; {_got(value)}"
+        )
+    check_sklearn_init(name, value)
+
+
+def check_bisecting_strategy(name: str, value: Any) -> None:
+    check_name(name, value, BISECTING_STRATEGIES)
+
+
+def check_count_or_none(name: str, value: Any) -> None:
+    if value is not None:
+        check_integer(name, value, 1, "None or ")
+
+
+def check_patience(name: str, value: Any) -> None:
+    if value is not None:
+        check_integer(name, value, 0, "None or ")
 
 
 def _is_array(value: Any) -> bool:

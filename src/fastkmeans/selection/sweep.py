@@ -78,7 +78,7 @@ def _fit_all(
     for n_clusters in seen(candidates):
         fit = chain.fit(n_clusters)
         run = fit.run
-        warn_of_missing_clusters(run, n_clusters)
+        warn_of_missing_clusters(run.n_distinct, n_clusters)
         rows.append({"inertia": run.inertia, "n_iter": run.n_iter, "seconds": fit.seconds, **criteria.of(fit)})
         fits.append(fit._replace(run=run._replace(labels=run.labels.astype(label_type))))
         runs[n_clusters] = fits[-1].run, fit.algorithm
