@@ -32,8 +32,14 @@ class CentersEstimator(Estimator):
     """
 
     _parameter_checks: ClassVar[dict[str, Check]]
-    _saved_arrays = ("cluster_centers_", "labels_", "feature_offset_", "feature_scale_", "_standardized_centers")
-    _saved_values = (
+    _saved_arrays: ClassVar[tuple[str, ...]] = (
+        "cluster_centers_",
+        "labels_",
+        "feature_offset_",
+        "feature_scale_",
+        "_standardized_centers",
+    )
+    _saved_values: ClassVar[tuple[str, ...]] = (
         "n_clusters_", "inertia_", "n_iter_", "n_features_in_", "history_", "converged_", "stop_reason_",
         "algorithm_used_",
     )  # fmt: skip

@@ -18,7 +18,7 @@ from ..input.weights import as_weights
 from ..metrics.table import METRICS
 from ..samples import Samples, prepare
 from ..settings import MiniBatchSettings, mini_batch_settings_of
-from ..types import Floats
+from ..types import Floats, Labels
 from .centers import CentersEstimator
 from .contract import UNCHANGED
 
@@ -216,6 +216,29 @@ class MiniBatchKMeans(CentersEstimator):
             fitted["feature_names_in_"] = matrix.feature_names
         self._take_over(fitted)
         return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit, and return the labels of X, also without `compute_labels`.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int32
+            Index of the nearest center of each row.
+
+        Examples
+        --------
+        >>> from fastkmeans import MiniBatchKMeans
+        >>> MiniBatchKMeans(n_clusters=1).fit_predict([[1.0], [2.0]])
+        array([0, 0], dtype=int32)
+        """
+        fitted = self.fit(X, sample_weight=sample_weight)
+        labels: Labels | None = vars(fitted).get("labels_")
+        return fitted.predict(X) if labels is None else labels
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Take one step, with X as the batch. The first call chooses the initial centers among the rows of X.

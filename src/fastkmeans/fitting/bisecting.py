@@ -114,13 +114,11 @@ def bisect(settings: BisectingSettings, samples: Samples, random_state: np.rando
     return _collected(root, len(samples.values), n_iter, n_distinct)
 
 
-def _split(
-    cluster: Cluster, settings: BisectingSettings, samples: Samples, random_state: np.random.RandomState
-) -> int:
+def _split(cluster: Cluster, settings: BisectingSettings, samples: Samples, random_state: np.random.RandomState) -> int:
     """Split a cluster in two by k-means on its rows, or find that all are alike. Return the number of iterations."""
     base, rows, weights = settings.base, cluster.rows, samples.sample_weight
     assert rows is not None  # it was not split before
-    cluster.splits = np.count_nonzero(rows >= 0 if weights is None else weights[rows] > 0.0) > 1
+    cluster.splits = (len(rows) if weights is None else int(np.count_nonzero(weights[rows]))) > 1
     if not cluster.splits:
         return 0
     own = samples
@@ -137,9 +135,7 @@ def _split(
     return n_iter
 
 
-def _best_pair(
-    settings: BisectingSettings, own: Samples, random_state: np.random.RandomState
-) -> tuple[Run, int]:
+def _best_pair(settings: BisectingSettings, own: Samples, random_state: np.random.RandomState) -> tuple[Run, int]:
     """Run k-means with two clusters from n_init starts. Return the best run, and the iterations of all."""
     base = settings.base
     algorithm = algorithm_of(base, own, 2, base.max_iter)

@@ -12,7 +12,8 @@ from ..types import Labels, Values
 
 def label(samples: Samples, centers: Values, n_threads: int | None) -> tuple[Labels, float]:
     """Return the label of the nearest center of each sample, and the inertia."""
-    work = assignment_work(*samples.values.shape, len(centers))
+    n_samples, n_features = samples.values.shape
+    work = assignment_work(n_samples, n_features, len(centers))
     labels = samples.nearest(centers.astype(np.float64), effective_n_threads(n_threads, work))
     return labels, inertia_of_labels(samples, centers, labels, n_threads)
 

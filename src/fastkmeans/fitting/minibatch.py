@@ -56,7 +56,9 @@ def fit_batches(settings: MiniBatchSettings, samples: Samples, random_state: np.
     means = begin(best_start(settings, samples, random_state))
     n_steps = base.max_iter * n_samples // batch_size
     tol = float(base.tol * samples.description.total_variance / n_features)
-    end = EndOfSteps(n_steps, tol, settings.max_no_improvement, min(1.0, batch_size * 2.0 / (n_samples + 1)), base.verbose)
+    end = EndOfSteps(
+        n_steps, tol, settings.max_no_improvement, min(1.0, batch_size * 2.0 / (n_samples + 1)), base.verbose
+    )
     for i, rows in enumerate(drawn_batches(samples, batch_size, random_state)):
         before = means.centers
         batch = samples.subset(rows, None, n_threads=base.n_threads)
@@ -89,7 +91,9 @@ def step(
     gained = np.bincount(engine.labels, weights=batch.sample_weight, minlength=n_clusters).astype(np.float64)
     grown = counts + gained
     if not np.isfinite(grown).all():
-        raise ValueError("sample_weight is so large that the counts of the clusters overflow float64; divide all weights.")
+        raise ValueError(
+            "sample_weight is so large that the counts of the clusters overflow float64; divide all weights."
+        )
     moved = moved_means(centers, counts, engine.sums(), gained)
     if looks and settings.reassignment_ratio > 0:
         reassign(moved, grown, batch, settings, random_state)

@@ -38,6 +38,7 @@ def write_model(model: Estimator, path: str | os.PathLike[str]) -> None:
     described = {
         "format": _FORMAT,
         "format_version": _FORMAT_VERSION,
+        "estimator": type(model).__name__,
         "params": params,
         "fitted": {name: fitted[name] for name in model._saved_values if name in fitted},
         "feature_names": None if names is None else list(names),
@@ -62,6 +63,9 @@ def read_model(cls: type[_Model], path: str | os.PathLike[str]) -> _Model:
             version = described["format_version"]
             if described["format"] != _FORMAT or type(version) is not int or version < 1:
                 raise ValueError(f"its format is not {_FORMAT!r}, version 1 or later.")
+            kind = described.get("estimator", cls.__name__)  # older files hold a KMeans
+            if kind != cls.__name__:
+                raise ValueError(f"it holds a {kind}: call {kind}.load.")
             if version <= _FORMAT_VERSION:
                 return rebuild(cls, described, arrays)
         except MemoryError:
@@ -69,7 +73,7 @@ def read_model(cls: type[_Model], path: str | os.PathLike[str]) -> _Model:
         except Exception as error:  # zipfile, json and the parser of headers raise many types of errors
             reason = str(error).rstrip(".") if isinstance(error, (ValueError, TypeError)) else repr(error)
             raise ValueError(
-                f"{path} is not a model that KMeans.save wrote, or is damaged ({reason}); save the model again."
+                f"{path} is not a model that {cls.__name__}.save wrote, or is damaged ({reason}); save the model again."
             ) from error
     raise ValueError(
         f"{path} was written by a newer fastkmeans (model format {version}; this one reads up to "
