@@ -125,6 +125,44 @@ def lloyd(X, centers, max_iter=300, sample_weight=None, dtype=None, tol=0.0, met
     return centers, labels, inertia(X, centers, labels, weights, metric), n_iter
 
 
+def mini_batch_step(X, centers, counts, sample_weight=None):
+    """One step of Sculley's mini-batch k-means; returns centers, counts and the inertia before the step.
+
+    One row after the other: the count of its cluster grows by its weight, and the center moves towards the row by the
+    share that this weight has of the count.
+    """
+    labels = nearest(X, centers)
+    weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    moved, grown = np.array(centers, np.float64), np.array(counts, np.float64)
+    for row, label, weight in zip(np.asarray(X, np.float64), labels, weights):
+        if weight > 0:
+            grown[label] += weight
+            moved[label] += (row - moved[label]) * (weight / grown[label])
+    return moved, grown, inertia(X, centers, labels, weights)
+
+
+def bisect(X, n_clusters, first_two, strategy="biggest_inertia", sample_weight=None, **params):
+    """Bisecting k-means; returns centers and labels, from left to right in the tree.
+
+    first_two : (rows) -> the two initial centers of a split.   params : of lloyd.
+    """
+    weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    leaves = [(None, np.arange(len(X)), 0.0)]
+    while len(leaves) < n_clusters:
+        place = max(range(len(leaves)), key=lambda i: leaves[i][2])
+        _, rows, _ = leaves[place]
+        own, weight = X[rows], weights[rows]
+        centers, labels, _, _ = lloyd(own, first_two(own), sample_weight=weight, **params)
+        terms = own_terms(own, centers, labels) if strategy == "biggest_inertia" else np.ones(len(own))
+        leaves[place : place + 1] = [
+            (centers[j], rows[labels == j], math.fsum((terms * weight)[labels == j])) for j in (0, 1)
+        ]
+    labels = np.empty(len(X), dtype=np.int32)
+    for label, (_, rows, _) in enumerate(leaves):
+        labels[rows] = label
+    return np.array([center for center, _, _ in leaves]), labels
+
+
 def distances(X, Y, metric):
     """Distance of every row of X to every row of Y, by direct differences; (len(X), len(Y)).
 

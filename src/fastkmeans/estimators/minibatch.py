@@ -325,7 +325,7 @@ class MiniBatchKMeans(CentersEstimator):
         >>> from fastkmeans import MiniBatchKMeans
         >>> start = [[0.0], [9.0]]
         >>> monday = MiniBatchKMeans(2, init=start).partial_fit([[1.0], [9.0]])
-        >>> tuesday = MiniBatchKMeans(2, init=start).partial_fit([[3.0], [5.0], [9.0]])
+        >>> tuesday = MiniBatchKMeans(2, init=start).partial_fit([[3.0], [6.0], [9.0]])
         >>> monday.merge(tuesday).cluster_centers_.tolist(), monday.counts_.tolist()
         ([[2.0], [8.0]], [2.0, 3.0])
         """

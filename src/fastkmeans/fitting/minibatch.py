@@ -14,6 +14,7 @@ import numpy as np
 from ..engines.contract import Engine
 from ..engines.table import engine_for
 from ..errors import warn
+from ..input.finite import check_inertia
 from ..samples import Samples
 from ..settings import MiniBatchSettings
 from ..types import Floats, Indices, Values
@@ -79,21 +80,17 @@ def step(
 ) -> tuple[RunningMeans, float]:
     """Label a batch and move its centers. Return the new state, and the inertia of the batch with the centers before.
 
-    Raises ValueError if the counts overflow float64.
+    Raises ValueError if the inertia overflows float64.
     """
     centers, counts, n_seen = means
     n_clusters, base = len(centers), settings.base
     engine: Engine = engine_for(batch, base.metric)(batch, n_clusters, "lloyd", base.n_threads)
     engine.step(centers)
-    inertia = engine.inertia(centers)
+    inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
     n_seen += len(batch.values)
     looks = n_seen >= CLUSTERS_PER_LOOK * n_clusters or not counts.all()
     gained = np.bincount(engine.labels, weights=batch.sample_weight, minlength=n_clusters).astype(np.float64)
     grown = counts + gained
-    if not np.isfinite(grown).all():
-        raise ValueError(
-            "sample_weight is so large that the counts of the clusters overflow float64; divide all weights."
-        )
     moved = moved_means(centers, counts, engine.sums(), gained)
     if looks and settings.reassignment_ratio > 0:
         reassign(moved, grown, batch, settings, random_state)

@@ -85,6 +85,9 @@ def random_rows(
                 new = np.where(sample_weight[part] > 0, new / sample_weight[part], np.inf)
         new_rows = np.flatnonzero(new < (waits[-1] if len(waits) == n_clusters else np.inf))
         waits, rows = np.append(waits, new[new_rows]), np.append(rows, new_rows + part.start)
+        if len(waits) > 4 * n_clusters:  # selecting is cheaper than sorting all; times equal to the last one stay
+            short = waits <= np.partition(waits, n_clusters - 1)[n_clusters - 1]
+            waits, rows = waits[short], rows[short]
         first = np.argsort(waits, kind="stable")[:n_clusters]
         waits, rows = waits[first], rows[first]
     n_drawn = len(rows)
