@@ -135,6 +135,22 @@ def test_a_tree_may_be_deep():
     assert len(set(model.labels_)) == 800
 
 
+def test_a_split_that_was_tried_on_few_rows_ends_on_all(blobs, weights, seed):
+    """From some thousand rows on, init="auto" tries each split on few: each center is still the mean of all its rows."""
+    X, _ = blobs(20_000, 3, 4, "float64", std=0.3)
+    weights = None if weights is None else np.resize(weights, len(X))
+    model = BisectingKMeans(4, random_state=seed, tol=0).fit(X, sample_weight=weights)
+    means = [
+        np.average(X[model.labels_ == j], axis=0, weights=None if weights is None else weights[model.labels_ == j])
+        for j in range(4)
+    ]
+    np.testing.assert_allclose(model.cluster_centers_, means, rtol=1e-9)
+    lonely = np.zeros(20_000)
+    lonely[[5, 7]] = 1.0
+    pair = BisectingKMeans(2, random_state=seed).fit(X, sample_weight=lonely)
+    assert {tuple(center) for center in pair.cluster_centers_} == {tuple(X[5]), tuple(X[7])}
+
+
 def test_samples_are_not_changed(strategy, blobs, seed):
     """scikit-learn centers X in place with copy_x=False."""
     X, _ = blobs(100, 3, 3, "float64")

@@ -25,6 +25,7 @@ FAMILY = {
         init="random", batch_size=64, max_iter=2, tol=1e-3, **params
     ),
     "bisecting": lambda **params: BisectingKMeans(**params),
+    "bisecting, random": lambda **params: BisectingKMeans(init="random", **params),
     "bisecting, k-means++": lambda **params: BisectingKMeans(
         init="k-means++", n_init=2, bisecting_strategy="largest_cluster", **params
     ),

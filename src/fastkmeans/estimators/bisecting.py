@@ -28,8 +28,10 @@ class BisectingKMeans(CentersEstimator):
     ----------
     n_clusters : int, default=8
         Number of clusters.
-    init : {"k-means++", "random"} or callable, default="random"
-        How to choose the two initial centers of each split. A callable is called with the rows of the cluster,
+    init : {"auto", "k-means++", "random"} or callable, default="auto"
+        How to choose the two initial centers of each split. "auto" draws as "k-means++" does. It splits clusters of 8192
+        rows and more by one row in eight first, and begins on all rows with the centers found there. "random" draws rows at
+        random, as scikit-learn does by default. A callable is called with the rows of the cluster,
         ``X, 2, random_state=...``, and returns two centers.
     n_init : int, default=1
         Number of starts of each split. The one with the lowest inertia is kept.
@@ -116,7 +118,7 @@ class BisectingKMeans(CentersEstimator):
         self,
         n_clusters: int = 8,
         *,
-        init: Any = "random",
+        init: Any = "auto",
         n_init: int = 1,
         random_state: Any = None,
         max_iter: int = 300,

