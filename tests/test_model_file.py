@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from fastkmeans import KMeans, elbow
+from fastkmeans import BisectingKMeans, KMeans, MiniBatchKMeans, elbow
 from fastkmeans.metrics.table import METRICS
 
 
@@ -504,3 +504,43 @@ def test_save_never_pickles(saved):
     path, _, _ = saved
     with pytest.raises(ValueError, match="init must be an array of numbers"):
         KMeans.load(path).set_params(init=np.array([[1, None]], dtype=object)).save(path)
+
+
+# ---------------------------------------------------------------- what other estimators hold besides
+
+FAMILY_DAMAGE = [
+    (MiniBatchKMeans, "counts_", lambda counts: -1.0 - counts, "counts_ must be 0 or more"),
+    (MiniBatchKMeans, "counts_", lambda counts: counts[1:], "counts_ must be of shape"),
+    (MiniBatchKMeans, "counts_", lambda counts: counts.astype(np.float32), "counts_ must be float64"),
+    (MiniBatchKMeans, "counts_", lambda counts: None, "counts_ is missing"),
+    (MiniBatchKMeans, "_running_means", lambda means: means + 1.0, "_running_means must be cluster_centers_"),
+    (MiniBatchKMeans, "_running_means", lambda means: means * np.nan, "_running_means contains NaN"),
+    (BisectingKMeans, "_tree_children", lambda children: children[::-1].copy(), "splits that stand before"),
+    (
+        BisectingKMeans,
+        "_tree_children",
+        lambda children: 0 * children,
+        "each split but the first, and each label, once",
+    ),
+    (BisectingKMeans, "_tree_children", lambda children: children.astype(np.int64), "_tree_children must be int32"),
+    (BisectingKMeans, "_tree_children", lambda children: None, "_tree_children is missing"),
+    (BisectingKMeans, "_tree_centers", lambda centers: centers[:-2], "_tree_centers must be of shape"),
+    (BisectingKMeans, "_tree_centers", lambda centers: centers.astype(np.float32), "_tree_centers must be float64"),
+]
+
+
+@pytest.mark.parametrize("estimator, name, damage, message", FAMILY_DAMAGE)
+def test_a_part_of_another_estimator_that_does_not_fit_is_named(estimator, name, damage, message, tmp_path, rng):
+    model = estimator(n_clusters=4, random_state=3).fit(rng.normal(size=(60, 2)))
+    model.save(tmp_path / "whole.npz")
+    with np.load(tmp_path / "whole.npz") as file:
+        parts = dict(file)
+    parts[name] = damage(parts[name])
+    if parts[name] is None:
+        del parts[name]
+        described = json.loads(str(parts["model"]))
+        described["arrays"].remove(name)
+        parts["model"] = np.array(json.dumps(described))
+    np.savez(tmp_path / "damaged.npz", **parts)
+    with pytest.raises(ValueError, match=message):
+        estimator.load(tmp_path / "damaged.npz")
