@@ -24,8 +24,9 @@ BETTER = 1 - 1e-6
 
 TRIAL_SHARE, LEAST_TRIAL = 8, 1024
 """With init="auto" a split of at least TRIAL_SHARE * LEAST_TRIAL rows is tried on one row in so many, and finished on all.
-200 000 x 32 float32 in 64 blobs, k=64: 289 iterations in place of 643 and a fifth less time (two shared cores of a Granite
-Rapids Xeon), and no worse an inertia over four seeds. A share of 16 took 349 iterations."""
+200 000 x 32 float32 in 64 blobs, k=64: 289 iterations over all rows of a cluster, 643 without trials. Over four seeds the
+inertia was 0.6 % higher on average, and 0.02 % in blobs that overlap, where seeds differ by 3 % and 0.1 %. A share of 16
+from 8192 rows on took 349 iterations."""
 
 
 @dataclass(eq=False)
