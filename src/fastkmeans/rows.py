@@ -45,6 +45,11 @@ def taken_rows(values: Values, rows: Indices) -> Values:
     return values.take(rows).dense(0, len(rows)) if isinstance(values, CsrRows) else values[rows]
 
 
+def some_rows(values: Values, rows: Indices) -> Values:
+    """Return some rows, by number, sparse if the rows are."""
+    return values.take(np.ascontiguousarray(rows)) if isinstance(values, CsrRows) else values[rows]
+
+
 def inertia_in_units(
     X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int, kind: int
 ) -> float:

@@ -12,7 +12,7 @@ from ..input.matrix import as_matrix
 from ..input.parameters import check_n_clusters
 from ..input.weights import as_weights
 from ..metrics.table import METRICS
-from ..samples import prepare
+from ..rows import prepare, some_rows
 from ..settings import BisectingSettings, bisecting_settings_of
 from ..types import Indices, Labels, Values
 from .centers import CentersEstimator
@@ -173,10 +173,10 @@ class BisectingKMeans(CentersEstimator):
         """
         settings = self._settings()
         n_clusters, n_threads = settings.base.n_clusters, settings.base.n_threads
-        matrix = as_matrix(X)
+        matrix = as_matrix(X, sparse=True)
         check_n_clusters(n_clusters, len(matrix.values))
         weights = as_weights(sample_weight, len(matrix.values))
-        samples = prepare(matrix, weights, METRICS[settings.base.metric].prepare_rows, n_threads)
+        samples = prepare(matrix, weights, METRICS[settings.base.metric].prepare_rows, n_threads, shown=X)
         with source_of(settings.base, settings.base.random_state) as random_state:
             found = bisect(settings, samples, random_state)
         inertia = inertia_of_labels(samples, found.centers, found.labels, n_threads)
@@ -199,12 +199,15 @@ class BisectingKMeans(CentersEstimator):
     def _settings(self) -> BisectingSettings:
         return bisecting_settings_of(self)
 
+    def _reads_sparse(self) -> bool:
+        return True
+
     def _nearest(self, values: Values, kind: int) -> Labels:
         """The label of each row, through the tree."""
         if "_tree_children" not in vars(self):
             return super()._nearest(values, kind)
 
         def choose(rows: Indices | None, centers: Values) -> Labels:
-            return self._nearest_of(values if rows is None else values[rows], centers, kind)
+            return self._nearest_of(values if rows is None else some_rows(values, rows), centers, kind)
 
         return Tree(self._tree_centers, self._tree_children).descend(len(values), choose)

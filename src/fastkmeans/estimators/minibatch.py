@@ -9,14 +9,15 @@ from numpy.typing import DTypeLike
 
 from ..errors import check_is_fitted
 from ..fitting.labelling import label
-from ..fitting.minibatch import RunningMeans, begin, first_centers, fit_batches, init_size_of, step
-from ..fitting.starts import source_of
+from ..fitting.minibatch import AUTO_STARTS, RunningMeans, begin, first_centers, fit_batches, init_size_of, step
+from ..fitting.starts import n_starts, source_of
 from ..input import parameters
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters, check_random_state
 from ..input.weights import as_weights
 from ..metrics.table import METRICS
-from ..samples import Samples, prepare
+from ..rows import prepare
+from ..samples import Samples
 from ..settings import MiniBatchSettings, mini_batch_settings_of
 from ..types import Floats, Labels
 from .centers import CentersEstimator
@@ -202,7 +203,7 @@ class MiniBatchKMeans(CentersEstimator):
         array([[2.]])
         """
         settings = mini_batch_settings_of(self)
-        matrix = as_matrix(X)
+        matrix = as_matrix(X, sparse=True)
         check_n_clusters(settings.base.n_clusters, len(matrix.values))
         samples = _samples_of(matrix, sample_weight, settings)
         with source_of(settings.base, settings.base.random_state) as random_state:
@@ -270,7 +271,7 @@ class MiniBatchKMeans(CentersEstimator):
         (array([[3.]]), 2)
         """
         settings, model = mini_batch_settings_of(self), self._snapshot()
-        matrix, is_first = as_matrix(X), not model.__sklearn_is_fitted__()
+        matrix, is_first = as_matrix(X, sparse=True), not model.__sklearn_is_fitted__()
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=is_first)
         if is_first:
             check_n_clusters(settings.base.n_clusters, len(matrix.values))
@@ -369,6 +370,14 @@ class MiniBatchKMeans(CentersEstimator):
             If metadata routing is not enabled.
         """
         return self._set_request("partial_fit", sample_weight)
+
+    @property
+    def _n_init(self) -> int:
+        """Number of starts of a fit. The name is scikit-learn's, whose subclasses and tests read it."""
+        return n_starts(self.init, self.n_init, AUTO_STARTS)
+
+    def _reads_sparse(self) -> bool:
+        return True
 
     def _settings(self) -> MiniBatchSettings:
         return mini_batch_settings_of(self)
