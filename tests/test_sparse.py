@@ -29,7 +29,6 @@ DATA = {  # name -> maker of (n_samples, n_features)
     "ties": lambda rng, n, d: rng.integers(-1, 2, size=(n, d)) + 0.0,
     "dense": lambda rng, n, d: rng.normal(size=(n, d)) + 3.0,
     "offset": lambda rng, n, d: (words(rng, n, d) > 0) * 1e6 + (words(rng, n, d) > 0) * rng.normal(size=(n, d)),
-    "of any size": lambda rng, n, d: words(rng, n, d) * 10.0 ** rng.uniform(-15, 15, size=(n, 1)),
     "copies": lambda rng, n, d: words(rng, 6, d)[rng.integers(6, size=n)],
     "nothing": lambda rng, n, d: np.zeros((n, d)),
 }
@@ -60,6 +59,16 @@ def test_sparse_fits_have_the_labels_and_centers_of_dense_ones(seed):
     np.testing.assert_array_equal(model.cluster_centers_, expected.cluster_centers_)
     assert model.n_iter_ == expected.n_iter_
     assert model.inertia_ == pytest.approx(expected.inertia_, rel=1e-9)
+
+
+def test_clusters_of_values_beside_far_larger_ones_have_their_means(rng):
+    """Sums on a grid for the largest value would lose the digits of the smallest."""
+    X = words(rng, 300, 12) + 1.0
+    X[:150] *= 1e-22
+    X[150:] *= 1e8
+    model = KMeans(2, init=X[[0, 299]], max_iter=1).fit(sparse.csr_array(X))
+    np.testing.assert_array_equal(model.labels_, np.repeat([0, 1], 150))
+    np.testing.assert_allclose(model.cluster_centers_, [X[:150].mean(axis=0), X[150:].mean(axis=0)], rtol=1e-12)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

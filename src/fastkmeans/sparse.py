@@ -12,7 +12,7 @@ from ._core import samples as described_samples
 from ._core.csr import CsrRows
 from .runtime.threads import effective_n_threads
 from .samples import LEAF, Description, Samples, Smallest
-from .types import Floats, Indices, Labels, Values
+from .types import Flags, Floats, Indices, Labels, Values
 
 DENSE_VALUES = 1 << 20
 """Values of a block of rows that is made dense."""
@@ -73,6 +73,22 @@ class SparseSamples(Samples):
     ) -> Floats:
         """(n_samples,): squared distance of each sample to the center of its label; half of it, by kind."""
         return own_sq_distances(self.rows, centers, labels, n_threads, kind)
+
+    def sums_anew(
+        self, labels: Labels, sample_weight: Floats | None, wanted: Flags, n_threads: int
+    ) -> tuple[Floats, Floats]:
+        """Return sums of some clusters, stored value by stored value in float64, and the unit of their weights, which is 1."""
+        n_clusters, n_features = len(wanted), self.rows.shape[1]
+        kept = np.flatnonzero(np.append(wanted, np.uint8(0))[labels])
+        rows = self.rows.take(kept)
+        weights = np.ones(len(kept)) if sample_weight is None else sample_weight[kept]
+        n_stored = np.diff(rows.starts)
+        places = np.repeat(labels[kept].astype(np.int64) * n_features, n_stored) + rows.features
+        terms = rows.values * np.repeat(weights, n_stored)
+        sums = np.zeros((n_clusters, 2, n_features + 1))
+        sums[:, 0, :-1] = np.bincount(places, terms, n_clusters * n_features).reshape(n_clusters, n_features)
+        sums[:, 0, -1] = np.bincount(labels[kept], weights, n_clusters)
+        return sums, np.ones(n_clusters)
 
     def inertia(
         self,

@@ -139,7 +139,7 @@ def losses_of(grid: Floats, sample_weight: Floats | None, min_abs: Floats, n_sam
     grid : of a ClusterSums.   min_abs : (n_features,), smallest |x| above 0.
     Returns (n_features + 1,) float64, the last for the weights. An entry is 0 if no value is so small; None if all would be 0.
     """
-    least = np.append(min_abs, 1.0) * (1.0 if sample_weight is None else _least_weight(sample_weight))
+    least = np.append(min_abs, 1.0) * least_weight(sample_weight)
     needed = rounding_of(n_samples, len(min_abs)).digits * fine_quanta(grid)
     losses = np.where(least < needed, needed, 0.0)
     return losses if losses.any() else None
@@ -151,11 +151,13 @@ def light_of(sample_weight: Floats | None, max_weight: float) -> float:
         return 0.0
     n_samples = len(sample_weight)
     needed = _trusted_digits(n_samples) * max_weight * 2.0 ** -_grid_bits(n_samples)
-    return needed * n_samples if _least_weight(sample_weight) < needed else 0.0
+    return needed * n_samples if least_weight(sample_weight) < needed else 0.0
 
 
-def _least_weight(sample_weight: Floats) -> float:
+def least_weight(sample_weight: Floats | None) -> float:
     """Return the least weight above 0."""
+    if sample_weight is None:
+        return 1.0
     least = float(sample_weight.min())
     return least if least > 0.0 else float(np.min(sample_weight, where=sample_weight > 0.0, initial=np.inf))
 
