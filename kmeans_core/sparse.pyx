@@ -2,7 +2,6 @@
 # cython: initializedcheck=False
 """Sparse rows: Lloyd's algorithm, and the distances that are asked for outside the iterations."""
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY, isinf, nextafter, nextafterf, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 
@@ -24,11 +23,6 @@ cdef const c.kernels **in_use = kernels_in_use()
 cdef enum:
     ROWS = 256  # of a block: labels of a block are followed while its rows are in a cache
     LEAF = 1024  # rows whose inertia is summed in an order of its own
-
-ctypedef fused real_out:
-    float
-    double
-
 
 cdef inline Py_ssize_t n_blocks_of(Py_ssize_t n_samples) noexcept nogil:
     return (n_samples + ROWS - 1) // ROWS

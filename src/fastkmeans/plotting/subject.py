@@ -157,7 +157,7 @@ def labels_and_rest(X: Any, labels: Any) -> tuple[LabelledRows, Any]:
         )
     rows = labelled_rows(X, None, name)
     found = np.asarray(rows.table[name])
-    if rows.kept is not None and found.dtype.kind in "fO":  # what holds a null is often no column of integers
+    if rows.kept is not None and found.dtype.kind in ("f", "O"):  # what holds a null is often no column of integers
         whole = found.astype(np.float64)
         found = whole.astype(np.int64) if (whole == np.floor(whole)).all() else found
     return rows._replace(table=select_columns(rows.table, [other for other in names if other != name])), found
