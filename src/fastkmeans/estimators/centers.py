@@ -398,7 +398,7 @@ class CentersEstimator(Estimator):
 
     def _nearest(self, values: Values, kind: int) -> Labels:
         """The label of each row, as the metric measures rows."""
-        return self._nearest_of(values, self._wide_centers(), kind)
+        return nearest(values, self._wide_centers(), self.n_threads, kind)
 
     def _nearest_of(self, values: Values, centers: Values, kind: int) -> Labels:
         """The index of the nearest of some centers for each row."""
