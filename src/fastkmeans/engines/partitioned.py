@@ -28,7 +28,6 @@ class Parts(Samples):
     sample_weight : (n_samples,), of all samples.
     """
 
-    about = "samples in several parts"
     __slots__ = ("parts", "rows", "_whole")
 
     about = "samples in several parts"

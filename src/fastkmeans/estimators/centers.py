@@ -16,11 +16,11 @@ from ..metrics.table import check_metric
 from ..rows import check_values, inertia_in_units, nearest, pairwise
 from ..runtime.threads import effective_n_threads
 from ..scaling import Scaling
-from ..storage.model_file import read_model, write_model
 from ..types import Floats, Labels, Values
 from .contract import Estimator
-from .notebook import estimator_html
-from .summary import ClusterSummary, summarize
+
+if TYPE_CHECKING:
+    from .summary import ClusterSummary
 
 
 class CentersEstimator(Estimator):
@@ -243,10 +243,14 @@ class CentersEstimator(Estimator):
         """
         model = self._snapshot()
         check_is_fitted(model, "summary")
+        from .summary import summarize
+
         return summarize(model, X)
 
     def _repr_html_(self) -> str:
         """The estimator as HTML, for notebooks."""
+        from .notebook import estimator_html
+
         return estimator_html(self)
 
     @classmethod
@@ -319,6 +323,8 @@ class CentersEstimator(Estimator):
         """
         model = self._snapshot()
         check_is_fitted(model, "save")
+        from ..storage.model_file import write_model
+
         write_model(model, path)
 
     @classmethod
@@ -350,6 +356,8 @@ class CentersEstimator(Estimator):
         array([[0.],
                [9.]])
         """
+        from ..storage.model_file import read_model
+
         return read_model(cls, path)
 
     def _checked_samples(self, X: Any, method: str) -> tuple[Self, Matrix, Values, int]:
