@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .display.words import percent
 from .errors import FeatureScaleWarning, warn
 from .input.finite import check_finite
 from .input.matrix import Matrix
@@ -135,6 +134,8 @@ def warn_of_dominant_feature(
     largest = int(variance.argmax())
     if n_others == 0 or not variance[largest] > DOMINANT_SHARE * description.total_variance:
         return
+    from .display.words import percent
+
     share = percent(variance[largest] / description.total_variance)
     others = "the other feature hardly counts" if n_others == 1 else f"the other {n_others} features hardly count"
     warn(

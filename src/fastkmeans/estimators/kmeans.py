@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..fitting.fit import best_run
 from ..fitting.starts import from_own_centers, n_starts, warn_of_missing_clusters, warn_of_one_cluster, warn_of_units
 from ..input import parameters
-from ..input.columns import warn_of_index
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters
 from ..input.weights import as_weights
 from ..metrics.table import METRICS
 from ..rows import prepare
-from ..selection.result import ElbowResult
-from ..selection.sweep import sweep
 from ..settings import Callback, Settings, settings_of
 from .callbacks import CallbackSupport, Watch, fit_with_callbacks
 from .fitted import ModelMaker, fitted_attributes
 from .scikit_learn import ScikitLearnModels
 from .standardize import standardize
+
+if TYPE_CHECKING:
+    from ..selection.result import ElbowResult
 
 AUTO_MAX_K = 10
 """The last k that n_clusters="auto" looks at."""
@@ -302,7 +302,10 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         """
         settings = settings_of(self)
         matrix = as_matrix(X, sparse=settings.n_clusters != "auto")
-        warn_of_index(matrix.feature_names)
+        if matrix.feature_names is not None:
+            from ..input.columns import warn_of_index
+
+            warn_of_index(matrix.feature_names)
         if self.warm_start:
             settings = from_own_centers(settings, getattr(self, "cluster_centers_", None), matrix.values.shape[1])
         if settings.n_clusters == "auto":
@@ -333,6 +336,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
                 "init cannot be an array with n_clusters='auto', because each number of clusters needs another; pass a "
                 "name such as 'auto', or a number for n_clusters."
             )
+        from ..selection.sweep import sweep
+
         params = {**self.get_params(), **settings._asdict()}
         last = min(AUTO_MAX_K, len(matrix.values))
         settings, matrix, scaling = standardize(settings, matrix, sample_weight)

@@ -7,15 +7,15 @@ narwhals is imported only when a table arrives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..types import AnyArray, Labels, Mask, Names, Values
 from .arrays import FLOAT32, FLOAT64, check_shape, to_float
-from .columns import Column, list_names
-from .marks import common_mark, read_marked
-from .numbers import SIGNED, SIGNED_CONTENTS
+
+if TYPE_CHECKING:
+    from .columns import Column
 
 # What set_output accepts: "default" is a NumPy array, the others are libraries narwhals can build tables of.
 OUTPUT_KINDS = ("default", "pandas", "polars", "pyarrow")
@@ -85,6 +85,8 @@ def select_columns(table: Any, names: Sequence[Any], parameter: str = "columns")
     known_names = set(known)
     missing = [name for name in names if name not in known_names]
     if missing:
+        from .columns import list_names
+
         raise ValueError(
             f"{parameter} names {list_names(missing)}, which the table does not have; it has {list_names(known)}."
         )
@@ -95,6 +97,8 @@ def select_columns(table: Any, names: Sequence[Any], parameter: str = "columns")
 def table_columns(X: Any, name: str = "the table") -> list[Column]:
     """Describe every column of an eager table, for feature_columns. Columns of numbers are not copied where that is possible."""
     import narwhals.stable.v2 as nw
+
+    from .columns import Column
 
     frame = _open_table(X, name)
     index = _names_of_pandas_index(frame)
@@ -303,6 +307,8 @@ def _marked_numbers(series: Any) -> tuple[str, AnyArray] | None:
     """Return the mark and the numbers of a column of text whose every value is a number with that mark; else None."""
     import narwhals.stable.v2 as nw
 
+    from .marks import common_mark, read_marked
+
     if series.dtype != nw.String or not common_mark(series.drop_nulls().head(1).to_list()):
         return None
     return read_marked([field if isinstance(field, str) else None for field in series.to_list()])
@@ -311,6 +317,8 @@ def _marked_numbers(series: Any) -> tuple[str, AnyArray] | None:
 def _contents(series: Any) -> str:
     """Say what a column without numbers holds."""
     import narwhals.stable.v2 as nw
+
+    from .numbers import SIGNED, SIGNED_CONTENTS
 
     known = {
         nw.Date: "dates",
