@@ -306,7 +306,7 @@ class LocalEngine:
 
     def take(self, rows: list[int]) -> Values:
         """Return the samples with these numbers, (len(rows), n_features)."""
-        return self.X[rows]
+        return self._samples.take(np.array(rows, dtype=np.intp))
 
     def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
         """Merge pairs of clusters and split others; see the contract."""

@@ -134,10 +134,6 @@ class PartitionedEngine(LocalEngine):
             for rows, values in samples.arrays()
         ])  # fmt: skip
 
-    def take(self, rows: list[int]) -> Values:
-        """(len(rows), n_features): some samples."""
-        return self._samples.take(np.array(rows, dtype=np.intp))
-
 
 class PartitionedSphericalEngine(PartitionedEngine, SphericalEngine):
     """A PartitionedEngine over rows of length 1, whose centers have length 1 too."""

@@ -11,7 +11,7 @@ from .._core.sparse import SparseState
 from ..algorithms.table import Algorithm
 from ..samples import Samples
 from ..sparse import SparseSamples
-from ..types import Flags, Floats, Values
+from ..types import Flags, Floats
 from .local import LocalEngine
 from .rounding import LEAST_BITS, fine_quanta, least_weight
 from .spherical import SphericalEngine
@@ -36,10 +36,6 @@ class SparseEngine(LocalEngine):
 
     def _trust_some(self, doubtful: Flags, losses: Floats) -> None:
         """No cluster is trusted: adding it up anew takes no longer than looking."""
-
-    def take(self, rows: list[int]) -> Values:
-        """(len(rows), n_features): some samples, made dense."""
-        return self._samples.take(np.array(rows, dtype=np.intp))
 
     def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
         """None: splitting on trial reads dense samples."""

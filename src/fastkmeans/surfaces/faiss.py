@@ -173,8 +173,7 @@ class Kmeans:
             is all zeros.
         """
         x = vectors_of(x, self.d, "x")
-        at_most = np.inf if self.max_points_per_centroid is None else self.k * self.max_points_per_centroid
-        rows = drawn_rows(len(x), at_most, self.seed)
+        rows = drawn_rows(len(x), self.k, self.max_points_per_centroid, self.seed)
         sample_weight = as_weights(weights, len(x))
         x, sample_weight = x[rows], None if sample_weight is None else sample_weight[rows]
         init = (

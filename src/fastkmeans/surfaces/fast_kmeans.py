@@ -119,7 +119,6 @@ class FastKMeans:
             If data is not of that shape, not finite, or has fewer than k rows; or for a parameter out of range.
         """
         vectors = vectors_of(data, self.d, "data")
-        at_most = np.inf if self.max_points_per_centroid is None else self.k * self.max_points_per_centroid
         # Lengths sum to at most the square root of k times the sum of their squares.
         model = KMeans(
             self.k,
@@ -131,9 +130,8 @@ class FastKMeans:
             random_state=self.seed,
             callback=lambda entry: bool(self.k * entry["center_shift"] < self.tol**2),
         )
-        self.centroids = model.fit(vectors[drawn_rows(len(vectors), at_most, self.seed)]).cluster_centers_.astype(
-            np.float32
-        )
+        rows = drawn_rows(len(vectors), self.k, self.max_points_per_centroid, self.seed)
+        self.centroids = model.fit(vectors[rows]).cluster_centers_.astype(np.float32)
 
     def fit(self, data: Any) -> Self:
         """Do what :meth:`train` does, and return the object.

@@ -23,8 +23,8 @@ def vectors_of(x: Any, d: int, name: str) -> Singles:
     return values.astype(np.float32, copy=False)
 
 
-def drawn_rows(n: int, at_most: float, seed: int) -> Any:
-    """Return the numbers of rows to train on: all, as a slice, or `at_most` of them, drawn at random and sorted."""
-    if n <= at_most:
+def drawn_rows(n: int, k: int, max_points_per_centroid: int | None, seed: int) -> Any:
+    """Return the numbers of rows to train on: all, as a slice, or the most for k centroids, drawn at random and sorted."""
+    if max_points_per_centroid is None or n <= k * max_points_per_centroid:
         return slice(None)
-    return np.sort(np.random.default_rng(seed).choice(n, int(at_most), replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, k * max_points_per_centroid, replace=False))
