@@ -81,6 +81,7 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
             table.pack_centers_manhattan(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
         else:
             table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
+        table.exclude_copies(packed)
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
             if not interrupted(&watch):
                 n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,

@@ -95,6 +95,7 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t (*scratch_bytes)(size_t, size_t) noexcept nogil
         void (*find_offset)(const double *, size_t, size_t, double *) noexcept nogil
         void (*pack_centers)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
+        void (*exclude_copies)(void *) noexcept nogil
         size_t (*assign[2])(const void *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
         size_t (*follow[2])(const void *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
                             double *, uint8_t *) noexcept nogil

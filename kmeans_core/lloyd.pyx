@@ -92,6 +92,7 @@ cdef class LloydState:
             table.find_offset(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset)
             table.pack_centers(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset,
                                clusters.is_float32, self.packed)
+            table.exclude_copies(self.packed)
             self._assign_units(table)
             clusters.merge(table, &self.watch)
         raise_interrupt(&self.watch)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import reference
 
+import fastkmeans
 from fastkmeans._core import distances, lloyd, runtime, samples, seeding, totals
 from fastkmeans._core.sums import ClusterSums
 from fastkmeans.samples import describe
@@ -212,3 +213,26 @@ def test_sums_over_parts_of_samples_add_up_to_those_over_all(weighted, real, rng
         part.follow(labels[rows])
         added += part.sums
     assert added.tobytes() == whole.sums.tobytes()
+
+
+@pytest.mark.parametrize("n_features", [1, 3, 8, 40])
+@pytest.mark.parametrize("kind", [distances.EUCLIDEAN, distances.MANHATTAN])
+def test_copies_of_centers_win_nothing_and_cost_nothing(n_features, kind, real):
+    rng = np.random.default_rng(977 + n_features)
+    X = rng.normal(size=(700, n_features)).astype(real)
+    centers = rng.normal(size=(19, n_features))
+    centers[3] = 0.0
+    copied = np.concatenate([centers, -0.0 - centers[3:4], centers[rng.integers(19, size=60)]])
+    alone, among_copies = np.empty(700, np.int32), np.empty(700, np.int32)
+    n_decided = distances.nearest(X, centers, alone, 2, kind)
+    assert distances.nearest(X, copied, among_copies, 2, kind) == n_decided
+    np.testing.assert_array_equal(among_copies, alone)
+
+
+def test_a_step_leaves_copies_of_centers_without_samples(real):
+    rng = np.random.default_rng(5311)
+    X = rng.normal(size=(900, 6)).astype(real)
+    centers = rng.normal(size=(8, 6))[np.repeat(np.arange(8), 3)]
+    clusters = fastkmeans.KMeans.from_centers(centers).predict(X)
+    assert set(clusters) <= set(range(0, 24, 3))
+    np.testing.assert_array_equal(clusters, reference.nearest(X, centers))

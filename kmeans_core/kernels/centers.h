@@ -14,7 +14,8 @@ static size_t packed_bytes(size_t n_clusters, size_t n_features)
     return aligned(sizeof(packed_centers)) + aligned((n_features + LANES) * sizeof(double))
            + aligned((n_features + LANES) * sizeof(float))
            + aligned((n_panels * (1 + n_features) * TILE_CENTERS + LANES) * sizeof(float))
-           + 2 * aligned(padded_centers(n_clusters) * sizeof(float));
+           + 2 * aligned(padded_centers(n_clusters) * sizeof(float))
+           + aligned(copy_slots(n_clusters) * sizeof(uint32_t));
 }
 
 /* The power of two that brings `largest` into [1, 2); kept within what REAL can multiply by. */
@@ -66,6 +67,8 @@ static void pack_centers(const double *centers, size_t n_clusters, size_t n_feat
     packed->half_sq_norms = (float *)place;
     place += aligned(padded_centers(n_clusters) * sizeof(float));
     packed->norms = (float *)place;
+    place += aligned(padded_centers(n_clusters) * sizeof(float));
+    packed->slots = (uint32_t *)place;
 
     for (size_t f = 0; f < n_features + LANES; f++) {
         const double moved = f < n_features ? offset[f] : 0.0;

@@ -19,6 +19,7 @@
 #define V_LOAD_REAL v_load_float
 #include "pack.h"
 #include "register_tile.h"
+#include "copies.h"
 #include "centers.h"
 #include "certificate.h"
 #include "move.h"
@@ -105,6 +106,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .scratch_bytes = scratch_bytes,
     .find_offset = find_offset,
     .pack_centers = pack_centers,
+    .exclude_copies = exclude_copies,
     BOTH_REALS(assign),
     BOTH_REALS(follow),
     BOTH_REALS(add_rows),

@@ -194,6 +194,10 @@ typedef struct {
     void (*pack_centers)(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
                          int samples_are_float32, void *packed);
 
+    /* Let no center win that equals an earlier one, for callers that keep no bounds from one step to the next.
+     *   packed   INOUT, by pack_centers or pack_centers_manhattan */
+    void (*exclude_copies)(void *packed);
+
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
      *   n_readable   samples of the caller's array from x on (>= n_samples): vectors may read past a row's end
      *   labels       OUT [n_samples]

@@ -28,6 +28,7 @@ typedef struct {
     float *panels;        /* [n_panels][1 + n_features][TILE_CENTERS]: |c'|^2 / 2, then c'; padded by +inf, 0 */
     float *half_sq_norms; /* [padded centers]: |c'|^2 / 2 once more, side by side; padded by +inf */
     float *norms;         /* [padded centers]: |c'|, rounded up */
+    uint32_t *slots;      /* [copy_slots]: for exclude_copies */
     double scale;         /* power of two */
     float gamma;          /* rounding of a score, see kernels.h */
     float tiny;           /* what underflow may add to it */
