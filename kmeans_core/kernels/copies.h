@@ -1,5 +1,6 @@
-/* Centers that equal an earlier center. A tie goes to the lowest index, so they win no sample. But left among the others
- * they would bring the best and the second best score together, and every sample of such a center would go to float64. */
+/* Centers that equal an earlier center. A tie goes to the lowest index, so they win no sample. But left among the
+ * others they would bring the best and the second best score together, and every sample of such a center would go to
+ * float64. */
 
 static size_t copy_slots(size_t n_clusters)
 {
@@ -36,8 +37,8 @@ static int are_equal(const double *a, const double *b, size_t n)
     return 1;
 }
 
-/* Let no center win that equals an earlier one: its score becomes infinite, as that of padding. Not for algorithms that keep
- * bounds from one step to the next, because equal centers may part.
+/* Let no center win that equals an earlier one: its score becomes infinite, as that of padding. Not for algorithms that
+ * keep bounds from one step to the next, because equal centers may part.
  *   memory   INOUT, by pack_centers or pack_centers_manhattan */
 static void exclude_copies(void *memory)
 {
