@@ -12,7 +12,6 @@ import numpy as np
 from ..display.curve import curve
 from ..display.html import beside, box, note, table
 from ..types import AnyArray, Floats, Indices
-from .knees import Votes, count_votes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +22,7 @@ Model = TypeVar("Model")  # the estimator that was swept: KMeans
 
 COLUMNS = (
     "k", "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette",
-    "silhouette", "silhouette_se", "separation", "bic", "gap", "gap_se", "n_iter", "seconds",
+    "silhouette", "silhouette_se", "separation", "typical_separation", "bic", "bend", "gap", "gap_se", "n_iter", "seconds",
 )  # fmt: skip
 
 SHOWN = {  # column -> how print() and the command line show it: heading, format
@@ -34,6 +33,7 @@ SHOWN = {  # column -> how print() and the command line show it: heading, format
     "davies_bouldin": ("DB", "{:.3f}"),
     "silhouette": ("silhouette", "{:.3f}"),
     "separation": ("separation", "{:.2f}"),
+    "bend": ("bend", "{:.2f}"),
     "gap": ("gap", "{:.3f}"),
 }
 
@@ -125,12 +125,16 @@ class ElbowResult(Generic[Model]):
     silhouette: Floats
     silhouette_se: Floats
     separation: Floats
+    typical_separation: Floats
     bic: Floats
+    bend: Floats
     gap: Floats | None
     gap_se: Floats | None
     n_iter: Indices
     seconds: Floats
     best_k: int | None
+    runner_up: int | None
+    confidence: float | None
     reason: str
     knees: dict[str, int | None]
     agreement: dict[str, int | None]
@@ -139,11 +143,6 @@ class ElbowResult(Generic[Model]):
     _runs: dict[int, tuple[Run, str]] = field(default_factory=dict)
     _make_model: Callable[[tuple[Run, str]], Model] | None = None
     _frame: Any = None
-
-    @property
-    def votes(self) -> Votes | None:
-        """How many criteria name ``best_k`` (`named`), of how many (`asked`); None without ``best_k``."""
-        return None if self.best_k is None else count_votes(self.best_k, self.agreement)
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         return zip(self.k.tolist(), self.inertia.tolist(), strict=True)
@@ -155,7 +154,7 @@ class ElbowResult(Generic[Model]):
         return "\n".join([f"ElbowResult(best_k={self.best_k})", *self.table_lines(), self.reason])
 
     def table_lines(self) -> list[str]:
-        """Return the main columns as lines of text, heading first, with best_k marked.
+        """Return the main columns as lines of text, heading first, with best_k marked, and the bend of the curve by kneedle.
 
         Returns
         -------
@@ -166,8 +165,12 @@ class ElbowResult(Generic[Model]):
         widths = [max(map(len, column)) for column in columns]
         lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
                  for row in zip(*columns, strict=True)]  # fmt: skip
-        marks = ["", *("  <- best_k" if k == self.best_k else "" for k in self.k.tolist())]
+        marks = ["", *(self._mark(k) for k in self.k.tolist())]
         return [line + mark for line, mark in zip(lines, marks, strict=True)]
+
+    def _mark(self, k: int) -> str:
+        """What follows a row of the table: best_k, or the bend by kneedle where that is another k."""
+        return "  <- best_k" if k == self.best_k else "  <- kneedle" if k == self.knees["kneedle"] else ""
 
     def _text_columns(self) -> list[list[str]]:
         """The main columns as text, heading first; those without any value are left out."""
