@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,8 +108,17 @@ def elbow(
     >>> result.reason
     'All clusters are apart at k = 3, which ... of 8 criteria name.'
     """
+    parameters = {"n_init": n_init, "random_state": random_state, **kmeans_params}
+    return sweep_from(X, k, 0, missing, sample_weight, gap, progress, parameters)
+
+
+def sweep_from(
+    X: Any, k: int | str | Iterable[int], limit: int, missing: str, sample_weight: Any, gap: bool, progress: bool,
+    kmeans_params: dict[str, Any],
+) -> ElbowResult[KMeans]:  # fmt: skip
+    """Sweep as :func:`elbow` does, and on to `limit` where that names no number; see AUTO_LIMIT."""
     _reject_fixed_choices(kmeans_params)
-    model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
+    model = KMeans(**kmeans_params)
     settings = settings_of(model)
     matrix, kept = _read(X, missing)
     if kept is not None:
@@ -116,7 +126,8 @@ def elbow(
         sample_weight = None if weights is None else weights[kept]
     settings, matrix, scaling = standardize(settings, matrix, sample_weight)
     make_model = ModelMaker(KMeans, model.get_params(), matrix.feature_names, scaling)
-    return sweep(settings, matrix, sample_weight, lambda n_samples: k_values(k, n_samples), make_model, gap, progress)
+    candidates = partial(k_values, k)
+    return sweep(settings, matrix, sample_weight, candidates, make_model, gap=gap, progress=progress, limit=limit)
 
 
 def _read(X: Any, missing: str) -> tuple[Matrix, Mask | None]:

@@ -186,9 +186,11 @@ class ElbowResult(Generic[Model]):
         headings, *rows = zip(*self._text_columns(), strict=True)
         ks = self.k.tolist()
         marked = ks.index(self.best_k) if self.best_k is not None else None
-        picture = curve(ks, self.inertia.tolist(), chosen=self.best_k, x_name="k", y_name="inertia")
+        knee = self.knees["kneedle"]
+        picture = curve(ks, self.inertia.tolist(), chosen=self.best_k, bend=knee, x_name="k", y_name="inertia")
         columns = table(headings, rows, numbers=range(len(headings)), marked=marked)
         state = "no best_k" if self.best_k is None else f"best_k = {self.best_k}"
+        state += "" if knee is None else f", the curve bends at {knee} (kneedle)"
         return box("ElbowResult", beside(picture, columns), note(self.reason), state=state)
 
     def model(self, k: int) -> Model:
@@ -224,19 +226,23 @@ class ElbowResult(Generic[Model]):
         return self._make_model(run)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the curve with the chosen ``k`` marked; see :func:`fastkmeans.plot_elbow`.
+        """Draw the inertia with the chosen ``k`` marked, and the silhouettes beside it; see :func:`fastkmeans.plot_elbow`.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+            Where to draw the inertia alone. By default both are drawn in a new figure, reachable as ``ax.figure`` of the
+            result.
 
         Returns
         -------
         matplotlib.axes.Axes
+            The axes of the inertia.
         """
         from ..plotting.elbow import plot_elbow
 
+        if ax is None and np.isfinite(self.silhouette).any():
+            return plot_elbow(self, ["inertia", "silhouette"])[0]
         return plot_elbow(self, ax=ax)
 
     def to_frame(self) -> Any:
