@@ -24,7 +24,11 @@ SURE = 0.95
 
 WEAK_BEND = 1.2
 """Least bend, in half of the resamples, at a k whose clusters are all apart. On the 150 sets without clusters, rings and arcs had
-clusters apart at 17 k, with a bend of at most 0.93; the highest other was 1.17, on a sphere."""
+clusters apart at 17 k, with a bend of at most 0.93; others, on hollow spheres, 1.17 to 1.24."""
+
+COMPACT = 0.5
+"""Least silhouette of clusters that are all apart, if no bend is sure: "a reasonable structure" (L. Kaufman and P. Rousseeuw,
+"Finding Groups in Data", 1990, section 2.3). The parts of a hollow sphere have 0.3."""
 
 STEEPER = 1.1
 """How many times as steep as the whole the last third of a curve is that has not come to rest. Without clusters it is 1."""
@@ -77,7 +81,7 @@ def choose(columns: dict[str, AnyArray], resampled: Floats, bend_of_box: Callabl
     judged = _judged(columns["bend"], resampled, counted)
     sharpest = int(judged.usual.argmax()) if judged.known.any() else None
     is_real = sharpest is not None and _is_real(sharpest, columns, judged, bend_of_box)
-    chosen = _chosen(k, sharpest if is_real else None, all_apart, judged)
+    chosen = _chosen(sharpest if is_real else None, all_apart, columns, judged)
     is_unfinished = bool(all_apart[-1]) and chosen != len(k) - 1
     if chosen is None or is_unfinished:
         found = Found(k, inertia, knees, judged.usual, sharpest, is_unfinished=is_unfinished, can_judge=judged.known.any())
@@ -132,12 +136,13 @@ def _is_real(i: int, columns: dict[str, AnyArray], judged: _Judged, bend_of_box:
     return bool(judged.sure[i] >= OVER_BOX * bend_of_box(i))
 
 
-def _chosen(k: Indices, sharpest: int | None, all_apart: Mask, judged: _Judged) -> int | None:
+def _chosen(sharpest: int | None, all_apart: Mask, columns: dict[str, AnyArray], judged: _Judged) -> int | None:
     """Return the index of the chosen k.   sharpest : the index of the largest bend, None if its clusters are not real."""
     chosen = sharpest
     for i in np.flatnonzero(all_apart & judged.known).tolist():
-        needed = WEAK_BEND if chosen is None else float(enough_bend(k[i]))
-        if (chosen is None or i > chosen) and judged.usual[i] >= needed:
+        bends_enough = judged.usual[i] >= enough_bend(columns["k"][i])
+        is_compact = judged.usual[i] >= WEAK_BEND and columns["silhouette"][i] >= COMPACT
+        if is_compact if chosen is None else i > chosen and bends_enough:
             chosen = i
     return chosen
 

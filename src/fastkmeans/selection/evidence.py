@@ -82,14 +82,16 @@ def _own_distances(
 
 
 def bend_of_box(settings: Settings, values: Values, k: Indices, i: int) -> float:
-    """Return the bend at k[i] of samples that are uniform in a box along the principal axes of the values.
+    """Return the bend at k[i] of samples that are uniform in a box along the principal axes of the values, 1 for too many k.
 
     The box has their variances. Without clusters four cells still fit a square and eight a cube, and the curve bends there.
     R. Tibshirani, G. Walther and T. Hastie, "Estimating the number of clusters in a data set via the gap statistic",
     Journal of the Royal Statistical Society B 63(2), 2001, section 4 (b).
 
-    settings : of the sweep; n_clusters is not read.   i : neither the first nor the last.
+    settings : of the sweep; n_clusters is not read.   i : not the last.
     """
+    if k[0] > 1:
+        k, i = np.concatenate([[1], k]), i + 1
     settings = settings._replace(verbose=0, callback=None, init="auto", n_init="auto", max_iter=300)
     draws = np.random.RandomState(0)
     deviations = _principal_deviations(values[:: -(-len(values) // AXES_ROWS)])
