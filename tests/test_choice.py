@@ -304,7 +304,7 @@ def test_auto_goes_on_beyond_ten(rng, seed):
 
 
 def test_auto_stops_at_its_limit(rng, seed):
-    corners = 20.0 * np.stack(np.meshgrid(range(8), range(8)), -1).reshape(-1, 2)[:, :]
+    corners = 20.0 * np.stack(np.meshgrid(range(8), range(8)), -1).reshape(-1, 2)
     X = np.repeat(corners, 10, axis=0) + rng.normal(size=(640, 2))
     with pytest.raises(ValueError, match="no clear clusters between k = 1 and 40; pass a number"):
         KMeans("auto", random_state=seed).fit(X)

@@ -43,16 +43,27 @@ def elbow(
     weighted sample that stands for all. The best start then runs on all samples for a few iterations. Inertia never
     rises with ``k``.
 
-    **The rule.** Clusters are apart if each pair of neighbours has a ``separation`` of at least 2: at least two
-    standard deviations of each cluster lie between their means. A cut through one round or evenly filled cluster stays
-    below 1.9, in any number of features. So samples without clusters give None, but long tails and thin rings may not.
-    (Few samples have structure by chance; the separation allows for it.) Only the ``k`` at which all clusters are apart
-    are candidates. The largest candidate gets a vote, and so do the best ones by chord, silhouette and
-    Calinski-Harabasz. ``best_k`` is the one with the most votes, the largest if votes are equal. If that is the last
-    ``k`` of the sweep, there may be more clusters, and ``best_k`` is None. ``reason`` says in a sentence what happened.
+    **The rule.** Without clusters the inertia falls like a power of k: with both axes logarithmic it is a straight line, as
+    steep after a k as before it. With clusters it falls fast until each has a center of its own, and slowly from there on.
+    ``bend`` is the slope before a k over the slope after it. ``best_k`` is the k with the largest bend, if three things show
+    that its clusters are real.
 
-    Sweep past the number that you expect. Far outliers can look like clusters of their own. If the features have
-    different units, pass ``standardize=True``: otherwise the feature with the largest numbers decides alone.
+    - The bend is sure. In 95 of 100 random resamples of the rows it is at least 1.1 + 0.9 / sqrt(k), which clouds without
+      clusters seldom reach.
+    - The bend is sharper than that of samples that are uniform in a box along the principal axes.
+    - The clusters are apart on the whole: for half of them ``separation`` from the nearest one is at least 1.5.
+
+    A k at which *all* clusters are apart (a ``separation`` of at least 2) is taken instead if it is larger and the curve
+    bends there, too: then clusters come in groups. It is also taken if no bend is sure, and the silhouette is at least 0.5. If all
+    clusters are still apart at the last k, there may be more clusters, and ``best_k`` is None. So it is for samples without
+    clusters, whatever their shape: ``reason`` says why. ``confidence`` is the share of the resamples that agree, and
+    ``runner_up`` is the second best k.
+
+    **The elbow method's own answer** is in ``knees``, whether clusters are real or not: "kneedle" is where the curve bends on
+    linear axes. Table, picture and ``reason`` show it beside ``best_k``.
+
+    Sweep past the number that you expect, by half of it at least. Far outliers can look like clusters of their own. If the
+    features have different units, pass ``standardize=True``: otherwise the feature with the largest numbers decides alone.
 
     Parameters
     ----------
@@ -106,7 +117,7 @@ def elbow(
     >>> result.best_k
     3
     >>> result.reason
-    'All clusters are apart at k = 3, which ... of 8 criteria name.'
+    'There are 3 clusters, and all of them are apart: ... 100 of 100 random resamples of the rows agree.'
     """
     parameters = {"n_init": n_init, "random_state": random_state, **kmeans_params}
     return sweep_from(X, k, 0, missing, sample_weight, gap, progress, parameters)

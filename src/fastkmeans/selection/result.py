@@ -44,7 +44,7 @@ class ElbowResult(Generic[Model]):
 
     Each column of the table is an attribute, a read-only array of shape (n_fits,). A value without meaning, such as the
     silhouette of one cluster, is NaN. With a metric other than "euclidean" only ``inertia``, ``simplified_silhouette``,
-    ``silhouette``, ``separation``, ``n_iter`` and ``seconds`` have a meaning. With ``standardize`` all columns are
+    ``silhouette``, the separations, ``bend``, ``n_iter`` and ``seconds`` have a meaning. With ``standardize`` all columns are
     those of standardised samples.
 
     Attributes
@@ -72,9 +72,15 @@ class ElbowResult(Generic[Model]):
         means, divided by twice the larger standard deviation along the line between them, and by what chance adds if
         rows are few. The column holds the least of all pairs. It is measured on at most 20 000 samples, or 100 per
         cluster. At 2 or more there is a valley between the clusters of each pair.
+    typical_separation : float64
+        The same for each cluster and the one that it is least separated from; the median over the clusters.
     bic : float64
         Bayesian information criterion of a mixture of round normal clusters with one variance; higher is better
         (X-means: D. Pelleg and A. Moore, ICML 2000).
+    bend : float64
+        How many times as steep the inertia falls before this k as after it, both axes logarithmic. It is about 1 without
+        clusters, and large at the number of clusters. The slopes reach over 12 % of k on both sides, and at least to the next
+        number of the sweep. It is NaN at both ends of the sweep.
     gap, gap_se : float64
         The gap statistic and its standard error; only with ``gap=True``.
     n_iter : int64
@@ -83,8 +89,14 @@ class ElbowResult(Generic[Model]):
         Wall-clock time of search and fit.
     best_k : int or None
         The number of clusters by the rule of :func:`elbow`, or None.
+    runner_up : int or None
+        The second best: the sharpest bend if another k was chosen, else the one at which 95 of 100 resamples bend most. None if
+        the curve bends nowhere else for sure.
+    confidence : float or None
+        The share of 100 resamples of the rows that lead to the same ``best_k``, 0 to 1. A resample draws as many rows as there
+        are, with replacement. The clusters stay those of the fits. None without ``best_k``.
     reason : str
-        One sentence: why this ``best_k``, or why there is none.
+        In plain words: why this ``best_k``, or why there is none, and where the curve bends.
     knees : dict
         Where the inertia curve bends, int or None: by "kneedle" (Satopaa et al. 2011), and by "chord", which is the
         point farthest below the straight line between the ends of the curve with both axes logarithmic.
@@ -93,8 +105,8 @@ class ElbowResult(Generic[Model]):
     standardize : bool or str
         Whether and how the features were standardised for the fits, as in :class:`KMeans`.
     agreement : dict
-        The k that each criterion names, int or None. "separation" names the largest k at which all clusters are apart.
-        The others name the k at which they are best.
+        The k that each criterion names, int or None. "bend" names the k with the largest bend, "separation" the largest k at
+        which all clusters are apart. The others name the k at which they are best.
 
     Examples
     --------
@@ -103,13 +115,13 @@ class ElbowResult(Generic[Model]):
     >>> result = elbow(X, k=5, random_state=3)
     >>> result
     ElbowResult(best_k=3)
-    k  inertia  explained      CH     DB  silhouette  separation
+    k  inertia  explained      CH     DB  silhouette  separation   bend
     1     2406      0.000
-    2      606      0.748  20.792  0.356       0.671        0.99
-    3        6      0.998    1200  0.067       0.932        6.20  <- best_k
-    4      4.5      0.998  889.44  0.200       0.676        0.39
+    2      606      0.748  20.792  0.356       0.671        0.99   0.17  <- kneedle
+    3        6      0.998    1200  0.067       0.932        6.20  11.38  <- best_k
+    4      4.5      0.998  889.44  0.200       0.676        0.39   0.55
     5        3      0.999     801  0.279       0.421        0.00
-    All clusters are apart at k = 3, which 7 of 8 criteria name.
+    There are 3 clusters, and all of them are apart: up to k = 3 the inertia falls ... times as steeply as beyond it...
     >>> result.model(3).labels_.tolist() == result.model(3).predict(X).tolist()
     True
     >>> result.agreement["silhouette"], result.knees["chord"]
