@@ -117,7 +117,7 @@ def elbow(
     >>> result.best_k
     3
     >>> result.reason
-    'There are 3 clusters, and all of them are apart: ... 100 of 100 random resamples of the rows agree.'
+    'There are 3 clusters, and all of them are apart: ... of 100 random resamples of the rows agree.'
     """
     parameters = {"n_init": n_init, "random_state": random_state, **kmeans_params}
     return sweep_from(X, k, 0, missing, sample_weight, gap, progress, parameters)

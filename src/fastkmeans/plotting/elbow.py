@@ -129,7 +129,7 @@ def plot_elbow(
     >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
     >>> ax = plot_elbow(elbow(X, k=6, random_state=3))
     >>> ax.get_title()
-    'chosen: k = 3; the curve bends at k = 3'
+    'chosen: k = 3 (in ... of 100 resamples); the curve bends at k = 3'
     """
     require_matplotlib()
     if not hasattr(result, "best_k"):
