@@ -48,7 +48,7 @@ def elbow(
     ``bend`` is the slope before a k over the slope after it. ``best_k`` is the k with the largest bend, if three things show
     that its clusters are real.
 
-    - The bend is sure. In 95 of 100 random resamples of the rows it is at least 1.1 + 0.9 / sqrt(k), which clouds without
+    - The bend is sure. In 80 of 100 random resamples of the rows it is at least 1.15 + 1 / sqrt(k), which clouds without
       clusters seldom reach.
     - The bend is sharper than that of samples that are uniform in a box along the principal axes.
     - The clusters are apart on the whole: for half of them ``separation`` from the nearest one is at least 1.5.

@@ -90,8 +90,8 @@ class ElbowResult(Generic[Model]):
     best_k : int or None
         The number of clusters by the rule of :func:`elbow`, or None.
     runner_up : int or None
-        The second best: the sharpest bend if another k was chosen, else the one at which 95 of 100 resamples bend most. None if
-        the curve bends nowhere else for sure.
+        The second best: the sharpest bend if another k was chosen, else the one at which 80 of 100 resamples bend most. None if
+        the curve bends nowhere else in so many of them.
     confidence : float or None
         The share of 100 resamples of the rows that lead to the same ``best_k``, 0 to 1. A resample draws as many rows as there
         are, with replacement. The clusters stay those of the fits. None without ``best_k``.
