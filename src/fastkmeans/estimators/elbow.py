@@ -45,13 +45,13 @@ def elbow(
 
     **The rule.** Without clusters the inertia falls like a power of k: with both axes logarithmic it is a straight line, as
     steep after a k as before it. With clusters it falls fast until each has a center of its own, and slowly from there on.
-    ``bend`` is the slope before a k over the slope after it. ``best_k`` is the k with the largest bend, if three things show
-    that its clusters are real.
+    ``bend`` is the slope before a k over the slope after it. Candidates are the k whose clusters are apart on the whole: half
+    of the clusters have a separation of at least 1.5 from the nearest one (``typical_separation``). ``best_k`` is the
+    candidate with the largest bend, if two things show that its clusters are real.
 
     - The bend is sure. In 80 of 100 random resamples of the rows it is at least 1.15 + 1 / sqrt(k), which clouds without
       clusters seldom reach.
     - The bend is sharper than that of samples that are uniform in a box along the principal axes.
-    - The clusters are apart on the whole: for half of them ``separation`` from the nearest one is at least 1.5.
 
     A k at which *all* clusters are apart (a ``separation`` of at least 2) is taken instead if it is larger and the curve
     bends there, too: then clusters come in groups. It is also taken if no bend is sure, and the silhouette is at least 0.5. If all

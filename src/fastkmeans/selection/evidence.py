@@ -14,6 +14,7 @@ from ..samples import Samples, describe
 from ..settings import Settings
 from ..types import Floats, Indices, Values
 from .bends import bends, spans
+from .criteria import Criteria
 from .partitions import Partition, best_partitions
 
 N_RESAMPLES = 100
@@ -32,22 +33,25 @@ class Evidence(NamedTuple):
     """What the bends of a sweep are and how they vary.
 
     bend : (n_fits,) of the best partition of each k, NaN where unknown.   resampled : (N_RESAMPLES, n_fits) in each resample.
+    scores : (n_scores, n_fits) other scores of the same partitions, higher is better, NaN where unknown.
+    n_sizable : (n_fits,) number of clusters of each fit that are more than a few outliers.
     """
 
     bend: Floats
     resampled: Floats
+    scores: Floats
+    n_sizable: Indices
 
 
 def find_evidence(
-    samples: Samples, k: Indices, fits: list[Fit], rows: Indices, row_weights: Floats | None, metric: str,
-    n_threads: int | None,
-) -> Evidence:  # fmt: skip
-    """Return the bends of a sweep.
-
-    fits : one for each k, with labels.   rows : which samples are resampled.   row_weights : (len(rows),), None if all are 1.
-    """
+    samples: Samples, k: Indices, fits: list[Fit], criteria: Criteria, metric: str, n_threads: int | None
+) -> Evidence:
+    """Return the bends of a sweep.   fits : one for each k, with labels."""
+    rows, row_weights = criteria.rows_to_resample()
     with one_blas_thread():  # the bits of a product depend on the number of threads
         partitions = best_partitions(fits)
+        scores = criteria.of_partitions(partitions)
+        n_sizable = np.array([criteria.count_sizable(fit) for fit in fits])
         if k[0] > 1 and partitions[0].fit.means is not None:
             k, partitions = np.concatenate([[1], k]), [_all_in_one(partitions[0]), *partitions]
         inertia = np.array([partition.inertia for partition in partitions])
@@ -57,7 +61,7 @@ def find_evidence(
         counts = np.random.RandomState(0).multinomial(len(rows), np.full(len(rows), 1.0 / len(rows)), size=N_RESAMPLES)
         resampled = counts.astype(np.float64) @ distances
     kept = slice(len(k) - len(fits), None)
-    return Evidence(bends(k, inertia)[kept], bends(k, resampled)[:, kept])
+    return Evidence(bends(k, inertia)[kept], bends(k, resampled)[:, kept], scores, n_sizable)
 
 
 def _all_in_one(partition: Partition) -> Partition:

@@ -21,7 +21,7 @@ from ..runtime.progress import new_bar
 from ..samples import Samples
 from ..settings import Settings
 from ..types import AnyArray, Floats, Indices
-from .choice import Choice, choose, is_restless
+from .choice import Choice, choose
 from .criteria import Criteria
 from .evidence import bend_of_box, find_evidence
 from .gap import N_REFERENCES, gap_statistic
@@ -37,7 +37,7 @@ def sweep(
     settings : n_clusters is not read.   matrix : of as_matrix; its values are not yet checked.
     choose_k : number of samples -> numbers of clusters.
     make_model : (run, name of its algorithm) -> an estimator of the result.
-    limit : where no number is chosen and the curve has not come to rest, the sweep goes on up to this number of clusters.
+    limit : where no number is chosen, the sweep goes on to twice as many clusters, and again, up to this number.
     """
     weights = as_weights(sample_weight, len(matrix.values))
     samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
@@ -52,7 +52,7 @@ def sweep(
     fitted = _Fitted(settings, samples, candidates[-1], max(limit, candidates[-1]))
     columns, choice = fitted.go_on(candidates, seen, gap)
     limit = min(limit, len(matrix.values))
-    while choice.best_k is None and (last := candidates[-1]) < limit and is_restless(columns):
+    while choice.best_k is None and (last := candidates[-1]) < limit and columns["inertia"][-1] > 0:
         more = list(range(last + 1, min(2 * last, limit) + 1))
         candidates = candidates + more
         columns, choice = fitted.go_on(more, _bar(len(more)) if progress else iter, gap=False)
@@ -104,13 +104,14 @@ class _Fitted:
         self._fits += fits
         columns = {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
         settings, k = self._settings, columns["k"]
-        rows, weights = self._criteria.rows_to_resample()
-        evidence = find_evidence(self._samples, k, self._fits, rows, weights, settings.metric, settings.n_threads)
+        evidence = find_evidence(
+            self._samples, k, self._fits, self._criteria, settings.metric, settings.n_threads
+        )
         columns["bend"] = evidence.bend
         if gap:
             columns |= _gap_columns(settings, self._samples, k.tolist(), columns["inertia"], seen)
         columns = {name: columns[name] for name in COLUMNS if name in columns}
-        return columns, choose(columns, evidence.resampled, partial(self._bend_of_box, k))
+        return columns, choose(columns, evidence, partial(self._bend_of_box, k))
 
     def _bend_of_box(self, k: Indices, i: int) -> float:
         """Return the bend of uniform samples at k[i]; 0 for rows of length 1, which no box holds."""
