@@ -126,7 +126,7 @@ CHOICES = {
         table_of([NAN, 1, 4, 1, NAN], [NAN, 1.5, 1, 1, 1], typical=[NAN, 2, 2, 1, 1]), 3, "some of them overlap",
     ),
     "no bend": (table_of([NAN, 1, 1.2, 1, NAN], [NAN, 1.5, 1.9, 1, 1]), None, "like one cloud"),
-    "a bend between arms that overlap": (table_of([NAN, 1, 4, 1, NAN], [NAN, 1, 1.2, 1, 1]), None, "like one cloud"),
+    "a bend between arms that overlap": (table_of([NAN, 1, 4, 1, NAN], [NAN, 1, 1.2, 1, 1]), None, "k = 3 as after it, but"),
     "all apart, no sure bend": (table_of([NAN, 1.3, 1.4, 1, NAN], [NAN, 3, 1.4, 1, 1]), 2, "Next best is k = 3"),
     "all apart, but on a ring": (table_of([NAN, 0.5, 0.9, 1, NAN], [NAN, 2.3, 2.2, 1, 1]), None, "like one cloud"),
     "all apart, but on a sphere": (table_of([NAN, 1, 1, 1.3, 1, NAN], [NAN, 1, 1, 2.1, 1, 1], 0.3), None, "one cloud"),
@@ -154,9 +154,11 @@ def test_a_bend_must_be_sharper_than_that_of_a_box_and_sure():
     columns = table_of([NAN, 1, 1, 2.1, 1, NAN], [NAN, 1.7, 1.7, 1.7, 1.7, 1.7])
     evidence = evidence_of(columns)
     assert choose(columns, evidence, lambda _: 1.3).best_k == 4
-    assert choose(columns, evidence, lambda _: 2.0).best_k is None
+    refused = choose(columns, evidence, lambda _: 2.0)
+    assert refused.best_k is None and "evenly spread samples" in refused.reason
     evidence.resampled[:25, 3] = 1.1
-    assert choose(columns, evidence, lambda _: 1.3).best_k is None
+    refused = choose(columns, evidence, lambda _: 1.3)
+    assert refused.best_k is None and "a few samples decide" in refused.reason
 
 
 @pytest.mark.parametrize(
@@ -191,8 +193,6 @@ def test_one_cloud_and_its_outliers_are_no_clusters(rng, seed):
     X = rng.normal(size=(300, 3))
     X[5], X[70] = 40, [0, -60, 0]
     assert elbow(X, random_state=seed).best_k is None
-    X = np.concatenate([X, rng.normal(size=(300, 3)) + [9, 0, 0]])
-    assert elbow(X, random_state=seed).best_k in (2, 4)
 
 
 def test_fewer_parts_need_a_sharper_bend():

@@ -84,7 +84,8 @@ def choose(columns: dict[str, AnyArray], evidence: Evidence, bend_of_box: Callab
     knees = {"kneedle": agreement["kneedle"], "chord": agreement["chord"]}
     found = Found(k, inertia, knees["kneedle"], judged.usual, bool(all_apart[-1]) and chosen != len(k) - 1)
     if chosen is None or found.is_unfinished:
-        return Choice(None, None, None, knees, agreement, why_none(found, can_judge=judged.can_judge))
+        doubt = _doubt(columns, judged) if judged.can_judge else "few"
+        return Choice(None, None, None, knees, agreement, why_none(found, doubt))
     why = "bend" if chosen == judged.sharpest == favourite else "scores" if chosen == favourite else "apart"
     runner_up = _runner_up(chosen, favourite, judged)
     confidence = _confidence(chosen, evidence.resampled, judged.candidates if why == "bend" else None)
@@ -145,7 +146,19 @@ def _judged(columns: dict[str, AnyArray], evidence: Evidence, counted: int) -> _
 def _is_real(i: int, columns: dict[str, AnyArray], judged: _Judged, bend_of_box: Callable[[int], float]) -> bool:
     """Is the bend at the i-th k sure, and do uniform samples bend less?"""
     bend = min(float(judged.sure[i]), float(columns["bend"][i]))
-    return bool(bend >= enough_bend(columns["k"][i]) and bend >= OVER_BOX * bend_of_box(i))
+    return _is_sure(i, columns, judged) and bend >= OVER_BOX * bend_of_box(i)
+
+
+def _doubt(columns: dict[str, AnyArray], judged: _Judged) -> str:
+    """Return why the largest bend does not count, as in words.DOUBTS."""
+    i = int(judged.usual.argmax())
+    if judged.usual[i] < enough_bend(columns["k"][i]):
+        return "even"
+    return "overlap" if not judged.candidates[i] else "unsure" if not _is_sure(i, columns, judged) else "box"
+
+
+def _is_sure(i: int, columns: dict[str, AnyArray], judged: _Judged) -> bool:
+    return bool(min(judged.sure[i], columns["bend"][i]) >= enough_bend(columns["k"][i]))
 
 
 def _chosen(favourite: int | None, all_apart: Mask, columns: dict[str, AnyArray], judged: _Judged) -> int | None:

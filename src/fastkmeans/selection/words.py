@@ -67,21 +67,27 @@ def _second_best(found: Found, reasons: Reasons) -> str:
     return f" Next best is k = {k}: groups of these clusters, which are farther apart."
 
 
-def why_none(found: Found, can_judge: bool) -> str:
-    """Return why no k was chosen, and where the curve bends all the same.
+DOUBTS = {
+    "few": "The sweep has too few numbers of clusters to compare: sweep over more numbers, from 1 on.",
+    "even": "the inertia falls at most {times} as steeply before a k as after it, which it also does without clusters.",
+    "overlap": "the inertia falls {times} as steeply before k = {k} as after it, but the parts there overlap.",
+    "unsure": "the inertia falls {times} as steeply before k = {k} as after it, but a few samples decide that.",
+    "box": "the inertia falls {times} as steeply before k = {k} as after it, but so it does for evenly spread samples.",
+}
+"""Why the largest bend does not count."""
 
-    can_judge : whether any k has one before and one after it.
-    """
+
+def why_none(found: Found, doubt: str) -> str:
+    """Return why no k was chosen, and where the curve bends all the same.   doubt : of DOUBTS."""
     if not found.inertia[0] > 0:
         return "All samples are equal, so there is one cluster at most."
     if found.is_unfinished:
         return f"All clusters are still apart at k = {found.k[-1]}, the last of the sweep: sweep over more numbers."
-    if not can_judge:
-        return "The sweep has too few numbers of clusters to compare: sweep over more numbers, from 1 on."
-    return (
-        f"The samples look like one cloud, not like clusters: the inertia falls at most {_times(float(found.usual.max()))} as "
-        f"steeply before a k as after it, which it also does without clusters.{_elbow(found, None)}"
-    )
+    if doubt == "few":
+        return DOUBTS[doubt]
+    sharpest = int(found.usual.argmax())
+    why = DOUBTS[doubt].format(times=_times(float(found.usual[sharpest])), k=found.k[sharpest])
+    return f"The samples look like one cloud, not like clusters: {why}{_elbow(found, None)}"
 
 
 def _times(bend: float) -> str:
