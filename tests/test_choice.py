@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fastkmeans import KMeans, elbow, plot_elbow
 from fastkmeans.fitting.loop import Run
 from fastkmeans.fitting.search import Fit
-from fastkmeans.selection.bends import STEEPEST, bends
+from fastkmeans.selection.bends import FIT_DOUBT, STEEPEST, bends
 from fastkmeans.selection.choice import choose, enough_bend
 from fastkmeans.selection.evidence import Evidence
 from fastkmeans.selection.partitions import best_partitions, cheapest_merge
@@ -25,7 +25,9 @@ def test_a_power_of_k_bends_nowhere(power, first, count):
     k = np.arange(first, first + count)
     found = bends(k, 7.0 * k**-power)
     assert np.isnan(found[[0, -1]]).all()
-    assert found[1:-1] == pytest.approx(np.ones(count - 2))
+    # The least step is that to the next k.
+    assert (found[1:-1] < 1).all()
+    assert (1 / found[1:-1] <= 1 + FIT_DOUBT / (power * np.log1p(1 / k[1:-1])) + 1e-9).all()
 
 
 @pytest.mark.parametrize("k", [np.arange(1, 60), np.array([1, 2, 4, 8, 16, 32, 64])], ids=len)
@@ -34,13 +36,14 @@ def test_two_powers_of_k_bend_where_they_meet(k, knee):
     inertia = np.where(k <= knee, k**-1.5, knee**-1.0 * k**-0.5)
     found = bends(k, inertia)
     assert k[np.nanargmax(found)] == knee
-    assert np.nanmax(found) == pytest.approx(3.0)
+    assert np.nanmax(found) == pytest.approx(3.0, rel=0.08)
 
 
 def test_bends_are_ratios_of_slopes_by_hand():
     k, inertia = np.array([1, 2, 4, 5]), np.array([8.0, 4.0, 3.0, 1.0])
-    slopes = [np.log(2) / np.log(2), np.log(4 / 3) / np.log(2), np.log(3) / np.log(5 / 4)]
-    assert bends(k, inertia)[1:3] == pytest.approx([slopes[0] / slopes[1], slopes[1] / slopes[2]])
+    before = [np.log(2) / np.log(2), np.log(4 / 3) / np.log(2)]
+    after = [(np.log(4 / 3) + FIT_DOUBT) / np.log(2), (np.log(3) + FIT_DOUBT) / np.log(5 / 4)]
+    assert bends(k, inertia)[1:3] == pytest.approx([before[0] / after[0], before[1] / after[1]])
     both = bends(k, np.stack([inertia, 9 * inertia]))
     assert both[1] == pytest.approx(both[0], nan_ok=True)
 
@@ -48,7 +51,7 @@ def test_bends_are_ratios_of_slopes_by_hand():
 def test_a_curve_that_ends_in_zeros_bends_at_the_first_and_equal_samples_nowhere():
     k = np.arange(1, 7)
     found = bends(k, np.array([9.0, 4.0, 0.0, 0.0, 0.0, 0.0]))
-    assert k[np.nanargmax(found)] == 3 and np.nanmax(found) == STEEPEST
+    assert k[np.nanargmax(found)] == 3 and 100 < np.nanmax(found) <= STEEPEST
     assert np.isnan(bends(k, np.zeros(6))).all()
     assert np.isnan(bends(np.array([3]), np.array([1.0]))).all()
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..types import AnyArray, Floats, Mask
+from ..types import AnyArray, Floats, Indices, Mask
+from .bends import span
 from .evidence import Evidence
 from .knees import best_of, knees_of, last_counted, named_by_scores, one_error_rule
 from .words import Found, Reasons, why_none, why_this
@@ -136,11 +137,18 @@ def _judged(columns: dict[str, AnyArray], evidence: Evidence, counted: int) -> _
     scores = np.where(known & np.isfinite(evidence.scores), evidence.scores, -np.inf)
     best = set(scores.argmax(axis=1).tolist()) if np.isfinite(scores.max(axis=1)).all() else set()
     voted = best.pop() if len(best) == 1 else None
-    if voted is not None and not (
-        candidates[voted] and usual[voted] >= max(enough_bend(columns["k"][voted]), OUTVOTED * usual[sharpest])
-    ):
+    if voted is not None and not _may_outvote(voted, sharpest, columns["k"], np.where(candidates, usual, 0.0)):
         voted = None
     return _Judged(can_judge, known, usual, sure, candidates, sharpest, voted)
+
+
+def _may_outvote(voted: int, sharpest: int, k: Indices, usual: Floats) -> bool:
+    """May the k on which the other scores agree outvote the one with the largest bend?
+
+    Not if they are so close that their slopes share fits: one poor fit misleads all scores, but few slopes.
+    """
+    is_apart = abs(int(k[voted]) - int(k[sharpest])) >= span(k[sharpest])
+    return bool(is_apart and usual[voted] >= max(float(enough_bend(k[voted])), OUTVOTED * float(usual[sharpest])))
 
 
 def _is_real(i: int, columns: dict[str, AnyArray], judged: _Judged, bend_of_box: Callable[[int], float]) -> bool:

@@ -108,8 +108,7 @@ def bend_of_box(settings: Settings, values: Values, k: Indices, i: int) -> float
     description = describe(box, effective_n_threads(settings.n_threads, float(box.size)))
     chain = Chain(settings, Samples(box, None, description), int(numbers[-1]), 0)
     inertia = np.array([chain.fit(int(number)).run.inertia for number in numbers])
-    x, y = np.log(numbers), np.log(inertia)
-    return float((y[0] - y[1]) / (x[1] - x[0]) * (x[2] - x[1]) / (y[1] - y[2]))
+    return float(bends(numbers, inertia)[1])
 
 
 def _principal_deviations(values: Values) -> Floats:
