@@ -598,7 +598,11 @@ def test_a_reader_that_stops_early_is_no_error(table):
 @pytest.mark.skipif(not (ROOT / "examples").is_dir(), reason="the repository is not around the tests")
 def test_the_example_has_two_clusters_that_are_apart(run):
     example = ROOT / "examples" / "iris.csv"
-    assert run("elbow", example, "--k", "1:10", "--plot", "elbow.png").splitlines()[-1].startswith("best k = 2; the curve bends")
+    assert (
+        run("elbow", example, "--k", "1:10", "--plot", "elbow.png")
+        .splitlines()[-1]
+        .startswith("best k = 2; the curve bends")
+    )
     run("fit", example, "-k", 3, "--output", "labelled.csv", "--plot", "clusters.png")
     # The species come in blocks of fifty; the first is the one that stands apart.
     labels = labels_in("labelled.csv")

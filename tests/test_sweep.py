@@ -24,7 +24,7 @@ from fastkmeans import (
 from fastkmeans.estimators import elbow as sweep_module
 from fastkmeans.fitting import coreset, search
 from fastkmeans.samples import Samples, describe
-from fastkmeans.selection import criteria, knees
+from fastkmeans.selection import knees, separation
 
 
 def separated_blobs(rng, n_clusters, n_features, separation, n_samples=500):
@@ -316,10 +316,10 @@ def test_separation_is_the_distance_in_deviations_along_the_line(n_features, rng
     line = X[:150].mean(axis=0) - X[150:].mean(axis=0)
     distance = np.linalg.norm(line)
     deviations = [(part @ (line / distance)).std(ddof=1) for part in (X[:150], X[150:])]
-    expected = distance / (2 * max(deviations)) / np.sqrt(1 + criteria.FEW_ROWS * (n_features + 1) / 398)
-    assert criteria.separations(X, labels, 2, n_features) == pytest.approx([expected, expected])
+    expected = distance / (2 * max(deviations)) / np.sqrt(1 + separation.FEW_ROWS * (n_features + 1) / 398)
+    assert separation.separations(X, labels, 2, n_features) == pytest.approx([expected, expected])
     near = np.vstack([X, X[:150] + 1e-3])
-    found = criteria.separations(near, np.r_[labels, np.full(150, 2)], 3, n_features)
+    found = separation.separations(near, np.r_[labels, np.full(150, 2)], 3, n_features)
     assert found[[0, 2]].max() < 0.1 and found[1] > 1
 
 
@@ -328,12 +328,12 @@ def test_separation_is_the_distance_in_deviations_along_the_line(n_features, rng
     [
         ([[0.0], [5.0]], [0, 1], 0.0),
         ([[0.0], [0.0], [5.0], [5.0]], [0, 0, 1, 1], np.inf),
-        ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2)) / np.sqrt(1 + 2 * criteria.FEW_ROWS)),
+        ([[0.0], [2.0], [9.0]], [0, 0, 1], 8 / (2 * np.sqrt(2)) / np.sqrt(1 + 2 * separation.FEW_ROWS)),
         ([[0.0], [2.0], [9.0]], [0, 0, 2], 0.0),
     ],
 )
 def test_separation_of_clusters_of_few_rows(rows, labels, expected):
-    found = criteria.separations(np.array(rows), np.array(labels), max(labels) + 1, 1.0)
+    found = separation.separations(np.array(rows), np.array(labels), max(labels) + 1, 1.0)
     assert found.min() == pytest.approx(expected)
 
 

@@ -13,7 +13,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 22, 34
 _MOST_TICKS = 10
 
 
-def curve(xs: Sequence[int], ys: Sequence[float], *, chosen: int | None, x_name: str, y_name: str, bend: int | None = None) -> Markup:
+def curve(
+    xs: Sequence[int], ys: Sequence[float], *, chosen: int | None, x_name: str, y_name: str, bend: int | None = None
+) -> Markup:
     """Return a curve over whole numbers, from 0 up to the largest value, with one of its dots chosen, and one ringed.
 
     xs : ascending.   ys : finite, not negative.   chosen : one of xs, or None.   bend : the x of the ring, or None.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from ..metrics.table import METRICS
-from ..selection.words import FIRM
 from ..types import Floats, Indices
 from .colors import ACCENT, COLORS, on_background
 from .parts import axes_or_new, declutter, new_figure, require_matplotlib, width_of, write_title
@@ -282,7 +281,7 @@ def _verdict(result: ElbowResult[Any], bend: bool) -> list[str]:
 
 def _doubt(result: ElbowResult[Any]) -> str:
     """Say how many resamples agree, and which k is the second best, if the choice is not firm."""
-    if result.confidence is None or result.confidence >= FIRM:
+    if result.confidence is None or result.is_firm:
         return ""
     second = "" if result.runner_up is None else f"; next best: k = {result.runner_up}"
     return f" (in {round(100 * result.confidence)} of 100 resamples{second})"

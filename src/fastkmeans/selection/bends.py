@@ -48,7 +48,8 @@ def bends(k: Indices, inertia: Floats) -> Floats:
 
 def span(k: Indices) -> Indices:
     """Return over how many k on each side a slope reaches at least."""
-    return np.maximum(np.rint(SPAN * k), 1).astype(np.int64)
+    steps: Indices = np.maximum(np.rint(SPAN * k), 1).astype(np.int64)
+    return steps
 
 
 def spans(k: Indices) -> tuple[Indices, Indices]:

@@ -15,6 +15,7 @@ from ..runtime.threads import effective_n_threads
 from ..samples import Samples, scatter_of
 from ..types import Floats, Indices, Labels, Values
 from .partitions import Partition
+from .separation import separations
 
 COMPARED_ROWS = 20_000
 """Silhouettes and separation read at most this many rows, or OTHERS_A_CLUSTER per cluster if that is more."""
@@ -29,12 +30,6 @@ is too small if each is the mean of few: with 10 rows per cluster and k=1000, a 
 THIN_ROWS = 30
 """If fewer rows of a cluster were drawn, separation reads at most this many of all its rows instead, evenly spaced."""
 
-FEW_ROWS = 3.2
-"""If n rows are few and dimensions d are many, the two halves of a cut are farther apart by chance. So the separation is divided
-by sqrt(1 + FEW_ROWS (d + 1) / (n - 2)). If one half is only a few rows of a tail, n - 2 is limited to about three times its value
-for two halves of that size. With this correction, clusters were found in at most 1 of 20 uniform and 1 of 20 normal sets of 10 to
-300 rows and 1 to 100 features."""
-
 RESAMPLED_ROWS, RESAMPLED_A_CLUSTER = 4000, 10
 """The choice is tested on at most this many rows, or on 10 per cluster if that is more: 100 resamples of 10 k take 10 ms."""
 
@@ -47,9 +42,6 @@ ROWS_OF_A_SUM = 4096
 
 ROWS_OF_A_PART = 8 * ROWS_OF_A_SUM
 """Rows that are compared with the centers of all fits at a time. With 20 features they take 5 MB, which fits the last cache."""
-
-NEIGHBORS = 8
-"""Each cluster is compared with this many nearest clusters. A pair farther apart is hardly the least separated one."""
 
 
 class Criteria:
@@ -92,7 +84,9 @@ class Criteria:
         self._unseen = 1.0 - n_shown / n_weighing
         self._resampled = np.sort(self._rows[self._order[: max(RESAMPLED_ROWS, RESAMPLED_A_CLUSTER * most_clusters)]])
         is_drawn_by_weight = sample_weight is not None and n_weighing > n_compared
-        self._resampled_weights = None if is_drawn_by_weight or sample_weight is None else sample_weight[self._resampled]
+        self._resampled_weights = (
+            None if is_drawn_by_weight or sample_weight is None else sample_weight[self._resampled]
+        )
 
     def rows_to_resample(self) -> tuple[Indices, Floats | None]:
         """Return the numbers of the rows by which the choice is tested, and their weights, None if they count alike."""
@@ -264,50 +258,3 @@ def bayesian_information(within: float, sizes: Floats, n_features: int) -> float
     )
     n_parameters = (n_clusters - 1) + n_clusters * n_features + 1
     return float(likelihood - n_parameters / 2 * np.log(n_samples))
-
-
-def separations(values: Values, labels: Labels, n_clusters: int, dimension: float) -> Floats:
-    """Return the separation of each cluster from the one that it is least separated from, (n_clusters,).
-
-    The separation of a pair is the distance of the two means, divided by twice the larger standard deviation of the two
-    clusters along the line through the means. Cutting one cluster in two gives 1.3 if it is normal and 1.7 if it is uniform,
-    for any number of features and many more rows than dimensions. With few rows the ratio is divided by what chance adds
-    (FEW_ROWS). It is 0 for two clusters of one sample each and if a cluster is empty, inf if no cluster has any extent.
-
-    dimension : of the samples; features that hardly vary count little.
-    """
-    sizes = np.bincount(labels, minlength=n_clusters)
-    if not sizes.all():
-        return np.zeros(n_clusters)
-    order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(sizes)
-    clusters = [values[order[end - size : end]].astype(np.float64) for end, size in zip(ends, sizes, strict=True)]
-    means = np.array([cluster.mean(axis=0) for cluster in clusters])
-    apart = np.array([np.sqrt(((means - mean) ** 2).sum(axis=1)) for mean in means])
-    near = np.zeros((n_clusters, n_clusters), dtype=bool)
-    near[np.arange(n_clusters)[:, None], np.argsort(apart, axis=1, kind="stable")[:, : NEIGHBORS + 1]] = True
-    near |= near.T
-    np.fill_diagonal(near, False)
-    deviations = np.full((n_clusters, n_clusters), np.nan)
-    for j, cluster in enumerate(clusters):
-        others = np.flatnonzero(near[j])
-        if len(cluster) > 1:
-            lines = (means[others] - means[j]) / np.where(apart[j, others] > 0, apart[j, others], 1.0)[:, None]
-            along = (cluster - means[j]) @ lines.T
-            deviations[j, others] = np.sqrt((along**2).sum(axis=0) / (len(cluster) - 1))
-    one, other = np.nonzero(np.triu(near))
-    wider = np.fmax(
-        deviations[one, other], deviations[other, one]
-    )  # if one cluster has a single sample, the deviation of the other
-    distance = apart[one, other]
-    known = ~np.isnan(wider) & (distance > 0)
-    ratios = np.zeros(len(wider))
-    smaller = np.minimum(sizes[one], sizes[other])
-    freedom = np.maximum(np.minimum(sizes[one] + sizes[other] - 2, 3 * (2 * smaller - 1)), 1)
-    chance = np.sqrt(1.0 + FEW_ROWS * (dimension + 1.0) / freedom)
-    with np.errstate(divide="ignore"):
-        ratios[known] = distance[known] / (2.0 * wider[known] * chance[known])
-    least = np.full(n_clusters, np.inf)
-    np.minimum.at(least, one, ratios)
-    np.minimum.at(least, other, ratios)
-    return least

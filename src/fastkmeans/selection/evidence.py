@@ -119,6 +119,6 @@ def _principal_deviations(values: Values) -> Floats:
     with one_blas_thread():
         products = centered.T @ centered if centered.shape[1] <= len(centered) else centered @ centered.T
         variances = np.linalg.eigvalsh(products)[::-1][:BOX_AXES]
-    deviations = np.sqrt(np.maximum(variances, 0.0))
-    deviations = deviations[deviations > 0]
-    return deviations / deviations[0]
+    deviations: Floats = np.sqrt(variances[variances > 0])
+    deviations /= deviations[0]
+    return deviations

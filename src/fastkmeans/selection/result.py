@@ -12,6 +12,7 @@ import numpy as np
 from ..display.curve import curve
 from ..display.html import beside, box, note, table
 from ..types import AnyArray, Floats, Indices
+from .words import FIRM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,6 +156,11 @@ class ElbowResult(Generic[Model]):
     _runs: dict[int, tuple[Run, str]] = field(default_factory=dict)
     _make_model: Callable[[tuple[Run, str]], Model] | None = None
     _frame: Any = None
+
+    @property
+    def is_firm(self) -> bool:
+        """Do at least 90 of 100 resamples agree on ``best_k``? False without ``best_k``."""
+        return self.confidence is not None and self.confidence >= FIRM
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         return zip(self.k.tolist(), self.inertia.tolist(), strict=True)

@@ -104,9 +104,7 @@ class _Fitted:
         self._fits += fits
         columns = {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
         settings, k = self._settings, columns["k"]
-        evidence = find_evidence(
-            self._samples, k, self._fits, self._criteria, settings.metric, settings.n_threads
-        )
+        evidence = find_evidence(self._samples, k, self._fits, self._criteria, settings.metric, settings.n_threads)
         columns["bend"] = evidence.bend
         if gap:
             columns |= _gap_columns(settings, self._samples, k.tolist(), columns["inertia"], seen)

@@ -28,7 +28,7 @@ class Reasons(NamedTuple):
     """Why a k was chosen.
 
     chosen, runner_up : indices of k.   all_apart : all clusters of the chosen k.
-    why : "bend" if it has the largest bend, "scores" if the other scores agree on it, "apart" if all clusters are.
+    why : "bend" if it has the largest bend, "scores" if other scores name it, "apart" if all clusters are.
     """
 
     chosen: int
@@ -47,7 +47,7 @@ def why_this(found: Found, reasons: Reasons) -> str:
     if reasons.why == "bend":
         first = f"{clusters}{apart}: up to k = {k} {falls}."
     elif reasons.why == "scores":
-        first = f"{clusters}{apart}: BIC and Calinski-Harabasz agree on it, and up to k = {k} {falls}."
+        first = f"{clusters}{apart}: BIC, a score that makes each further cluster pay, is best there, and up to k = {k} {falls}."
     else:
         first = f"{clusters}, with few samples between them: at k = {k} all clusters are apart."
     shares = f" {round(100 * reasons.confidence)} of 100 random resamples of the rows agree."
