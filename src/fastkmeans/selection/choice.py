@@ -139,7 +139,8 @@ def _judged(columns: dict[str, AnyArray], evidence: Evidence, counted: int) -> _
     scores = np.where(known & np.isfinite(evidence.scores), evidence.scores, -np.inf)
     voted = None
     if np.isfinite(scores.max(axis=1)).all():
-        voted = _voted(*scores.argmax(axis=1).tolist(), sharpest, columns["k"], np.where(candidates, usual, 0.0))
+        by_bic, by_variance_ratio = (int(score.argmax()) for score in scores)
+        voted = _voted(by_bic, by_variance_ratio, sharpest, columns["k"], np.where(candidates, usual, 0.0))
     return _Judged(can_judge, known, usual, sure, candidates, sharpest, voted)
 
 
