@@ -83,9 +83,10 @@ def choose(columns: dict[str, AnyArray], evidence: Evidence, bend_of_box: Callab
         favourite = judged.sharpest if judged.voted is None else judged.voted
     chosen = _chosen(favourite, all_apart, columns, judged)
     knees = {"kneedle": agreement["kneedle"], "chord": agreement["chord"]}
-    found = Found(k, inertia, knees["kneedle"], judged.usual, bool(all_apart[-1]) and chosen != len(k) - 1)
+    bend = np.where(judged.known, columns["bend"], 0.0)
+    found = Found(k, inertia, knees["kneedle"], bend, bool(all_apart[-1]) and chosen != len(k) - 1)
     if chosen is None or found.is_unfinished:
-        doubt = _doubt(columns, judged) if judged.can_judge else "few"
+        doubt = _doubt(int(bend.argmax()), columns, judged) if judged.can_judge else "few"
         return Choice(None, None, None, knees, agreement, why_none(found, doubt))
     why = "bend" if chosen == judged.sharpest == favourite else "scores" if chosen == favourite else "apart"
     runner_up = _runner_up(chosen, favourite, judged)
@@ -162,10 +163,9 @@ def _is_real(i: int, columns: dict[str, AnyArray], judged: _Judged, bend_of_box:
     return _is_sure(i, columns, judged) and bend >= OVER_BOX * bend_of_box(i)
 
 
-def _doubt(columns: dict[str, AnyArray], judged: _Judged) -> str:
-    """Return why the largest bend does not count, as in words.DOUBTS."""
-    i = int(judged.usual.argmax())
-    if judged.usual[i] < enough_bend(columns["k"][i]):
+def _doubt(i: int, columns: dict[str, AnyArray], judged: _Judged) -> str:
+    """Return why the bend at the i-th k does not count, as in words.DOUBTS."""
+    if columns["bend"][i] < enough_bend(columns["k"][i]):
         return "even"
     return "overlap" if not judged.candidates[i] else "unsure" if not _is_sure(i, columns, judged) else "box"
 

@@ -121,6 +121,7 @@ class ElbowResult(Generic[Model]):
     2      606      0.748  20.792  0.356       0.671        0.99   0.17  <- kneedle
     3        6      0.998    1200  0.067       0.932        6.20  11.30  <- best_k
     4      4.5      0.998  889.44  0.200       0.676        0.39   0.55
+    5        3      0.999     801  0.279       0.421        0.00
     There are 3 clusters, and all of them are apart: up to k = 3 the inertia falls ... times as steeply as beyond it...
     >>> result.model(3).labels_.tolist() == result.model(3).predict(X).tolist()
     True

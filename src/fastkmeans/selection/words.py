@@ -13,14 +13,14 @@ FIRM = 0.9
 class Found(NamedTuple):
     """What a sweep found.
 
-    k, inertia : of the sweep.   kneedle : see ElbowResult.knees.   usual : (n_fits,) bend in half of the resamples.
+    k, inertia : of the sweep.   kneedle : see ElbowResult.knees.   bend : (n_fits,), 0 where unknown.
     is_unfinished : whether all clusters are still apart at the last k.
     """
 
     k: Indices
     inertia: Floats
     kneedle: int | None
-    usual: Floats
+    bend: Floats
     is_unfinished: bool
 
 
@@ -43,7 +43,7 @@ def why_this(found: Found, reasons: Reasons) -> str:
     k = int(found.k[reasons.chosen])
     clusters = f"There are {k} clusters"
     apart = ", and all of them are apart" if reasons.all_apart else ", though some of them overlap"
-    falls = f"the inertia falls {_times(float(found.usual[reasons.chosen]))} as steeply as beyond it"
+    falls = f"the inertia falls {_times(float(found.bend[reasons.chosen]))} as steeply as beyond it"
     if reasons.why == "bend":
         first = f"{clusters}{apart}: up to k = {k} {falls}."
     elif reasons.why == "scores":
@@ -85,8 +85,8 @@ def why_none(found: Found, doubt: str) -> str:
         return f"All clusters are still apart at k = {found.k[-1]}, the last of the sweep: sweep over more numbers."
     if doubt == "few":
         return DOUBTS[doubt]
-    sharpest = int(found.usual.argmax())
-    why = DOUBTS[doubt].format(times=_times(float(found.usual[sharpest])), k=found.k[sharpest])
+    sharpest = int(found.bend.argmax())
+    why = DOUBTS[doubt].format(times=_times(float(found.bend[sharpest])), k=found.k[sharpest])
     return f"The samples look like one cloud, not like clusters: {why}{_elbow(found, None)}"
 
 
