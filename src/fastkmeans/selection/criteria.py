@@ -30,8 +30,9 @@ is too small if each is the mean of few: with 10 rows per cluster and k=1000, a 
 THIN_ROWS = 30
 """If fewer rows of a cluster were drawn, separation reads at most this many of all its rows instead, evenly spaced."""
 
-RESAMPLED_ROWS, RESAMPLED_A_CLUSTER = 4000, 10
-"""The choice is tested on at most this many rows, or on 10 per cluster if that is more: 100 resamples of 10 k take 10 ms."""
+RESAMPLED_ROWS, RESAMPLED_A_CLUSTER, RESAMPLED_VALUES = 4000, 100, 4_000_000
+"""The choice is tested on at most this many rows: 100 resamples of 10 k take 10 ms. It is tested on 100 rows per cluster if that is more, but
+rows times k are limited to 4 million, which take 32 MB."""
 
 SIZABLE_SHARE, SIZABLE_ROWS, LEAST_SIZABLE_ROWS = 0.02, 10, 2
 """A cluster is more than a few outliers if it has 2 % of the rows, or 10 rows, but at least 2. Of 40 sets of 200 rows of Student's t with
@@ -82,7 +83,8 @@ class Criteria:
         self._order = random_state.permutation(len(self._rows))
         self._n_shown = n_shown
         self._unseen = 1.0 - n_shown / n_weighing
-        self._resampled = np.sort(self._rows[self._order[: max(RESAMPLED_ROWS, RESAMPLED_A_CLUSTER * most_clusters)]])
+        per_cluster = min(RESAMPLED_A_CLUSTER * most_clusters, RESAMPLED_VALUES // most_clusters)
+        self._resampled = np.sort(self._rows[self._order[: max(RESAMPLED_ROWS, per_cluster)]])
         is_drawn_by_weight = sample_weight is not None and n_weighing > n_compared
         self._resampled_weights = (
             None if is_drawn_by_weight or sample_weight is None else sample_weight[self._resampled]
