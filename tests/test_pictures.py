@@ -717,11 +717,9 @@ def test_a_weak_choice_is_called_so(rng):
     result = elbow(
         rng.normal(size=(300, 2)) + np.repeat([[0.0, 0.0], [5.0, 5.0], [9.0, 0.0]], 100, axis=0), random_state=16
     )
-    assert "weak" not in plot_elbow(result).get_title() and "weak" not in result.reason
-    weak = dataclasses.replace(result, agreement={name: None if i else 3 for i, name in enumerate(result.agreement)})
-    weak.agreement.update(kneedle=2, chord=2, silhouette=2)
-    assert weak.votes == (1, 4) and weak.votes.are_weak
-    assert "chosen: k = 3 (weak: 1 of 4 criteria)" in plot_elbow(weak).get_title().replace("\n", " ")
+    assert "resamples" not in plot_elbow(result).get_title()
+    weak = dataclasses.replace(result, confidence=0.614, runner_up=2)
+    assert "chosen: k = 3 (in 61 of 100 resamples; next best: k = 2)" in plot_elbow(weak).get_title().replace("\n", " ")
 
 
 def test_criteria_that_do_not_agree_on_the_bend_are_named(result):

@@ -66,7 +66,7 @@ def cluster(
     df : DataFrame of shape (n_samples, n_columns)
         A pandas, polars or pyarrow table. It is not changed.
     n_clusters : int or "auto"
-        The number of clusters. "auto" chooses among 1, 2, ..., 10; see :class:`KMeans` and :func:`elbow`.
+        The number of clusters. "auto" chooses among 1, 2, ..., 10, or goes on to 40; see :class:`KMeans` and :func:`elbow`.
     columns : sequence of str or int, optional
         The columns to cluster by, by name or by place (0 is the first). By default all columns that are features; the Notes
         tell which are not. A warning names these.
@@ -95,7 +95,7 @@ def cluster(
         If `df` is not a DataFrame.
     ValueError
         If a column of `columns` does not exist or is not numeric, if no column is a feature, if values are missing, if `column_name` is
-        taken, or if "auto" finds no elbow.
+        taken, or if "auto" finds no clear clusters.
 
     Warns
     -----

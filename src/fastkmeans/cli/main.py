@@ -207,14 +207,16 @@ def _warn_of_units(args: argparse.Namespace, table: TableFile) -> None:
 
 
 def _sweep_or_error(table: TableFile, args: argparse.Namespace) -> tuple[ElbowResult[KMeans], KMeans]:
-    from ..estimators.elbow import elbow
-    from ..estimators.kmeans import AUTO_MAX_K
+    from ..estimators.elbow import sweep_from
+    from ..selection.candidates import AUTO_LIMIT, DEFAULT_K
 
-    last = min(AUTO_MAX_K, len(table.values))
-    result = elbow(table.values, last, progress=_wants_bar(args), **_kmeans_params(args))
+    result = sweep_from(
+        table.values, DEFAULT_K, AUTO_LIMIT, "error", None, False, _wants_bar(args), _kmeans_params(args)
+    )
     if result.best_k is None:
         raise ValueError(
-            f"-k auto: no clear elbow between 1 and {last}; give a number. {result.reason} {_say_how_to_go_on(args, result, table)}"
+            f"-k auto: no clear clusters between k = 1 and {result.k[-1]}; give a number. {result.reason} "
+            f"{_say_how_to_go_on(args, result, table)}"
         )
     return result, result.model(result.best_k)
 
@@ -225,6 +227,13 @@ def _say_how_to_go_on(args: argparse.Namespace, result: ElbowResult[KMeans], tab
     if not result.inertia[0] > 0 or last >= most:
         return ""
     return f"The curve further on: {suggested_elbow(args, min(2 * last, most))}"
+
+
+def _say_in_short(result: ElbowResult[KMeans]) -> str:
+    """Return both answers in one line: how many clusters there are, and where the curve bends."""
+    clusters = "no clear clusters" if result.best_k is None else f"best k = {result.best_k}"
+    knee = result.knees["kneedle"]
+    return f"{clusters}; {'the curve does not bend' if knee is None else f'the curve bends at k = {knee} (kneedle)'}"
 
 
 def _wants_bar(args: argparse.Namespace) -> bool:
@@ -248,7 +257,7 @@ def _elbow(args: argparse.Namespace) -> None:
         print("\n".join([*result.table_lines(), result.reason]))
         if result.best_k is None and (further := _say_how_to_go_on(args, result, table)):
             print(further)
-        print("no clear elbow" if result.best_k is None else f"elbow at k = {result.best_k}")
+        print(_say_in_short(result))
 
 
 def _predict(args: argparse.Namespace) -> None:

@@ -13,10 +13,12 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 14, 22, 34
 _MOST_TICKS = 10
 
 
-def curve(xs: Sequence[int], ys: Sequence[float], *, chosen: int | None, x_name: str, y_name: str) -> Markup:
-    """Return a curve over whole numbers, from 0 up to the largest value, with one of its dots chosen.
+def curve(
+    xs: Sequence[int], ys: Sequence[float], *, chosen: int | None, x_name: str, y_name: str, bend: int | None = None
+) -> Markup:
+    """Return a curve over whole numbers, from 0 up to the largest value, with one of its dots chosen, and one ringed.
 
-    xs : ascending.   ys : finite, not negative.   chosen : one of xs, or None.
+    xs : ascending.   ys : finite, not negative.   chosen : one of xs, or None.   bend : the x of the ring, or None.
     """
     largest = max(ys) or 1.0
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
@@ -36,6 +38,8 @@ def curve(xs: Sequence[int], ys: Sequence[float], *, chosen: int | None, x_name:
         if x == chosen:
             parts.append(f'<circle class="chosen" cx="{left:.1f}" cy="{top:.1f}" r="5.5"/>')
             parts.append(_text(left, floor + 15, str(x), "middle", "chosen"))
+        elif x == bend:
+            parts.append(f'<circle class="bend" cx="{left:.1f}" cy="{top:.1f}" r="5"/>')
         elif step == 1:
             parts.append(f'<circle class="dot" cx="{left:.1f}" cy="{top:.1f}" r="3"/>')
     label = escape(f"{y_name} by {x_name}")

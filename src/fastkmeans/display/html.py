@@ -34,6 +34,7 @@ font-variant-numeric:tabular-nums}
 .fastkmeans svg .axis{stroke:var(--line)}
 .fastkmeans svg .curve{fill:none;stroke:var(--bar);stroke-width:2}
 .fastkmeans svg .dot{fill:var(--bar)}
+.fastkmeans svg .bend{fill:var(--ground);stroke:var(--bar);stroke-width:2}
 .fastkmeans svg .chosen{fill:var(--accent)}
 .fastkmeans svg text.chosen{font-weight:600}
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,16 +43,27 @@ def elbow(
     weighted sample that stands for all. The best start then runs on all samples for a few iterations. Inertia never
     rises with ``k``.
 
-    **The rule.** Clusters are apart if each pair of neighbours has a ``separation`` of at least 2: at least two
-    standard deviations of each cluster lie between their means. A cut through one round or evenly filled cluster stays
-    below 1.9, in any number of features. So samples without clusters give None, but long tails and thin rings may not.
-    (Few samples have structure by chance; the separation allows for it.) Only the ``k`` at which all clusters are apart
-    are candidates. The largest candidate gets a vote, and so do the best ones by chord, silhouette and
-    Calinski-Harabasz. ``best_k`` is the one with the most votes, the largest if votes are equal. If that is the last
-    ``k`` of the sweep, there may be more clusters, and ``best_k`` is None. ``reason`` says in a sentence what happened.
+    **The rule.** Without clusters the inertia falls like a power of k: with both axes logarithmic it is a straight line, as
+    steep after a k as before it. With clusters it falls fast until each has a center of its own, and slowly from there on.
+    ``bend`` is the slope before a k over the slope after it. Candidates are the k whose clusters are apart on the whole: half
+    of the clusters have a separation of at least 1.5 from the nearest one (``typical_separation``). ``best_k`` is the
+    candidate with the largest bend, if two things show that its clusters are real.
 
-    Sweep past the number that you expect. Far outliers can look like clusters of their own. If the features have
-    different units, pass ``standardize=True``: otherwise the feature with the largest numbers decides alone.
+    - The bend is sure. In 80 of 100 random resamples of the rows it is at least 1.15 + 1 / sqrt(k), which clouds without
+      clusters seldom reach.
+    - The bend is sharper than that of samples that are uniform in a box along the principal axes.
+
+    A k at which *all* clusters are apart (a ``separation`` of at least 2) is taken instead if it is larger and the curve
+    bends there, too: then clusters come in groups. It is also taken if no bend is sure, and the silhouette is at least 0.5. If all
+    clusters are still apart at the last k, there may be more clusters, and ``best_k`` is None. So it is for samples without
+    clusters, whatever their shape: ``reason`` says why. ``confidence`` is the share of the resamples that agree, and
+    ``runner_up`` is the second best k.
+
+    **The elbow method's own answer** is in ``knees``, whether clusters are real or not: "kneedle" is where the curve bends on
+    linear axes. Table, picture and ``reason`` show it beside ``best_k``.
+
+    Sweep past the number that you expect, by half of it at least. Far outliers can look like clusters of their own. If the
+    features have different units, pass ``standardize=True``: otherwise the feature with the largest numbers decides alone.
 
     Parameters
     ----------
@@ -105,10 +117,19 @@ def elbow(
     >>> result.best_k
     3
     >>> result.reason
-    'All clusters are apart at k = 3, which ... of 8 criteria name.'
+    'There are 3 clusters, and all of them are apart: ... of 100 random resamples of the rows agree.'
     """
+    parameters = {"n_init": n_init, "random_state": random_state, **kmeans_params}
+    return sweep_from(X, k, 0, missing, sample_weight, gap, progress, parameters)
+
+
+def sweep_from(
+    X: Any, k: int | str | Iterable[int], limit: int, missing: str, sample_weight: Any, gap: bool, progress: bool,
+    kmeans_params: dict[str, Any],
+) -> ElbowResult[KMeans]:  # fmt: skip
+    """Sweep as :func:`elbow` does, and on to `limit` where that names no number; see AUTO_LIMIT."""
     _reject_fixed_choices(kmeans_params)
-    model = KMeans(n_init=n_init, random_state=random_state, **kmeans_params)
+    model = KMeans(**kmeans_params)
     settings = settings_of(model)
     matrix, kept = _read(X, missing)
     if kept is not None:
@@ -116,7 +137,8 @@ def elbow(
         sample_weight = None if weights is None else weights[kept]
     settings, matrix, scaling = standardize(settings, matrix, sample_weight)
     make_model = ModelMaker(KMeans, model.get_params(), matrix.feature_names, scaling)
-    return sweep(settings, matrix, sample_weight, lambda n_samples: k_values(k, n_samples), make_model, gap, progress)
+    candidates = partial(k_values, k)
+    return sweep(settings, matrix, sample_weight, candidates, make_model, gap=gap, progress=progress, limit=limit)
 
 
 def _read(X: Any, missing: str) -> tuple[Matrix, Mask | None]:

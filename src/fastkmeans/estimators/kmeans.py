@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from ..fitting.fit import best_run
@@ -21,9 +22,6 @@ from .standardize import standardize
 if TYPE_CHECKING:
     from ..selection.result import ElbowResult
 
-AUTO_MAX_K = 10
-"""The last k that n_clusters="auto" looks at."""
-
 
 class KMeans(CallbackSupport, ScikitLearnModels):
     """Exact k-means clustering: every sample gets the label of its nearest center, compared in float64.
@@ -41,8 +39,9 @@ class KMeans(CallbackSupport, ScikitLearnModels):
     Parameters
     ----------
     n_clusters : int or "auto", default=8
-        Number of clusters. "auto" sweeps over 1, 2, ..., 10 (at most n_samples) and takes the `best_k` of the sweep. It
-        raises ValueError if the sweep names none. To sweep over other numbers call :func:`elbow`.
+        Number of clusters. "auto" sweeps over 1, 2, ..., 10 (at most n_samples) and takes the `best_k` of the sweep. If
+        there is none yet, because more clusters still lower the inertia fast, the sweep goes on to 20, and then to 40. If
+        there is none at all, ValueError says why. To sweep over other numbers call :func:`elbow`.
     init : {"auto", "k-means++", "random", "random-partition"}, array-like or callable, default="auto"
         How to choose the initial centers.
 
@@ -336,18 +335,20 @@ class KMeans(CallbackSupport, ScikitLearnModels):
                 "init cannot be an array with n_clusters='auto', because each number of clusters needs another; pass a "
                 "name such as 'auto', or a number for n_clusters."
             )
+        from ..selection.candidates import AUTO_LIMIT, DEFAULT_K, k_values
         from ..selection.sweep import sweep
 
         params = {**self.get_params(), **settings._asdict()}
-        last = min(AUTO_MAX_K, len(matrix.values))
         settings, matrix, scaling = standardize(settings, matrix, sample_weight)
         if watch is not None:
             settings = settings._replace(callback=watch(settings, matrix, scaling))
         make_model = ModelMaker(KMeans, params, matrix.feature_names, scaling)
-        result = sweep(settings, matrix, sample_weight, lambda n_samples: list(range(1, last + 1)), make_model)
+        candidates = partial(k_values, DEFAULT_K)
+        result = sweep(settings, matrix, sample_weight, candidates, make_model, limit=AUTO_LIMIT)
         if result.best_k is None:
+            last = int(result.k[-1])
             raise ValueError(
-                f"n_clusters='auto' found no elbow between 1 and {last}; pass a number, or sweep further with "
+                f"n_clusters='auto' found no clear clusters between k = 1 and {last}; pass a number, or sweep further with "
                 f"elbow(X, k=range(1, {min(2 * last, len(matrix.values)) + 1})) and the other parameters of this fit. {result.reason}"
             )
         fitted = vars(result.model(result.best_k))

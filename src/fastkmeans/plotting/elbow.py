@@ -33,7 +33,9 @@ COLUMNS = {
     "simplified_silhouette": Words("mean simplified silhouette", "highest"),
     "silhouette": Words("mean silhouette", "highest"),
     "separation": Words("separation of the closest clusters", ""),
+    "typical_separation": Words("median separation of the clusters", ""),
     "bic": Words("Bayesian information criterion", "highest"),
+    "bend": Words("bend: slope before k over slope after it", "largest"),
     "gap": Words("gap statistic", "by the one-error rule"),
     "n_iter": Words("iterations over all samples", ""),
     "seconds": Words("seconds", ""),
@@ -84,8 +86,9 @@ def plot_elbow(
     """Draw what an elbow sweep measured against k, with the chosen k and the bend of the inertia curve marked.
 
     The chosen k, ``result.best_k``, has a ring and a dashed line. The bend is where the inertia falls much slower than
-    before, ``result.knees``; triangles mark it. The two may differ: a bend does not ask whether the clusters are apart.
-    The title calls a choice weak if fewer than half of the criteria name it, ``result.agreement``.
+    before, ``result.knees``; triangles mark it. The two may differ: these bends do not ask whether the clusters are real.
+    The title says in how many of 100 resamples the choice comes out, ``result.confidence``, if in fewer than 90. It names the
+    second best k then, ``result.runner_up``.
 
     A dotted curve shows the inertia of samples without clusters. With ``elbow(..., gap=True)`` it is that of uniform samples
     in the box around X. Without, it is the power of k that goes through both ends of the curve.
@@ -96,7 +99,8 @@ def plot_elbow(
         What :func:`elbow` returned.
     metric : str or list of str, default="inertia"
         The column of the table to draw: "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin",
-        "simplified_silhouette", "silhouette", "separation", "bic", "gap", "n_iter" or "seconds". Several are drawn side by
+        "simplified_silhouette", "silhouette", "separation", "typical_separation", "bic", "bend", "gap", "n_iter" or "seconds".
+        Several are drawn side by
         side, for example ``["inertia", "silhouette", "seconds"]``.
     title : str, optional
         The title. Which k was chosen, and where the curve bends, follow in smaller lines.
@@ -124,7 +128,7 @@ def plot_elbow(
     >>> X = [[0.0], [1.0], [2.0], [20.0], [21.0], [22.0], [40.0], [41.0], [42.0]]
     >>> ax = plot_elbow(elbow(X, k=6, random_state=3))
     >>> ax.get_title()
-    'chosen: k = 3; the curve bends at k = 3'
+    'chosen: k = 3 (in ... of 100 resamples); the curve bends at k = 3'
     """
     require_matplotlib()
     if not hasattr(result, "best_k"):
@@ -269,12 +273,18 @@ def _verdict(result: ElbowResult[Any], bend: bool) -> list[str]:
     """Say which k was chosen, or why none, and where the curve bends."""
     where = f"; {_where_it_bends(result)}" if bend and _bends(result) else ""
     if result.best_k is not None:
-        votes = result.votes
-        weak = f" (weak: {votes.named} of {votes.asked} criteria)" if votes is not None and votes.are_weak else ""
-        return [f"chosen: k = {result.best_k}{weak}{where or ('; the curve does not bend' if bend else '')}"]
+        return [f"chosen: k = {result.best_k}{_doubt(result)}{where or ('; the curve does not bend' if bend else '')}"]
     still_apart = len(result.k) > 1 and result.agreement["separation"] == result.k[-1]
     apart = f"all clusters still apart at k = {result.k[-1]}: sweep further"
-    return [f"no k chosen: {apart if still_apart else 'at none are all clusters apart'}{where}"]
+    return [f"no k chosen: {apart if still_apart else 'the samples look like one cloud'}{where}"]
+
+
+def _doubt(result: ElbowResult[Any]) -> str:
+    """Say how many resamples agree, and which k is the second best, if the choice is not firm."""
+    if result.confidence is None or result.is_firm:
+        return ""
+    second = "" if result.runner_up is None else f"; next best: k = {result.runner_up}"
+    return f" (in {round(100 * result.confidence)} of 100 resamples{second})"
 
 
 def _where_it_bends(result: ElbowResult[Any]) -> str:

@@ -10,6 +10,10 @@ import numpy as np
 
 DEFAULT_K = range(1, 11)
 
+AUTO_LIMIT = 40
+"""n_clusters="auto" tries 1 to 10 as elbow() does. If that names no number and the curve has not come to rest, it goes on to 20,
+and then to this number."""
+
 
 def k_values(k: int | str | Iterable[int], n_samples: int) -> list[int]:
     """Return the numbers of clusters to try, ascending and each once.

@@ -13,7 +13,9 @@ from ..quality.silhouettes import silhouettes_of_labelings
 from ..quality.simplified import simplified_silhouette_samples
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, scatter_of
-from ..types import Floats, Labels, Values
+from ..types import Floats, Indices, Labels, Values
+from .partitions import Partition
+from .separation import separations
 
 COMPARED_ROWS = 20_000
 """Silhouettes and separation read at most this many rows, or OTHERS_A_CLUSTER per cluster if that is more."""
@@ -28,20 +30,19 @@ is too small if each is the mean of few: with 10 rows per cluster and k=1000, a 
 THIN_ROWS = 30
 """If fewer rows of a cluster were drawn, separation reads at most this many of all its rows instead, evenly spaced."""
 
-FEW_ROWS = 3.2
-"""If n rows are few and dimensions d are many, the two halves of a cut are farther apart by chance. So the separation is divided
-by sqrt(1 + FEW_ROWS (d + 1) / (n - 2)). If one half is only a few rows of a tail, n - 2 is limited to about three times its value
-for two halves of that size. With this correction, clusters were found in at most 1 of 20 uniform and 1 of 20 normal sets of 10 to
-300 rows and 1 to 100 features."""
+RESAMPLED_ROWS, RESAMPLED_A_CLUSTER, RESAMPLED_VALUES = 4000, 100, 4_000_000
+"""The choice is tested on at most this many rows: 100 resamples of 10 k take 10 ms. It is tested on 100 rows per cluster if that is more, but
+rows times k are limited to 4 million, which take 32 MB."""
+
+SIZABLE_SHARE, SIZABLE_ROWS, LEAST_SIZABLE_ROWS = 0.02, 10, 2
+"""A cluster is more than a few outliers if it has 2 % of the rows, or 10 rows, but at least 2. Of 40 sets of 200 rows of Student's t with
+three degrees of freedom, five had one sample so far away that it was a cluster of its own, and the others one more."""
 
 ROWS_OF_A_SUM = 4096
 """Rows per partial sum, for any number of threads."""
 
 ROWS_OF_A_PART = 8 * ROWS_OF_A_SUM
 """Rows that are compared with the centers of all fits at a time. With 20 features they take 5 MB, which fits the last cache."""
-
-NEIGHBORS = 8
-"""Each cluster is compared with this many nearest clusters. A pair farther apart is hardly the least separated one."""
 
 
 class Criteria:
@@ -82,18 +83,33 @@ class Criteria:
         self._order = random_state.permutation(len(self._rows))
         self._n_shown = n_shown
         self._unseen = 1.0 - n_shown / n_weighing
+        per_cluster = min(RESAMPLED_A_CLUSTER * most_clusters, RESAMPLED_VALUES // most_clusters)
+        self._resampled = np.sort(self._rows[self._order[: max(RESAMPLED_ROWS, per_cluster)]])
+        is_drawn_by_weight = sample_weight is not None and n_weighing > n_compared
+        self._resampled_weights = (
+            None if is_drawn_by_weight or sample_weight is None else sample_weight[self._resampled]
+        )
+
+    def rows_to_resample(self) -> tuple[Indices, Floats | None]:
+        """Return the numbers of the rows by which the choice is tested, and their weights, None if they count alike."""
+        return self._resampled, self._resampled_weights
+
+    def some_values(self) -> Values:
+        """Return the rows that silhouettes and separation are measured on."""
+        return self._compared
 
     def of(self, fit: Fit) -> dict[str, float]:
         """Return the criteria of a fit by name; NaN for those that are not defined, and for those that of_all computes."""
         found = dict.fromkeys(
             ("explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette", "silhouette",
-             "silhouette_se", "separation", "bic"), np.nan,
+             "silhouette_se", "separation", "typical_separation", "bic"), np.nan,
         )  # fmt: skip
         if fit.means is not None:
             found |= self._sums_of_squares(fit, fit.means)
         n_used = np.count_nonzero(fit.weights)
         if n_used > 1:
-            found["separation"] = self._separation(fit, fit.run.labels[self._rows])
+            apart = self._separations(fit, fit.run.labels[self._rows])
+            found |= {"separation": float(apart.min()), "typical_separation": float(np.median(apart))}
         return found
 
     def of_all(self, fits: list[Fit]) -> list[dict[str, float]]:
@@ -101,8 +117,24 @@ class Criteria:
         pairs = zip(self._silhouettes(fits), self._about_centers(fits), strict=True)
         return [silhouettes | about_centers for silhouettes, about_centers in pairs]
 
-    def _separation(self, fit: Fit, labels: Labels) -> float:
-        """Return the separation of the compared rows, with more rows for the clusters that have few of them."""
+    def count_sizable(self, fit: Fit) -> int:
+        """Return how many clusters are more than a few outliers."""
+        sizes = self._a_weight * fit.weights
+        return int(np.count_nonzero(sizes >= max(min(SIZABLE_SHARE * sizes.sum(), SIZABLE_ROWS), LEAST_SIZABLE_ROWS)))
+
+    def of_partitions(self, partitions: list[Partition]) -> Floats:
+        """Return BIC and Calinski-Harabasz of partitions, (2, n_partitions); NaN where they are not defined."""
+        found = np.full((2, len(partitions)), np.nan)
+        for i, partition in enumerate(partitions):
+            fit, centers = partition.fit, partition.centers
+            if fit.means is not None:
+                run = fit.run._replace(centers=centers, inertia=partition.inertia)
+                sums = self._sums_of_squares(fit._replace(run=run, weights=partition.weights), centers)
+                found[:, i] = sums["bic"], sums.get("calinski_harabasz", np.nan)
+        return found
+
+    def _separations(self, fit: Fit, labels: Labels) -> Floats:
+        """Return the separation of each cluster of the compared rows, with more rows for the clusters that have few of them."""
         n_clusters, compared = len(fit.weights), self._compared
         thin = np.bincount(labels, minlength=n_clusters) < THIN_ROWS
         if len(self._rows) < len(self._values) and thin.any():
@@ -116,7 +148,7 @@ class Criteria:
             more = unit_rows(more) if self._metric == "cosine" and len(rows) else more
             compared = np.concatenate([compared[kept], more])
             labels = np.concatenate([labels[kept], fit.run.labels[rows]])
-        return separation(compared, labels, n_clusters, self._dimension)
+        return separations(compared, labels, n_clusters, self._dimension)
 
     def _sums_of_squares(self, fit: Fit, means: Floats) -> dict[str, float]:
         """Return explained variance, Calinski-Harabasz and BIC, from the inertia about the means."""
@@ -228,47 +260,3 @@ def bayesian_information(within: float, sizes: Floats, n_features: int) -> float
     )
     n_parameters = (n_clusters - 1) + n_clusters * n_features + 1
     return float(likelihood - n_parameters / 2 * np.log(n_samples))
-
-
-def separation(values: Values, labels: Labels, n_clusters: int, dimension: float) -> float:
-    """Return the separation of the least separated pair of clusters.
-
-    The separation of a pair is the distance of the two means, divided by twice the larger standard deviation of the two
-    clusters along the line through the means. Cutting one cluster in two gives 1.3 if it is normal and 1.7 if it is uniform,
-    for any number of features and many more rows than dimensions. With few rows the ratio is divided by what chance adds
-    (FEW_ROWS). It is 0 for two clusters of one sample each and if a cluster is empty, inf if no cluster has any extent.
-
-    dimension : of the samples; features that hardly vary count little.
-    """
-    sizes = np.bincount(labels, minlength=n_clusters)
-    if not sizes.all():
-        return 0.0
-    order = np.argsort(labels, kind="stable")
-    ends = np.cumsum(sizes)
-    clusters = [values[order[end - size : end]].astype(np.float64) for end, size in zip(ends, sizes, strict=True)]
-    means = np.array([cluster.mean(axis=0) for cluster in clusters])
-    apart = np.array([np.sqrt(((means - mean) ** 2).sum(axis=1)) for mean in means])
-    near = np.zeros((n_clusters, n_clusters), dtype=bool)
-    near[np.arange(n_clusters)[:, None], np.argsort(apart, axis=1, kind="stable")[:, : NEIGHBORS + 1]] = True
-    near |= near.T
-    np.fill_diagonal(near, False)
-    deviations = np.full((n_clusters, n_clusters), np.nan)
-    for j, cluster in enumerate(clusters):
-        others = np.flatnonzero(near[j])
-        if len(cluster) > 1:
-            lines = (means[others] - means[j]) / np.where(apart[j, others] > 0, apart[j, others], 1.0)[:, None]
-            along = (cluster - means[j]) @ lines.T
-            deviations[j, others] = np.sqrt((along**2).sum(axis=0) / (len(cluster) - 1))
-    one, other = np.nonzero(np.triu(near))
-    wider = np.fmax(
-        deviations[one, other], deviations[other, one]
-    )  # if one cluster has a single sample, the deviation of the other
-    distance = apart[one, other]
-    known = ~np.isnan(wider) & (distance > 0)
-    ratios = np.zeros(len(wider))
-    smaller = np.minimum(sizes[one], sizes[other])
-    freedom = np.maximum(np.minimum(sizes[one] + sizes[other] - 2, 3 * (2 * smaller - 1)), 1)
-    chance = np.sqrt(1.0 + FEW_ROWS * (dimension + 1.0) / freedom)
-    with np.errstate(divide="ignore"):
-        ratios[known] = distance[known] / (2.0 * wider[known] * chance[known])
-    return float(ratios.min())

@@ -12,7 +12,7 @@ import numpy as np
 from ..display.curve import curve
 from ..display.html import beside, box, note, table
 from ..types import AnyArray, Floats, Indices
-from .knees import Votes, count_votes
+from .words import FIRM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ Model = TypeVar("Model")  # the estimator that was swept: KMeans
 
 COLUMNS = (
     "k", "inertia", "explained_variance", "calinski_harabasz", "davies_bouldin", "simplified_silhouette",
-    "silhouette", "silhouette_se", "separation", "bic", "gap", "gap_se", "n_iter", "seconds",
+    "silhouette", "silhouette_se", "separation", "typical_separation", "bic", "bend", "gap", "gap_se", "n_iter", "seconds",
 )  # fmt: skip
 
 SHOWN = {  # column -> how print() and the command line show it: heading, format
@@ -34,6 +34,7 @@ SHOWN = {  # column -> how print() and the command line show it: heading, format
     "davies_bouldin": ("DB", "{:.3f}"),
     "silhouette": ("silhouette", "{:.3f}"),
     "separation": ("separation", "{:.2f}"),
+    "bend": ("bend", "{:.2f}"),
     "gap": ("gap", "{:.3f}"),
 }
 
@@ -44,7 +45,7 @@ class ElbowResult(Generic[Model]):
 
     Each column of the table is an attribute, a read-only array of shape (n_fits,). A value without meaning, such as the
     silhouette of one cluster, is NaN. With a metric other than "euclidean" only ``inertia``, ``simplified_silhouette``,
-    ``silhouette``, ``separation``, ``n_iter`` and ``seconds`` have a meaning. With ``standardize`` all columns are
+    ``silhouette``, the separations, ``bend``, ``n_iter`` and ``seconds`` have a meaning. With ``standardize`` all columns are
     those of standardised samples.
 
     Attributes
@@ -72,9 +73,15 @@ class ElbowResult(Generic[Model]):
         means, divided by twice the larger standard deviation along the line between them, and by what chance adds if
         rows are few. The column holds the least of all pairs. It is measured on at most 20 000 samples, or 100 per
         cluster. At 2 or more there is a valley between the clusters of each pair.
+    typical_separation : float64
+        The same for each cluster and the one that it is least separated from; the median over the clusters.
     bic : float64
         Bayesian information criterion of a mixture of round normal clusters with one variance; higher is better
         (X-means: D. Pelleg and A. Moore, ICML 2000).
+    bend : float64
+        How many times as steep the inertia falls before this k as after it, both axes logarithmic. It is about 1 without
+        clusters, and large at the number of clusters. The slopes reach over 12 % of k on both sides, and at least to the next
+        number of the sweep. It is NaN at both ends of the sweep.
     gap, gap_se : float64
         The gap statistic and its standard error; only with ``gap=True``.
     n_iter : int64
@@ -83,8 +90,14 @@ class ElbowResult(Generic[Model]):
         Wall-clock time of search and fit.
     best_k : int or None
         The number of clusters by the rule of :func:`elbow`, or None.
+    runner_up : int or None
+        The second best: the sharpest bend if another k was chosen, else the one at which 80 of 100 resamples bend most. None if
+        the curve bends nowhere else in so many of them.
+    confidence : float or None
+        The share of 100 resamples of the rows that lead to the same ``best_k``, 0 to 1. A resample draws as many rows as there
+        are, with replacement. The clusters stay those of the fits. None without ``best_k``.
     reason : str
-        One sentence: why this ``best_k``, or why there is none.
+        In plain words: why this ``best_k``, or why there is none, and where the curve bends.
     knees : dict
         Where the inertia curve bends, int or None: by "kneedle" (Satopaa et al. 2011), and by "chord", which is the
         point farthest below the straight line between the ends of the curve with both axes logarithmic.
@@ -93,8 +106,8 @@ class ElbowResult(Generic[Model]):
     standardize : bool or str
         Whether and how the features were standardised for the fits, as in :class:`KMeans`.
     agreement : dict
-        The k that each criterion names, int or None. "separation" names the largest k at which all clusters are apart.
-        The others name the k at which they are best.
+        The k that each criterion names, int or None. "bend" names the k with the largest bend, "separation" the largest k at
+        which all clusters are apart. The others name the k at which they are best.
 
     Examples
     --------
@@ -103,13 +116,13 @@ class ElbowResult(Generic[Model]):
     >>> result = elbow(X, k=5, random_state=3)
     >>> result
     ElbowResult(best_k=3)
-    k  inertia  explained      CH     DB  silhouette  separation
+    k  inertia  explained      CH     DB  silhouette  separation   bend
     1     2406      0.000
-    2      606      0.748  20.792  0.356       0.671        0.99
-    3        6      0.998    1200  0.067       0.932        6.20  <- best_k
-    4      4.5      0.998  889.44  0.200       0.676        0.39
+    2      606      0.748  20.792  0.356       0.671        0.99   0.17  <- kneedle
+    3        6      0.998    1200  0.067       0.932        6.20  11.30  <- best_k
+    4      4.5      0.998  889.44  0.200       0.676        0.39   0.55
     5        3      0.999     801  0.279       0.421        0.00
-    All clusters are apart at k = 3, which 7 of 8 criteria name.
+    There are 3 clusters, and all of them are apart: up to k = 3 the inertia falls ... times as steeply as beyond it...
     >>> result.model(3).labels_.tolist() == result.model(3).predict(X).tolist()
     True
     >>> result.agreement["silhouette"], result.knees["chord"]
@@ -125,12 +138,16 @@ class ElbowResult(Generic[Model]):
     silhouette: Floats
     silhouette_se: Floats
     separation: Floats
+    typical_separation: Floats
     bic: Floats
+    bend: Floats
     gap: Floats | None
     gap_se: Floats | None
     n_iter: Indices
     seconds: Floats
     best_k: int | None
+    runner_up: int | None
+    confidence: float | None
     reason: str
     knees: dict[str, int | None]
     agreement: dict[str, int | None]
@@ -141,9 +158,9 @@ class ElbowResult(Generic[Model]):
     _frame: Any = None
 
     @property
-    def votes(self) -> Votes | None:
-        """How many criteria name ``best_k`` (`named`), of how many (`asked`); None without ``best_k``."""
-        return None if self.best_k is None else count_votes(self.best_k, self.agreement)
+    def is_firm(self) -> bool:
+        """Do at least 90 of 100 resamples agree on ``best_k``? False without ``best_k``."""
+        return self.confidence is not None and self.confidence >= FIRM
 
     def __iter__(self) -> Iterator[tuple[int, float]]:
         return zip(self.k.tolist(), self.inertia.tolist(), strict=True)
@@ -155,7 +172,7 @@ class ElbowResult(Generic[Model]):
         return "\n".join([f"ElbowResult(best_k={self.best_k})", *self.table_lines(), self.reason])
 
     def table_lines(self) -> list[str]:
-        """Return the main columns as lines of text, heading first, with best_k marked.
+        """Return the main columns as lines of text, heading first, with best_k marked, and the bend of the curve by kneedle.
 
         Returns
         -------
@@ -166,8 +183,12 @@ class ElbowResult(Generic[Model]):
         widths = [max(map(len, column)) for column in columns]
         lines = ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
                  for row in zip(*columns, strict=True)]  # fmt: skip
-        marks = ["", *("  <- best_k" if k == self.best_k else "" for k in self.k.tolist())]
+        marks = ["", *(self._mark(k) for k in self.k.tolist())]
         return [line + mark for line, mark in zip(lines, marks, strict=True)]
+
+    def _mark(self, k: int) -> str:
+        """What follows a row of the table: best_k, or the bend by kneedle where that is another k."""
+        return "  <- best_k" if k == self.best_k else "  <- kneedle" if k == self.knees["kneedle"] else ""
 
     def _text_columns(self) -> list[list[str]]:
         """The main columns as text, heading first; those without any value are left out."""
@@ -183,9 +204,11 @@ class ElbowResult(Generic[Model]):
         headings, *rows = zip(*self._text_columns(), strict=True)
         ks = self.k.tolist()
         marked = ks.index(self.best_k) if self.best_k is not None else None
-        picture = curve(ks, self.inertia.tolist(), chosen=self.best_k, x_name="k", y_name="inertia")
+        knee = self.knees["kneedle"]
+        picture = curve(ks, self.inertia.tolist(), chosen=self.best_k, bend=knee, x_name="k", y_name="inertia")
         columns = table(headings, rows, numbers=range(len(headings)), marked=marked)
         state = "no best_k" if self.best_k is None else f"best_k = {self.best_k}"
+        state += "" if knee is None else f", the curve bends at {knee} (kneedle)"
         return box("ElbowResult", beside(picture, columns), note(self.reason), state=state)
 
     def model(self, k: int) -> Model:
@@ -221,19 +244,23 @@ class ElbowResult(Generic[Model]):
         return self._make_model(run)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the curve with the chosen ``k`` marked; see :func:`fastkmeans.plot_elbow`.
+        """Draw the inertia with the chosen ``k`` marked, and the silhouettes beside it; see :func:`fastkmeans.plot_elbow`.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw. By default a new figure, reachable as ``ax.figure`` of the result.
+            Where to draw the inertia alone. By default both are drawn in a new figure, reachable as ``ax.figure`` of the
+            result.
 
         Returns
         -------
         matplotlib.axes.Axes
+            The axes of the inertia.
         """
         from ..plotting.elbow import plot_elbow
 
+        if ax is None and np.isfinite(self.silhouette).any():
+            return plot_elbow(self, ["inertia", "silhouette"])[0]
         return plot_elbow(self, ax=ax)
 
     def to_frame(self) -> Any:
