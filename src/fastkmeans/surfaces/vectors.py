@@ -27,4 +27,4 @@ def drawn_rows(n: int, k: int, max_points_per_centroid: int | None, seed: int) -
     """Return the numbers of rows to train on: all, as a slice, or the most for k centroids, drawn at random and sorted."""
     if max_points_per_centroid is None or n <= k * max_points_per_centroid:
         return slice(None)
-    return np.sort(np.random.default_rng(seed).choice(n, k * max_points_per_centroid, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(n, int(k * max_points_per_centroid), replace=False))
