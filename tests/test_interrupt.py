@@ -19,7 +19,9 @@ from fastkmeans import KMeans
 from fastkmeans._core import distances, silhouette, sparse
 from fastkmeans._core.csr import CsrRows
 from fastkmeans._core.medians import MediansState
+from fastkmeans._core.minibatch import BatchStep
 from fastkmeans._core.prefix import PrefixState
+from fastkmeans._core.screened import ScreenedRows, decide
 from fastkmeans._core.seeding import PlusPlus
 from fastkmeans._core.sparse import SparseState
 from fastkmeans._core.yinyang import YinyangState
@@ -229,6 +231,24 @@ def sparse_labels(X):
     return lambda: sparse.nearest(rows, centers, labels, 1), lambda: (labels < 0).any()
 
 
+def labels_of_batch(X):
+    step = BatchStep(X, None, np.ones(N_FEATURES), 1.0, N_CLUSTERS, 1)
+    return lambda: step.label(CENTERS), lambda: (step.clusters.labels < 0).any()
+
+
+def labels_by_codes(X):
+    codes = ScreenedRows(N_ROWS, N_FEATURES, X.dtype == np.float32, np.zeros(N_FEATURES), 1.0, 16, 1)
+    codes.put(X, 0)
+    codes.begin(np.ones((8 * N_CLUSTERS, N_FEATURES)))
+    labels = np.full(N_ROWS, N_CLUSTERS * 9, dtype=np.int32)
+    return lambda: codes.screen(0, labels), lambda: (labels == N_CLUSTERS * 9).any()
+
+
+def labels_and_gaps(X):
+    labels, gaps = np.full(N_ROWS, -1, dtype=np.int32), np.empty(N_ROWS)
+    return lambda: decide(X, CENTERS, labels, gaps, 1), lambda: (labels < 0).any()
+
+
 LONG_CALLS = {  # the function that watches for signals, and how it is called
     "quantized.QuantizedState._assign": partial(step_of, ALGORITHMS["quantized"]),
     "yinyang.YinyangState.step with bounds": step_with_bounds,
@@ -240,12 +260,15 @@ LONG_CALLS = {  # the function that watches for signals, and how it is called
     "distances.nearest": labels_of,
     "distances.nearest by Manhattan distances": partial(labels_of, kind=distances.MANHATTAN),
     "distances.pairwise": all_distances,
+    "screened.ScreenedRows.screen": labels_by_codes,
+    "screened.decide": labels_and_gaps,
     "seeding.PlusPlus.choose": seeds,
     "seeding.PlusPlus.choose by Manhattan distances": partial(seeds, manhattan=True),
     "silhouette.mean_distances": mean_distances,
     "silhouette.pair_mean_distances": mean_distances_by_pairs,
     "silhouette.labelled_sums": sums_by_labels,
     "sparse.SparseState.step": step_of_sparse,
+    "minibatch.BatchStep._label_all": labels_of_batch,
     "sparse.nearest": sparse_labels,
 }
 
@@ -268,11 +291,13 @@ LONG_CALLS |= {
 BRIEF_CALLS = set(
     """codes.CodedRows.__cinit__ distances.own_sq_distances distances.inertia_of_blocks doubtful.SumsAnew.add
     doubtful.SumsAnew.measure coreset.largest_weighed coreset.rows_at coreset.set_masses coreset.weigh
-    exchange.Exchange.__cinit__ medians.MediansState.__cinit__ medians.MediansState.move quantized.QuantizedRows.fill
+    breathing.Breathing.__cinit__ breathing.Breathing.search exchange.Exchange.__cinit__ medians.MediansState.__cinit__
+    medians.MediansState.move quantized.QuantizedRows.fill spread.spread
     samples.describe_blocks samples.find_smallest samples.has_unusable samples.normalize samples.take
     seeding.PlusPlus.__cinit__ seeding.PlusPlus.min_sq_distances silhouette.judge_blocks silhouette.lay_eights
-    csr.CsrRows.measure sparse.own_sq_distances sparse.eight_sq_distances sparse.seeding_pass
-    sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
+    csr.CsrRows.measure stored.StoredRows.write sparse.own_sq_distances sparse.eight_sq_distances
+    sparse_seeding.SparseSeeding.__cinit__ sparse_seeding.SparseSeeding._try_group sparse_seeding.SparseSeeding.take
+    screened.ScreenedRows.put files.read_rows sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
     tiles.TilesState._describe_tiles""".split()
 )
 
