@@ -360,8 +360,8 @@ cdef class Breathing:
 
     cdef void _iterate(self, Py_ssize_t n_iterations, double least) noexcept nogil:
         """Move centers to their means, where that lowers the inertia by at least so much, and let the rows follow."""
-        cdef Py_ssize_t iteration, a, j
-        for iteration in range(n_iterations):
+        cdef Py_ssize_t _iteration, a, j
+        for _iteration in range(n_iterations):
             self._forget_moves()
             for a in range(self.n_all):
                 j = self.all[a]
@@ -496,7 +496,7 @@ cdef class Breathing:
         return inertia
 
     cdef double _search(self, Py_ssize_t added, Py_ssize_t n_iterations, double most_work) noexcept nogil:
-        cdef Py_ssize_t n_splits, count, s, most = self.n_places - self.n_clusters, tries = 0
+        cdef Py_ssize_t n_splits, count, most = self.n_places - self.n_clusters, tries = 0
         cdef double inertia, attempted, least
         inertia = self._inertia()
         self._iterate(n_iterations, LEAST_SHIFT * inertia / self.n_clusters)

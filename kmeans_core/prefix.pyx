@@ -42,16 +42,17 @@ cdef class PrefixState:
     copies : Codes of X, which others may share.
     n_directions : int or None. None lets the first step choose, by counting on a few rows; 0 leaves all to Lloyd's.
 
-    The first step allocates memory, the others seldom do. If the filter costs more than it saves, Lloyd's steps take over. Centers
-    that settle are nearer to their samples, and more of the others can be excluded. So the filter is tried again after the first of
-    Lloyd's steps, and then whenever half as many labels change as at the last trial.
+    The first step allocates memory, the others seldom do. If the filter costs more than it saves, Lloyd's steps take
+    over. Centers that settle are nearer to their samples, and more of the others can be excluded. So the filter is
+    tried again after the first of Lloyd's steps, and then whenever half as many labels change as at the last trial.
     """
 
     cdef readonly ClusterSums clusters
     cdef object dense, copies, rows, n_wanted
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted
-    cdef Py_ssize_t tried_below  # a step of Lloyd's that changes at most so many labels is followed by a trial of the filter
+    cdef Py_ssize_t tried_below  # if a step of Lloyd's changes at most so many labels, the filter is tried
+    cdef bint tries_again        # whether the filter may pay for other centers
     cdef int n_threads
     cdef const c.kernels *table
     cdef void *memory
@@ -88,6 +89,7 @@ cdef class PrefixState:
             self.unit = SORTED_ROWS
         self.n_wanted = n_directions
         self.tried_below = self.n_samples
+        self.tries_again = n_directions is None
         self.n_directions = 0 if n_directions == 0 else -1
 
     def __dealloc__(self):
@@ -129,6 +131,7 @@ cdef class PrefixState:
         rows = self.copies.for_steps(centers, self.n_wanted)
         if rows is None:
             self.n_directions = 0
+            self.tries_again = self.n_wanted is None and self.copies.may_pay_later
             return
         self.rows = rows
         self.n_directions = rows.n_directions
@@ -203,7 +206,7 @@ cdef class PrefixState:
 
     cdef void _plan_trial(self, Py_ssize_t n_changed) noexcept:
         """Let the next step try the filter if few enough labels have changed."""
-        if self.n_wanted is None and n_changed <= self.tried_below:
+        if self.tries_again and n_changed <= self.tried_below:
             self.n_directions = -1
             self.tried_below = n_changed // 2
 

@@ -164,6 +164,8 @@ def test_a_tie_goes_to_the_lowest_index(isa, real, rng):
 class Reluctant:
     """Codes that pay only from some trial on.   first : number of that trial, from 0.   pays : answers, one for each step over codes."""
 
+    may_pay_later = True
+
     def __init__(self, codes, first, pays=()):
         self._codes, self._first, self._answers, self.n_trials = codes, first, list(pays), 0
 

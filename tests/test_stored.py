@@ -239,7 +239,8 @@ def test_a_fit_in_place_takes_no_copy(layout, monkeypatch, rng):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 0.25 * X.nbytes + 16 * len(X) + (2 << 20)  # a float32 copy takes 24 MB, and all this 6.7 MB
+    # 3 MiB are for the few rows that tell how narrow whole numbers may be. A float32 copy takes 24 MB, and all this 7.7 MB.
+    assert peak < 0.25 * X.nbytes + 16 * len(X) + (3 << 20)
 
 
 def test_labels_are_those_of_the_slow_twin(in_place, rng):

@@ -301,8 +301,12 @@ def test_ctrl_c_ends_a_fit_and_its_threads():
             yield X[i * 1000 : i * 1000 + 1000]
 
     model = KMeans(3, init=X[:3], tol=0)
-    with pytest.raises(KeyboardInterrupt) as raised:
-        model.fit(batches)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            model.fit(batches)
+    finally:
+        signal.signal(signal.SIGINT, before)
     del raised
     gc.collect()
     assert not hasattr(model, "labels_")

@@ -11,7 +11,7 @@
 #define FASTKMEANS_SPARSE_SHARED
 #define PACKED_TOGETHER 16 /* features: two cache lines of each center */
 #define SCORED_AHEAD 12 /* stored values; the ends of short rows are guessed wrongly, so columns are asked for early */
-#define SPARSE_VECS 8 /* vectors of clusters that a stored value meets at a time: sums in registers, AVX2 has 16 */
+#define SPARSE_VECS 8   /* vectors of clusters that a stored value meets at a time: sums in registers, AVX2 has 16 */
 
 typedef struct {
     size_t n_clusters, n_features, n_vecs;
@@ -162,8 +162,8 @@ static void fill_by_node(sparse_centers *packed)
     const size_t padded = packed->n_vecs * LANES;
     for (size_t node = 0; node < packed->n_nodes; node++)
         for (size_t j = 0; j < padded; j++)
-            packed->by_node[node * padded + j] =
-                j < packed->n_clusters ? packed->trees[j * packed->n_nodes + node] : EMPTY_NODE;
+            packed->by_node[node * padded + j] = j < packed->n_clusters ? packed->trees[j * packed->n_nodes + node]
+                                                                        : EMPTY_NODE;
 }
 
 static void pack_sparse_centers(const double *centers, size_t n_clusters, size_t n_features, int samples_are_float32,

@@ -22,6 +22,7 @@ class SparseSamples(Samples):
     """
 
     __slots__ = ("rows", "shown", "_described", "_n_threads")
+    _described: Description | None
 
     about = "sparse samples"
     has_filters = False

@@ -65,6 +65,11 @@ class Codes:
         self._directions: _Directions | None = None
         self._read_as = read_as(X)
 
+    @property
+    def may_pay_later(self) -> bool:
+        """Have directions been found that did not pay for the centers of the last trial? They may pay for others."""
+        return self._directions is not None
+
     def for_seeding(self) -> CodedRows | None:
         """CodedRows of X by its own features; None if float32 is too narrow, rows are too wide, or no instruction
         multiplies bytes.

@@ -57,13 +57,14 @@ def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float
 
 def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[float, float]:
     """What one whole number stands for, judged by a few rows, and the largest |x - offset| that it can hold."""
-    sizes = np.abs(rows - offset).ravel()
+    sizes = (rows - offset).ravel()
+    np.abs(sizes, out=sizes)
     most = float(sizes.max())
     # As np.quantile does, which imports numpy.ma: a process that is forked meanwhile would wait for that import for ever.
     place = LARGEST_SHARE * (len(sizes) - 1)
     below, above = int(place), min(int(place) + 1, len(sizes) - 1)
-    ordered = np.partition(sizes, (below, above))
-    largest = float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
+    sizes.partition((below, above))
+    largest = float(sizes[below] + (place - below) * (sizes[above] - sizes[below]))
     largest = min(largest * (ROOM_16 if bits == 16 else 1.0), most) or most
     return largest / limit, largest
 

@@ -1,7 +1,7 @@
 """Better initial centers: clusters are added and removed on trial, as long as that lowers the inertia.
 
 Iterations move no center across the gap between two groups of samples. A start with two centers in one group, and one center for
-two other groups, stays so. Breathing corrects it (kmeans_core/breathing.pyx). It runs in one thread over samples in one array.
+two other groups, stays so. Breathing corrects it (kmeans_core/breathing.pyx). It needs all samples in one array.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ DISTANCE_IN_ROUNDINGS = 1000.0
 
 
 def breathes(settings: Settings, n_samples: int, n_features: int, n_clusters: int) -> bool:
-    """Does a fit of this size breathe before its iterations?"""
+    """Does a fit of this size breathe before its iterations? Not if it may have fewer iterations than one breath."""
     if not settings.searches or settings.metric != "euclidean" or n_clusters < 2:
+        return False
+    if settings.max_iter < 2 * ITERATIONS:
         return False
     return LEAST_COMPARISONS * n_samples * n_clusters * (n_features + 6.0) <= MOST_WORK
 

@@ -205,21 +205,25 @@ class Chain:
         # A callable init is called with the user's own samples.
         if n_samples <= count or callable(self._settings.init):
             return [self._all]
-        # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
         if weights is not None:
             weights = weights / weights.max()  # products of the smallest weights underflow
-        by_weight = None if weights is None else coreset.masses_of(weights)
-        few = self._taken(coreset.draw(n_samples, by_weight, count, self._random, self._n_threads), None)
-        n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
-        rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
-        mass = coreset.importance(self._all, weights, self._among_all(rough.centers), self._settings.n_threads)
+        rough = self._rough_centers(count, most_clusters, weights)
+        mass = coreset.importance(self._all, weights, rough, self._settings.n_threads)
         most = min(2 * n_samples / GROWTH, MOST_DRAWN / self._all.values.shape[1])
         while count <= most or not self._drawn:
             rows = coreset.draw(n_samples, mass, count, self._random, self._n_threads)
             self._drawn.append((rows, coreset.weights_of(mass, rows, weights)))
             count *= GROWTH
         return self._drawn_levels()
+
+    def _rough_centers(self, count: int, most_clusters: int, weights: Floats | None) -> Values:
+        """Return the centers of a rough clustering of `count` uniform rows: it tells which samples matter."""
+        by_weight = None if weights is None else coreset.masses_of(weights)
+        rows = coreset.draw(len(self._all.values), by_weight, count, self._random, self._n_threads)
+        few = self._taken(rows, None)
+        n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
+        return self._among_all(self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0].centers)
 
     def _drawn_levels(self) -> list[Samples]:
         return [self._taken(rows, weights) for rows, weights in self._drawn]
