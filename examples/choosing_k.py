@@ -17,7 +17,7 @@ customers = (customers - customers.mean()) / customers.std()
 grid = Figure(figsize=(11, 7.6), layout="constrained").subplots(2, 2)
 for name, table, (left, right) in zip(("flowers", "customers"), (flowers, customers), grid, strict=True):
     result = elbow(table, k=10, random_state=0)
-    print(f"{name}: best_k is {result.best_k}, the curve bends at {result.knees['chord']}")
+    print(f"{name}: best_k is {result.best_k}, the curve bends at {result.knees['kneedle']}")
     print(f"  {result.reason}")
     for k in (2, 3, 4):
         labels = KMeans(k, n_init=10, random_state=0).fit_predict(table)

@@ -10,8 +10,10 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free
 
 cimport kernels as c
+from fastkmeans._core.stored cimport StoredRows, reads_float32
 from shared cimport (
-    aligned, arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit,
+    PADDED_ROWS, aligned, arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt,
+    short_unit,
     signal_watch, start_watch, take, unit_samples,
 )
 
@@ -31,7 +33,7 @@ cdef class CodedRows:
 
     Parameters
     ----------
-    X : (n_samples, n_features) float32 or float64, C order, finite.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows.
     directions : (n_directions, n_features) float32, orthonormal, nearly; None for the features as they are.
     skew : bound of how far the directions are from orthonormal, see skew_of; 0 without directions.
     offset : (n_features,) float64, any point amid the data.   scale : power of two that brings x - offset below 2.
@@ -42,16 +44,18 @@ cdef class CodedRows:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
-    cdef const char *x           # whichever of these there is
+    cdef StoredRows stored
+    cdef const char *x           # whichever of these there is; NULL for stored rows
     cdef size_t row_bytes
+    cdef Py_ssize_t block
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features
     cdef int n_threads
     cdef void *memory
     cdef char *prefix
-    cdef char *scratch           # [n_threads], scratch_size apart
+    cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then a block of stored rows
     cdef char *codes
-    cdef size_t scratch_size, tile_bytes
+    cdef size_t scratch_size, wide_at, tile_bytes
     cdef signal_watch watch
     cdef readonly object directions, offset
     cdef readonly double scale, skew
@@ -65,8 +69,11 @@ cdef class CodedRows:
         check_count("n_threads", n_threads)
         if origin.shape[0] != n_features or turned is not None and turned.shape[1] != n_features:
             raise ValueError(f"offset and directions must be of {n_features} features, as X is.")
-        self.is_float32 = X.dtype.itemsize == 4
-        if self.is_float32:
+        self.is_float32 = reads_float32(X)
+        self.block = block_samples(n_features)
+        if isinstance(X, StoredRows):
+            self.stored = X
+        elif self.is_float32:
             self.x32 = X
         else:
             self.x64 = X
@@ -75,7 +82,8 @@ cdef class CodedRows:
         self.n_directions = n_features if directions is None else len(directions)
         self.skew = skew
 
-        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        if self.stored is None:
+            self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.memory = take_zeros(self._divide(NULL))
         if self.memory == NULL:
@@ -102,7 +110,10 @@ cdef class CodedRows:
         cdef bint is_turned = self.directions is not None
         cdef Py_ssize_t n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
         self.tile_bytes = table.prefix_tile_bytes(self.n_directions)
-        self.scratch_size = aligned(table.prefix_scratch_bytes(1, self.n_features, self.n_directions))
+        self.wide_at = aligned(table.prefix_scratch_bytes(1, self.n_features, self.n_directions))
+        self.scratch_size = self.wide_at
+        if self.stored is not None:
+            self.scratch_size += aligned((self.block + PADDED_ROWS) * self.row_bytes)
         self.prefix = <char *>take(&parts, table.prefix_bytes(SEED_CANDIDATES, self.n_features, self.n_directions,
                                                               is_turned))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
@@ -117,7 +128,16 @@ cdef class CodedRows:
     cdef void _encode(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef char *codes = self.codes + first // table.tile_samples * self.tile_bytes
+        cdef Py_ssize_t end = first + count
         if interrupted(&self.watch):
             return
-        table.prefix_encode[self.is_float32](self.x + first * self.row_bytes, count, self.n_samples - first,
-                                             self.prefix, scratch, codes)
+        if self.stored is None:
+            table.prefix_encode[self.is_float32](self.x + first * self.row_bytes, count, self.n_samples - first,
+                                                 self.prefix, scratch, codes)
+            return
+        while first < end:
+            count = min(self.block, end - first)
+            table.widen[self.is_float32](&self.stored.rows, first, count, scratch + self.wide_at)
+            table.prefix_encode[self.is_float32](scratch + self.wide_at, count, self.block + PADDED_ROWS, self.prefix,
+                                                 scratch, self.codes + first // table.tile_samples * self.tile_bytes)
+            first = first + count

@@ -107,15 +107,19 @@ cdef class SumsAnew:
     wanted : (n_clusters,) of 0 and 1.
     units : (n_clusters,), powers of two that bring the largest weight of a cluster near 1; 1 if it is not wanted.
     sums : (n_clusters, 2, n_features + 1), as those of a ClusterSums, with weights in units; 0 if not wanted.
+    heaviest, counts : (n_clusters,), largest weight and number of the samples that `weigh` has read.
+    largest : (n_clusters, n_features + 1), weight * |x| and weight, in units, of those that `measure` has read.
+    Samples that lie in several processes are read by an object in each. Between two methods the arrays are merged, and
+    written into those of each object: units and counts before `measure`, largest before `add`.
     """
 
-    cdef readonly object sums, units
+    cdef readonly object sums, units, heaviest, counts, largest
     cdef const uint8_t[::1] wanted
     cdef int n_threads
     cdef double[:, :, ::1] _sums
-    cdef double[::1] _units, heaviest
-    cdef double[:, ::1] largest        # (n_clusters, n_features + 1), weight * |x| and weight, in units
-    cdef Py_ssize_t[::1] counts
+    cdef double[::1] _units, _heaviest
+    cdef double[:, ::1] _largest
+    cdef Py_ssize_t[::1] _counts
 
     def __cinit__(self, const uint8_t[::1] wanted, Py_ssize_t n_features, int n_threads):
         import numpy as np
@@ -124,10 +128,11 @@ cdef class SumsAnew:
         self.wanted, self.n_threads = wanted, n_threads
         self.sums = np.zeros((n_clusters, 2, n_features + 1))
         self.units = np.ones(n_clusters)
-        self._sums, self._units = self.sums, self.units
         self.heaviest = np.zeros(n_clusters)
         self.largest = np.zeros((n_clusters, n_features + 1))
         self.counts = np.zeros(n_clusters, dtype=np.intp)
+        self._sums, self._units, self._heaviest = self.sums, self.units, self.heaviest
+        self._largest, self._counts = self.largest, self.counts
 
     def weigh(self, const double[::1] sample_weight, ByLabel order):
         """Find the heaviest sample of each cluster, and by it the unit.   sample_weight : (n_samples,) or None."""
@@ -137,14 +142,14 @@ cdef class SumsAnew:
             for j in range(self.wanted.shape[0]):
                 if not self.wanted[j]:
                     continue
-                self.counts[j] += order.starts[j + 1] - order.starts[j]
+                self._counts[j] += order.starts[j + 1] - order.starts[j]
                 if sample_weight is None:
-                    self.heaviest[j] = 1.0
+                    self._heaviest[j] = 1.0
                     continue
                 for r in range(order.starts[j], order.starts[j + 1]):
-                    self.heaviest[j] = max(self.heaviest[j], sample_weight[order.rows[r]])
+                    self._heaviest[j] = max(self._heaviest[j], sample_weight[order.rows[r]])
                 exponent = 1
-                frexp(self.heaviest[j], &exponent)
+                frexp(self._heaviest[j], &exponent)
                 self._units[j] = ldexp(1.0, exponent - 1)
 
     def measure(self, X, const double[::1] sample_weight, ByLabel order):
@@ -163,7 +168,7 @@ cdef class SumsAnew:
                         scale_weights(&sample_weight[0], &order.rows[order.starts[j]],
                                       order.starts[j + 1] - order.starts[j], self._units[j], read.scaled)
                     measure_cluster(&read, &order.rows[order.starts[j]], order.starts[j + 1] - order.starts[j],
-                                    &self.largest[j, 0])
+                                    &self._largest[j, 0])
         raise_interrupt(&watch)
         return None if sample_weight is None else np.asarray(scaled)
 
@@ -181,7 +186,7 @@ cdef class SumsAnew:
             for j in prange(n_clusters, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 if self.wanted[j] and not interrupted(&watch):
                     add_cluster(table, &read, &order.rows[order.starts[j]], order.starts[j + 1] - order.starts[j],
-                                &self.largest[j, 0], self.counts[j], &scratch[threadid(), 0, 0], &self._sums[j, 0, 0])
+                                &self._largest[j, 0], self._counts[j], &scratch[threadid(), 0, 0], &self._sums[j, 0, 0])
         raise_interrupt(&watch)
 
 

@@ -3,11 +3,12 @@
 """Exchange clusters: merge pairs of them and split others, as long as the splits save more than the merges cost."""
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, fabs
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memset
 
 cimport kernels as c
+from fastkmeans._core.stored cimport StoredRows
 from shared cimport (
     arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch,
     sort_by_label, start_watch, take,
@@ -18,6 +19,16 @@ cdef const c.kernels **in_use = kernels_in_use()
 # Clusters are exchanged only if the root mean square distance per feature is at least so many roundings: below it,
 # savings are noise. At 330 roundings the inertia of a fuzzed fit rose by 0.7 %, at one or two by 19 %.
 cdef double DISTANCE_IN_ROUNDINGS = 1000.0
+
+cdef struct own_rows:
+    # The rows of a cluster, and where they lie.   far : place among them of the farthest one
+    const char *x
+    const int32_t *rows
+    const double *weights        # by place in x, or NULL for ones
+    size_t count
+    int32_t far
+    void *memory                 # of stored rows that are laid out, else NULL
+
 
 cdef struct ranked:
     double value
@@ -38,7 +49,8 @@ cdef class Exchange:
 
     Parameters
     ----------
-    X : (n_samples, n_features) float32 or float64, C order, finite.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows, of which each thread lays out one
+        cluster at a time.
     sample_weight : (n_samples,) float64 or None for ones.   labels : (n_samples,) int32.
     weights : (n_clusters,) float64, of each cluster.   means : (n_clusters, n_features) float64, which apply moves.
     n_trial : clusters that are split on trial, those of the largest inertia.
@@ -49,7 +61,8 @@ cdef class Exchange:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
-    cdef const char *x           # whichever of these there is
+    cdef StoredRows stored
+    cdef const char *x           # whichever of these there is; NULL for stored rows
     cdef const double[::1] sample_weight, weights
     cdef double[:, ::1] means
     cdef bint is_float32
@@ -67,11 +80,14 @@ cdef class Exchange:
     cdef int32_t *far            # [n_clusters]
     cdef uint8_t *taken          # [n_clusters]
     cdef signal_watch watch
+    cdef bint lacks_memory
 
     def __cinit__(self, X, sample_weight, const int32_t[::1] labels, weights, means, Py_ssize_t n_trial,
                   Py_ssize_t n_iterations, Py_ssize_t most_rows, int n_threads):
         self.is_float32 = X.dtype.itemsize == 4
-        if self.is_float32:
+        if isinstance(X, StoredRows):
+            self.stored = X
+        elif self.is_float32:
             self.x32 = X
         else:
             self.x64 = X
@@ -86,7 +102,8 @@ cdef class Exchange:
                 or self.weights.shape[0] != self.n_clusters \
                 or sample_weight is not None and self.sample_weight.shape[0] != self.n_samples:
             raise ValueError("Exchange got shapes that do not fit together.")
-        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        if self.stored is None:
+            self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.memory = malloc(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory to list the samples of each cluster; use init='k-means++'.")
@@ -97,6 +114,8 @@ cdef class Exchange:
             self._weigh()
             self._split()
         raise_interrupt(&self.watch)
+        if self.lacks_memory:
+            raise MemoryError("no memory to lay out the samples of a cluster; use init='k-means++'.")
 
     def __dealloc__(self):
         free(self.memory)
@@ -129,17 +148,64 @@ cdef class Exchange:
 
     cdef void _weigh_cluster(self, Py_ssize_t j) noexcept nogil:
         cdef const c.kernels *table = in_use[0]
-        cdef size_t count = self.starts[j + 1] - self.starts[j]
-        cdef const int32_t *rows = self.rows + self.starts[j]
-        cdef const double *weights = NULL if self.sample_weight is None else &self.sample_weight[0]
+        cdef own_rows own
         self.merges[j].index = self.tried[j].index = <int32_t>j
         if interrupted(&self.watch):
             self.merges[j].value = self.tried[j].value = 0.0
             return
         self.merges[j].value = table.cheapest_merge(&self.means[0, 0], &self.weights[0], self.n_clusters,
                                                     self.n_features, j, self.partners + j)
-        self.tried[j].value = -table.inertia_of_cluster[self.is_float32](self.x, self.n_features, rows, count, weights,
-                                                                         &self.means[j, 0], self.far + j)
+        own = self._own_rows(table, j)
+        self.tried[j].value = -table.inertia_of_cluster[self.is_float32](own.x, self.n_features, own.rows, own.count,
+                                                                         own.weights, &self.means[j, 0], self.far + j)
+        if self.stored is not None and self.far[j] >= 0:
+            self.far[j] = self.rows[self.starts[j] + self.far[j]]
+        free(own.memory)
+
+    cdef own_rows _own_rows(self, const c.kernels *table, Py_ssize_t j) noexcept nogil:
+        """The rows of cluster j. Stored ones are laid out, and those of an empty cluster if there is no memory."""
+        cdef own_rows own
+        cdef arena parts
+        cdef c.stored_rows some
+        cdef int64_t *numbers
+        cdef double *weights
+        cdef int32_t *places
+        cdef void *x
+        cdef size_t i
+        cdef int part
+        own.x, own.rows, own.memory, own.far = self.x, self.rows + self.starts[j], NULL, self.far[j]
+        own.count = self.starts[j + 1] - self.starts[j]
+        own.weights = NULL if self.sample_weight is None else &self.sample_weight[0]
+        if self.stored is None or own.count == 0:
+            return own
+        for part in range(2):  # see arena.h
+            parts = arena_in(own.memory)
+            numbers = <int64_t *>take(&parts, own.count * sizeof(int64_t))
+            places = <int32_t *>take(&parts, own.count * sizeof(int32_t))
+            weights = <double *>take(&parts, own.count * sizeof(double))
+            x = take(&parts, own.count * self.n_features * (4 if self.is_float32 else 8))
+            if part == 0:
+                own.memory = malloc(arena_bytes(&parts))
+                if own.memory == NULL:
+                    self.lacks_memory = True
+                    own.count = 0
+                    return own
+        some = self.stored.rows
+        some.numbers = numbers
+        for i in range(own.count):
+            numbers[i] = own.rows[i]
+            if own.rows[i] == self.far[j]:
+                own.far = <int32_t>i
+            places[i] = <int32_t>i
+            if own.weights != NULL:
+                weights[i] = own.weights[own.rows[i]]
+            if self.stored.rows.numbers != NULL:
+                numbers[i] = self.stored.rows.numbers[numbers[i]]
+        table.widen[self.is_float32](&some, 0, own.count, x)
+        own.x, own.rows = <const char *>x, places
+        if own.weights != NULL:
+            own.weights = weights
+        return own
 
     cdef void _split(self) noexcept nogil:
         cdef Py_ssize_t t
@@ -155,16 +221,17 @@ cdef class Exchange:
         """Split a cluster if its inertia is more than the cheapest merge costs."""
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t j = self.tried[t].index
-        cdef size_t count = self.starts[j + 1] - self.starts[j]
-        cdef const int32_t *rows = self.rows + self.starts[j]
-        cdef const double *weights = NULL if self.sample_weight is None else &self.sample_weight[0]
+        cdef own_rows own
         cdef double *direction = self.scratch + thread * self.n_features
         cdef double *halves = self.halves + 2 * t * self.n_features
         cdef double saved = 0.0
         if not interrupted(&self.watch) and -self.tried[t].value > self.merges[0].value and self.far[j] >= 0:
-            saved = table.split_cluster[self.is_float32](self.x, self.n_features, rows, count, weights,
-                                                         &self.means[j, 0], self.far[j], self.merges[0].value,
-                                                         self.n_iterations, self.most_rows, direction, halves)
+            own = self._own_rows(table, j)
+            if own.count:
+                saved = table.split_cluster[self.is_float32](own.x, self.n_features, own.rows, own.count, own.weights,
+                                                             &self.means[j, 0], own.far, self.merges[0].value,
+                                                             self.n_iterations, self.most_rows, direction, halves)
+            free(own.memory)
         self.splits[t].index = <int32_t>t
         self.splits[t].value = -saved if saved < INFINITY else 0.0  # where squares overflow nothing is known
 

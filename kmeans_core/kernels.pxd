@@ -6,6 +6,15 @@ cdef extern from "kernels/kernels.h" nogil:
         const double *coarse
         const double *fine
 
+    ctypedef struct center_moves:
+        size_t n_places, n_all, n_moved
+        const int32_t *all
+        const int32_t *moved
+        const int32_t *around
+        const uint8_t *has_moved
+        const double *shifts
+        const double *apart
+
     ctypedef struct bound_step:
         const void *packed
         const void *grouped
@@ -39,7 +48,7 @@ cdef extern from "kernels/kernels.h" nogil:
     # Tiles
     enum:
         GROUP_TILES, MAX_SPLIT_GROUPS, MAX_TILE_ROWS, MAX_TILED_FEATURES, TILE_MIXED, TILE_FRESH
-        TILES_CHANGED, TILES_DECIDED, TILES_TESTED, TILES_MIXED_ROWS, TILES_SCORED
+        TILES_CHANGED, TILES_DECIDED, TILES_TESTED, TILES_MIXED_ROWS, TILES_SCORED, SPARSE_SEED_ROWS
 
     ctypedef struct cell_grid:
         const double *lowest
@@ -48,9 +57,22 @@ cdef extern from "kernels/kernels.h" nogil:
         const size_t *starts
         const uint16_t *numbers
 
+    # Rows as the caller stores them
+    enum:
+        STORED_INT8, STORED_UINT8, STORED_INT16, STORED_FLOAT16, STORED_BFLOAT16, STORED_FLOAT32, STORED_FLOAT64
+
+    ctypedef struct stored_rows:
+        const char *values
+        Py_ssize_t row_stride, feature_stride
+        size_t n_samples, n_features
+        const int64_t *numbers
+        const double *origin
+        int kind
+
     ctypedef struct tiling:
         size_t n_samples, n_features, tile_rows
         const void *x
+        const stored_rows *stored
         double *boxes
         double *group_boxes
         double *sums
@@ -75,11 +97,19 @@ cdef extern from "kernels/kernels.h" nogil:
         float in_units
         int whole
 
+    const double SPARSE_SHARE
+
     ctypedef struct sparse_rows:
         const void *values
         const int32_t *features
         const int64_t *starts
         double norm_unit
+
+    ctypedef struct sparse_seeds:
+        const uint8_t *is_stored
+        const int32_t *places
+        const double *columns
+        const double *sq_norms
 
     ctypedef struct histograms:
         uint32_t *counts
@@ -93,10 +123,16 @@ cdef extern from "kernels/kernels.h" nogil:
         int tile_centers
         size_t (*packed_bytes)(size_t, size_t) noexcept nogil
         size_t (*scratch_bytes)(size_t, size_t) noexcept nogil
+        void (*widen[2])(const stored_rows *, size_t, size_t, void *) noexcept nogil
         void (*find_offset)(const double *, size_t, size_t, double *) noexcept nogil
         void (*pack_centers)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
         void (*exclude_copies)(void *) noexcept nogil
         size_t (*assign[2])(const void *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
+        size_t (*pair_bytes)(size_t) noexcept nogil
+        void (*pair_start)(const double *, const double *, size_t, const double *, int, void *) noexcept nogil
+        void (*pair_turn)(const double *, void *) noexcept nogil
+        int (*pair_label[2])(const void *, size_t, size_t, const void *, const void *, void *, float *, float *,
+                             float *, int32_t *, size_t *) noexcept nogil
         size_t (*follow[2])(const void *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
                             double *, uint8_t *) noexcept nogil
         void (*add_rows[2])(const void *, size_t, const int32_t *, size_t, const double *, sum_grid,
@@ -125,6 +161,7 @@ cdef extern from "kernels/kernels.h" nogil:
                                   const double *, void *, void *, double *, size_t *) noexcept nogil
         void (*describe[2])(const void *, size_t, size_t, double *, double *, double *) noexcept nogil
         void (*find_smallest[2])(const void *, size_t, size_t, double *) noexcept nogil
+        void (*find_largest[2])(const void *, size_t, size_t, double *) noexcept nogil
         int (*has_unusable[2])(const void *, size_t, double) noexcept nogil
         double (*fma_spin)(size_t) noexcept nogil
         # Tiles
@@ -146,8 +183,8 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*prefix_pack_centers)(const double *, size_t, size_t, void *, void *) noexcept nogil
         void (*prefix_gather_moved)(void *) noexcept nogil
         void (*prefix_encode[2])(const void *, size_t, size_t, const void *, void *, void *) noexcept nogil
-        void (*prefix_assign[2])(const void *, size_t, const double *, const void *, const void *, void *, int32_t *,
-                                 double *, size_t *) noexcept nogil
+        void (*prefix_assign[2])(const void *, const stored_rows *, size_t, size_t, const double *, const void *,
+                                 const void *, void *, int32_t *, double *, size_t *) noexcept nogil
         void (*prefix_take_samples)(const size_t *, size_t, const void *, void *) noexcept nogil
         void (*find_near_coded[2])(const void *, size_t, const void *, double, const void *, uint64_t *) noexcept nogil
         int code_features
@@ -165,6 +202,7 @@ cdef extern from "kernels/kernels.h" nogil:
         int (*quantize_centers)(const double *, size_t, const void *, void *) noexcept nogil
         size_t (*assign_quantized[2])(const void *, size_t, const void *, const void *, void *,
                                       int32_t *) noexcept nogil
+        size_t (*screen_quantized)(size_t, const void *, const void *, void *, int32_t *) noexcept nogil
         void (*find_near_quantized[2])(const void *, size_t, const void *, double, const void *,
                                        uint64_t *) noexcept nogil
         # yinyang
@@ -184,6 +222,8 @@ cdef extern from "kernels/kernels.h" nogil:
         double (*split_cluster[2])(const void *, size_t, const int32_t *, size_t, const double *, const double *,
                                    int32_t, double, size_t, size_t, double *, double *) noexcept nogil
         double (*cheapest_merge)(const double *, const double *, size_t, size_t, size_t, int32_t *) noexcept nogil
+        size_t (*two_nearest)(const double *, size_t, size_t, const double *, const center_moves *, int64_t *, double *,
+                              int64_t *, double *) noexcept nogil
         void (*judge[2])(const void *, const double *, size_t, size_t, const int32_t *, const double *, const double *,
                          const double *, size_t, double *) noexcept nogil
         add_distances add_euclidean
@@ -205,10 +245,17 @@ cdef extern from "kernels/kernels.h" nogil:
                                    int32_t *) noexcept nogil
         size_t (*follow_sparse[2])(const sparse_rows *, size_t, size_t, size_t, const double *, const int32_t *,
                                    int32_t *, sum_grid, double *, uint8_t *) noexcept nogil
+        size_t (*nodes_of)(size_t) noexcept nogil
+        void (*fill_trees)(const double *, size_t, size_t, double *) noexcept nogil
         void (*own_sq_distances_sparse[2])(const sparse_rows *, size_t, size_t, size_t, const double *, const double *,
-                                           const int32_t *, void *, double *) noexcept nogil
+                                           const double *, int, const int32_t *, void *, double *) noexcept nogil
         void (*eight_sq_distances_sparse[2])(const sparse_rows *, size_t, size_t, const double *, const double *,
                                              double *) noexcept nogil
+        void (*sq_norms_sparse[2])(const sparse_rows *, size_t, size_t, double *) noexcept nogil
+        void (*try_seeds_sparse[2])(const sparse_rows *, size_t, size_t, const sparse_seeds *, const double *,
+                                    const double *, const double *, int64_t *, uint8_t *, double *) noexcept nogil
+        void (*take_seed_sparse[2])(const sparse_rows *, size_t, size_t, const sparse_seeds *, int, const double *,
+                                    const uint8_t *, int64_t *, double *) noexcept nogil
         size_t (*median_scratch_bytes)(size_t, size_t) noexcept nogil
         size_t (*assign_manhattan[2])(const void *, size_t, size_t, const void *, void *, int32_t *,
                                       float *) noexcept nogil

@@ -11,8 +11,8 @@ from libc.stdlib cimport free
 cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    aligned, arena, arena_bytes, arena_in, check_shape, follow_rows, interrupted, kernels_in_use, raise_interrupt,
-    row_follower, row_of, signal_watch, start_watch, take, take_count,
+    aligned, arena, arena_bytes, arena_in, block_of, check_shape, follow_block, interrupted, kernels_in_use,
+    raise_interrupt, readable_from, row_follower, signal_watch, start_watch, take, take_count,
 )
 
 cdef extern from "memory.h" nogil:
@@ -57,7 +57,6 @@ cdef class LloydState:
         if clusters is None:
             self.clusters = ClusterSums(*samples, n_grid_samples=n_grid_samples)
         self.stepped_by = "lloyd"
-        self.n_units = (self.clusters.n_samples + self.clusters.unit - 1) // self.clusters.unit
         self.memory = take_zeros(self._divide(NULL))
         if self.memory == NULL:
             raise MemoryError("no memory for the scratch of each thread; use fewer threads (n_threads).")
@@ -87,11 +86,12 @@ cdef class LloydState:
         cdef const c.kernels *table = in_use[0]
         cdef ClusterSums clusters = self.clusters
         check_shape("centers", centers.shape[0], centers.shape[1], clusters.n_clusters, clusters.n_features)
+        self.n_units = (clusters.n_samples + clusters.unit - 1) // clusters.unit
         start_watch(&self.watch)
         with nogil:
             table.find_offset(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset)
             table.pack_centers(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset,
-                               clusters.is_float32, self.packed)
+                               clusters.follower.is_float32, self.packed)
             table.exclude_copies(self.packed)
             self._assign_units(table)
             clusters.merge(table, &self.watch)
@@ -117,11 +117,13 @@ cdef class LloydState:
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
         cdef Py_ssize_t n_samples = self.clusters.n_samples, first = u * self.clusters.unit, count
         cdef Py_ssize_t end = min(first + self.clusters.unit, n_samples)
+        cdef const char *rows
         if interrupted(&self.watch):
             return
         while first < end:
             count = min(self.clusters.block, end - first)
-            of.counts[16 * t + 1] += table.assign[of.is_float32](row_of(of, first), count, n_samples - first,
+            rows = block_of(of, table, first, count, t)
+            of.counts[16 * t + 1] += table.assign[of.is_float32](rows, count, readable_from(of, n_samples, first),
                                                                  self.packed, scratch, labels)
-            follow_rows(of, table, first, count, labels, t)
+            follow_block(of, table, rows, first, count, labels, t)
             first = first + count

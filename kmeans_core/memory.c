@@ -4,6 +4,9 @@
 #endif
 #include "memory.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -28,3 +31,10 @@ static void *with_large_pages(void *memory, size_t size)
 void *take_memory(size_t size) { return with_large_pages(malloc(size), size); }
 
 void *take_zeros(size_t size) { return with_large_pages(calloc(1, size), size); }
+
+void give_memory_back(void)
+{
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
+}

@@ -8,4 +8,7 @@
 void *take_memory(size_t size);
 void *take_zeros(size_t size);
 
+/* Give the system what the heap keeps of freed arrays: glibc keeps up to 64 MiB. */
+void give_memory_back(void);
+
 #endif

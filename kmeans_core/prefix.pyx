@@ -8,12 +8,15 @@ nearest is in kernels/prefix.h; what remains is compared in float32 and float64 
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, uintptr_t
 from libc.stdlib cimport free
+from libc.string cimport memcpy
 
 cimport kernels as c
+from fastkmeans._core.stored cimport reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    PIECE_WORK, aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt,
-    row_of, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
+    PADDED_ROWS, PIECE_WORK, aligned, arena, arena_bytes, arena_in, check_shape, follow_rows, interrupted,
+    kernels_in_use, raise_interrupt,
+    row_follower, row_of, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
 )
 
 from fastkmeans._core.lloyd import LloydState
@@ -26,6 +29,9 @@ cdef extern from "memory.h" nogil:
 
 cdef const c.kernels **in_use = kernels_in_use()
 
+cdef enum:
+    SORTED_ROWS = 512
+
 
 cdef class PrefixState:
     """What the filter keeps between iterations: codes of every sample, and the sums of each cluster.
@@ -36,26 +42,30 @@ cdef class PrefixState:
     copies : Codes of X, which others may share.
     n_directions : int or None. None lets the first step choose, by counting on a few rows; 0 leaves all to Lloyd's.
 
-    The first step allocates memory, the others do not. If the filter costs more than it saves, Lloyd's steps take over.
+    The first step allocates memory, the others seldom do. If the filter costs more than it saves, Lloyd's steps take
+    over. Centers that settle are nearer to their samples, and more of the others can be excluded. So the filter is
+    tried again after the first of Lloyd's steps, and then whenever half as many labels change as at the last trial.
     """
 
     cdef readonly ClusterSums clusters
     cdef object dense, copies, rows, n_wanted
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted
+    cdef Py_ssize_t tried_below  # if a step of Lloyd's changes at most so many labels, the filter is tried
+    cdef bint tries_again        # whether the filter may pay for other centers
     cdef int n_threads
     cdef const c.kernels *table
     cdef void *memory
     cdef char *prefix
-    cdef char *scratch           # [n_threads], scratch_size apart
+    cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then a unit of stored rows
     cdef size_t *counts          # [n_threads][16]: pairs compared, samples decided in float64; one cache line each
     cdef char *codes
-    cdef size_t scratch_size, tile_bytes
+    cdef size_t scratch_size, wide_at, tile_bytes
     cdef signal_watch watch
     cdef object found
     cdef int32_t[::1] found_view
     cdef double[:, ::1] bounds   # [n_samples][2]: of the score of the label
-    cdef readonly Py_ssize_t n_directions  # -1 before the first step, 0 when Lloyd's steps are taken
+    cdef readonly Py_ssize_t n_directions  # -1 if the next step tries the filter, 0 while Lloyd's steps are taken
     cdef readonly Py_ssize_t n_compared    # pairs that the codes of the last step could not exclude, own labels aside
     cdef readonly Py_ssize_t n_decided     # samples that needed float64
     cdef readonly str stepped_by           # the algorithm of the last step
@@ -66,16 +76,20 @@ cdef class PrefixState:
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = copies
-        self.is_float32 = X.dtype.itemsize == 4
+        self.is_float32 = reads_float32(X)
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
         self.stepped_by = ""
         self.block = block_samples(self.n_features)
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
-        # The kernel sorts 512 samples at a time.
-        self.unit = short_unit(self.unit, self.block, <double>n_clusters * self.n_features, least=512)
+        # The kernel sorts so many samples at a time. Stored rows are laid out for one such time.
+        self.unit = short_unit(self.unit, self.block, <double>n_clusters * self.n_features, least=SORTED_ROWS)
+        if self.clusters.stored is not None:
+            self.unit = SORTED_ROWS
         self.n_wanted = n_directions
+        self.tried_below = self.n_samples
+        self.tries_again = n_directions is None
         self.n_directions = 0 if n_directions == 0 else -1
 
     def __dealloc__(self):
@@ -90,6 +104,7 @@ cdef class PrefixState:
             n_changed = self.dense.step(centers)
             self.n_compared, self.n_decided = self.n_samples * self.n_clusters, self.dense.n_decided
             self.stepped_by = "lloyd"
+            self._plan_trial(n_changed)
             return n_changed
         self.stepped_by = "prefix"
         start_watch(&self.watch)
@@ -97,11 +112,16 @@ cdef class PrefixState:
             self._pack_centers(centers)
             self.table.prefix_gather_moved(self.prefix)
             self._assign_units(centers)
+            if self.clusters.follower.stored != NULL:
+                self.clusters.merge(self.table, &self.watch)
         raise_interrupt(&self.watch)
         self.n_compared = take_count(self.counts, self.n_threads, 0)
         self.n_decided = take_count(self.counts, self.n_threads, 1)
-        n_changed = self.clusters.follow(self.found)
-        self._weigh()
+        if self.clusters.stored is not None:
+            n_changed = take_count(self.clusters.follower.counts, self.n_threads, 0)
+        else:
+            n_changed = self.clusters.follow(self.found)
+        self._weigh(n_changed)
         return n_changed
 
     def _begin(self, centers):
@@ -111,12 +131,14 @@ cdef class PrefixState:
         rows = self.copies.for_steps(centers, self.n_wanted)
         if rows is None:
             self.n_directions = 0
+            self.tries_again = self.n_wanted is None and self.copies.may_pay_later
             return
         self.rows = rows
         self.n_directions = rows.n_directions
         self._take_codes(rows.directions, rows.offset)
-        self.found = np.full(self.n_samples, -1, dtype=np.int32)
-        self.found_view = self.found
+        if self.clusters.stored is None:  # stored rows are followed unit by unit, and need no second array of labels
+            self.found = np.full(self.n_samples, -1, dtype=np.int32)
+            self.found_view = self.found
         self.bounds = np.empty((self.n_samples, 2))
 
     cdef int _take_codes(self, const float[:, ::1] directions, const double[::1] offset) except -1:
@@ -134,7 +156,10 @@ cdef class PrefixState:
         """Divide memory, or count its bytes: see arena.h."""
         cdef const c.kernels *table = self.table
         cdef arena parts = arena_in(memory)
-        self.scratch_size = aligned(table.prefix_scratch_bytes(self.n_clusters, self.n_features, self.n_directions))
+        self.wide_at = aligned(table.prefix_scratch_bytes(self.n_clusters, self.n_features, self.n_directions))
+        self.scratch_size = self.wide_at
+        if self.clusters.stored is not None:
+            self.scratch_size += aligned((self.unit + PADDED_ROWS) * self.clusters.follower.row_bytes)
         self.prefix = <char *>take(&parts, table.prefix_bytes(self.n_clusters, self.n_features, self.n_directions,
                                                               True))
         self.counts = <size_t *>take(&parts, self.n_threads * 16 * sizeof(size_t))
@@ -163,18 +188,36 @@ cdef class PrefixState:
     cdef void _assign_unit(self, const double[:, ::1] centers, Py_ssize_t u, int t) noexcept nogil:
         cdef Py_ssize_t first = u * self.unit, count = min(self.unit, self.n_samples - u * self.unit)
         cdef char *scratch = self.scratch + t * self.scratch_size
+        cdef row_follower *of = &self.clusters.follower
+        cdef int32_t[SORTED_ROWS] labels
         if interrupted(&self.watch):
             return
-        self.table.prefix_assign[self.is_float32](row_of(&self.clusters.follower, first), count, &centers[0, 0],
-                                                  self._codes_of(first), self.prefix, scratch, &self.found_view[first],
+        if of.stored == NULL:
+            self.table.prefix_assign[self.is_float32](row_of(of, first), NULL, 0, count, &centers[0, 0],
+                                                      self._codes_of(first), self.prefix, scratch,
+                                                      &self.found_view[first], &self.bounds[first, 0],
+                                                      self.counts + 16 * t)
+            return
+        memcpy(labels, of.labels + first, count * sizeof(int32_t))
+        self.table.prefix_assign[self.is_float32](scratch + self.wide_at, of.stored, first, count, &centers[0, 0],
+                                                  self._codes_of(first), self.prefix, scratch, labels,
                                                   &self.bounds[first, 0], self.counts + 16 * t)
+        follow_rows(of, self.table, first, count, labels, t)
 
-    cdef int _weigh(self) except -1:
+    cdef void _plan_trial(self, Py_ssize_t n_changed) noexcept:
+        """Let the next step try the filter if few enough labels have changed."""
+        if self.tries_again and n_changed <= self.tried_below:
+            self.n_directions = -1
+            self.tried_below = n_changed // 2
+
+    cdef int _weigh(self, Py_ssize_t n_changed) except -1:
         """Go over to Lloyd's steps after two steps in a row that cost more, by counted work and not by time."""
         kept = self.n_compared / <double>self.n_samples
         self.n_wasted = 0 if self.copies.pays(self.n_directions, kept, self.n_clusters) else self.n_wasted + 1
         if self.n_wasted == 2 and self.n_wanted is None:
             self.n_directions = 0
+            self.n_wasted = 1  # after the next trial, one such step will do
+            self.tried_below = n_changed // 2
             free(self.memory)
             self.memory = NULL
             self.rows = None

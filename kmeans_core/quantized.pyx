@@ -10,10 +10,12 @@ from libc.stdint cimport int32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
+from fastkmeans._core.stored cimport StoredRows, reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    aligned, arena, arena_bytes, arena_in, check_count, check_shape, follow_rows, interrupted, kernels_in_use,
-    raise_interrupt, row_of, short_unit, signal_watch, start_watch, take, take_count, unit_samples,
+    aligned, arena, arena_bytes, arena_in, block_of, check_count, check_shape, follow_block, follow_rows, interrupted,
+    kernels_in_use, raise_interrupt, readable_from, short_unit, signal_watch, start_watch, take, take_count,
+    unit_samples,
 )
 
 from fastkmeans._core.lloyd import LloydState
@@ -35,20 +37,21 @@ cdef class QuantizedRows:
 
     Parameters
     ----------
-    X : (n_samples, n_features) float32 or float64, C order, finite.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows.
     offset : (n_features,) float64, any point amid the data.
     largest : see quantizer_start in kernels/kernels.h.
     bits : 8 or 16.   n_threads : int >= 1.
     filled : whether to quantize now; else the first step does so block by block, and reads the samples only once.
 
-    Keeps per sample 8 bytes, and one or two per feature.
+    Keeps per sample 8 bytes, and one or two per feature. Of StoredRows nothing is kept: each step quantizes the block
+    that it labels anew, and is_filled stays False.
     """
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
-    cdef const char *x           # whichever of these there is
+    cdef const char *x           # whichever of these there is; NULL for StoredRows
     cdef size_t row_bytes
-    cdef bint is_float32
+    cdef bint is_float32, is_kept
     cdef Py_ssize_t n_samples, n_features
     cdef void *memory
     cdef char *how
@@ -65,15 +68,19 @@ cdef class QuantizedRows:
             raise ValueError(f"bits must be 8 or 16; got {bits}.")
         if bits == 8 and not table.has_dot8:
             raise ValueError(f"bits must be 16 with the instruction set in use ({table.name.decode()}); got 8.")
-        self.is_float32 = X.dtype.itemsize == 4
-        if self.is_float32:
+        self.is_float32 = reads_float32(X)
+        self.is_kept = not isinstance(X, StoredRows)
+        if not self.is_kept:
+            pass
+        elif self.is_float32:
             self.x32 = X
         else:
             self.x64 = X
         self.n_samples, self.n_features = X.shape
         if offset.shape[0] != self.n_features:
             raise ValueError(f"offset must have shape ({self.n_features},); got ({offset.shape[0]},).")
-        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        if self.is_kept:
+            self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.bits = bits
         self.n_threads = n_threads
@@ -95,11 +102,24 @@ cdef class QuantizedRows:
         self.tile_bytes = table.quantized_tile_bytes(self.n_features, self.bits)
         self.how = <char *>take(&parts, table.quantizer_bytes(self.n_features))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        if not self.is_kept:  # the tiles of a block of each thread
+            n_tiles = self.n_threads * self._tiles_of_block(table)
         self.tiles = <char *>take(&parts, n_tiles * self.tile_bytes)
         return arena_bytes(&parts)
 
+    cdef Py_ssize_t _tiles_of_block(self, const c.kernels *table) noexcept nogil:
+        return (<Py_ssize_t>block_samples(self.n_features) + table.tile_samples - 1) // table.tile_samples
+
+    cdef char *_tiles_from(self, const c.kernels *table, Py_ssize_t first, int t) noexcept nogil:
+        """Where the tiles from a sample on lie."""
+        if not self.is_kept:
+            return self.tiles + t * self._tiles_of_block(table) * self.tile_bytes
+        return self.tiles + first // table.tile_samples * self.tile_bytes
+
     def fill(self):
-        """Quantize the samples."""
+        """Quantize the samples, if they are kept."""
+        if not self.is_kept:
+            return
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t unit = unit_samples(self.n_samples, block_samples(self.n_features), self.n_threads)
         cdef Py_ssize_t u, n_units = (self.n_samples + unit - 1) // unit
@@ -108,7 +128,8 @@ cdef class QuantizedRows:
         with nogil:
             for u in prange(n_units, schedule="static", num_threads=self.n_threads):
                 if not interrupted(&watch):
-                    self._quantize(table, u * unit, min(unit, self.n_samples - u * unit), threadid())
+                    self._quantize(table, self.x + u * unit * self.row_bytes, u * unit,
+                                   min(unit, self.n_samples - u * unit), self.n_samples - u * unit, threadid())
         raise_interrupt(&watch)
         self.is_filled = True
 
@@ -125,11 +146,11 @@ cdef class QuantizedRows:
         """(quantizer, tiles, bytes of a tile): two addresses, for kernels."""
         return <uintptr_t>self.how, <uintptr_t>self.tiles, self.tile_bytes
 
-    cdef void _quantize(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
-        cdef char *scratch = self.scratch + t * self.scratch_size
-        cdef char *tiles = self.tiles + first // table.tile_samples * self.tile_bytes
-        table.quantize[self.is_float32](self.x + first * self.row_bytes, count, self.n_samples - first, self.how,
-                                        scratch, tiles)
+    cdef void _quantize(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
+                        Py_ssize_t n_readable, int t) noexcept nogil:
+        """Quantize some samples.   rows : from `first` on, as kernels read them."""
+        table.quantize[self.is_float32](rows, count, n_readable, self.how, self.scratch + t * self.scratch_size,
+                                        self._tiles_from(table, first, t))
 
 
 cdef class QuantizedState:
@@ -170,12 +191,12 @@ cdef class QuantizedState:
         self.table = in_use[0]
         self.copies = copies
         self.asked_bits = bits
-        self.is_float32 = X.dtype.itemsize == 4
+        self.is_float32 = reads_float32(X)
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
         self.stepped_by = ""
-        self.block = block_samples(self.n_features)
+        self.block = block_samples(self.n_features) if self.clusters.stored is None else self.clusters.block
         self.unit = unit_samples(self.n_samples, self.block, n_threads)
         self.unit = short_unit(self.unit, self.block, <double>n_clusters * self.n_features)
         self.share = 1.0
@@ -186,7 +207,7 @@ cdef class QuantizedState:
 
     @property
     def quantized(self):
-        """QuantizedRows of the last step, filled; None for Lloyd's float32."""
+        """QuantizedRows of the last step, filled if they are kept; None for Lloyd's float32."""
         if self.rows is not None and not self.rows.is_filled:
             self.rows.fill()
         return self.rows
@@ -253,6 +274,8 @@ cdef class QuantizedState:
         if not self.table.quantize_centers(&centers[0, 0], self.n_clusters, self.how, self.quantized):
             return False
         if rows.n_threads < self.n_threads and not rows.is_filled:
+            if not rows.is_kept:
+                raise ValueError(f"copies must be of {self.n_threads} threads or more; got {rows.n_threads}.")
             rows.fill()  # it has no room for so many threads
         start_watch(&self.watch)
         with nogil:
@@ -260,7 +283,7 @@ cdef class QuantizedState:
                 self._assign_unit(rows, u, threadid())
             self.clusters.merge(self.table, &self.watch)
         raise_interrupt(&self.watch)
-        rows.is_filled = True
+        rows.is_filled = rows.is_kept
         return True
 
     cdef void _assign_unit(self, QuantizedRows rows, Py_ssize_t u, int t) noexcept nogil:
@@ -269,19 +292,19 @@ cdef class QuantizedState:
         cdef Py_ssize_t start = u * self.unit, first = start, end = min(first + self.unit, self.n_samples), count
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
-        cdef const char *tiles
+        cdef const char *x
         if interrupted(&self.watch):
             return
         while first < end:
             count = min(self.block, end - first)
+            x = block_of(&self.clusters.follower, self.table, first, count, t)
             if not rows.is_filled:
-                rows._quantize(self.table, first, count, t)
-            tiles = self.tiles + first // self.table.tile_samples * self.tile_bytes
+                rows._quantize(self.table, x, first, count,
+                               readable_from(&self.clusters.follower, self.n_samples, first), t)
             self.counts[16 * t] += self.table.assign_quantized[self.is_float32](
-                row_of(&self.clusters.follower, first), count, tiles, self.quantized, scratch,
-                labels + (first - start))
+                x, count, rows._tiles_from(self.table, first, t), self.quantized, scratch, labels + (first - start))
             if not rows.is_filled:
-                follow_rows(&self.clusters.follower, self.table, first, count, labels + (first - start), t)
+                follow_block(&self.clusters.follower, self.table, x, first, count, labels + (first - start), t)
             first = first + count
         if rows.is_filled:  # few labels change, so their rows are prefetched
             follow_rows(&self.clusters.follower, self.table, start, end - start, labels, t)

@@ -4,6 +4,7 @@
 of the samples themselves."""
 from cython.parallel cimport prange
 from libc.math cimport HUGE_VAL, isfinite
+from libc.string cimport memcpy
 
 cimport kernels as c
 from shared cimport (
@@ -158,11 +159,15 @@ cdef Py_ssize_t normalize_block(const c.kernels *table, const real[:, ::1] X, re
 
 def take(const real[:, ::1] X, const Py_ssize_t[::1] rows, const double[::1] origin, real_out[:, ::1] taken,
          int n_threads):
-    """Copy some rows, minus an origin.   taken : (len(rows), n_features), written, rounded once to its type."""
+    """Copy some rows, minus an origin.   taken : (len(rows), n_features), written, rounded once to its type.
+
+    origin : (n_features,), or None for zeros.
+    """
     cdef Py_ssize_t b, n_rows = rows.shape[0], block = 256, n_blocks = (n_rows + block - 1) // block
     cdef signal_watch watch
     check_count("n_threads", n_threads)
-    if taken.shape[0] != n_rows or taken.shape[1] != X.shape[1] or origin.shape[0] != X.shape[1]:
+    if taken.shape[0] != n_rows or taken.shape[1] != X.shape[1] or (
+            origin is not None and origin.shape[0] != X.shape[1]):
         raise ValueError(f"taken must have shape ({n_rows}, {X.shape[1]}), and origin {X.shape[1]} features.")
     start_watch(&watch)
     with nogil:
@@ -180,5 +185,11 @@ cdef void take_block(const real[:, ::1] X, const Py_ssize_t[::1] rows, const dou
         if i + TAKEN_AHEAD < end:
             for f in range(n_lines):
                 __builtin_prefetch(&X[rows[i + TAKEN_AHEAD], f * line])
-        for f in range(n_features):
-            taken[i, f] = <real_out>(X[rows[i], f] - origin[f])
+        if origin is not None:
+            for f in range(n_features):
+                taken[i, f] = <real_out>(X[rows[i], f] - origin[f])
+        elif real is real_out:
+            memcpy(&taken[i, 0], &X[rows[i], 0], n_features * sizeof(real))
+        else:
+            for f in range(n_features):
+                taken[i, f] = <real_out>X[rows[i], f]

@@ -18,12 +18,14 @@ from libc.stdint cimport uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
 cimport kernels as c
+from fastkmeans._core.stored cimport StoredRows
 from shared cimport (
     align, aligned, arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt,
     signal_watch, start_watch, take,
 )
 
 from fastkmeans._core.codes import CodedRows
+from fastkmeans._core.quantized import QuantizedRows
 
 cdef extern from "kernels/kernels.h" nogil:
     enum:
@@ -51,7 +53,7 @@ cdef class PlusPlus:
 
     Parameters
     ----------
-    X : (n_samples, n_features) float32 or float64, C order, finite.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows.
     sample_weight : (n_samples,) float64 or None for ones.
     scale : power of two, see kernels.h.
     n_trials : candidates per seed.   n_threads : int >= 1; every number gives the same bits.
@@ -67,7 +69,8 @@ cdef class PlusPlus:
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
-    cdef const char *x           # whichever of these there is
+    cdef StoredRows stored
+    cdef const char *x           # whichever of these there is; NULL for stored rows
     cdef size_t row_bytes, real_size
     cdef const double[::1] sample_weight
     cdef bint is_float32, has_gains, is_dense, manhattan
@@ -84,8 +87,9 @@ cdef class PlusPlus:
     cdef char *packed            # candidates, or the targets of a dense step
     cdef size_t *n_near          # [n_blocks]: counted by a dense step
     cdef char *pending_target     # [n_features]
-    cdef char *scratch           # [n_threads], scratch_size apart
-    cdef size_t scratch_size
+    cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then a block of stored rows
+    cdef size_t scratch_size, wide_at
+    cdef char *listed            # [SEED_CANDIDATES + 1][n_features]: stored rows of a few numbers
     cdef size_t[SEED_CANDIDATES] pool         # rows
     cdef double[SEED_CANDIDATES] drawn_at     # their squared distances when they were drawn
     cdef Py_ssize_t n_pool, next, n_passes
@@ -113,13 +117,18 @@ cdef class PlusPlus:
         if sample_weight is not None and len(sample_weight) != len(X):
             raise ValueError(f"sample_weight must have length {len(X)}; got {len(sample_weight)}.")
         self.is_float32 = X.dtype.itemsize == 4
-        if self.is_float32:
+        if isinstance(X, StoredRows):
+            if isinstance(rows, QuantizedRows):
+                raise ValueError("rows must be CodedRows or None for StoredRows; these are not kept as whole numbers.")
+            self.stored = X
+        elif self.is_float32:
             self.x32 = X
         else:
             self.x64 = X
         self.sample_weight = sample_weight
         self.n_samples, self.n_features = X.shape
-        self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        if self.stored is None:
+            self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.real_size = 4 if self.is_float32 else 8
         self.row_bytes = self.n_features * self.real_size
         self.scale = scale
@@ -159,8 +168,12 @@ cdef class PlusPlus:
         cdef arena parts = arena_in(memory)
         cdef size_t n_padded = (self.n_samples + SEED_PADDING - 1) // SEED_PADDING * SEED_PADDING
         cdef size_t target_size = self.n_features * sizeof(double)
-        self.scratch_size = aligned(max(table.seeding_scratch_bytes(self.n_features),
-                                        table.step_scratch_bytes(self.n_features)))
+        self.wide_at = aligned(max(table.seeding_scratch_bytes(self.n_features),
+                                   table.step_scratch_bytes(self.n_features)))
+        self.scratch_size = self.wide_at
+        if self.stored is not None:
+            self.scratch_size += aligned((self.block + SEED_PADDING) * self.row_bytes)
+            self.listed = <char *>take(&parts, (SEED_CANDIDATES + 1) * self.row_bytes)
         self.min_sq = <char *>take(&parts, n_padded * (4 if self.is_float32 else 8))
         self.near = <uint64_t *>take(&parts, n_padded * sizeof(uint64_t))
         self.potentials = <double *>take(&parts, self.n_blocks * sizeof(double))
@@ -327,7 +340,8 @@ cdef class PlusPlus:
         cdef double min64
         cdef size_t n_near
         min32 = min64 = self._min_sq(row)
-        table.seeding_step[self.is_float32](self.x + row * self.row_bytes, 1, self.n_samples - row, self.n_features,
+        table.seeding_step[self.is_float32](self._rows_from(table, row, 1, 0), 1, self._readable_from(row),
+                                            self.n_features,
                                             self.scale, self.pending_target, 1, 0, False, NULL, self.scratch,
                                             <void *>&min32 if self.is_float32 else <void *>&min64, NULL, &n_near)
         return min32 if self.is_float32 else min64
@@ -348,7 +362,40 @@ cdef class PlusPlus:
 
     cdef void _pack_targets(self, const c.kernels *table, const size_t *rows, size_t n_targets,
                            char *targets) noexcept nogil:
-        table.pack_targets[self.is_float32](self.x, self.n_features, rows, n_targets, self.scale, targets)
+        cdef size_t[STEP_TARGETS] places
+        cdef size_t m
+        if self.stored is None:
+            table.pack_targets[self.is_float32](self.x, self.n_features, rows, n_targets, self.scale, targets)
+            return
+        for m in range(n_targets):
+            table.widen[self.is_float32](&self.stored.rows, rows[m], 1, self.listed + m * self.row_bytes)
+            places[m] = m
+        table.pack_targets[self.is_float32](self.listed, self.n_features, places, n_targets, self.scale, targets)
+
+    cdef const char *_rows_from(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
+                                int t) noexcept nogil:
+        """Where rows lie, at most a block. Stored ones are laid out first."""
+        if self.stored is None:
+            return self.x + first * self.row_bytes
+        cdef char *wide = self.scratch + t * self.scratch_size + self.wide_at
+        table.widen[self.is_float32](&self.stored.rows, first, count, wide)
+        return wide
+
+    cdef const char *_near_rows(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, uint64_t wanted,
+                                int t) noexcept nogil:
+        """The same, but only rows near the wanted candidates are laid out."""
+        if self.stored is None:
+            return self.x + first * self.row_bytes
+        cdef char *wide = self.scratch + t * self.scratch_size + self.wide_at
+        cdef Py_ssize_t i
+        for i in range(count):
+            if self.near[first + i] & wanted:
+                table.widen[self.is_float32](&self.stored.rows, first + i, 1, wide + i * self.row_bytes)
+        return wide
+
+    cdef Py_ssize_t _readable_from(self, Py_ssize_t first) noexcept nogil:
+        """Rows that may be read from _rows_from on."""
+        return self.block + SEED_PADDING if self.stored is not None else self.n_samples - first
 
     cdef void _read(self, const c.kernels *table, Py_ssize_t n_candidates) noexcept nogil:
         """Bring min_sq and its sums up to date with the pending seed, and add up the gains of the first candidates."""
@@ -378,7 +425,8 @@ cdef class PlusPlus:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef double *gains = self.gains + b * STEP_TARGETS
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
-        self.potentials[b] = table.seeding_step[self.is_float32](self.x + first * self.row_bytes, count, left,
+        self.potentials[b] = table.seeding_step[self.is_float32](self._rows_from(table, first, count, t), count,
+                                                                 self._readable_from(first),
                                                                  self.n_features, self.scale, self.packed, n_seeds,
                                                                  n_candidates, fresh, weight, scratch,
                                                                  self.min_sq + first * self.real_size, gains,
@@ -510,10 +558,20 @@ cdef class PlusPlus:
                     self.candidates[m, f] = self.x32[self.pool[m], f] if self.is_float32 else self.x64[self.pool[m], f]
             self.is_quantized = table.quantize_centers(&self.candidates[0, 0], self.n_pool, self.how,
                                                        align(self.quantized))
+        cdef size_t[SEED_CANDIDATES] places
+        cdef const size_t *rows = self.pool
+        cdef const char *x = self.x
+        cdef const char *origin = self.x + self.first * self.row_bytes
+        if self.stored is not None:
+            for m in range(self.n_pool):
+                table.widen[self.is_float32](&self.stored.rows, self.pool[m], 1, self.listed + m * self.row_bytes)
+                places[m] = m
+            table.widen[self.is_float32](&self.stored.rows, self.first, 1,
+                                         self.listed + self.n_pool * self.row_bytes)
+            rows, x, origin = places, self.listed, self.listed + self.n_pool * self.row_bytes
         (table.pack_candidates_manhattan[self.is_float32] if self.manhattan
          else table.pack_candidates[self.is_float32])(
-            self.x, self.n_features, self.pool, self.n_pool, self.x + self.first * self.row_bytes, self.scale,
-            self.packed)
+            x, self.n_features, rows, self.n_pool, origin, self.scale, self.packed)
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
                 self._pass_block(table, b, 0)
@@ -525,8 +583,8 @@ cdef class PlusPlus:
     cdef void _pass_block(self, const c.kernels *table, Py_ssize_t b, int t) noexcept nogil:
         if interrupted(&self.watch):
             return
-        cdef Py_ssize_t first = b * self.block, left = self.n_samples - first
-        cdef size_t count = min(self.block, left)
+        cdef Py_ssize_t first = b * self.block
+        cdef size_t count = min(self.block, self.n_samples - first)
         cdef char *scratch = self.scratch + t * self.scratch_size
         if self.is_coded:
             self._find_near_coded(table, b, count)
@@ -535,10 +593,10 @@ cdef class PlusPlus:
         else:
             (table.find_near_manhattan[self.is_float32] if self.manhattan
              else table.find_near[self.is_float32])(
-                self.x + first * self.row_bytes, count, left, self.packed, scratch,
+                self._rows_from(table, first, count, t), count, self._readable_from(first), self.packed, scratch,
                 self.min_sq + first * self.real_size, self.near + first)
         if self.has_gains:
-            self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1)
+            self._block_gains(table, b, (<uint64_t>1 << self.n_pool) - 1, t)
 
     cdef void _find_near_quantized(self, const c.kernels *table, Py_ssize_t b, size_t count) noexcept nogil:
         cdef Py_ssize_t first = b * self.block
@@ -556,12 +614,12 @@ cdef class PlusPlus:
         cdef Py_ssize_t b
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
-                self._block_gains(table, b, wanted)
+                self._block_gains(table, b, wanted, 0)
         else:
             for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-                self._block_gains(table, b, wanted)
+                self._block_gains(table, b, wanted, threadid())
 
-    cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, uint64_t wanted) noexcept nogil:
+    cdef void _block_gains(self, const c.kernels *table, Py_ssize_t b, uint64_t wanted, int t) noexcept nogil:
         if interrupted(&self.watch):
             return
         cdef Py_ssize_t first = b * self.block
@@ -570,18 +628,22 @@ cdef class PlusPlus:
         cdef const double *weight = NULL if self.sample_weight is None else &self.sample_weight[first]
         (table.near_gains_manhattan[self.is_float32] if self.manhattan
          else table.near_gains[self.is_float32])(
-            self.x + first * self.row_bytes, count, self.packed, wanted, weight, self.min_sq + first * self.real_size,
-            self.near + first, gains)
+            self._near_rows(table, first, count, wanted, t), count, self.packed, wanted, weight,
+            self.min_sq + first * self.real_size, self.near + first, gains)
 
     cdef void _accept(self, const c.kernels *table, Py_ssize_t row, int bit) noexcept nogil:
         """Make a row a seed: the candidate with this bit."""
         cdef Py_ssize_t b
+        cdef const char *seed = self.x + row * self.row_bytes
+        if self.stored is not None:
+            table.widen[self.is_float32](&self.stored.rows, row, 1, self.listed)
+            seed = self.listed
         if self.n_threads == 1:  # OpenMP takes a microsecond even for one thread
             for b in range(self.n_blocks):
-                self._accept_in_block(table, b, row, bit)
+                self._accept_in_block(table, b, seed, bit, 0)
         else:
             for b in prange(self.n_blocks, schedule="static", num_threads=self.n_threads):
-                self._accept_in_block(table, b, row, bit)
+                self._accept_in_block(table, b, seed, bit, threadid())
         self.has_gains = False
         self.n_seeds += 1
 
@@ -614,7 +676,8 @@ cdef class PlusPlus:
         if self.potentials[b] < 0.0 and not interrupted(&self.watch):
             self.potentials[b] = self._potential(table, first, count)
 
-    cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, Py_ssize_t row, int bit) noexcept nogil:
+    cdef void _accept_in_block(self, const c.kernels *table, Py_ssize_t b, const char *seed, int bit,
+                               int t) noexcept nogil:
         cdef Py_ssize_t first = b * self.block
         cdef Py_ssize_t count = min(self.block, self.n_samples - first)
         cdef const uint64_t *near = self.near + first
@@ -626,5 +689,5 @@ cdef class PlusPlus:
         self.potentials[b] = -1.0
         (table.accept_candidate_manhattan[self.is_float32] if self.manhattan
          else table.accept_candidate[self.is_float32])(
-            self.x + first * self.row_bytes, count, self.n_features, self.x + row * self.row_bytes, self.scale, near,
-            mask, self.min_sq + first * self.real_size)
+            self._near_rows(table, first, count, mask, t), count, self.n_features, seed, self.scale, near, mask,
+            self.min_sq + first * self.real_size)

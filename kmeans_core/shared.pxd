@@ -2,7 +2,7 @@
 # sums that follow labels.
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport fabs, frexp
-from libc.stdint cimport int32_t, uint8_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.string cimport memset
 
 cimport kernels as c
@@ -146,8 +146,12 @@ cdef struct row_follower:
     # What ClusterSums needs to follow new labels. Any thread may do so, for rows that no other thread takes.
     const char *x
     const c.sparse_rows *sparse  # in place of x
+    const c.stored_rows *stored  # in place of x
+    char *wide                   # [n_threads], wide_size apart: scratch for wide_rows stored rows each
+    size_t wide_size
+    Py_ssize_t wide_rows
     size_t row_bytes
-    bint is_float32
+    bint is_float32              # what kernels read
     Py_ssize_t n_features
     const double *weights        # NULL for ones
     int32_t *labels
@@ -169,24 +173,83 @@ cdef inline const char *row_of(const row_follower *of, Py_ssize_t i) noexcept no
 
 cdef enum:
     LOCK_SIZE = 64
+    PADDED_ROWS = 64             # that vectors may read behind a block of stored rows
+    FOLLOWED_ROWS = 128          # stored rows that are followed at a time
+
+
+cdef inline const char *block_of(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
+                                 int t) noexcept nogil:
+    """Where `count` rows lie as kernels read them. Stored rows, at most wide_rows - PADDED_ROWS, are laid out first."""
+    if of.stored == NULL:
+        return row_of(of, first)
+    table.widen[of.is_float32](of.stored, first, count, of.wide + t * of.wide_size)
+    return of.wide + t * of.wide_size
+
+
+cdef inline Py_ssize_t readable_from(const row_follower *of, Py_ssize_t n_samples, Py_ssize_t first) noexcept nogil:
+    """Rows that may be read from block_of on."""
+    return of.wide_rows if of.stored != NULL else n_samples - first
 
 
 cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
                              const int32_t *labels, int t) noexcept nogil:
     """Let thread t's sums follow the new labels of `count` rows."""
-    cdef int own = t % of.n_sums
-    cdef double *sums = of.total if own == 0 else <double *>(of.partial + (own - 1) * of.partial_size)
-    cdef uint8_t *touched = of.touched + own * of.touched_size
+    if of.stored != NULL:
+        follow_changed(of, table, first, count, labels, t)
+    elif of.sparse != NULL:
+        follow_block(of, table, NULL, first, count, labels, t)
+    else:
+        follow_block(of, table, row_of(of, first), first, count, labels, t)
+
+
+cdef inline void follow_block(const row_follower *of, const c.kernels *table, const char *rows, Py_ssize_t first,
+                              Py_ssize_t count, const int32_t *labels, int t) noexcept nogil:
+    """The same for rows that lie where block_of says."""
     cdef const double *weight = NULL
     if of.weights != NULL:
         weight = of.weights + first
+    follow_laid_out(of, table, rows, first, count, weight, labels, of.labels + first, t)
+
+
+cdef inline void follow_changed(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
+                                const int32_t *labels, int t) noexcept nogil:
+    """The same for stored rows: only those whose labels change are laid out."""
+    cdef int64_t[FOLLOWED_ROWS] numbers
+    cdef int32_t[FOLLOWED_ROWS] before, after
+    cdef double[FOLLOWED_ROWS] weights
+    cdef c.stored_rows some = of.stored[0]
+    cdef Py_ssize_t i = first, end = first + count, n, most = min(of.wide_rows, <Py_ssize_t>FOLLOWED_ROWS)
+    some.numbers = numbers
+    while i < end:
+        n = 0
+        while i < end and n < most:
+            if labels[i - first] != of.labels[i]:
+                numbers[n] = of.stored.numbers[i] if of.stored.numbers != NULL else i
+                before[n], after[n] = of.labels[i], labels[i - first]
+                weights[n] = of.weights[i] if of.weights != NULL else 1.0
+                of.labels[i] = labels[i - first]
+                n += 1
+            i += 1
+        if n:
+            table.widen[of.is_float32](&some, 0, n, of.wide + t * of.wide_size)
+            follow_laid_out(of, table, of.wide + t * of.wide_size, 0, n, weights if of.weights != NULL else NULL,
+                            after, before, t)
+
+
+cdef inline void follow_laid_out(const row_follower *of, const c.kernels *table, const char *rows, Py_ssize_t first,
+                                 Py_ssize_t count, const double *weight, const int32_t *labels, int32_t *old_labels,
+                                 int t) noexcept nogil:
+    """Follow rows, or sparse rows from `first` on, with weights and labels of their own.   old_labels : INOUT"""
+    cdef int own = t % of.n_sums
+    cdef double *sums = of.total if own == 0 else <double *>(of.partial + (own - 1) * of.partial_size)
+    cdef uint8_t *touched = of.touched + own * of.touched_size
     if of.locks != NULL:
         take_lock(of.locks + own * LOCK_SIZE)
     if of.sparse != NULL:
         of.counts[16 * t] += table.follow_sparse[of.is_float32](of.sparse, first, count, of.n_features, weight, labels,
-                                                                of.labels + first, of.grid, sums, touched)
+                                                                old_labels, of.grid, sums, touched)
     else:
-        of.counts[16 * t] += table.follow[of.is_float32](row_of(of, first), count, of.n_features, weight, labels,
-                                                         of.labels + first, of.grid, sums, touched)
+        of.counts[16 * t] += table.follow[of.is_float32](rows, count, of.n_features, weight, labels, old_labels,
+                                                         of.grid, sums, touched)
     if of.locks != NULL:
         give_lock(of.locks + own * LOCK_SIZE)

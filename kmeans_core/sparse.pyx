@@ -16,6 +16,7 @@ from shared cimport (
 import numpy as np
 
 cdef extern from "memory.h" nogil:
+    void *take_memory(size_t size)
     void *take_zeros(size_t size)
 
 cdef const c.kernels **in_use = kernels_in_use()
@@ -23,6 +24,9 @@ cdef const c.kernels **in_use = kernels_in_use()
 cdef enum:
     ROWS = 256  # of a block: labels of a block are followed while its rows are in a cache
     LEAF = 1024  # rows whose inertia is summed in an order of its own
+
+CANCELS = c.SPARSE_SHARE
+
 
 cdef inline Py_ssize_t n_blocks_of(Py_ssize_t n_samples) noexcept nogil:
     return (n_samples + ROWS - 1) // ROWS
@@ -37,7 +41,6 @@ cdef class SparseState:
     cdef readonly ClusterSums clusters
     cdef CsrRows rows
     cdef void *memory
-    cdef char *packed
     cdef char *scratch           # [n_threads], scratch_size apart
     cdef size_t scratch_size, labels_at
     cdef signal_watch watch
@@ -63,10 +66,8 @@ cdef class SparseState:
         """Divide memory, or count its bytes: see arena.h."""
         cdef const c.kernels *table = in_use[0]
         cdef arena parts = arena_in(memory)
-        cdef Py_ssize_t n_clusters = self.clusters.n_clusters, n_features = self.clusters.n_features
-        self.labels_at = aligned(table.sparse_scratch_bytes(n_clusters, n_features))
+        self.labels_at = aligned(table.sparse_scratch_bytes(self.clusters.n_clusters, self.clusters.n_features))
         self.scratch_size = self.labels_at + aligned(ROWS * sizeof(int32_t))
-        self.packed = <char *>take(&parts, table.sparse_centers_bytes(n_clusters, n_features))
         self.scratch = <char *>take(&parts, self.clusters.n_threads * self.scratch_size)
         return arena_bytes(&parts)
 
@@ -74,24 +75,29 @@ cdef class SparseState:
         """Label every sample with its nearest center, let the sums follow, and return how many labels changed."""
         cdef const c.kernels *table = in_use[0]
         cdef ClusterSums clusters = self.clusters
+        cdef void *packed  # not kept: centers may be as large as the rows, and they move while nothing is packed
         check_shape("centers", centers.shape[0], centers.shape[1], clusters.n_clusters, clusters.n_features)
+        packed = take_memory(table.sparse_centers_bytes(clusters.n_clusters, clusters.n_features))
+        if packed == NULL:
+            raise MemoryError("no memory to lay out the centers; use fewer clusters (n_clusters).")
         start_watch(&self.watch)
         with nogil:
             table.pack_sparse_centers(&centers[0, 0], clusters.n_clusters, clusters.n_features, clusters.is_float32,
-                                      self.packed)
-            self._assign_blocks(table)
+                                      packed)
+            self._assign_blocks(table, packed)
+            free(packed)
             clusters.merge(table, &self.watch)
         raise_interrupt(&self.watch)
         self.n_decided = take_count(clusters.follower.counts, clusters.n_threads, 1)
         return take_count(clusters.follower.counts, clusters.n_threads, 0)
 
-    cdef void _assign_blocks(self, const c.kernels *table) noexcept nogil:
+    cdef void _assign_blocks(self, const c.kernels *table, const void *packed) noexcept nogil:
         cdef Py_ssize_t b
         for b in prange(n_blocks_of(self.clusters.n_samples), schedule="dynamic", chunksize=1,
                         num_threads=self.clusters.n_threads):
-            self._assign_block(table, b * ROWS, threadid())
+            self._assign_block(table, packed, b * ROWS, threadid())
 
-    cdef void _assign_block(self, const c.kernels *table, Py_ssize_t first, int t) noexcept nogil:
+    cdef void _assign_block(self, const c.kernels *table, const void *packed, Py_ssize_t first, int t) noexcept nogil:
         cdef row_follower *of = &self.clusters.follower
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
@@ -99,7 +105,7 @@ cdef class SparseState:
         if interrupted(&self.watch):
             return
         of.counts[16 * t + 1] += table.assign_sparse[of.is_float32](of.sparse, first, count, &self.rows.norms[0],
-                                                                    self.packed, scratch, labels)
+                                                                    packed, scratch, labels)
         follow_rows(of, table, first, count, labels, t)
 
 
@@ -146,23 +152,31 @@ def sq_norms(const double[:, ::1] centers):
 
 
 def own_sq_distances(CsrRows rows, const double[:, ::1] centers, const int32_t[::1] labels, double[::1] sq_distances,
-                     int n_threads):
-    """Squared distance of each row to the center of its label.   sq_distances : (n_samples,), written."""
+                     int n_threads, bint as_dense=False):
+    """Squared distance of each row to the center of its label.
+
+    sq_distances : (n_samples,), written.
+    as_dense : whether with the bits of dense rows, which takes a few times longer.
+    """
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = rows.n_samples, n_blocks = (n_samples + LEAF - 1) // LEAF
     cdef const double[::1] norms = sq_norms(centers)
     cdef char[:, ::1] dense = np.zeros((n_threads, rows.n_features * 8), dtype=np.int8)
+    cdef double[:, ::1] trees
     cdef signal_watch watch
     check_count("n_threads", n_threads)
     check_centers(centers, rows.n_features)
+    trees = np.empty((centers.shape[0], table.nodes_of(rows.n_features)))
     check_shape("labels", labels.shape[0], sq_distances.shape[0], n_samples, n_samples)
     start_watch(&watch)
     with nogil:
+        table.fill_trees(&centers[0, 0], centers.shape[0], rows.n_features, &trees[0, 0])
         for b in prange(n_blocks, schedule="static", num_threads=n_threads):
             if not interrupted(&watch):
                 table.own_sq_distances_sparse[rows.is_float32](
                     &rows.rows, b * LEAF, min(<Py_ssize_t>LEAF, n_samples - b * LEAF), rows.n_features, &centers[0, 0],
-                    &norms[0], &labels[b * LEAF], &dense[threadid(), 0], &sq_distances[b * LEAF])
+                    &norms[0], &trees[0, 0], as_dense, &labels[b * LEAF], &dense[threadid(), 0],
+                    &sq_distances[b * LEAF])
     raise_interrupt(&watch)
 
 
@@ -186,48 +200,3 @@ def eight_sq_distances(CsrRows rows, const double[:, ::1] columns, const double[
                     &rows.rows, b * ROWS, min(<Py_ssize_t>ROWS, n_samples - b * ROWS), &columns[0, 0], &norms[0],
                     &sq_distances[b * ROWS, 0])
     raise_interrupt(&watch)
-
-
-def seeding_pass(CsrRows rows, const double[:, ::1] columns, const double[::1] norms,
-                 const double[::1] min_sq_distances, const double[::1] sample_weight, double[:, ::1] sq_distances,
-                 int n_threads):
-    """Squared distance of each row to the nearest seed, if each of eight candidates were one; and the sums of these.
-
-    columns, norms : as for eight_sq_distances.   min_sq_distances : (n_samples,), to the nearest seed so far.
-    sq_distances : (n_samples, 8), written.
-    Returns (8,) float64: of each candidate the sum of weight * squared distance, the same for any n_threads.
-    """
-    cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t b, n_samples = rows.n_samples
-    cdef signal_watch watch
-    check_count("n_threads", n_threads)
-    check_shape("columns", columns.shape[0], columns.shape[1], rows.n_features, 8)
-    check_shape("sq_distances", sq_distances.shape[0], sq_distances.shape[1], n_samples, norms.shape[0])
-    check_shape("min_sq_distances", min_sq_distances.shape[0], 1, n_samples, 1)
-    sums = np.empty((n_blocks_of(n_samples), 8))
-    cdef double[:, ::1] sums_view = sums
-    start_watch(&watch)
-    with nogil:
-        for b in prange(n_blocks_of(n_samples), schedule="static", num_threads=n_threads):
-            if not interrupted(&watch):
-                seeding_block(table, rows, columns, norms, min_sq_distances, sample_weight, b * ROWS,
-                              min(<Py_ssize_t>ROWS, n_samples - b * ROWS), sq_distances, &sums_view[b, 0])
-    raise_interrupt(&watch)
-    return sums.sum(axis=0)
-
-
-cdef void seeding_block(const c.kernels *table, CsrRows rows, const double[:, ::1] columns, const double[::1] norms,
-                        const double[::1] min_sq_distances, const double[::1] sample_weight, Py_ssize_t first,
-                        Py_ssize_t count, double[:, ::1] sq_distances, double *sums) noexcept nogil:
-    cdef Py_ssize_t i, t
-    cdef double weight = 1.0
-    table.eight_sq_distances_sparse[rows.is_float32](&rows.rows, first, count, &columns[0, 0], &norms[0],
-                                                     &sq_distances[first, 0])
-    for t in range(8):
-        sums[t] = 0.0
-    for i in range(first, first + count):
-        if sample_weight is not None:
-            weight = sample_weight[i]
-        for t in range(8):
-            sq_distances[i, t] = min(sq_distances[i, t], min_sq_distances[i])
-            sums[t] += weight * sq_distances[i, t]

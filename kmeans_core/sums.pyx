@@ -12,9 +12,11 @@ from libc.string cimport memcpy, memset
 
 cimport kernels as c
 from fastkmeans._core.csr cimport CsrRows
+from fastkmeans._core.stored cimport StoredRows
 from fastkmeans._core.sums cimport choose_grid
 from shared cimport (
-    LOCK_SIZE, add_carefully, aligned, arena, arena_bytes, arena_in, check_count, check_shape, follow_rows, interrupted,
+    LOCK_SIZE, PADDED_ROWS, add_carefully, aligned, arena, arena_bytes, arena_in, check_count, check_shape,
+    follow_rows, interrupted,
     kernels_in_use, raise_interrupt, short_unit, signal_watch, sort_by_label, start_watch, take, take_count,
     unit_samples,
 )
@@ -42,6 +44,9 @@ cdef double QUANTUM = ldexp(1.0, -52) / 1.5
 # takes far longer than adding; then threads that share a set seldom wait for each other.
 cdef size_t MOST_PARTIAL = 64 << 20
 
+# Beside sparse rows they take at most one of so many bytes: sums of 50 clusters may be as large as all rows.
+cdef size_t LEAST_SHARE_OF_ROWS = 32
+
 
 cdef Py_ssize_t small_block(Py_ssize_t n_samples, int n_threads) noexcept nogil:
     """Rows of a block such that each thread gets at least four blocks of few samples."""
@@ -63,7 +68,7 @@ cdef class ClusterSums:
 
     Parameters
     ----------
-    X : (n_samples, n_features) float32 or float64, C order, finite; or CsrRows.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or CsrRows or StoredRows.
     sample_weight : (n_samples,) float64 or None for ones.
     max_abs : (n_features,) float64, largest absolute value of each feature.
     max_weight : largest weight (1 without weights).
@@ -90,6 +95,8 @@ cdef class ClusterSums:
         self.is_float32 = X.dtype.itemsize == 4
         if isinstance(X, CsrRows):
             self.sparse = X
+        elif isinstance(X, StoredRows):
+            self.stored = X
         elif self.is_float32:
             self.x32 = X
         else:
@@ -98,6 +105,7 @@ cdef class ClusterSums:
         self.n_samples, self.n_features = X.shape
         check_samples(self.n_samples, self.n_features, len(max_abs),
                       -1 if sample_weight is None else len(sample_weight))
+        self.most_samples = self.n_samples
         self.n_clusters = n_clusters
         self.n_threads = n_threads
         self.n_cluster_threads = n_threads if n_clusters * self.n_features > 20000 else 1
@@ -125,12 +133,15 @@ cdef class ClusterSums:
     cdef int _take_memory(self) except -1:
         """Prepare the follower, and take memory for the sums that threads add up separately."""
         cdef size_t sums_size = self.n_clusters * 2 * (self.n_features + 1) * sizeof(double)
+        cdef size_t most = MOST_PARTIAL
         if self.sparse is not None:
             self.follower.sparse = &self.sparse.rows
+        elif self.stored is not None:
+            self.follower.stored = &self.stored.rows
         else:
             self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
-        self.follower.row_bytes = self.n_features * (4 if self.is_float32 else 8)
-        self.follower.is_float32 = self.is_float32
+        self.follower.is_float32 = self.is_float32 if self.stored is None else self.stored.is_float32
+        self.follower.row_bytes = self.n_features * (4 if self.follower.is_float32 else 8)
         self.follower.n_features = self.n_features
         self.follower.weights = NULL if self.sample_weight is None else &self.sample_weight[0]
         self.follower.labels = &self.label_view[0]
@@ -138,7 +149,9 @@ cdef class ClusterSums:
         self.follower.total = &self.total[0, 0, 0]
         self.follower.touched_size = aligned(self.n_clusters)
         self.follower.partial_size = aligned(sums_size)
-        self.follower.n_sums = 1 + min(self.n_threads - 1, <int>(MOST_PARTIAL // self.follower.partial_size))
+        if self.sparse is not None:
+            most = min(most, self.sparse.size * (4 + self.sparse.dtype.itemsize) // LEAST_SHARE_OF_ROWS)
+        self.follower.n_sums = 1 + min(self.n_threads - 1, <int>(most // self.follower.partial_size))
         self.memory = take_zeros(self._divide(NULL))
         self.partial = take_memory(self._divide_partial(NULL))
         if self.memory == NULL or self.partial == NULL:
@@ -156,6 +169,10 @@ cdef class ClusterSums:
         of.touched = <uint8_t *>take(&parts, of.n_sums * of.touched_size)
         if of.n_sums < self.n_threads:
             of.locks = <uint8_t *>take(&parts, of.n_sums * LOCK_SIZE)
+        if self.stored is not None:
+            of.wide_rows = self.block + PADDED_ROWS
+            of.wide_size = aligned(of.wide_rows * self.n_features * (4 if of.is_float32 else 8))
+            of.wide = <char *>take(&parts, self.n_threads * of.wide_size)
         return arena_bytes(&parts)
 
     cdef size_t _divide_partial(self, void *memory) noexcept nogil:
@@ -189,6 +206,34 @@ cdef class ClusterSums:
     def labels(self):
         return self.own_labels
 
+    def turn_to(self, X, labels, sample_weight):
+        """Go on with other samples: from now on they take the place of those before, whose share of the sums stays.
+
+        X : (n, n_features) of the same type, C order, where n is at most the number of the first samples.
+        labels : (n,) int32, those by which the sums hold these samples, -1 where they do not; overwritten by the next.
+        sample_weight : (n,) float64, or None as before.
+        """
+        cdef Py_ssize_t n_samples = X.shape[0]
+        if (X.dtype.itemsize == 4) != self.is_float32 or self.sparse is not None:
+            raise ValueError(f"X must be dense and of the type of the samples before; got {X.dtype}.")
+        if (sample_weight is None) != (self.sample_weight is None):
+            raise ValueError("sample_weight must be None if and only if it was None before.")
+        check_samples(n_samples, X.shape[1], self.n_features, -1 if sample_weight is None else len(sample_weight))
+        if n_samples > self.most_samples or len(labels) != n_samples:
+            raise ValueError(f"X must have at most {self.most_samples} rows, and as many labels; got {n_samples} rows "
+                             f"and {len(labels)} labels.")
+        if self.is_float32:
+            self.x32 = X
+        else:
+            self.x64 = X
+        self.sample_weight = sample_weight
+        self.n_samples = n_samples
+        self.own_labels = labels
+        self.label_view = labels
+        self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
+        self.follower.weights = NULL if self.sample_weight is None else &self.sample_weight[0]
+        self.follower.labels = &self.label_view[0]
+
     def follow(self, const int32_t[::1] new_labels):
         """Take over labels that another algorithm found, and let the sums follow them.
 
@@ -221,7 +266,7 @@ cdef class ClusterSums:
         cdef Py_ssize_t j
         cdef int32_t *rows
         cdef int32_t *starts
-        if self.sparse is not None or self.n_samples > SORTED_SAMPLES:
+        if self.sparse is not None or self.stored is not None or self.n_samples > SORTED_SAMPLES:
             return False
         if self.n_clusters * 2 * (self.n_features + 1) * 8 < LARGE_SUMS:
             return False
@@ -240,7 +285,7 @@ cdef class ClusterSums:
     cdef void _add_rows(self, const c.kernels *table, const int32_t *rows, size_t count, Py_ssize_t j) noexcept nogil:
         if interrupted(&self.watch):
             return
-        table.add_rows[self.is_float32](self.follower.x, self.n_features, rows, count, self.follower.weights,
+        table.add_rows[self.follower.is_float32](self.follower.x, self.n_features, rows, count, self.follower.weights,
                                         self.follower.grid, &self.total[j, 0, 0])
 
     def move(self, const double[:, ::1] centers, const double[::1] origin, double[:, ::1] moved, double[:, ::1] terms,

@@ -3,8 +3,11 @@
 """Samples in an order that keeps neighbours together, and labels back to the order of the caller."""
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 cimport kernels as c
+from fastkmeans._core.stored cimport StoredRows, reads_float32
 from shared cimport align, aligned, interrupted, kernels_in_use, raise_interrupt, start_watch
 
 cdef const c.kernels **in_use = kernels_in_use()
@@ -12,6 +15,19 @@ cdef const c.kernels **in_use = kernels_in_use()
 CELL_BITS = 14
 SPREAD_SAMPLES = 4096
 cdef Py_ssize_t ROWS_OF_A_PIECE = 1 << 18  # rows put in order between two looks for signals: some milliseconds
+cdef Py_ssize_t LAID_OUT_ROWS = 4096       # stored rows that are laid out at a time to find their cells
+
+
+cdef inline void copy_row(char *to, const char *row, size_t row_bytes) noexcept nogil:
+    """A few bytes, for which a call takes longer than copying them."""
+    cdef size_t byte
+    if row_bytes == 3:
+        to[0], to[1], to[2] = row[0], row[1], row[2]
+    elif row_bytes <= 16:
+        for byte in range(row_bytes):
+            to[byte] = row[byte]
+    else:
+        memcpy(to, row, row_bytes)
 
 
 cdef class TileOrder:
@@ -19,14 +35,15 @@ cdef class TileOrder:
 
     Parameters
     ----------
-    X : (n_samples, n_features) float32 or float64, C order, finite.   sample_weight : (n_samples,) float64 or None.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows with can_be_ordered.
+    sample_weight : (n_samples,) float64 or None.
     tile_rows : samples of a tile.
     split : whether to split runs of cells. With few clusters the cells alone order well enough.
     n_threads : int >= 1.
 
     Attributes
     ----------
-    X, weights : copies in tile order.
+    X, weights : copies in tile order, X as it is stored.
     owners : (n_tiles,) int32, the center that owns each tile; steps write it.
     """
 
@@ -34,7 +51,9 @@ cdef class TileOrder:
         import numpy as np
 
         self.n_samples, self.n_features = X.shape
-        self.is_float32 = X.dtype.itemsize == 4
+        self.is_float32 = reads_float32(X)
+        if isinstance(X, StoredRows):
+            self.stored = X
         self.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.tile_rows = tile_rows
         self.n_tiles = (self.n_samples + tile_rows - 1) // tile_rows
@@ -55,7 +74,8 @@ cdef class TileOrder:
         grid.lowest, grid.per_unit, grid.last = &lowest_view[0], &per_unit_view[0], &last_view[0]
         grid.starts, grid.numbers = &starts_view[0], &numbers_view[0]
 
-        self.X = np.empty((self.n_samples, self.n_features), dtype=X.dtype)
+        cdef bint is_stored = self.stored is not None
+        self.X = np.empty((self.n_samples, self.n_features), dtype=X.values.dtype if is_stored else X.dtype)
         self._order = np.empty(self.n_samples if split else 0, dtype=np.int32)
         self.weights = None if sample_weight is None else np.empty(self.n_samples)
         cdef const double[::1] given_weights = sample_weight
@@ -64,7 +84,7 @@ cdef class TileOrder:
         cdef int32_t *order = &order_view[0] if split else NULL
         cdef double[::1] weights = self.weights
         cdef double *weights_out = NULL if sample_weight is None else &weights[0]
-        cdef char *rows = <char *><size_t>X.ctypes.data
+        cdef char *rows = NULL if is_stored else <char *><size_t>X.ctypes.data
         cdef char *ordered = <char *><size_t>self.X.ctypes.data
 
         # Each thread orders a run of the caller's rows. Within a cell its rows come after those of the threads before
@@ -90,12 +110,20 @@ cdef class TileOrder:
             cell_starts[n_cells] = place
             counts[:, :] = first_place
             for t in prange(n_threads, schedule="static", chunksize=1, num_threads=n_threads):
-                self._order_by_cell(table, rows, t * part, min(part, self.n_samples - t * part), given, &cells[0],
-                                    &counts[t, 0], ordered, order, weights_out)
+                if is_stored:
+                    self._store_by_cell(t * part, min(part, self.n_samples - t * part), given, &cells[0],
+                                        &counts[t, 0], ordered, order, weights_out)
+                else:
+                    self._order_by_cell(table, rows, t * part, min(part, self.n_samples - t * part), given, &cells[0],
+                                        &counts[t, 0], ordered, order, weights_out)
         raise_interrupt(&self.watch)
+        if self.lacks_memory:
+            raise MemoryError("no memory for stored rows; use algorithm='lloyd'.")
 
         if split:
             self._split_cells(cell_starts, n_cells, ordered, order, weights_out)
+            if is_stored:
+                self.X = StoredRows(self.X, X.dtype)
         else:
             self._cells, self._cell_starts = cells.base, cell_starts.base
             self._first_place, self._next_place = first_place.base, counts.base
@@ -104,6 +132,17 @@ cdef class TileOrder:
     cdef void _find_cells(self, const c.kernels *table, const char *rows, Py_ssize_t first, Py_ssize_t count,
                           c.cell_grid grid, uint16_t *cells, uint32_t *counts) noexcept nogil:
         cdef Py_ssize_t end = first + count
+        cdef char *wide
+        if rows == NULL:
+            wide = <char *>malloc(LAID_OUT_ROWS * self.row_bytes)
+            while first < end and wide != NULL and not interrupted(&self.watch):
+                count = min(LAID_OUT_ROWS, end - first)
+                table.widen[self.is_float32](&self.stored.rows, first, count, wide)
+                table.find_cells[self.is_float32](wide, count, self.n_features, grid, cells + first, counts)
+                first = first + count
+            self.lacks_memory |= wide == NULL
+            free(wide)
+            return
         while first < end and not interrupted(&self.watch):
             count = min(ROWS_OF_A_PIECE, end - first)
             table.find_cells[self.is_float32](rows + first * self.row_bytes, count, self.n_features, grid,
@@ -121,6 +160,23 @@ cdef class TileOrder:
             table.order_by_cell[self.is_float32](rows + first * self.row_bytes, count, self.n_features, weight,
                                                  cells + first, first, next_place, ordered, order, weights)
             first = first + count
+
+    cdef void _store_by_cell(self, Py_ssize_t first, Py_ssize_t count, const double *given, const uint16_t *cells,
+                             uint32_t *next_place, char *ordered, int32_t *order, double *weights) noexcept nogil:
+        """As _order_by_cell, for stored rows."""
+        cdef c.stored_rows stored = self.stored.rows
+        cdef const char *row = stored.values + first * stored.row_stride
+        cdef size_t row_bytes = stored.n_features * stored.feature_stride
+        cdef Py_ssize_t i
+        cdef uint32_t place
+        for i in range(first, first + count):
+            place = next_place[cells[i]]
+            next_place[cells[i]] = place + 1
+            order[place] = <int32_t>i
+            copy_row(ordered + place * row_bytes, row, row_bytes)
+            row = row + stored.row_stride
+            if given != NULL:
+                weights[place] = given[i]
 
     cdef int _split_cells(self, const uint32_t[::1] cell_starts, Py_ssize_t n_cells, char *ordered, int32_t *order,
                           double *weights) except -1:
@@ -143,6 +199,8 @@ cdef class TileOrder:
                 end += group
         run_starts[n_runs] = self.n_samples
         cdef size_t scratch_size = aligned(longest * (sizeof(uint64_t) + self.row_bytes))
+        if self.stored is not None:
+            scratch_size += aligned(longest * (2 * sizeof(int32_t) + 2 * self.row_bytes)) + 256
         cdef uint8_t[::1] scratch = np.empty(128 + self.n_threads * scratch_size, dtype=np.uint8)
         cdef char *memory = align(&scratch[0])
         cdef const c.kernels *table = in_use[0]
@@ -159,8 +217,33 @@ cdef class TileOrder:
         cdef double *run_weights = NULL if weights == NULL else weights + first
         if interrupted(&self.watch):
             return
+        if self.stored is not None:
+            self._split_stored(table, first, count, ordered, order, run_weights, scratch)
+            return
         table.order_by_splits[self.is_float32](ordered + first * self.row_bytes, count, self.n_features, self.tile_rows,
                                                order + first, run_weights, scratch)
+
+    cdef void _split_stored(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, char *ordered,
+                            int32_t *order, double *weights, char *scratch) noexcept nogil:
+        """Split a run of stored rows: lay it out, split that, and bring the rows themselves into the same order."""
+        cdef size_t row_bytes = self.stored.rows.n_features * self.stored.rows.feature_stride
+        cdef int32_t *places = <int32_t *>scratch
+        cdef int32_t *old_order = places + count
+        cdef char *old_rows = <char *>(old_order + count)
+        cdef char *wide = align(old_rows + count * row_bytes)
+        cdef c.stored_rows run = self.stored.rows
+        cdef Py_ssize_t i
+        run.values, run.row_stride = ordered + first * row_bytes, row_bytes
+        table.widen[self.is_float32](&run, 0, count, wide)
+        for i in range(count):
+            places[i] = <int32_t>i
+        table.order_by_splits[self.is_float32](wide, count, self.n_features, self.tile_rows, places, weights,
+                                               align(wide + count * self.row_bytes))
+        memcpy(old_order, order + first, count * sizeof(int32_t))
+        memcpy(old_rows, run.values, count * row_bytes)
+        for i in range(count):
+            order[first + i] = old_order[places[i]]
+            copy_row(ordered + (first + i) * row_bytes, old_rows + places[i] * row_bytes, row_bytes)
 
     cdef int write_labels(self, const int32_t *ordered_labels, int32_t[::1] labels) except -1:
         """Write labels in the order of the caller's samples: of each tile its owner, or if it has none its own labels.
@@ -237,6 +320,12 @@ cdef class TileOrder:
                 if label < 0:
                     label = ordered_labels[place]
             labels[i] = label
+
+
+def can_be_ordered(X):
+    """Can StoredRows be put in order? The values of a row must be side by side, and rows be numbered as the array's."""
+    rows = <StoredRows?>X
+    return rows.numbers is None and rows.origin is None and rows.values.strides[1] == rows.values.dtype.itemsize
 
 
 def _cells_of(X, int n_bits):

@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport calloc, free
 
 cimport kernels as c
+from fastkmeans._core.stored cimport StoredRows, reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from fastkmeans._core.tile_order cimport TileOrder
 from shared cimport (
@@ -19,6 +20,7 @@ from shared cimport (
 )
 
 from fastkmeans._core.lloyd import LloydState
+from fastkmeans._core.tile_order import can_be_ordered
 
 cdef const c.kernels **in_use = kernels_in_use()
 
@@ -107,12 +109,15 @@ cdef class TilesState:
         self.n_clusters = n_clusters
         self.n_threads = n_threads
         self.stepped_by = ""
-        self.is_float32 = X.dtype.itemsize == 4
+        self.is_float32 = reads_float32(X)
         self.is_tiled = (n_clusters > 1 and self.n_features <= _max_features
                          and MIN_SAMPLES <= self.n_samples < 1 << 31)
+        cdef bint is_stored = isinstance(X, StoredRows)
+        if is_stored:  # their order takes splits
+            self.is_tiled = self.is_tiled and n_clusters >= SPLIT_FROM_CLUSTERS and can_be_ordered(X)
         self.table = in_use[0]
         if self.is_tiled:
-            self._take_memory()
+            self._take_memory(is_stored)
             self.order = TileOrder(X, sample_weight, self.tile_rows, n_clusters >= SPLIT_FROM_CLUSTERS, n_threads)
             self.clusters = TileSums(self.order.X, self.order.weights, max_abs, max_weight, n_clusters, n_threads,
                                      n_grid_samples)
@@ -125,7 +130,7 @@ cdef class TilesState:
     def __dealloc__(self):
         free(self.memory)
 
-    def _take_memory(self):
+    def _take_memory(self, is_stored):
         """All that `step` needs."""
         import numpy as np
 
@@ -137,7 +142,8 @@ cdef class TilesState:
         self.n_groups = (self.n_tiles + c.GROUP_TILES - 1) // c.GROUP_TILES
         self._boxes = np.empty((self.n_tiles, 2 * self.n_features + 2))
         self._group_boxes = np.empty((self.n_groups, 2 * self.n_features + 2))
-        self._lanes = np.empty((self.n_tiles * self.tile_rows, self.n_features), dtype=np.float32)
+        n_lanes = 1 if is_stored else self.n_tiles * self.tile_rows
+        self._lanes = np.empty((n_lanes, self.n_features), dtype=np.float32)
         self._in_lanes = np.zeros(self.n_tiles + 1, dtype=np.int32)
         self._tile_sums = np.empty((self.n_tiles, 2, self.n_features + 1))
 
@@ -172,7 +178,7 @@ cdef class TilesState:
         self.weights = NULL if weights is None else &weights[0]
         self.tiles.n_samples, self.tiles.n_features = self.n_samples, self.n_features
         self.tiles.tile_rows = self.tile_rows
-        self.tiles.x = self.clusters.follower.x
+        self.tiles.x, self.tiles.stored = self.clusters.follower.x, self.clusters.follower.stored
         self.tiles.boxes, self.tiles.group_boxes = &boxes[0, 0], &group_boxes[0, 0]
         self.tiles.sums = &tile_sums[0, 0, 0]
         self.tiles.lanes, self.tiles.in_lanes, self.tiles.n_in_lanes = &lanes[0, 0], &in_lanes[1], &in_lanes[0]

@@ -82,6 +82,10 @@ cdef class Totals:
         for i in range(self.n_totals):
             add_total(&self._totals[i], &other._totals[i])
 
+    def __reduce__(self):
+        """As a pickle, a total goes from one process to another."""
+        return _restored, (self.n_totals, self._memory.tobytes())
+
     def values(self):
         """(n_totals, 2) float64: each total as a sum of two numbers, the larger first."""
         import numpy as np
@@ -93,6 +97,15 @@ cdef class Totals:
         for i in range(self.n_totals):
             read_total(&self._totals[i], &read[i, 0], &read[i, 1])
         return values
+
+
+def _restored(n_totals, memory):
+    """Return the Totals that this memory is of."""
+    import numpy as np
+
+    cdef Totals restored = Totals(n_totals)
+    restored._memory[:] = np.frombuffer(memory, dtype=np.int8)
+    return restored
 
 
 def total_of(const double[::1] terms):

@@ -76,20 +76,29 @@ def inertia(X, C, labels=None, sample_weight=None, metric="euclidean"):
 
 
 def refill(X, centers, labels, weights, metric="euclidean"):
-    """Labels in which every empty cluster, lowest index first, got the farthest row that can be spared.
+    """Labels in which every empty cluster, lowest index first, got a row.
 
-    Rows are taken farthest first (from their own center; the lowest index of equals). A row that
-    weighs nothing, that sits on its center, or that is the last of its cluster is passed over. A cluster for
-    which no row is left stays empty.
+    The cluster with the largest remaining inertia gives its row that is farthest from its best center and from the rows it gave
+    before (the lowest index of equals). A row that weighs nothing, or that is the last of its cluster, is passed over. A cluster
+    for which no row is left stays empty.
     """
     members = labels.copy()
     rows_left = np.bincount(labels[weights > 0], minlength=len(centers))
     empty = list(np.flatnonzero(rows_left == 0))
-    terms = own_terms(X, centers, labels, metric)
-    for i in np.argsort(-terms, kind="stable"):
-        if empty and weights[i] > 0 and terms[i] > 0 and rows_left[labels[i]] > 1:
-            rows_left[labels[i]] -= 1
-            members[i] = empty.pop(0)
+    terms = own_terms(X, move(X, centers, labels, weights, metric), labels, metric)
+    terms[terms <= 1e-28 * (X**2).sum(axis=1)] = 0.0  # rounding of a mean of equal rows
+    terms[weights <= 0] = 0.0
+    while empty:
+        left = np.bincount(labels, weights=terms * weights, minlength=len(centers))
+        left[(rows_left <= 1)] = 0.0
+        if not left.any():
+            break
+        donor = left.argmax()
+        own = np.flatnonzero(labels == donor)
+        taken = own[terms[own].argmax()]
+        rows_left[donor] -= 1
+        members[taken] = empty.pop(0)
+        terms[own] = np.minimum(terms[own], METRICS[metric][0](X[own], X[[taken]])[:, 0])
     return members
 
 

@@ -422,7 +422,7 @@ def test_a_float_array_is_not_copied():
         ),
         (["fit", "nothing.csv", "-k", "3"], "nothing.csv: No such file or directory"),
         (["fit", "table.xlsx", "-k", "3"], "TABLE: table.xlsx is a spreadsheet; save it as CSV there"),
-        (["fit", ".", "-k", "3"], "TABLE must end in"),
+        (["fit", ".", "-k", "3"], "the folder . holds no .parquet file"),
     ],
 )
 def test_wrong_arguments_are_one_line(arguments, message, table, refuse):

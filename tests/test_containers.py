@@ -12,17 +12,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastkmeans import KMeans
+from fastkmeans import KMeans, stored
 from fastkmeans._core import runtime
+from fastkmeans._core.stored import StoredRows
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines.partitioned import Parts
-from fastkmeans.engines.table import ENGINES
-from fastkmeans.fitting import coarse, search
+from fastkmeans.engines.table import ENGINES, engines_of
+from fastkmeans.fitting import breathing, coarse, search
 from fastkmeans.fitting.fit import best_run
 from fastkmeans.metrics.table import METRICS
 from fastkmeans.samples import LEAF, Samples, describe
 from fastkmeans.settings import settings_of
+from fastkmeans.sources import rows as reading
+from fastkmeans.sources.arrays import ArrayRows
+from fastkmeans.sources.batches import Batches
+from fastkmeans.sources.joined import joined
+from fastkmeans.sources.rows import StreamedRows
 from fastkmeans.sparse import SparseSamples
+from fastkmeans.stored import StoredSamples, stored_samples
+from fastkmeans.streamed import StreamedSamples
+from fastkmeans.workers.samples import RemoteSamples
+from fastkmeans.workers.tasks import Part
+from fastkmeans.workers.transport import InProcess
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 
@@ -63,10 +74,44 @@ def assert_same_bits(found, expected):
         assert [entry[name] for entry in found.history] == [entry[name] for entry in expected.history], name
 
 
+def stored_in_columns(parts, weights, patch):
+    """The samples column by column, a leaf of them laid out at a time."""
+    patch.setattr(stored, "VALUES_AT_ONCE", 1)
+    X = np.asfortranarray(np.concatenate(parts))
+    return stored_samples(StoredRows(X, X.dtype), weights, 2)
+
+
+def streamed(parts, weights, patch):
+    """Blocks of one leaf, from a source that has single rows, or from one that is read in passes only."""
+    patch.setattr(reading, "BLOCK_BYTES", 1)
+    filled = [part for part in parts if len(part)]
+    if len(parts) % 2:
+        source = joined([ArrayRows(part, f"part {i}") for i, part in enumerate(filled)])
+    else:
+        source = Batches(lambda: iter(parts), "batches", None)
+    return StreamedSamples(StreamedRows(source, 1 << 40), weights, 2)
+
+
+def on_workers(parts, weights):
+    """Samples that a transport without workers holds."""
+    ends = np.cumsum([0, *map(len, parts)])
+    held = [
+        Part(part, None if weights is None else weights[first:end]) for part, first, end in zip(parts, ends, ends[1:])
+    ]
+    return RemoteSamples(InProcess(2), held, parts[0].shape[1], parts[0].dtype, weights is not None)
+
+
 # A new container of samples takes a row here: it makes the samples from some parts of them, in order. If the container works
 # through blocks of many samples, its maker makes them small with `patch`, a MonkeyPatch that is undone when the test ends:
 # patch.setattr(module, "ROWS_OF_A_BLOCK", LEAF). Else the 3500 samples of a test lie in one block.
-MAKERS = {Parts: lambda parts, weights, patch: Parts(parts, weights, 2)}
+MAKERS = {
+    Parts: lambda parts, weights, patch: Parts(parts, weights, 2),
+    StoredSamples: stored_in_columns,
+    StreamedSamples: streamed,
+    RemoteSamples: lambda parts, weights, patch: on_workers(parts, weights),
+}
+
+assert all(map(engines_of, MAKERS))  # some rows of ENGINES are imported when they are asked for
 
 # Sparse samples add up distances by their stored values, which rounds otherwise; tests/test_sparse.py states their laws.
 CONTAINERS = [held for held in ENGINES if held not in (Samples, SparseSamples)]
@@ -98,9 +143,11 @@ def check_one(seed, metric, algorithm, n_parts, held):
         n_init="auto" if not isinstance(init, str) else int(rng.integers(1, 3)),
     )  # fmt: skip
     chosen = settings_of(model)
-    expected = best_run(chosen, Samples(X, weights, describe(X, 1)))
     parts = cut(rng, X, n_parts)
-    with held_in(held, parts, weights) as samples:
+    with pytest.MonkeyPatch.context() as patch, held_in(held, parts, weights) as samples:
+        if rng.random() < 0.5:  # exchanges, in place of breathing
+            patch.setattr(breathing, "MOST_WORK", 0.0)
+        expected = best_run(chosen, Samples(X, weights, describe(X, 1)))
         assert_same_bits(best_run(chosen, samples), expected)
 
 
@@ -166,7 +213,7 @@ def test_methods_of_a_container_give_the_bits_of_the_whole(held, seed, n_parts):
         np.testing.assert_array_equal(samples.description.smallest.of(samples, 2), smallest)
         np.testing.assert_array_equal(samples.take(rows), X[rows])
         np.testing.assert_array_equal(samples.take(rows, origin), whole.take(rows, origin))
-        np.testing.assert_array_equal(samples.subset(rows, weights[rows]).values, X[rows])
+        np.testing.assert_array_equal(samples.subset(rows, weights[rows]).whole().values, X[rows])
         np.testing.assert_array_equal(samples.nearest(centers, 2), labels)
         expected = whole.own_sq_distances(centers, labels, 1)
         np.testing.assert_array_equal(samples.own_sq_distances(centers, labels, 2), expected)
@@ -250,7 +297,7 @@ def test_an_instruction_set_changes_no_bit(held, rng):
             runtime.use_isa(isa)
             with held_in(held, cut(rng, X, 4)) as samples:
                 run = best_run(chosen, samples)[0]
-            found.add((run.labels.tobytes(), run.centers.tobytes(), run.inertia))
+            found.add((np.asarray(run.labels).tobytes(), run.centers.tobytes(), run.inertia))
     finally:
         runtime.use_isa(before)
     assert len(found) == 1

@@ -9,7 +9,7 @@ import fastkmeans
 
 # Rooms and modules that serve some programs only. The first function that needs one of them imports it.
 LATE = """
-    cli display plotting quality selection storage surfaces tables
+    cli display plotting quality selection sources storage streamed surfaces tables engines.streamed
     estimators.bisecting estimators.elbow estimators.functions estimators.minibatch estimators.notebook estimators.summary
     input.columns input.marks input.numbers
 """.split()

@@ -19,7 +19,9 @@ from fastkmeans import KMeans
 from fastkmeans._core import distances, silhouette, sparse
 from fastkmeans._core.csr import CsrRows
 from fastkmeans._core.medians import MediansState
+from fastkmeans._core.minibatch import BatchStep
 from fastkmeans._core.prefix import PrefixState
+from fastkmeans._core.screened import ScreenedRows, decide
 from fastkmeans._core.seeding import PlusPlus
 from fastkmeans._core.sparse import SparseState
 from fastkmeans._core.yinyang import YinyangState
@@ -128,25 +130,38 @@ def alarm_soon():
     signal.signal(signal.SIGALRM, before)
 
 
-N_ROWS, N_FEATURES, N_CLUSTERS = 60_000, 24, 8000  # between equal centers, float64 decides every pair
+N_ROWS, N_FEATURES, N_CLUSTERS = 60_000, 24, 8000
 EQUAL = {real: np.ones((N_ROWS, N_FEATURES), dtype=real) for real in ("float32", "float64")}
-CENTERS = np.ones((N_CLUSTERS, N_FEATURES))
+
+
+def near_centers(n_clusters):
+    """Centers so near each other that float64 decides every pair. Of equal ones all but the first would be left out."""
+    return np.ones((n_clusters, N_FEATURES)) + 1e-12 * np.arange(n_clusters)[:, None]
+
+
+CENTERS = near_centers(N_CLUSTERS)
 
 
 def step_of(algorithm, X, centers=CENTERS):
     """Make a call, and what tells whether it was left undone."""
-    max_abs = np.ones(X.shape[1])
+    max_abs = np.abs(X).max(axis=0).astype(np.float64)
     shared = {"copies": getattr(copies_of(X, max_abs, 1), algorithm.copies)} if algorithm.copies else {}
     made = algorithm.state(X, None, max_abs, 1.0, len(centers), 1, **shared)
     keeper = made if algorithm.state is MediansState else made.clusters
     return lambda: made.step(centers), lambda: (keeper.labels < 0).any()
 
 
+def varied(n_samples, n_features, real):
+    """Samples in all places, for algorithms that leave out what is far from many equal samples."""
+    return np.random.default_rng(88).normal(size=(n_samples, n_features)).astype(real)
+
+
 def step_of_prefix(X):
     """A step of the filter finds labels in memory of its own; the sums follow all of them, or none."""
-    max_abs = np.ones(X.shape[1])
-    made = PrefixState(X, None, max_abs, 1.0, len(CENTERS), 1, Codes(X, max_abs, 1), 8)
-    return lambda: made.step(CENTERS), lambda: (made.clusters.labels < 0).all()
+    X = varied(N_ROWS, N_FEATURES, X.dtype)
+    max_abs, centers = np.abs(X).max(axis=0).astype(np.float64), X[:N_CLUSTERS].astype(np.float64)
+    made = PrefixState(X, None, max_abs, 1.0, N_CLUSTERS, 1, Codes(X, max_abs, 1), 8)
+    return lambda: made.step(centers), lambda: (made.clusters.labels < 0).all()
 
 
 def step_with_bounds(X):
@@ -229,23 +244,44 @@ def sparse_labels(X):
     return lambda: sparse.nearest(rows, centers, labels, 1), lambda: (labels < 0).any()
 
 
+def labels_of_batch(X):
+    step = BatchStep(X, None, np.ones(N_FEATURES), 1.0, N_CLUSTERS, 1)
+    return lambda: step.label(CENTERS), lambda: (step.clusters.labels < 0).any()
+
+
+def labels_by_codes(X):
+    codes = ScreenedRows(N_ROWS, N_FEATURES, X.dtype == np.float32, np.zeros(N_FEATURES), 1.0, 16, 1)
+    codes.put(X, 0)
+    codes.begin(near_centers(8 * N_CLUSTERS))
+    labels = np.full(N_ROWS, N_CLUSTERS * 9, dtype=np.int32)
+    return lambda: codes.screen(0, labels), lambda: (labels == N_CLUSTERS * 9).any()
+
+
+def labels_and_gaps(X):
+    labels, gaps = np.full(N_ROWS, -1, dtype=np.int32), np.empty(N_ROWS)
+    return lambda: decide(X, CENTERS, labels, gaps, 1), lambda: (labels < 0).any()
+
+
 LONG_CALLS = {  # the function that watches for signals, and how it is called
     "quantized.QuantizedState._assign": partial(step_of, ALGORITHMS["quantized"]),
     "yinyang.YinyangState.step with bounds": step_with_bounds,
     "tiles.TilesState.step": lambda X: step_of(
-        ALGORITHMS["tiles"], X[:, :4].copy(), np.repeat(CENTERS[:, :4], 8, axis=0)
+        ALGORITHMS["tiles"], varied(1_000_000, 4, X.dtype), varied(64_000, 4, np.float64)
     ),
     "medians.MediansState.step": partial(step_of, Algorithm(MediansState, source="")),
     "prefix.PrefixState.step": step_of_prefix,
     "distances.nearest": labels_of,
     "distances.nearest by Manhattan distances": partial(labels_of, kind=distances.MANHATTAN),
     "distances.pairwise": all_distances,
+    "screened.ScreenedRows.screen": labels_by_codes,
+    "screened.decide": labels_and_gaps,
     "seeding.PlusPlus.choose": seeds,
     "seeding.PlusPlus.choose by Manhattan distances": partial(seeds, manhattan=True),
     "silhouette.mean_distances": mean_distances,
     "silhouette.pair_mean_distances": mean_distances_by_pairs,
     "silhouette.labelled_sums": sums_by_labels,
     "sparse.SparseState.step": step_of_sparse,
+    "minibatch.BatchStep._label_all": labels_of_batch,
     "sparse.nearest": sparse_labels,
 }
 
@@ -268,11 +304,13 @@ LONG_CALLS |= {
 BRIEF_CALLS = set(
     """codes.CodedRows.__cinit__ distances.own_sq_distances distances.inertia_of_blocks doubtful.SumsAnew.add
     doubtful.SumsAnew.measure coreset.largest_weighed coreset.rows_at coreset.set_masses coreset.weigh
-    exchange.Exchange.__cinit__ medians.MediansState.__cinit__ medians.MediansState.move quantized.QuantizedRows.fill
+    breathing.Breathing.__cinit__ breathing.Breathing.search exchange.Exchange.__cinit__ medians.MediansState.__cinit__
+    medians.MediansState.move quantized.QuantizedRows.fill spread.spread
     samples.describe_blocks samples.find_smallest samples.has_unusable samples.normalize samples.take
     seeding.PlusPlus.__cinit__ seeding.PlusPlus.min_sq_distances silhouette.judge_blocks silhouette.lay_eights
-    csr.CsrRows.measure sparse.own_sq_distances sparse.eight_sq_distances sparse.seeding_pass
-    sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
+    csr.CsrRows.measure stored.StoredRows.write sparse.own_sq_distances sparse.eight_sq_distances
+    sparse_seeding.SparseSeeding.__cinit__ sparse_seeding.SparseSeeding._try_group sparse_seeding.SparseSeeding.take
+    screened.ScreenedRows.put files.read_rows sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
     tiles.TilesState._describe_tiles""".split()
 )
 
@@ -322,12 +360,12 @@ def test_a_signal_ends_a_call_of_the_compiled_layer_halfway(name, real, alarm_so
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs POSIX timers")
 def test_a_signal_whose_handler_returns_changes_nothing(real, rng):
-    X = rng.normal(size=(20_000, 24)).astype(real)
+    X = rng.normal(size=(60_000, 24)).astype(real)
     heard = []
     before = signal.signal(signal.SIGALRM, lambda number, frame: heard.append(number))
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     labels = np.empty((2, len(X)), dtype=np.int32)
-    centers = np.repeat(X[:1500].astype(np.float64), 2, axis=0)
+    centers = np.repeat(X[:3000].astype(np.float64), 2, axis=0)
     try:
         distances.nearest(X, centers, labels[0], 1)
     finally:

@@ -148,10 +148,10 @@ def test_every_shape_walks_with_the_reference(n_features, n_clusters, algorithm,
     assert_centers(model.cluster_centers_, centers)
 
 
-def test_an_empty_cluster_takes_the_farthest_row_of_lowest_index(algorithm, real):
-    X = np.array([[0], [1], [2], [10], [-10], [10]], dtype=real)  # rows 3, 4 and 5 are equally far from 0
+def test_empty_clusters_take_what_saves_most(algorithm, real):
+    X = np.array([[0], [1], [2], [10], [-10], [10]], dtype=real)  # row 4 is farthest from the mean; then rows 3 and 5
     model = KMeans(3, init=[[0.0], [900.0], [900.0]], max_iter=1, tol=0, algorithm=algorithm).fit(X)
-    np.testing.assert_array_equal(model.cluster_centers_.ravel(), np.array([3.25, 10, -10], dtype=real))
+    np.testing.assert_array_equal(model.cluster_centers_.ravel(), np.array([3.25, -10, 10], dtype=real))
 
 
 def test_no_refill_takes_the_last_row_of_a_cluster(algorithm, real):
@@ -451,8 +451,8 @@ def test_history_reports_the_shifts_and_changes_of_every_iteration(start, algori
 
 def test_history_tells_what_each_iteration_ran(algorithm, rng, real):
     # Where its filter pays.
-    shapes = {"lloyd": (3000, 5, 8), "tiles": (60000, 2, 40), "prefix": (6000, 200, 200), "quantized": (60000, 20, 60),
-              "yinyang": (20000, 20, 300)}  # fmt: skip
+    shapes = {"lloyd": (3000, 5, 8), "pair": (3000, 5, 2), "tiles": (60000, 2, 40), "prefix": (6000, 200, 200),
+              "quantized": (60000, 20, 60), "yinyang": (20000, 20, 300)}  # fmt: skip
     allowed = {"yinyang": {"yinyang", "quantized"}}.get(algorithm, {algorithm})
     n_samples, n_features, n_clusters = shapes.get(algorithm, shapes["lloyd"])
     scales = 0.9 ** np.arange(n_features)

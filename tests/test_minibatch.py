@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import reference
 
 from fastkmeans import KMeans, MiniBatchKMeans, NotFittedError
-from fastkmeans.fitting.minibatch import EndOfSteps
+from fastkmeans.fitting.labelling import label
+from fastkmeans.fitting.minibatch import EndOfSteps, step
+from fastkmeans.input.matrix import as_matrix
+from fastkmeans.rows import prepare
 from fastkmeans.samples import count_distinct
+from fastkmeans.settings import mini_batch_settings_of
 
 RTOL = {"float32": 1e-6, "float64": 1e-12}
 
@@ -281,3 +288,63 @@ def test_weights_are_requested_from_partial_fit():
     with sklearn.config_context(enable_metadata_routing=True):
         model = MiniBatchKMeans().set_partial_fit_request(sample_weight=True)
         assert model.get_metadata_routing().partial_fit.requests == {"sample_weight": True}
+
+
+def engine_step(model, batch, weights):
+    """Take the step that an engine takes, from the state of a model: centers, counts, labels and inertia after it."""
+    settings = mini_batch_settings_of(model)
+    matrix = as_matrix(batch)
+    samples = prepare(matrix, weights, None, 1)
+    random_state = np.random.RandomState()
+    random_state.set_state(model._random_state.get_state())
+    means, _ = step(model._means(), samples, settings, random_state)
+    centers = means.centers.astype(model.cluster_centers_.dtype)
+    return centers, means.counts, *label(samples, centers, 1)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(40, 2, 5), (700, 9, 20), (3000, 70, 3)])
+def test_a_compiled_step_has_the_bits_of_an_engines(shape, weighted, n_threads, real, rng, seed):
+    """Also where values of a feature are so small, or so many zeros, that the grids of sums must be looked at."""
+    n_samples, n_features, n_clusters = shape
+    X = (rng.normal(size=(8 * n_samples, n_features)) * 10.0 ** rng.integers(-9, 9, size=n_features)).astype(real)
+    X[rng.random(X.shape) < 0.3] = 0.0
+    model = MiniBatchKMeans(n_clusters, random_state=seed, reassignment_ratio=0.3, n_threads=n_threads)
+    model.partial_fit(X[:n_samples])
+    for batch in np.array_split(X, 8)[1:]:
+        weights = rng.integers(0, 4, size=len(batch)).astype(float) if weighted else None
+        centers, counts, labels, inertia = engine_step(model, batch, weights)
+        model.partial_fit(batch, sample_weight=weights)
+        assert model.cluster_centers_.tobytes() == centers.tobytes()
+        assert model.counts_.tobytes() == counts.tobytes()
+        assert model.labels_.tobytes() == labels.tobytes()
+        assert model.inertia_ == inertia
+
+
+@pytest.mark.parametrize("largest, smallest", [(1e150, 1.0), (1e30, 1e-30), (1.0, 1e-12)])
+def test_a_cluster_far_smaller_than_the_largest_value_has_an_exact_mean(largest, smallest):
+    init = np.array([[0.0], [largest]])
+    batch = np.array([[1.0 * smallest], [3.0 * smallest], [0.9 * largest]])
+    model = MiniBatchKMeans(2, init=init, reassignment_ratio=0).partial_fit(batch)
+    np.testing.assert_allclose(model.cluster_centers_.ravel(), [2.0 * smallest, 0.9 * largest], rtol=1e-15)
+
+
+def test_a_pickled_model_goes_on_with_the_same_random_numbers(batches, seed):
+    """Reassignments draw: there are many with such a ratio."""
+    model = MiniBatchKMeans(6, init=batches[0][:6], random_state=seed, reassignment_ratio=0.9).partial_fit(batches[0])
+    others = [pickle.loads(pickle.dumps(model)), copy.deepcopy(model)]
+    for batch in batches[1:]:
+        model.partial_fit(batch)
+        for other in others:
+            assert other.partial_fit(batch).cluster_centers_.tobytes() == model.cluster_centers_.tobytes()
+
+
+def test_a_loaded_model_begins_its_random_numbers_anew(batches, seed, tmp_path):
+    model = MiniBatchKMeans(6, init=batches[0][:6], random_state=seed, reassignment_ratio=0.9).partial_fit(batches[0])
+    model.save(tmp_path / "model.npz")
+    loaded = MiniBatchKMeans.load(tmp_path / "model.npz")
+    model._random_state = np.random.RandomState(seed)
+    for batch in batches[1:]:
+        model.partial_fit(batch)
+        assert loaded.partial_fit(batch).cluster_centers_.tobytes() == model.cluster_centers_.tobytes()

@@ -38,6 +38,7 @@ GOOD = {
     "metric": ["euclidean", "manhattan", "cosine"],
     "standardize": [False, True, np.True_, "robust", np.str_("robust")],
     "warm_start": [False, True, np.True_],
+    "checkpoint": [None],
     "n_threads": [None, 1, 64, np.int32(2)],
     "callback": [None, print],
 }
@@ -89,6 +90,7 @@ BAD = [
     ("standardize", 1, TypeError, r"got 1 \(int\)"),
     ("standardize", None, TypeError, "got None"),
     ("warm_start", 1, TypeError, "True or False; got 1"),
+    ("checkpoint", 1, TypeError, "None or a path; got 1"),
     ("n_threads", 0, ValueError, "None or an integer >= 1; got 0"),
     ("n_threads", -1, ValueError, "got -1"),
     ("n_threads", "two", TypeError, "got 'two'"),

@@ -161,6 +161,53 @@ def test_a_tie_goes_to_the_lowest_index(isa, real, rng):
         np.testing.assert_array_equal(filtered.clusters.labels, reference.nearest(X, centers[order]))
 
 
+class Reluctant:
+    """Codes that pay only from some trial on.   first : number of that trial, from 0.   pays : answers, one for each step over codes."""
+
+    may_pay_later = True
+
+    def __init__(self, codes, first, pays=()):
+        self._codes, self._first, self._answers, self.n_trials = codes, first, list(pays), 0
+
+    def for_steps(self, centers, n_directions):
+        self.n_trials += 1
+        return self._codes.for_steps(centers, 12) if self.n_trials > self._first else None
+
+    def pays(self, n_directions, kept, n_clusters):
+        return self._answers.pop(0) if self._answers else True
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_filter_that_did_not_pay_is_tried_again_when_labels_settle(weighted, real):
+    rng = np.random.default_rng(40_961)
+    X = decaying(rng, 3000, 40).astype(real)
+    weights = rng.integers(1, 4, size=3000).astype(np.float64) if weighted else None
+    max_abs = np.abs(X).max(axis=0).astype(np.float64)
+    arguments = (X, weights, max_abs, 3.0 if weighted else 1.0, 40, 2)
+    codes = Reluctant(Codes(X, max_abs, 2), first=2, pays=[True, False, False, True])
+    dense, filtered = LloydState(*arguments), PrefixState(*arguments, codes)
+    centers, steps, changed = X[:40].astype(np.float64), [], []
+    for _ in range(40):
+        changed.append(dense.step(centers))
+        assert filtered.step(centers) == changed[-1]
+        assert filtered.clusters.sums.tobytes() == dense.clusters.sums.tobytes()
+        steps.append(filtered.stepped_by)
+        moved, terms = np.empty_like(centers), np.empty((40, 4))
+        filtered.clusters.move(centers, np.zeros(40), moved, terms)
+        centers = moved.astype(real).astype(np.float64)
+    assert steps[:2] == ["lloyd", "lloyd"]
+    filter_began = steps.index("prefix")  # the third trial
+    assert steps[filter_began : filter_began + 3] == ["prefix"] * 3  # of which two in a row did not pay
+    given_up = filter_began + 3
+    assert steps[given_up] == "lloyd"
+    again = steps.index("prefix", given_up)
+    assert (
+        changed[again - 1] <= changed[given_up - 1] // 2
+        and min(changed[given_up : again - 1], default=3000) > changed[given_up - 1] // 2
+    )
+    assert set(steps[again:]) == {"prefix"} and codes.n_trials == 4
+
+
 @pytest.mark.parametrize("init", ["random", "k-means++"])
 def test_whole_fits_are_those_of_lloyd(init, real, rng, seed, fingerprint):
     X = decaying(rng, 3000, 80).astype(real)

@@ -82,7 +82,7 @@ def test_a_callback_is_told_of_every_iteration_with_a_model_that_works(sklearn_c
 
 
 def test_a_callback_ends_the_fit(sklearn_callback):
-    kmeans = KMeans(6, random_state=9, tol=0).set_callbacks(Recorder(stop_after=2)).fit(X)
+    kmeans = KMeans(6, init="random", n_init=1, random_state=9, tol=0).set_callbacks(Recorder(stop_after=2)).fit(X)
     assert kmeans.n_iter_ == 2 and kmeans.stop_reason_ == "callback"
     assert kmeans.inertia_ == -kmeans.score(X)
 
@@ -103,7 +103,7 @@ def test_the_parameter_callback_is_called_beside_it(sklearn_callback):
 @pytest.mark.parametrize("spoil", [{"X": X * np.nan}, {"fail_after": 2}], ids=["bad data", "a callback that fails"])
 def test_a_fit_that_fails_tears_its_callbacks_down(sklearn_callback, spoil):
     recorder = Recorder(fail_after=spoil.get("fail_after"))
-    kmeans = KMeans(4, random_state=9).set_callbacks(recorder)
+    kmeans = KMeans(4, init="random", n_init=1, random_state=9).set_callbacks(recorder)
     before = set(vars(kmeans))
     with pytest.raises((ValueError, ZeroDivisionError)):
         kmeans.fit(spoil.get("X", X))

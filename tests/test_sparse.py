@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from fastkmeans import KMeans, kmeans_plusplus
 from fastkmeans._core import runtime
 from fastkmeans._core.csr import CsrRows
+from fastkmeans.fitting.seeding import plusplus_rows
+from fastkmeans.sparse import SparseSamples
 
 sparse = pytest.importorskip("scipy.sparse")
 
@@ -116,6 +118,18 @@ def test_ties_fall_to_the_center_that_dense_rows_choose(n_features, real, rng):
     np.testing.assert_array_equal(model.predict(sparse.csr_array(X)), model.predict(X))
 
 
+@pytest.mark.parametrize("n_features", [130, 1000, 5003])
+def test_short_rows_that_share_little_with_any_center_are_decided_as_dense_ones(n_features, real, rng):
+    """First centers among texts have length 1, and most texts share no word with most of them."""
+    X = np.zeros((120, n_features))
+    for row in X:
+        row[rng.choice(n_features, rng.integers(0, 9), replace=False)] = rng.random()
+    X = (X / np.maximum(np.sqrt((X**2).sum(axis=1, keepdims=True)), 1e-30)).astype(real)
+    for n_clusters in (3, 40):
+        model = KMeans.from_centers(X[rng.choice(len(X), n_clusters, replace=False)])
+        np.testing.assert_array_equal(model.predict(sparse.csr_array(X)), model.predict(X))
+
+
 def test_equal_centers_give_the_lowest_label(real, rng):
     X = words(rng, 300, 30).astype(real)
     centers = np.repeat(X[:4], 40, axis=0)
@@ -207,6 +221,28 @@ def test_a_fit_makes_no_dense_copy(rng):
     finally:
         tracemalloc.stop()
     assert peak < 10 * stored + 40 * 8 * 30_000  # of 720 MB
+
+
+def test_a_fit_holds_four_arrays_of_centers(rng):
+    """Two of sums, the centers of an iteration and the next; nothing of the rows but a few numbers each."""
+    S = sparse.random(20_000, 4000, density=0.005, format="csr", random_state=rng.integers(2**31))
+    n_clusters, most_of_a_row = 30, 40
+    tracemalloc.start()
+    try:
+        KMeans(n_clusters, max_iter=5, random_state=1, n_threads=2).fit(S)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < (4.5 * n_clusters + 12) * 8 * 4000 + most_of_a_row * 20_000
+
+
+def test_seeding_does_not_describe_the_samples(rng):
+    """Its time is a few passes over the rows, of which a description takes two."""
+    features = np.tile(np.arange(3, dtype=np.int32), 30_000)
+    rows = SparseSamples(CsrRows(np.ones(90_000), features, np.arange(0, 90_001, 3), 9), None)
+    plusplus_rows(rows, 4, np.random.RandomState(0), 1)
+    assert rows._described is None
+    assert rows.description.largest == 1.0
 
 
 REFUSED = {

@@ -259,8 +259,15 @@ def test_wrong_arguments_are_named(make, columns, arguments, error, message):
 def test_other_containers_are_refused_with_the_way_out(columns):
     with pytest.raises(TypeError, match=r"needs a DataFrame; got ndarray.*KMeans\(...\).fit\(X\)"):
         cluster(np.zeros((4, 2)), 2)
-    with pytest.raises(TypeError, match=r"LazyFrame: collect\(\) it first"):
-        cluster(pl.LazyFrame(columns), 2, columns=["x"])
+    with pytest.raises(TypeError, match=r"got rows.npy. For an array use KMeans\(...\).fit\(X\)"):
+        cluster(["rows.npy"], 2)
+
+
+def test_a_lazy_table_is_read(columns):
+    found = cluster(pl.LazyFrame(columns), 2, columns=["x"], random_state=0).table
+    np.testing.assert_array_equal(
+        found["labels"], cluster(pl.DataFrame(columns), 2, columns=["x"], random_state=0).table["labels"]
+    )
 
 
 def test_a_bar_moves_with_each_iteration(make, capsys):

@@ -18,6 +18,7 @@
 #define OFFSET offset32
 #define V_LOAD_REAL v_load_float
 #include "pack.h"
+#include "stored.h"
 #include "register_tile.h"
 #include "copies.h"
 #include "centers.h"
@@ -25,6 +26,7 @@
 #include "move.h"
 #include "exact.h"
 #include "assign.h"
+#include "pair.h"
 #include "sums.h"
 #include "seeding.h"
 #include "seeding_step.h"
@@ -44,6 +46,7 @@
 #include "medians.h"
 #include "cosine.h"
 #include "sparse.h"
+#include "sparse_seeding.h"
 #undef REAL
 #undef SUFFIX
 #undef OFFSET
@@ -54,8 +57,10 @@
 #define OFFSET offset64
 #define V_LOAD_REAL v_load_double
 #include "pack.h"
+#include "stored.h"
 #include "exact.h"
 #include "assign.h"
+#include "pair.h"
 #include "sums.h"
 #include "seeding.h"
 #include "seeding_step.h"
@@ -72,7 +77,9 @@
 #include "medians.h"
 #include "cosine.h"
 #include "sparse.h"
+#include "sparse_seeding.h"
 #include "exchange_merge.h"
+#include "two_nearest.h"
 
 static double fma_spin(size_t n_rounds)
 {
@@ -104,10 +111,15 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .tile_centers = TILE_CENTERS,
     .packed_bytes = packed_bytes,
     .scratch_bytes = scratch_bytes,
+    BOTH_REALS(widen),
     .find_offset = find_offset,
     .pack_centers = pack_centers,
     .exclude_copies = exclude_copies,
     BOTH_REALS(assign),
+    .pair_bytes = pair_bytes,
+    .pair_start = pair_start,
+    .pair_turn = pair_turn,
+    BOTH_REALS(pair_label),
     BOTH_REALS(follow),
     BOTH_REALS(add_rows),
     .merge_sums = merge_sums,
@@ -127,6 +139,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(seeding_step),
     BOTH_REALS(describe),
     BOTH_REALS(find_smallest),
+    BOTH_REALS(find_largest),
     BOTH_REALS(has_unusable),
     .fma_spin = fma_spin,
     BOTH_REALS(find_cells),
@@ -159,6 +172,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(quantize),
     .quantize_centers = quantize_centers,
     BOTH_REALS(assign_quantized),
+    .screen_quantized = screen_quantized,
     BOTH_REALS(find_near_quantized),
     .bound_scratch_bytes = bound_scratch_bytes,
     BOTH_REALS(assign_bounded),
@@ -170,6 +184,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(inertia_of_cluster),
     BOTH_REALS(split_cluster),
     .cheapest_merge = cheapest_merge,
+    .two_nearest = two_nearest,
     .add_euclidean = add_euclidean,
     .add_manhattan = add_manhattan,
     .add_cosine = add_cosine,
@@ -183,8 +198,13 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(norms_sparse),
     BOTH_REALS(assign_sparse),
     BOTH_REALS(follow_sparse),
+    .nodes_of = nodes_of,
+    .fill_trees = fill_trees,
     BOTH_REALS(own_sq_distances_sparse),
     BOTH_REALS(eight_sq_distances_sparse),
+    BOTH_REALS(sq_norms_sparse),
+    BOTH_REALS(try_seeds_sparse),
+    BOTH_REALS(take_seed_sparse),
     .pack_centers_manhattan = pack_centers_manhattan,
     .packed_scale = packed_scale,
     BOTH_REALS(assign_manhattan),

@@ -33,6 +33,19 @@ typedef struct {
     const double *fine;
 } sum_grid;
 
+/* Centers of which some have moved. A center has a place, and some places hold none.
+ *   all, moved   [n_all], [n_moved]: places of all centers, ascending, and of those that moved
+ *   has_moved    [n_places]: 1 for those that moved, and for places that lost their center
+ *   shifts       [n_places]: how far each moved, infinite for places without a center
+ *   apart        [n_places][n_places]: distances between centers, infinite for places without one; NULL if not known
+ *   around       [n_places][n_places]: places by their distance from the center at each place, nearest first */
+typedef struct {
+    size_t n_places, n_all, n_moved;
+    const int32_t *all, *moved, *around;
+    const uint8_t *has_moved;
+    const double *shifts, *apart;
+} center_moves;
+
 #define SEED_CANDIDATES 56 /* most candidates per call: a bit each of a mask; whole panels on most instruction sets */
 #define SEED_BLOCK 1024    /* most samples per call */
 #define SEED_PADDING 32    /* >= samples of a tile on any instruction set */
@@ -96,6 +109,22 @@ typedef struct {
     size_t n_scored, cost;
 } bound_work;
 
+/* ---- Rows as the caller stores them (stored.h): of narrow types, with any strides, or some rows of an array.
+ * Kernels that read samples read them after `widen` has laid a block of them out as float32 or float64.
+ *   kind              STORED_FLOAT64 is read into float64 only, every other kind is exact in float32
+ *   row_stride, feature_stride   bytes from one row, or value, to the next; any sign
+ *   numbers           [n_samples] which rows of the array these are, or NULL for all, from the first one on
+ *   origin            [n_features] subtracted in float64, before a value is rounded to float32; NULL for none */
+enum { STORED_INT8, STORED_UINT8, STORED_INT16, STORED_FLOAT16, STORED_BFLOAT16, STORED_FLOAT32, STORED_FLOAT64 };
+typedef struct {
+    const char *values;
+    ptrdiff_t row_stride, feature_stride;
+    size_t n_samples, n_features;
+    const int64_t *numbers;
+    const double *origin;
+    int kind;
+} stored_rows;
+
 /* ---- Tiles: samples in an order that keeps neighbours together (tiles.h). */
 #define GROUP_TILES 16      /* tiles of a group, the upper level */
 #define MAX_SPLIT_GROUPS 16 /* groups that are brought into order together */
@@ -117,12 +146,14 @@ typedef struct {
 
 typedef struct {
     size_t n_samples, n_features;
-    size_t tile_rows;    /* samples of a tile, at most MAX_TILE_ROWS; the last one may have fewer */
-    const void *x;       /* [n_samples][n_features] in tile order, as stored */
-    double *boxes;       /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
-    double *group_boxes; /* [n_groups][2 * n_features + 2] */
-    double *sums;        /* [n_tiles][2][n_features + 1], see sum_grid */
-    float *lanes;        /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, oldest first */
+    size_t tile_rows;          /* samples of a tile, at most MAX_TILE_ROWS; the last one may have fewer */
+    const void *x;             /* [n_samples][n_features] in tile order, as stored; NULL if `stored` has them */
+    const stored_rows *stored; /* in tile order, or NULL: then no lanes are kept, and each step lays mixed tiles out */
+    double *boxes;             /* [n_tiles][2 * n_features + 2]: middle, reach of the sides, radius, |reach|^2 */
+    double *group_boxes;       /* [n_groups][2 * n_features + 2] */
+    double *sums;              /* [n_tiles][2][n_features + 1], see sum_grid */
+    float *lanes;        /* [n_tiles][tile_rows * n_features], see pack.h: tiles that were ever mixed, oldest first;
+                            NULL with `stored` */
     int32_t *in_lanes;   /* [n_tiles]: place in lanes + 1, 0 for none */
     int32_t *n_in_lanes; /* how many there are */
     int32_t *owners;     /* [n_tiles]: the cluster of all samples, TILE_MIXED, or at first TILE_FRESH */
@@ -164,6 +195,22 @@ typedef struct {
     double norm_unit;
 } sparse_rows;
 
+/* An own squared distance of at most this share of |x|^2 + |c|^2 is taken over all features. */
+#define SPARSE_SHARE 0x1p-10
+#define SPARSE_SEEDS 8      /* candidates of one reading: a feature of all of them is one or two vectors of float64 */
+#define SPARSE_SEED_ROWS 32 /* rows whose shared values are fetched together */
+
+/* Up to SPARSE_SEEDS rows that may become seeds of k-means++.
+ *   is_stored  [n_features]: 1 if any of them stores a value of the feature, else 0
+ *   places     [n_features]: row of `columns` for such a feature
+ *   columns    [features stored][SPARSE_SEEDS]: their values
+ *   sq_norms   [SPARSE_SEEDS]: |c|^2, one stored value after the other; infinite for a place without a candidate */
+typedef struct {
+    const uint8_t *is_stored;
+    const int32_t *places;
+    const double *columns, *sq_norms;
+} sparse_seeds;
+
 /* What a thread has counted of its samples.   counts   [n_clusters][n_features][n_bins]
  *   weights   [n_clusters][n_features][n_bins][2], coarse and fine sums, or NULL      touched   [n_clusters] */
 typedef struct {
@@ -183,6 +230,9 @@ typedef struct {
     /* Bytes of the block that pack_centers fills, and of a thread's scratch for assign; both want 64-byte alignment. */
     size_t (*packed_bytes)(size_t n_clusters, size_t n_features);
     size_t (*scratch_bytes)(size_t n_clusters, size_t n_features);
+
+    /* Rows `first` to `first + count` as float32 or float64.   rows   OUT [count][n_features] */
+    void (*widen[2])(const stored_rows *stored, size_t first, size_t count, void *rows);
 
     /* A point amid the centers, and so amid the samples: their mean.   offset   OUT [n_features] */
     void (*find_offset)(const double *centers, size_t n_clusters, size_t n_features, double *offset);
@@ -204,6 +254,30 @@ typedef struct {
      *   returns the number of samples that needed float64 */
     size_t (*assign[2])(const void *x, size_t n_samples, size_t n_readable, const void *packed, void *scratch,
                         int32_t *labels);
+
+    /* ---- Two clusters (pair.h). A line is a block of pair_bytes that holds two directions, and where the centers of
+     * the step lie along them; 64-byte alignment. It keeps the pointer `centers`, and pointers into itself. */
+    size_t (*pair_bytes)(size_t n_features);
+
+    /* Take the directions from one center to the other, in this step and in the one before.
+     *   previous   IN [2][n_features] centers of the step before, or NULL
+     *   offset     IN as for pack_centers      line   OUT */
+    void (*pair_start)(const double *centers, const double *previous, size_t n_features, const double *offset,
+                       int samples_are_float32, void *line);
+
+    /* Find where the centers of another step lie along the same directions. */
+    void (*pair_turn)(const double *centers, void *line);
+
+    /* Label each sample of a block, at most block_samples, with its float64 nearest center; the first one on a tie.
+     *   before      IN the line of the step that read the block last, or NULL
+     *   now         IN the line of this step
+     *   scratch     as for assign
+     *   along, aside, rest   INOUT [n_samples rounded up to 32]: what is kept of each sample
+     *   labels      OUT [n_samples rounded up to 32]
+     *   n_decided   INOUT, plus the samples that needed float64
+     *   returns whether the block was read, so that what is kept belongs to `now` */
+    int (*pair_label[2])(const void *x, size_t n_samples, size_t n_readable, const void *before, const void *now,
+                         void *scratch, float *along, float *aside, float *rest, int32_t *labels, size_t *n_decided);
 
     /* Follow the labels in the sums: each sample whose label changed leaves the sums of its old cluster for those of
      * its new one.
@@ -307,6 +381,9 @@ typedef struct {
     /* Smallest |x| of each feature that is not 0.   min_abs   INOUT [n_features] float64, lowered; x is finite */
     void (*find_smallest[2])(const void *x, size_t n_samples, size_t n_features, double *min_abs);
 
+    /* Largest |x| of each feature. A NaN is passed over.   max_abs   OUT [n_features] */
+    void (*find_largest[2])(const void *x, size_t n_samples, size_t n_features, double *max_abs);
+
     /* Does the array of n values hold a NaN, or a value beyond the limit on either side? */
     int (*has_unusable[2])(const void *values, size_t n, double limit);
 
@@ -376,13 +453,15 @@ typedef struct {
                              void *codes);
 
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
-     *   codes    IN of the samples from x on
+     *   x        rows; or scratch [n_samples][n_features] if `stored` is not NULL, which has them from first_stored on
+     *   codes    IN of the same samples
      *   labels   INOUT [n_samples]: those of the last step, or -1 if there was none
      *   bounds   INOUT [n_samples][2]: between which the score of the label lies
      *   counts   INOUT [2]: adds the pairs that the codes could not exclude (own label aside), and the samples that
      *            needed float64 */
-    void (*prefix_assign[2])(const void *x, size_t n_samples, const double *centers, const void *codes,
-                             const void *prefix, void *scratch, int32_t *labels, double *bounds, size_t *counts);
+    void (*prefix_assign[2])(const void *x, const stored_rows *stored, size_t first_stored, size_t n_samples,
+                             const double *centers, const void *codes, const void *prefix, void *scratch,
+                             int32_t *labels, double *bounds, size_t *counts);
 
     /* For seeding: let `count` samples, at most n_clusters of prefix_start, be the centers that codes are compared
      * with.
@@ -429,6 +508,12 @@ typedef struct {
      *   returns the number of samples that needed float64 */
     size_t (*assign_quantized[2])(const void *x, size_t n_samples, const void *tiles, const void *quantized,
                                   void *scratch, int32_t *labels);
+
+    /* The same without the rows of the samples.
+     *   labels    OUT [n_samples]: the label where whole numbers prove it, else a number below 0
+     *   returns the number of samples without a proof */
+    size_t (*screen_quantized)(size_t n_samples, const void *tiles, const void *quantized, void *scratch,
+                               int32_t *labels);
 
     /* Set `near`, as find_near, for candidates that quantize_centers has packed.
      *   to_units   factor from a scaled squared distance of the seeding to the squares of quantized samples */
@@ -502,6 +587,14 @@ typedef struct {
     double (*cheapest_merge)(const double *means, const double *weights, size_t n_clusters, size_t n_features, size_t j,
                              int32_t *partner);
 
+    /* The two nearest centers of each sample, after some centers moved (two_nearest.h). Of equally near ones either may
+     * be first. Returns how many pairs of sample and center were compared.
+     *   eights            IN the samples as gather_eights lays them out
+     *   nearest, second   INOUT [n_eights][8]: places of the centers    sq_nearest, sq_second   INOUT [n_eights][8] */
+    size_t (*two_nearest)(const double *eights, size_t n_eights, size_t n_features, const double *centers,
+                          const center_moves *moves, int64_t *nearest, double *sq_nearest, int64_t *second,
+                          double *sq_second);
+
     add_distances add_euclidean, add_manhattan, add_cosine;
     add_pairs add_euclidean_pairs, add_manhattan_pairs;
     add_labelled add_euclidean_labelled, add_manhattan_labelled;
@@ -520,15 +613,33 @@ typedef struct {
     size_t (*follow_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
                                const double *sample_weight, const int32_t *new_labels, int32_t *old_labels,
                                sum_grid grid, double *sums, uint8_t *touched);
-    /*   sq_norms   IN [n_clusters]: |c|^2      dense   scratch [n_features] reals, zeros before and after */
+    /*   trees      OUT [n_clusters][nodes_of(n_features)]: |c|^2 over the parts in which sq_distance adds up */
+    size_t (*nodes_of)(size_t n_features);
+    void (*fill_trees)(const double *centers, size_t n_clusters, size_t n_features, double *trees);
+    /*   sq_norms   IN [n_clusters]: |c|^2      dense   scratch [n_features] reals, zeros before and after
+     *   as_dense   whether all have the bits of dense rows, else only those whose digits would cancel */
     void (*own_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, size_t n_features,
-                                       const double *centers, const double *sq_norms, const int32_t *labels,
-                                       void *dense, double *sq_distances);
+                                       const double *centers, const double *sq_norms, const double *trees, int as_dense,
+                                       const int32_t *labels, void *dense, double *sq_distances);
     /* Squared distances to eight targets, not below 0. A row is at distance 0 from itself if |c|^2 is added up in the
      * order of its stored values.
      *   columns   IN [n_features][8]    sq_norms   IN [8]    sq_distances   OUT [n_samples][8] */
     void (*eight_sq_distances_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const double *columns,
                                          const double *sq_norms, double *sq_distances);
+    /* Passes of k-means++ (sparse_seeding.h), for the rows from `first` on; the other arrays begin with these.
+     *   sq_norms  OUT [n_samples]: |x|^2, one stored value after the other */
+    void (*sq_norms_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, double *sq_norms);
+    /*   min_sq_distances  IN [n_samples], to the nearest seed so far    sample_weight  IN [n_samples] or NULL for ones
+     *   shared            scratch [stored values of SPARSE_SEED_ROWS rows + 1]
+     *   closer            OUT [n_samples]: bit t is 1 if the row is closer to candidate t than to the seeds so far
+     *   gains             OUT [SPARSE_SEEDS]: by how much each would lower the sum of weight * min_sq_distances */
+    void (*try_seeds_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const sparse_seeds *seeds,
+                                const double *sq_norms, const double *min_sq_distances, const double *sample_weight,
+                                int64_t *shared, uint8_t *closer, double *gains);
+    /*   min_sq_distances  INOUT: lowered where `closer` says so of candidate `which` */
+    void (*take_seed_sparse[2])(const sparse_rows *rows, size_t first, size_t n_samples, const sparse_seeds *seeds,
+                                int which, const double *sq_norms, const uint8_t *closer, int64_t *shared,
+                                double *min_sq_distances);
 
     /* ---- Manhattan distances (manhattan.h), the same calls as for Euclidean ones. Distances are not squared.
      *   gaps   OUT [n_samples] or NULL: by how much the own score is proven lowest; not above 0, or NaN, if

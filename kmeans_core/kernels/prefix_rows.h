@@ -15,6 +15,43 @@ static void NAME(prefix_encode)(const void *any_x, size_t n_samples, size_t n_re
     }
 }
 
+/* Rows of a run of samples, counted from its first one. Rows that the caller stores otherwise are laid out when they
+ * are first read: most are not read at all.
+ *   x        IN [n_samples][n_features]; with `stored` scratch
+ *   first    number of the first row in `stored`     ready   INOUT [n_samples], whether a row is laid out */
+typedef struct {
+    const REAL *x;
+    size_t n_features;
+    const stored_rows *stored;
+    size_t first;
+    uint8_t *ready;
+} NAME(run_of_rows);
+
+static inline const REAL *NAME(row_of_run)(const NAME(run_of_rows) *rows, size_t i)
+{
+    const REAL *row = rows->x + i * rows->n_features;
+    if (rows->stored && !rows->ready[i]) {
+        NAME(widen)(rows->stored, rows->first + i, 1, (void *)(uintptr_t)row);
+        rows->ready[i] = 1;
+    }
+    return row;
+}
+
+/* Bring a row closer that will be read: to the second-level cache, because a tile of rows overfills the first. */
+static inline void NAME(prefetch_row)(const NAME(run_of_rows) *rows, size_t i)
+{
+    const char *row = (const char *)(rows->x + i * rows->n_features);
+    size_t bytes = rows->n_features * sizeof(REAL);
+    if (rows->stored) {
+        const size_t place = rows->first + i;
+        const int64_t number = rows->stored->numbers ? rows->stored->numbers[place] : (int64_t)place;
+        row = rows->stored->values + number * rows->stored->row_stride;
+        bytes = rows->n_features * stored_bytes[rows->stored->kind];
+    }
+    for (size_t byte = 0; byte < bytes; byte += 64)
+        __builtin_prefetch(row + byte, 0, 2);
+}
+
 /* Score |c'|^2 / 2 - x'.c' of a stored row and center j, with a dot product in float32. */
 static double NAME(prefix_score)(const prefix *p, const REAL *x, size_t j)
 {
@@ -78,10 +115,10 @@ static int NAME(prefix_compare)(const prefix *p, const double *centers, const RE
  * tile are prefetched.
  *   n_next       how many of them; their ids follow those of this tile
  *   known_sums   IN those of guess_labels, or NULL */
-static void NAME(filter_tile)(const prefix *p, const center_panels *panels, const double *centers, const REAL *x,
-                              prefix_tile *tile, size_t n_next, const code *known_sums, size_t *counts)
+static void NAME(filter_tile)(const prefix *p, const center_panels *panels, const double *centers,
+                              const NAME(run_of_rows) *rows, prefix_tile *tile, size_t n_next, const code *known_sums,
+                              size_t *counts)
 {
-    const size_t n_features = p->frame.n_features, row_bytes = n_features * sizeof(REAL);
     const float *row = tile->row, *inverse = row + ROW_INVERSE_STEP * TILE_SAMPLES;
     const float *norms = row + ROW_NORM * TILE_SAMPLES;
     prefix_best *best = tile->best;
@@ -96,9 +133,7 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
     size_t fetched = 0;
     for (size_t q = 0; q < panels->n_panels; q++) {
         for (const size_t until = fetched + rows_a_panel; fetched < until && fetched < n_next; fetched++)
-            /* To the second-level cache: a tile of rows overfills the first. */
-            for (size_t byte = 0; byte < row_bytes; byte += 64)
-                __builtin_prefetch((const char *)(x + tile->ids[tile->left + fetched] * n_features) + byte, 0, 2);
+            NAME(prefetch_row)(rows, tile->ids[tile->left + fetched]);
         const code *panel_sums = known_sums ? known_sums + q * TILE_CENTERS * TILE_SAMPLES : sums;
         if (!known_sums)
             dot_panel((const code *)(row + ROW_TERMS * TILE_SAMPLES),
@@ -109,7 +144,7 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
         if (loose) {
             for (uint32_t bits = loose; bits; bits &= bits - 1) {
                 const size_t s = (size_t)__builtin_ctz(bits);
-                best[s] = NAME(scored)(p, x + tile->ids[s] * n_features, norms[s], (size_t)best[s].label);
+                best[s] = NAME(scored)(p, NAME(row_of_run)(rows, tile->ids[s]), norms[s], (size_t)best[s].label);
                 limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
             }
             tile->loose &= ~loose;
@@ -124,7 +159,8 @@ static void NAME(filter_tile)(const prefix *p, const center_panels *panels, cons
                     break;
                 if (best[s].label == j)
                     continue;
-                if (NAME(prefix_compare)(p, centers, x + tile->ids[s] * n_features, norms[s], (size_t)j, &best[s]))
+                if (NAME(prefix_compare)(p, centers, NAME(row_of_run)(rows, tile->ids[s]), norms[s], (size_t)j,
+                                         &best[s]))
                     in_float64 |= 1u << s;
                 limits[s] = limit_of(p, &best[s], norms[s], inverse[s]);
                 counts[0]++;
@@ -176,13 +212,14 @@ static void NAME(find_near_coded)(const void *codes, size_t n_samples, const voi
 }
 
 /* Filter samples, tile by tile: those whose own center stood still by the centers that moved, others by all centers.
- *   ids   IN [n_samples], counted from x on */
-static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers, const REAL *x,
-                                 const char *codes, const uint16_t *ids, size_t n_samples, prefix_scratch scratch,
-                                 int32_t *labels, double *bounds, size_t *counts)
+ *   ids   IN [n_samples], counted from the first row on */
+static void NAME(filter_samples)(const prefix *p, int own_is_still, const double *centers,
+                                 const NAME(run_of_rows) *rows, const char *codes, const uint16_t *ids,
+                                 size_t n_samples, prefix_scratch scratch, int32_t *labels, double *bounds,
+                                 size_t *counts)
 {
     const center_panels *panels = own_is_still ? &p->moved : &p->all;
-    const size_t n_features = p->frame.n_features, tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
+    const size_t tile_bytes = prefix_tile_bytes(p->frame.n_clusters);
     prefix_tile tile;
     for (size_t first = 0; first < n_samples && panels->n_panels; first += TILE_SAMPLES) {
         const size_t behind = n_samples - first;
@@ -205,13 +242,13 @@ static void NAME(filter_samples)(const prefix *p, int own_is_still, const double
                 tile.best[s] = known;
                 tile.loose |= (uint32_t)(known.upper - known.lower > 3.0 * score_margin(p, norms[s], j)) << s;
             } else {
-                tile.best[s] = NAME(scored)(p, x + i * n_features, norms[s], j);
+                tile.best[s] = NAME(scored)(p, NAME(row_of_run)(rows, i), norms[s], j);
             }
         }
         /* The next tile is much like this one: will its rows be read? */
         const int is_read = 2 * (size_t)__builtin_popcount(tile.loose) < tile.left && !own_is_still;
         const size_t n_next = !is_read ? 0 : behind - tile.left < TILE_SAMPLES ? behind - tile.left : TILE_SAMPLES;
-        NAME(filter_tile)(p, panels, centers, x, &tile, n_next, is_first ? scratch.sums : NULL, counts);
+        NAME(filter_tile)(p, panels, centers, rows, &tile, n_next, is_first ? scratch.sums : NULL, counts);
         for (size_t s = 0; s < tile.left; s++) {
             const size_t i = tile.ids[s];
             labels[i] = tile.best[s].label;
@@ -222,9 +259,9 @@ static void NAME(filter_samples)(const prefix *p, int own_is_still, const double
 }
 
 /* Sort the samples by whether their own center stood still, then filter both kinds. */
-static void NAME(prefix_assign)(const void *any_x, size_t n_samples, const double *centers, const void *codes,
-                                const void *memory, void *scratch_memory, int32_t *labels, double *bounds,
-                                size_t *counts)
+static void NAME(prefix_assign)(const void *any_x, const stored_rows *stored, size_t first_stored, size_t n_samples,
+                                const double *centers, const void *codes, const void *memory, void *scratch_memory,
+                                int32_t *labels, double *bounds, size_t *counts)
 {
     const REAL *x = any_x;
     const prefix *p = memory;
@@ -233,7 +270,9 @@ static void NAME(prefix_assign)(const void *any_x, size_t n_samples, const doubl
     uint16_t still[SORTED_SAMPLES], others[SORTED_SAMPLES];
     for (size_t first = 0; first < n_samples; first += SORTED_SAMPLES) {
         const size_t count = n_samples - first < SORTED_SAMPLES ? n_samples - first : SORTED_SAMPLES;
-        const REAL *rows = x + first * p->frame.n_features;
+        uint8_t ready[SORTED_SAMPLES] = {0};
+        const NAME(run_of_rows) rows = {x + first * p->frame.n_features, p->frame.n_features, stored,
+                                        first_stored + first, ready};
         const char *tiles = (const char *)codes + first / TILE_SAMPLES * tile_bytes;
         size_t n_still = 0, n_others = 0;
         for (size_t i = 0; i < count; i++) {
@@ -243,9 +282,9 @@ static void NAME(prefix_assign)(const void *any_x, size_t n_samples, const doubl
             n_still += (size_t)is_still;
             n_others += (size_t)!is_still;
         }
-        NAME(filter_samples)(p, 0, centers, rows, tiles, others, n_others, scratch, labels + first, bounds + 2 * first,
+        NAME(filter_samples)(p, 0, centers, &rows, tiles, others, n_others, scratch, labels + first, bounds + 2 * first,
                              counts);
-        NAME(filter_samples)(p, 1, centers, rows, tiles, still, n_still, scratch, labels + first, bounds + 2 * first,
+        NAME(filter_samples)(p, 1, centers, &rows, tiles, still, n_still, scratch, labels + first, bounds + 2 * first,
                              counts);
     }
 }

@@ -128,6 +128,8 @@ typedef struct {
     int32_t *labels;      /* [MAX_TILE_ROWS] */
     float *unused_norms;  /* [MAX_TILE_ROWS], for pack_block */
     void *rows;           /* [TILE_SAMPLES][n_features] reals and LANES more: a padded copy of the array's last rows */
+    void *wide;           /* [MAX_TILE_ROWS][n_features] reals: stored rows of a tile */
+    float *lanes;         /* [MAX_TILE_ROWS * n_features]: the same rows as lanes */
 } group_scratch;
 
 /* parts   INOUT a block of memory, or one to be counted */
@@ -144,6 +146,8 @@ static group_scratch divide_group_scratch(arena *parts, size_t n_clusters, size_
     scratch.labels = take(parts, MAX_TILE_ROWS * sizeof(int32_t));
     scratch.unused_norms = take(parts, MAX_TILE_ROWS * sizeof(float));
     scratch.rows = take(parts, (TILE_SAMPLES * n_features + LANES) * sizeof(double));
+    scratch.wide = take(parts, MAX_TILE_ROWS * n_features * sizeof(double));
+    scratch.lanes = take(parts, MAX_TILE_ROWS * n_features * sizeof(float));
     return scratch;
 }
 
@@ -442,12 +446,22 @@ static void NAME(describe_tile)(const REAL *x, size_t n_rows, size_t n_features,
     sums[2 * n_features + 1] = (double)n_rows * parts.fine;
 }
 
+/* The rows of a tile from the row with this number on.   wide   scratch [n_rows][n_features] reals */
+static inline const REAL *NAME(rows_of_tile)(const tiling *tiles, size_t row, size_t n_rows, REAL *wide)
+{
+    if (!tiles->stored)
+        return (const REAL *)tiles->x + row * tiles->n_features;
+    NAME(widen)(tiles->stored, row, n_rows, wide);
+    return wide;
+}
+
 /* Boxes and sums of the tiles of group g, and the box of the group. */
 static void NAME(describe_group)(const tiling *tiles, size_t g, const double *weights, sum_grid grid)
 {
     const size_t n_features = tiles->n_features, box = 2 * n_features + 2;
     double group_low[MAX_TILED_FEATURES], group_high[MAX_TILED_FEATURES];
     double low[MAX_TILED_FEATURES], high[MAX_TILED_FEATURES];
+    REAL wide[MAX_TILE_ROWS * MAX_TILED_FEATURES];
     const size_t first_row = g * GROUP_TILES * tiles->tile_rows;
     for (size_t f = 0; f < n_features; f++) {
         group_low[f] = HUGE_VAL;
@@ -456,7 +470,7 @@ static void NAME(describe_group)(const tiling *tiles, size_t g, const double *we
     for (size_t t = g * GROUP_TILES, row = first_row; t < (g + 1) * GROUP_TILES && row < tiles->n_samples;
          t++, row += tiles->tile_rows) {
         const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
-        const REAL *x = (const REAL *)tiles->x + row * n_features;
+        const REAL *x = NAME(rows_of_tile)(tiles, row, n_rows, wide);
         double *tile_box = tiles->boxes + t * box, *radius = tile_box + 2 * n_features;
         NAME(describe_tile)(x, n_rows, n_features, weights ? weights + row : NULL, grid, low, high,
                             tiles->sums + t * 2 * (n_features + 1));
@@ -520,8 +534,9 @@ static size_t NAME(follow_tile)(const REAL *x, size_t n_rows, size_t n_features,
 
 /* Give all samples of a tile to one cluster. A tile that was in it as a whole needs nothing. */
 static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const double *weights, sum_grid grid,
-                           int32_t *labels, double *sums, uint8_t *touched, size_t *counts)
+                           const group_scratch *scratch, double *sums, uint8_t *touched, size_t *counts)
 {
+    int32_t *labels = scratch->labels;
     const size_t n_features = tiles->n_features, length = 2 * (n_features + 1), row = t * tiles->tile_rows;
     const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
     const int32_t before = tiles->owners[t];
@@ -531,9 +546,9 @@ static void NAME(own_tile)(const tiling *tiles, size_t t, int32_t label, const d
     if (before == TILE_MIXED) {
         for (size_t i = 0; i < n_rows; i++)
             labels[i] = label;
-        counts[TILES_CHANGED] += NAME(follow_tile)((const REAL *)tiles->x + row * n_features, n_rows, n_features,
-                                                   weights ? weights + row : NULL, labels, tiles->labels + row, grid,
-                                                   sums, touched);
+        const REAL *x = NAME(rows_of_tile)(tiles, row, n_rows, scratch->wide);
+        counts[TILES_CHANGED] += NAME(follow_tile)(x, n_rows, n_features, weights ? weights + row : NULL, labels,
+                                                   tiles->labels + row, grid, sums, touched);
         return;
     }
     if (before >= 0) {
@@ -576,18 +591,21 @@ static void NAME(mix_tile)(const tiling *tiles, size_t t, const double *centers,
 {
     const size_t n_features = tiles->n_features, row = t * tiles->tile_rows;
     const size_t left = tiles->n_samples - row, n_rows = left < tiles->tile_rows ? left : tiles->tile_rows;
-    const REAL *x = (const REAL *)tiles->x + row * n_features;
+    const REAL *x = NAME(rows_of_tile)(tiles, row, n_rows, scratch->wide);
     const double *box = tiles->boxes + t * (2 * n_features + 2);
     int32_t *old_labels = tiles->labels + row, *labels = scratch->labels;
     const int32_t before = tiles->owners[t];
     /* A tile gets its place when it is first mixed: places for all tiles would touch memory for all. */
-    const int is_new = tiles->in_lanes[t] == 0;
-    if (is_new)
-        tiles->in_lanes[t] = __atomic_add_fetch(tiles->n_in_lanes, 1, __ATOMIC_RELAXED);
-    float *lanes = tiles->lanes + (size_t)(tiles->in_lanes[t] - 1) * tiles->tile_rows * n_features;
+    const int is_new = tiles->stored || tiles->in_lanes[t] == 0;
+    float *lanes = scratch->lanes;
+    if (!tiles->stored) {
+        if (is_new)
+            tiles->in_lanes[t] = __atomic_add_fetch(tiles->n_in_lanes, 1, __ATOMIC_RELAXED);
+        lanes = tiles->lanes + (size_t)(tiles->in_lanes[t] - 1) * tiles->tile_rows * n_features;
+    }
     if (is_new) {
         const block_scratch block = {.tiles = lanes, .norms = scratch->unused_norms, .rows = scratch->rows};
-        NAME(pack_block)(x, n_rows, left, frame, block);
+        NAME(pack_block)(x, n_rows, tiles->stored ? n_rows : left, frame, block);
     }
     if (before >= 0)
         for (size_t i = 0; i < n_rows; i++)
@@ -676,7 +694,7 @@ static void NAME(step_group)(const tiling *tiles, size_t g, const double *center
             counts[TILES_TESTED] += n_group;
         }
         if (n_near == 1) {
-            NAME(own_tile)(tiles, t, scratch.of_group[scratch.of_tile[0]], weights, grid, scratch.labels, sums, touched,
+            NAME(own_tile)(tiles, t, scratch.of_group[scratch.of_tile[0]], weights, grid, &scratch, sums, touched,
                            counts);
             continue;
         }

@@ -11,6 +11,7 @@
  *   v_pick(m, a, b)     m ? a : b          vi_pick: the same for vint
  *   vi_splat vi_load vi_store vi_min vi_max vi_less
  *   v_bits(m)           lane i of the mask as bit i
+ *   v_load_half         LANES values of a float16 row as float32, where HAS_HALF
  *   v_load_real         LANES values of a float32 or float64 row, (x - offset) * scale, as float32
  * Coordinates in low precision (prefix.h): CODE_FEATURES of them in a 32-bit code, whole numbers within CODE_LIMIT:
  * four if the instruction set multiplies bytes, else one float32. If CODE_LENGTH is not 0, it is the most length of the
@@ -68,6 +69,8 @@ static inline vint v_dot16(vint s, vint a, vint b) { return _mm512_add_epi32(s, 
 /* Not `return m`: with both sanitizers, which leave few registers, gcc 12 stored the 16 bits of a mask and read 32
  * back. The upper half was rubbish, and "quantized" took a wrong label for proven. */
 static inline uint32_t v_bits(vmask m) { return _cvtmask16_u32(m); }
+#define HAS_HALF 1
+static inline vec v_load_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p)); }
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
     const __m512d s = _mm512_set1_pd(scale);
@@ -107,6 +110,10 @@ static inline vint vi_max(vint a, vint b) { return _mm256_max_epi32(a, b); }
 static inline vmask vi_less(vint a, vint b) { return _mm256_castsi256_ps(_mm256_cmpgt_epi32(b, a)); }
 static inline vint v_dot16(vint s, vint a, vint b) { return _mm256_add_epi32(s, _mm256_madd_epi16(a, b)); }
 static inline uint32_t v_bits(vmask m) { return (uint32_t)_mm256_movemask_ps(m); }
+#if defined(__F16C__)
+#define HAS_HALF 1
+static inline vec v_load_half(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p)); }
+#endif
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
     const __m256d s = _mm256_set1_pd(scale);
@@ -190,6 +197,8 @@ static inline uint32_t v_bits(vmask m)
     static const int32_t place[4] = {0, 1, 2, 3};
     return vaddvq_u32(vshlq_u32(vshrq_n_u32(m, 31), vld1q_s32(place)));
 }
+#define HAS_HALF 1
+static inline vec v_load_half(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
 static inline vec v_load_double(const double *p, const double *offset, double scale)
 {
     const float64x2_t low = vmulq_n_f64(vsubq_f64(vld1q_f64(p), vld1q_f64(offset)), scale);
@@ -232,6 +241,10 @@ static inline vec v_load_double(const double *p, const double *offset, double sc
 {
     return (float)((*p - *offset) * scale);
 }
+#endif
+
+#ifndef HAS_HALF
+#define HAS_HALF 0
 #endif
 
 static inline vec v_load_float(const float *p, const float *offset, float scale)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .quality.silhouettes import silhouette_samples, silhouette_score
     from .quality.simplified import simplified_silhouette_samples, simplified_silhouette_score
     from .selection.result import ElbowResult
+    from .sources.rows import open_rows
     from .surfaces.fast_kmeans import FastKMeans
     from .tables import ClusteredTable, cluster
 
@@ -52,6 +53,7 @@ __all__ = [
     "elbow",
     "k_means",
     "kmeans_plusplus",
+    "open_rows",
     "plot_centers",
     "plot_clusters",
     "plot_elbow",
@@ -85,6 +87,7 @@ _LATE = {  # name -> module that has it: imported when the name is asked for, so
     "simplified_silhouette_samples": "quality.simplified",
     "simplified_silhouette_score": "quality.simplified",
     "ElbowResult": "selection.result",
+    "open_rows": "sources.rows",
     "FastKMeans": "surfaces.fast_kmeans",
     "ClusteredTable": "tables",
     "cluster": "tables",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from math import frexp
 from typing import Any, NamedTuple
 
@@ -11,9 +11,11 @@ import numpy as np
 from ._core import distances, samples, totals
 from ._core.doubtful import ByLabel, SumsAnew
 from .algorithms.copies import Copies, copies_of
+from .algorithms.table import choose_algorithm
+from .drawing import Weighing
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
-from .types import Flags, Floats, Indices, Labels, Values
+from .types import AnyArray, Flags, Floats, Indices, Labels, Values
 
 LEAF = 1024
 """Samples per leaf: leaf 0 holds the samples 0 to 1023, leaf 1 the samples 1024 to 2047, and so on.
@@ -92,6 +94,8 @@ class Samples:
     """What errors call such samples."""
     has_filters = True
     """Do algorithms other than Lloyd's know these samples?"""
+    has_search = True
+    """Is a single fit of many such samples searched on few of them first? See fitting/coarse.py."""
 
     def __init__(self, values: Values, sample_weight: Floats | None, description: Description) -> None:
         self.values = values
@@ -107,17 +111,31 @@ class Samples:
         """
         yield slice(0, len(self.values)), self.values
 
+    def slices(self) -> list[slice]:
+        """Return the slices of the arrays."""
+        return [rows for rows, _ in self.arrays()]
+
     def pieces(self) -> Iterator[tuple[slice, Values]]:
         """Yield the same, but in arrays that each begin with a leaf."""
         return self.arrays()
 
-    def take(self, rows: Indices, origin: Floats | None = None, n_threads: int | None = None) -> Values:
-        """Return the samples with these numbers, (len(rows), n_features). With an origin: float32, origin subtracted."""
-        if origin is None and len(rows) <= FEW_ROWS and isinstance(self.values, np.ndarray):
+    def take(
+        self,
+        rows: Indices,
+        origin: Floats | None = None,
+        n_threads: int | None = None,
+        memory: Values | None = None,
+    ) -> Values:
+        """Return the samples with these numbers, (len(rows), n_features). With an origin: float32, origin subtracted.
+
+        memory : an array of that dtype with so many rows or more, which is written and returned in part; None for a new one.
+        """
+        if memory is None and origin is None and len(rows) <= FEW_ROWS and isinstance(self.values, np.ndarray):
             return self.values.take(rows, axis=0)
         dtype = self.values.dtype if origin is None else np.float32
-        taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=dtype)
-        origin = np.zeros(taken.shape[1]) if origin is None else origin
+        taken: Values = (
+            np.empty((len(rows), self.values.shape[1]), dtype=dtype) if memory is None else memory[: len(rows)]
+        )
         n_threads = effective_n_threads(n_threads, float(taken.size))
         for numbers, values in self.arrays():
             if len(values) == len(self.values):
@@ -130,10 +148,18 @@ class Samples:
         return taken
 
     def subset(
-        self, rows: Indices, sample_weight: Floats | None, origin: Floats | None = None, n_threads: int | None = None
+        self,
+        rows: Indices,
+        sample_weight: Floats | None,
+        origin: Floats | None = None,
+        n_threads: int | None = None,
+        memory: Values | None = None,
     ) -> Samples:
-        """Return the samples with these numbers as Samples in one array, with weights of their own.   origin : as for take."""
-        values = self.take(rows, origin, n_threads)
+        """Return the samples with these numbers as Samples in one array, with weights of their own.
+
+        origin, memory : as for take. What is in the memory must stay as long as the samples are in use.
+        """
+        values = self.take(rows, origin, n_threads, memory)
         return Samples(values, sample_weight, describe(values, effective_n_threads(n_threads, float(values.size))))
 
     def nearest(self, centers: Floats, n_threads: int) -> Labels:
@@ -152,6 +178,10 @@ class Samples:
             distances.own_sq_distances(values, centers, labels[rows], own[rows], n_threads, kind)
         return own
 
+    def weighing(self, weights: Floats | None, centers: Floats, n_threads: int) -> Weighing:
+        """Return a Weighing of the samples."""
+        return Weighing(self, weights, centers, n_threads)
+
     def whole(self) -> Samples:
         """Return the samples in one array: here the object itself."""
         return self
@@ -167,13 +197,12 @@ class Samples:
         """Return inertia_of for all samples."""
         if isinstance(self.values, np.ndarray):
             return inertia_of(self.values, centers, labels, sample_weight, n_threads, kind)
-        leaves = [
+        return total_of_leaves([
             leaf_inertias(
                 values, centers, labels[rows], None if sample_weight is None else sample_weight[rows], n_threads, kind
             )
             for rows, values in self.pieces()
-        ]
-        return _sum_of(leaves[0] if len(leaves) == 1 else np.concatenate(leaves))
+        ])  # fmt: skip
 
     def sums_anew(
         self, labels: Labels, sample_weight: Floats | None, wanted: Flags, n_threads: int
@@ -183,14 +212,19 @@ class Samples:
         labels : (n_samples,); n_clusters for samples to leave out.   wanted : (n_clusters,), 1 for the clusters to sum.
         """
         anew = SumsAnew(wanted, self.values.shape[1], n_threads)
-        orders = [ByLabel(labels[rows], len(wanted)) for rows, _ in self.arrays()]
-        weights = [None if sample_weight is None else sample_weight[rows] for rows, _ in self.arrays()]
+        orders = [ByLabel(labels[rows], len(wanted)) for rows in self.slices()]
+        weights = [None if sample_weight is None else sample_weight[rows] for rows in self.slices()]
         for own, order in zip(weights, orders):
             anew.weigh(own, order)
         scaled = [anew.measure(values, own, order) for (_, values), own, order in zip(self.arrays(), weights, orders)]
         for (_, values), own, order in zip(self.arrays(), scaled, orders):
             anew.add(values, own, order)
         return anew.sums, anew.units
+
+    def choose_algorithm(self, name: str, n_clusters: int, max_iter: int, n_runs: int) -> str:
+        """Return the algorithm of a run; see algorithms/table.py."""
+        n_samples, n_features = self.values.shape
+        return choose_algorithm(name, n_samples, n_features, n_clusters, max_iter, n_runs)
 
     def copies(self, n_threads: int | None) -> Copies:
         """Return the compact copies of the values. Every call returns the same object."""
@@ -200,12 +234,40 @@ class Samples:
         return self._copies
 
 
+def cut_at(arrays: Iterable[tuple[slice, Values]], multiple: int) -> Iterator[tuple[slice, Values]]:
+    """Yield samples again, in arrays that each begin with the sample of a number that is a multiple. Most are views."""
+    begun: list[AnyArray] = []  # samples that lack others up to the next multiple
+    first = 0
+    for _, values in arrays:
+        n_begun = sum(map(len, begun))
+        n_lacking = min(multiple - n_begun, len(values)) if begun else 0
+        if n_lacking:
+            begun.append(values[:n_lacking])
+            if n_begun + n_lacking == multiple:
+                yield slice(first, first + multiple), np.concatenate(begun)
+                begun, first = [], first + multiple
+        whole = (len(values) - n_lacking) // multiple * multiple
+        if whole:
+            yield slice(first, first + whole), values[n_lacking : n_lacking + whole]
+            first += whole
+        if n_lacking + whole < len(values):
+            begun.append(values[n_lacking + whole :])
+        begun = [part if part.base is None else part.copy() for part in begun]  # the array may be overwritten
+    if begun:
+        yield slice(first, first + sum(map(len, begun))), np.concatenate(begun)
+
+
 def inertia_of(
     X: Values, centers: Floats, labels: Labels, sample_weight: Floats | None, n_threads: int,
     kind: int = distances.EUCLIDEAN,
 ) -> float:  # fmt: skip
     """Return the sum of weight * distance to the center of the label, squared if Euclidean; equal bits for any n_threads."""
     return _sum_of(leaf_inertias(X, centers, labels, sample_weight, n_threads, kind))
+
+
+def total_of_leaves(leaves: list[Floats]) -> float:
+    """Return the sum of the inertias of leaves, array by array."""
+    return _sum_of(leaves[0] if len(leaves) == 1 else np.concatenate(leaves))
 
 
 def _sum_of(leaves: Floats) -> float:
@@ -231,30 +293,39 @@ def count_distinct(labels: Labels, n_clusters: int) -> int:
 
 def describe(X: Values, n_threads: int) -> Description:
     """Describe the samples."""
-    return describe_pieces([X], len(X), n_threads)
+    if len(X) <= LEAF:
+        return _description(describe_leaves(X, n_threads)[0], len(X))
+    return describe_pieces([X], n_threads)
 
 
-def describe_pieces(pieces: Sequence[Values], n_samples: int, n_threads: int) -> Description:
+def describe_pieces(pieces: Iterable[Values], n_threads: int) -> Description:
     """Describe samples that lie in several arrays.
 
-    pieces : in the order of the samples; none is empty, and a leaf begins at row 0 of each.   n_samples : in all pieces together.
+    pieces : in the order of the samples; none is empty, and a leaf begins at row 0 of each.
     """
-    described = _describe_leaves(pieces[0], n_threads)
-    rows = described[0]
-    if n_samples > LEAF:
-        origin = rows[1].copy()
-        sums = totals.Totals(3 * len(origin))
-        rows = np.zeros((3, len(origin)))
-        for i, piece in enumerate(pieces):
-            described = described if i == 0 else _describe_leaves(piece, n_threads)
-            sums.add_described(described, LEAF, len(piece), origin)
-            np.maximum(rows[0], described[:, 0].max(axis=0), out=rows[0])
-        totals.describe_from(sums, origin, n_samples, rows)
+    n_samples = 0
+    for piece in pieces:
+        described = describe_leaves(piece, n_threads)
+        if n_samples == 0:
+            first = described[0].copy()
+            origin, rows = first[1].copy(), np.zeros_like(first)
+            sums = totals.Totals(3 * len(origin))
+        sums.add_described(described, LEAF, len(piece), origin)
+        np.maximum(rows[0], described[:, 0].max(axis=0), out=rows[0])
+        n_samples += len(piece)
+    if n_samples <= LEAF:
+        return _description(first, n_samples)
+    totals.describe_from(sums, origin, n_samples, rows)
+    return _description(rows, n_samples)
+
+
+def _description(rows: Floats, n_samples: int) -> Description:
+    """rows : (3, n_features), as samples.describe_blocks gives them."""
     max_abs, mean, variance = rows
     return Description(max_abs, mean, variance, *samples.sum_up(rows, n_samples), Smallest())
 
 
-def _describe_leaves(X: Values, n_threads: int) -> Floats:
+def describe_leaves(X: Values, n_threads: int) -> Floats:
     described = np.empty((-(-len(X) // LEAF), 3, X.shape[1]))
     samples.describe_blocks(X, LEAF, described, n_threads)
     return described

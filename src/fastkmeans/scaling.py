@@ -10,6 +10,7 @@ import numpy as np
 from .errors import FeatureScaleWarning, warn
 from .input.finite import check_finite
 from .input.matrix import Matrix
+from .input.sources import is_open
 from .rows import check_values
 from .runtime.parts import parts_of
 from .runtime.threads import effective_n_threads
@@ -38,6 +39,10 @@ class Scaling(NamedTuple):
         values : finite.   name, names : what messages call the rows and the features.
         Raises ValueError if a result overflows.
         """
+        if is_open(values):
+            from . import streamed
+
+            return streamed.standardized(values, self.standardized, dtype)  # type: ignore[return-value]  # as Matrix holds them
         rows: Values = np.empty(values.shape, dtype=dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             for part in parts_of(len(values)):

@@ -15,6 +15,7 @@ from .input.features import features_of_table, warn_of_marks
 from .input.labelled import Treatment
 from .input.matrix import as_matrix
 from .input.missing import check_missing, complete
+from .input.sources import is_source
 from .input.tables import column_names, frame_from_columns, frame_with_labels, is_table, select_columns, table_columns
 from .input.weights import as_weights
 from .types import AnyArray
@@ -64,7 +65,8 @@ def cluster(
     Parameters
     ----------
     df : DataFrame of shape (n_samples, n_columns)
-        A pandas, polars or pyarrow table. It is not changed.
+        A pandas, polars or pyarrow table. It is not changed. Files, data sets and lazy tables, as :func:`open_rows` takes them, are
+        read into a pyarrow table, if that takes at most a third of the free memory that a fit may use.
     n_clusters : int or "auto"
         The number of clusters. "auto" chooses among 1, 2, ..., 10, or goes on to 40; see :class:`KMeans` and :func:`elbow`.
     columns : sequence of str or int, optional
@@ -123,6 +125,9 @@ def cluster(
     Whether other whole numbers are codes cannot be known. Those under a name such as zip, phone, code, gender or cust_no are
     clustered, and a warning names them.
 
+    Sparse columns of pandas are filled for the fit, which takes as much memory as dense ones; in `table` they stay sparse. For a table
+    of sparse columns only, ``KMeans(...).fit(df.sparse.to_coo())`` fills none.
+
     Examples
     --------
     >>> import pandas as pd
@@ -134,6 +139,10 @@ def cluster(
     >>> list(result.table.columns)
     ['city', 'x', 'y', 'labels']
     """
+    if is_source(df):
+        from .sources.whole import whole_table
+
+        df = whole_table(df)
     _check_table(df)
     _check_label_name(df, column_name)
     names = (

@@ -1,6 +1,6 @@
 from typing import Self
 
-from ..types import Flags, Floats, Labels, Values
+from ..types import Flags, Floats, Indices, Labels, Values
 
 class ByLabel:
     def __new__(cls, labels: Labels, n_clusters: int) -> Self: ...
@@ -15,6 +15,9 @@ class Trusted:
 class SumsAnew:
     sums: Floats
     units: Floats
+    heaviest: Floats
+    counts: Indices
+    largest: Floats
     def __new__(cls, wanted: Flags, n_features: int, n_threads: int) -> Self: ...
     def weigh(self, sample_weight: Floats | None, order: ByLabel) -> None: ...
     def measure(self, X: Values, sample_weight: Floats | None, order: ByLabel) -> Floats | None: ...

@@ -4,6 +4,8 @@ from ..types import Floats, Labels
 from .csr import CsrRows
 from .sums import ClusterSums
 
+CANCELS: float
+
 class SparseState:
     clusters: ClusterSums
     n_decided: int
@@ -22,14 +24,7 @@ class SparseState:
 
 def nearest(rows: CsrRows, centers: Floats, labels: Labels, n_threads: int) -> int: ...
 def sq_norms(centers: Floats) -> Floats: ...
-def own_sq_distances(rows: CsrRows, centers: Floats, labels: Labels, sq_distances: Floats, n_threads: int) -> None: ...
+def own_sq_distances(
+    rows: CsrRows, centers: Floats, labels: Labels, sq_distances: Floats, n_threads: int, as_dense: bool = False
+) -> None: ...
 def eight_sq_distances(rows: CsrRows, columns: Floats, norms: Floats, sq_distances: Floats, n_threads: int) -> None: ...
-def seeding_pass(
-    rows: CsrRows,
-    columns: Floats,
-    norms: Floats,
-    min_sq_distances: Floats,
-    sample_weight: Floats | None,
-    sq_distances: Floats,
-    n_threads: int,
-) -> Floats: ...

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t
 
 cimport kernels as c
 from fastkmeans._core.csr cimport CsrRows
+from fastkmeans._core.stored cimport StoredRows
 from shared cimport ceil_log2, row_follower, signal_watch
 
 
@@ -25,9 +26,11 @@ cdef class ClusterSums:
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
     cdef CsrRows sparse          # in place of these
+    cdef StoredRows stored       # in place of these
     cdef const double[::1] sample_weight
-    cdef bint is_float32
+    cdef bint is_float32         # what centers are rounded to
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_grid_samples
+    cdef Py_ssize_t most_samples  # of the first ones, for which the memory is
     cdef Py_ssize_t block, unit  # rows that a thread follows at a time, and takes at a time
     cdef int n_threads
     cdef int n_cluster_threads   # one where there is too little to do for each cluster

@@ -2,15 +2,18 @@
 from libc.stdint cimport int32_t, uint16_t, uint32_t
 
 cimport kernels as c
+from fastkmeans._core.stored cimport StoredRows
 from shared cimport signal_watch
 
 
 cdef class TileOrder:
     cdef readonly object X, weights
+    cdef StoredRows stored       # in the order of the caller; None for an array
     cdef int32_t[::1] owners
     cdef bint is_float32
     cdef Py_ssize_t n_samples, n_features, n_tiles, tile_rows
-    cdef size_t row_bytes
+    cdef size_t row_bytes        # as kernels read a row
+    cdef bint lacks_memory
     cdef int n_threads
     cdef object _order           # (n_samples,) int32, the caller's sample of each place; empty if not split
     cdef object _cells, _cell_starts, _first_place, _next_place, _cell_owners   # None where cells were split
@@ -25,6 +28,10 @@ cdef class TileOrder:
                           double *weights) except -1
     cdef void _split_run(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, char *ordered,
                          int32_t *order, double *weights, char *scratch) noexcept nogil
+    cdef void _store_by_cell(self, Py_ssize_t first, Py_ssize_t count, const double *given, const uint16_t *cells,
+                             uint32_t *next_place, char *ordered, int32_t *order, double *weights) noexcept nogil
+    cdef void _split_stored(self, const c.kernels *table, Py_ssize_t first, Py_ssize_t count, char *ordered,
+                            int32_t *order, double *weights, char *scratch) noexcept nogil
     cdef int write_labels(self, const int32_t *ordered_labels, int32_t[::1] labels) except -1
     cdef void _write_labels(self, Py_ssize_t first, Py_ssize_t end, const int32_t *order, const int32_t *ordered_labels,
                             int32_t *labels) noexcept nogil

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._core.quantized import QuantizedRows
 from .._core.runtime import has_dot8
+from .._core.stored import read_as
 from ..types import Floats, Values
 
 # Rows that tell how large values are; fewer if rows are long: with 2048 rows of 784 features they took a quarter of a seeding.
@@ -56,13 +57,14 @@ def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float
 
 def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[float, float]:
     """What one whole number stands for, judged by a few rows, and the largest |x - offset| that it can hold."""
-    sizes = np.abs(rows - offset).ravel()
+    sizes = (rows - offset).ravel()
+    np.abs(sizes, out=sizes)
     most = float(sizes.max())
     # As np.quantile does, which imports numpy.ma: a process that is forked meanwhile would wait for that import for ever.
     place = LARGEST_SHARE * (len(sizes) - 1)
     below, above = int(place), min(int(place) + 1, len(sizes) - 1)
-    ordered = np.partition(sizes, (below, above))
-    largest = float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
+    sizes.partition((below, above))
+    largest = float(sizes[below] + (place - below) * (sizes[above] - sizes[below]))
     largest = min(largest * (ROOM_16 if bits == 16 else 1.0), most) or most
     return largest / limit, largest
 
@@ -100,7 +102,7 @@ def choose_bits(rows: Floats, centers: Floats, offset: Floats, dot8: bool) -> in
 class QuantizedCopies:
     """The quantized copies of an array, made when they are first asked for: several starts share them.
 
-    X : (n_samples, n_features) float32 or float64, C order, finite.   n_threads : int >= 1.
+    X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows.   n_threads : int >= 1.
     """
 
     def __init__(self, X: Values, n_threads: int):
@@ -164,7 +166,7 @@ class QuantizedCopies:
             n_rows = min(SIZE_ROWS, max(64, SIZE_VALUES // self.X.shape[1]))
             rows = self.X[:: -(-len(self.X) // n_rows)].astype(np.float64)
             offset: Floats = rows.mean(axis=0)
-            if self.X.dtype.itemsize == 4:
+            if read_as(self.X).itemsize == 4:
                 offset = offset.astype(np.float32).astype(np.float64)
             self._few = rows, offset
         return self._few

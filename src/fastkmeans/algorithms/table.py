@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
 from .._core.lloyd import LloydState
+from .._core.pair import PairState
 from .._core.prefix import PrefixState
 from .._core.quantized import QuantizedState
+from .._core.stored import StoredRows
 from .._core.sums import ClusterSums
 from .._core.tiles import TilesState
 from .._core.yinyang import YinyangState
 from ..types import Floats, Labels
+from .budget import has_room_for_tiles
 
 _Sums = TypeVar("_Sums", covariant=True)
 
@@ -70,6 +73,7 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS = {
     "lloyd": Algorithm(LloydState, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
+    "pair": Algorithm(PairState, "after Hamerly, Making k-means even faster, SDM 2010"),
     "tiles": Algorithm(TilesState, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
     "prefix": Algorithm(
         PrefixState,
@@ -100,6 +104,9 @@ but "lloyd", and "auto" takes the one that pays. "full" is what scikit-learn cal
 # With fewer steps no filter pays for its start.
 MIN_STEPS = 8
 
+# What "pair" keeps of each sample is as long as three float32 values, so that it saves nothing where rows are as short.
+LEAST_PAIR_FEATURES = 5
+
 
 def choose_algorithm(
     name: str, n_samples: int, n_features: int, n_clusters: int, max_iter: int, n_runs: int = 1
@@ -117,6 +124,8 @@ def choose_algorithm(
         return name
     if max_iter * n_runs < MIN_STEPS:
         return "lloyd"
+    if n_clusters == 2 and n_features >= LEAST_PAIR_FEATURES:
+        return "pair"
     if n_features <= 4 and n_clusters >= 4 and n_samples >= 50_000:
         return "tiles"
     if 8 <= n_features <= 64 and n_clusters >= 100 and n_clusters * n_features >= 1000 and n_samples >= 20_000:
@@ -127,3 +136,17 @@ def choose_algorithm(
     if n_features > 64 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
         return "prefix"
     return "lloyd"
+
+
+def choose_in_place(name: str, rows: StoredRows, n_clusters: int, max_iter: int, n_runs: int = 1) -> str:
+    """Return the algorithm to run over samples that are read in place, as choose_algorithm does.
+
+    Bounds of the distances to all groups of centers take more memory than such a fit may take: quantized samples stand in for "yinyang".
+    """
+    n_samples, n_features = rows.shape
+    chosen = choose_algorithm(name, n_samples, n_features, n_clusters, max_iter, n_runs)
+    if chosen == "yinyang":
+        return "quantized"
+    if chosen == "tiles" and not has_room_for_tiles(rows):
+        return "lloyd"
+    return chosen

@@ -76,7 +76,10 @@ def spelt_out(arguments: Sequence[str]) -> list[str]:
 
 
 def _add_table(parser: argparse.ArgumentParser, missing: Sequence[str] = MISSING) -> None:
-    table_help = "a .csv, .tsv, .txt (also .gz), .parquet or .npy file, one sample per row; -: standard input"
+    table_help = (
+        "a .csv, .tsv, .txt (also .gz), .parquet or .npy file, one sample per row; -: standard input; a pattern such as "
+        "'part-*.npy', or a folder of .parquet: read in blocks"
+    )
     parser.add_argument("table", metavar="TABLE", help=table_help)
     columns_help = "the columns to use: names, numbers from 1, ranges such as 2:5 (default: all that are features)"
     parser.add_argument("--columns", type=_names, metavar="A,B,...", help=columns_help)
@@ -100,6 +103,10 @@ def _add_table(parser: argparse.ArgumentParser, missing: Sequence[str] = MISSING
     add("--decimal", _decimal, "the decimal separator: . or ,")
     add("--thousands", _thousands, "the separator of thousands, for example , or space; none")
     add("--encoding", str, "the encoding of a text file, for example cp1252")
+    limit_help = "memory to use, for example 4G; more rows are read in blocks (default: a half of what is free)"
+    parser.add_argument("--memory-limit", type=bytes_of, metavar="BYTES", help=limit_help)
+    cache_help = "folder for what does not fit memory (default: that of temporary files)"
+    parser.add_argument("--cache-dir", metavar="FOLDER", help=cache_help)
 
 
 def _add_output(parser: argparse.ArgumentParser, option: str, what: str, required: bool = False) -> None:
@@ -129,6 +136,18 @@ def _add_kmeans(parser: argparse.ArgumentParser) -> None:
     what = "give all features the same weight, for features of different units; robust: by quartiles, not by mean and deviation"
     parser.add_argument("--standardize", nargs="?", const="mean", choices=STANDARDIZE, metavar="robust", help=what)
     _add_quiet(parser)
+
+
+_UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def bytes_of(text: str) -> int:
+    """Return a number of bytes, which may end in K, M, G or T (of 1024)."""
+    number, unit = (text[:-1], text[-1].upper()) if text[-1:].upper() in _UNITS else (text, "")
+    try:
+        return int(float(number) * (1 << _UNITS.get(unit, 0)))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"expected bytes, for example 500M or 4G; got {text!r}") from None
 
 
 def _whole_number(smallest: int, largest: int = 2**31 - 1) -> Callable[[str], int]:

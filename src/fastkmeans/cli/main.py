@@ -24,15 +24,17 @@ from ..display.words import counted
 from ..estimators.progress import fit_with_bar
 from ..input.columns import describe
 from ..runtime.threads import effective_n_threads
+from ..samples import count_distinct
 from ..samples import describe as describe_samples
 from ..scaling import warn_of_dominant_feature
 from ..storage.whole import whole_file
-from ..types import Indices
+from ..types import Indices, Labels
 from .arguments import FAILED, PREDICT_MISSING, STANDARDIZE, make_parser, spelt_out
 from .checks import check_label_name, check_n_features, check_outputs
 from .csv_layout import CsvOptions
 from .messages import in_options, say_on_stderr
 from .reading import TABLE_SUFFIXES, TableFile, read_table
+from .streamed import is_streamed, open_table, write_streamed
 from .suggesting import suggested_elbow
 from .text_files import STREAM
 from .writing import write_columns, write_labelled
@@ -134,6 +136,9 @@ def _read(args: argparse.Namespace, features: Sequence[str] | None = None) -> Ta
 
     features : the names that a model was fitted on.
     """
+    args.in_blocks = is_streamed(args)
+    if args.in_blocks:
+        return open_table(args, None if features is None else list(features))
     options = CsvOptions(args.header, args.delimiter, args.decimal, args.thousands, args.encoding)
     label_name = getattr(args, "label_name", "labels")
     table = read_table(
@@ -171,7 +176,10 @@ def _fit(args: argparse.Namespace) -> None:
             model.fit(table.values)
     seconds = perf_counter() - start
     _warn_of_units(args, table)
-    summary = None if args.quiet else replace(model.summary(table.values), feature_names=table.names)
+    is_in_memory = isinstance(table.values, np.ndarray)
+    summary = (
+        None if args.quiet or not is_in_memory else replace(model.summary(table.values), feature_names=table.names)
+    )
     if table.named:
         # Fitted on an array; with the names, predict finds its columns in any order.
         model.feature_names_in_ = np.array(table.names, dtype=object)
@@ -185,7 +193,7 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes: Indices) -> None:
     if args.output:
-        write_labelled(args.output, table, model.labels_, args.label_name)
+        _write_labelled(args, table, model.labels_)
     if args.centers:
         columns = {"labels": np.arange(len(sizes)), "size": sizes}
         write_columns(args.centers, columns | dict(zip(table.names, model.cluster_centers_.T, strict=True)))
@@ -199,8 +207,17 @@ def _write_fit(args: argparse.Namespace, table: TableFile, model: KMeans, sizes:
         model.save(args.save)
 
 
+def _write_labelled(args: argparse.Namespace, table: TableFile, labels: Labels) -> None:
+    if args.in_blocks:
+        write_streamed(args.output, table, labels, args.label_name)
+    else:
+        write_labelled(args.output, table, labels, args.label_name)
+
+
 def _warn_of_units(args: argparse.Namespace, table: TableFile) -> None:
     """Warn of a feature that outweighs all others, as :func:`cluster` does; an array in a .npy file is as its maker scaled it."""
+    if not isinstance(table.values, np.ndarray):
+        return  # the fit has said so
     if (table.named or table.layout is not None) and not args.standardize and args.metric != "cosine":
         description = describe_samples(table.values, effective_n_threads(args.threads, float(table.values.size)))
         warn_of_dominant_feature(description, table.names, "add --standardize")
@@ -275,11 +292,14 @@ def _predict(args: argparse.Namespace) -> None:
     table = _read(args, None if names is None else names.tolist())
     check_n_features(args, table, model.n_features_in_, names)
     check_label_name(args.label_name, table)
+    if args.in_blocks and not isinstance(table.values, np.ndarray):
+        table.values.feature_names = None
     labels = model.predict(table.values)
-    write_labelled(args.output, table, labels, args.label_name)
+    _write_labelled(args, table, labels)
     with _report(args):
         print(_heading(table))
-        used, known = len(np.unique(labels)), len(model.cluster_centers_)
+        known = len(model.cluster_centers_)
+        used = count_distinct(labels, known)
         print(f"{used} of {known} clusters used; labels in {args.output}")
 
 

@@ -31,7 +31,7 @@ NO_LABEL = -1
 """Stands in a .npy file for a row that was left out and so has no label."""
 
 
-class _Target(NamedTuple):
+class Target(NamedTuple):
     """A file to write: its temporary name, the suffix that tells its kind, and that of its packing."""
 
     path: str
@@ -60,7 +60,7 @@ def write_labelled(path: str, table: TableFile, labels: Labels, name: str) -> No
 
     labels : (n_samples,). A row of the file that was left out has no label: an empty field, a null, or NO_LABEL in a .npy file.
     """
-    with _target(path) as target:
+    with open_target(path) as target:
         if target.suffix == ".npy":
             np.save(target.path, _of_all_rows(table, labels))
         elif table.layout is not None and target.suffix != ".parquet":
@@ -79,7 +79,7 @@ def write_labelled(path: str, table: TableFile, labels: Labels, name: str) -> No
 
 def write_columns(path: str, columns: Mapping[str, AnyArray]) -> None:
     """Write named columns of equal length to a text or .parquet file."""
-    with _target(path) as target:
+    with open_target(path) as target:
         _write_columns(target, columns)
 
 
@@ -105,15 +105,15 @@ def check_output(option: str, path: str, suffixes: Sequence[str]) -> None:
 
 
 @contextmanager
-def _target(path: str) -> Iterator[_Target]:
+def open_target(path: str) -> Iterator[Target]:
     """Give a file to write, which then becomes `path`, or goes to the standard output if the path is STREAM."""
     if path != STREAM:
         with whole_file(path) as temporary:
-            yield _Target(temporary, suffix_of(path), packing_of(path))
+            yield Target(temporary, suffix_of(path), packing_of(path))
         return
     with tempfile.TemporaryDirectory() as folder:
         temporary = os.path.join(folder, "table")
-        yield _Target(temporary, suffix_of(path), None)
+        yield Target(temporary, suffix_of(path), None)
         with open(temporary, "rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
@@ -134,7 +134,7 @@ def _texts(table: TableFile, labels: Labels, empty: str) -> list[str]:
     return [texts[label] for label in _of_all_rows(table, labels).tolist()]
 
 
-def _write_columns(target: _Target, columns: Mapping[str, Any]) -> None:
+def _write_columns(target: Target, columns: Mapping[str, Any]) -> None:
     """Write columns, of which some may be masked arrays, with pyarrow if it is there."""
     if target.suffix == ".parquet":
         _write_arrow(target, _arrow_table(columns, slice(None)))
@@ -168,7 +168,7 @@ def _arrow_table(columns: Mapping[str, Any], rows: slice) -> Any:
     return pyarrow.table(arrays)
 
 
-def _write_arrow(target: _Target, table: Any) -> None:
+def _write_arrow(target: Target, table: Any) -> None:
     if target.suffix != ".parquet":
         _write_arrow_text(target, len(table), lambda rows: table.slice(rows.start, rows.stop - rows.start))
         return
@@ -180,7 +180,7 @@ def _write_arrow(target: _Target, table: Any) -> None:
     write_table(table, target.path, use_dictionary=repeating)
 
 
-def _write_arrow_text(target: _Target, n_rows: int, part: Callable[[slice], Any]) -> None:
+def _write_arrow_text(target: Target, n_rows: int, part: Callable[[slice], Any]) -> None:
     """Write a table as text, part by part, on all threads: to write numbers takes longer than to cluster them.
 
     part : returns some rows as a pyarrow table.
@@ -205,7 +205,7 @@ def _write_arrow_text(target: _Target, n_rows: int, part: Callable[[slice], Any]
                 file.write(written)
 
 
-def _write_text(target: _Target, columns: Mapping[str, Any], n_rows: int) -> None:
+def _write_text(target: Target, columns: Mapping[str, Any], n_rows: int) -> None:
     with target.open() as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n", delimiter=target.delimiter).writerow(columns)
         for start in range(0, n_rows, ROWS_AT_ONCE):

@@ -17,26 +17,31 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .._core.distances import own_sq_distances
 from ..runtime.parts import parts_of
 from ..samples import Samples
 from ..types import Floats, Indices, Labels, Values
 
 
 class Served(NamedTuple):
-    """The samples farthest from the centers of their labels: farthest first, lowest number first among equals.
+    """Some samples, and how well the centers of their labels serve them.
 
-    rows : numbers of the samples.   distances : to the centers of their labels, squared if Euclidean.   labels : of the samples.
+    rows : numbers of the samples.   distances : to the centers of their labels, squared if Euclidean; 0 for samples that equal
+    their center up to the rounding of a mean of equal values.   labels, weights, values : of the samples; weights are 1 if
+    there are none.
     """
 
     rows: Indices
     distances: Floats
     labels: Labels
+    weights: Floats
+    values: Values
 
 
 class Engine(Protocol):
     """Samples, wherever they are, and the state of one run over them.
 
-    rounding : largest distance, squared if Euclidean, of a sample that equals its center up to rounding.
+    kind : of distance, as in kmeans_core/distances.pyx.
     largest_weight : of all samples.   stepped_by : the algorithm of the last step.
     labels : (n_samples,) of the last step. The next step overwrites them. The result of a run holds this array, not a copy.
     weights, sq_shifts : (n_clusters,) of the last move: weight of each cluster, squared shift of its center. sq_shifts is the
@@ -45,7 +50,7 @@ class Engine(Protocol):
     """
 
     @property
-    def rounding(self) -> float: ...
+    def kind(self) -> int: ...
     @property
     def largest_weight(self) -> float: ...
     @property
@@ -76,17 +81,18 @@ class Engine(Protocol):
     def settle_history(self, history: list[dict[str, Any]], centers: Floats, inertia: float) -> None:
         """Replace the inertias in the history that are NaN.   centers, inertia : those of the last step."""
 
-    def farthest(self, centers: Floats, count: int) -> Served:
-        """Return the `count` samples farthest from the centers of their labels; samples without weight count as distance 0."""
+    def serve(self, rows: Indices, centers: Floats) -> Served:
+        """Return how well these centers serve the samples with these numbers, whose labels stay those of the last step."""
+
+    def farthest(self, centers: Floats, count: int) -> Indices:
+        """Return the numbers of the `count` samples farthest from the centers of their labels: farthest first, lowest number
+        first among equals. Samples without weight count as distance 0."""
 
     def count_rows(self) -> Indices:
         """Return the number of samples with weight in each cluster, (n_clusters,)."""
 
-    def take(self, rows: list[int]) -> Values:
+    def take(self, rows: list[int] | Indices) -> Values:
         """Return the samples with these numbers, (len(rows), n_features)."""
-
-    def sits_on(self, row: int, center: Floats) -> bool:
-        """Does the sample with this number equal the center, up to the rounding of a mean of equal values?"""
 
     def centers_without(self, taken: dict[int, list[int]], centers: Floats) -> Floats:
         """Return the best centers of clusters that lose samples, (len(taken), n_features).
@@ -112,14 +118,28 @@ class Engine(Protocol):
         """Return (n_clusters, 2, n_features + 1): sums of weight * x over each cluster, and its weight, each as two numbers."""
 
 
-def farthest_of(engine: Any, samples: Samples, centers: Floats, count: int) -> Served:
+def serve_by(engine: Any, rows: Indices, centers: Floats, rounding: float) -> Served:
+    """Engine.serve of an engine with sample_weight, labels and kind in this process's memory.
+
+    rounding : largest relative error of a center that is the mean of equal values.
+    """
+    values, labels = engine.take(rows), engine.labels[rows]
+    distances = np.empty(len(rows))
+    own_sq_distances(values, centers, labels, distances, engine.n_threads, engine.kind)
+    reach = rounding * np.abs(values).max(axis=1).astype(np.float64)
+    near = np.flatnonzero(distances <= values.shape[1] * reach**2)
+    equal = np.abs(values[near] - centers[labels[near]]) <= rounding * np.abs(values[near].astype(np.float64))
+    distances[near[equal.all(axis=1)]] = 0.0
+    weights = np.ones(len(rows)) if engine.sample_weight is None else engine.sample_weight[rows]
+    return Served(rows, distances, labels, weights, values)
+
+
+def farthest_of(engine: Any, samples: Samples, centers: Floats, count: int) -> Indices:
     """Engine.farthest of an engine with sample_weight, labels and kind in this process's memory."""
-    labels = engine.labels
-    own = samples.own_sq_distances(centers, labels, engine.n_threads, engine.kind)
+    own = samples.own_sq_distances(centers, engine.labels, engine.n_threads, engine.kind)
     if engine.sample_weight is not None:
         own[engine.sample_weight <= 0.0] = 0.0
-    chosen = largest(own, count)
-    return Served(chosen, own[chosen], labels[chosen])
+    return largest(own, count)
 
 
 def count_rows_of(labels: Labels, sample_weight: Floats | None, n_clusters: int) -> Indices:

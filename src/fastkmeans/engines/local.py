@@ -18,8 +18,9 @@ from ..algorithms.table import ALGORITHMS, Algorithm, State, Sums
 from ..runtime.blas import one_blas_thread
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, scatter_of, weight_unit
+from ..stored import StoredSamples
 from ..types import Flags, Floats, Indices, Labels, Values
-from .contract import Served, count_rows_of, farthest_of
+from .contract import Served, count_rows_of, farthest_of, serve_by
 from .rounding import HISTORY_ROUNDING, Bounds, fine_quanta, losses_of, plain_bound, rounding_of
 
 MEAN_ROUNDING = 2.0**-50
@@ -107,16 +108,6 @@ class LocalEngine:
     @cached_property
     def _bounds(self) -> Bounds:
         return Bounds(self.X, self.sample_weight, self._max_weight, self.description, self.scatter)
-
-    @property
-    def rounding(self) -> float:
-        """Largest squared distance of a sample that equals its center up to rounding."""
-        return float(((MEAN_ROUNDING * self.description.max_abs) ** 2).sum())
-
-    def sits_on(self, i: int, center: Floats) -> bool:
-        """Does sample i equal the center, up to the rounding of a mean of equal values?"""
-        row = self.take([i])[0].astype(np.float64)
-        return bool((np.abs(row - center) <= MEAN_ROUNDING * np.abs(row)).all())
 
     @property
     def labels(self) -> Labels:
@@ -236,8 +227,9 @@ class LocalEngine:
         labels, weights = self.labels, self.sample_weight
         trusted = Trusted(self._clusters.sums, self._clusters.grid, losses, weights is not None, len(labels), doubtful)
         for rows, values in self._samples.arrays():
-            if trusted.n_doubtful:
-                trusted.read(values, None if weights is None else weights[rows], labels[rows])
+            if not trusted.n_doubtful:
+                break
+            trusted.read(values, None if weights is None else weights[rows], labels[rows])
 
     def _sum_anew(self, labels: Labels, wanted: Flags) -> tuple[Floats, Floats]:
         return self._samples.sums_anew(labels, self.sample_weight, wanted, self.n_threads)
@@ -268,9 +260,8 @@ class LocalEngine:
         """
         donors = list(taken)
         sums, units = self._clusters.sums[donors], np.ones(len(donors))
-        for own, rows in zip(sums, taken.values()):
-            for i in rows:
-                own -= self._share_of(i)
+        of_donor = np.repeat(np.arange(len(donors)), [len(rows) for rows in taken.values()])
+        np.subtract.at(sums, of_donor, self._shares_of(np.concatenate([*taken.values()])))
         if self._has_small(sums) and self._losses is not None:
             labels, wanted = self.labels.copy(), np.zeros(len(self._terms), dtype=np.uint8)
             wanted[donors] = 1
@@ -288,30 +279,38 @@ class LocalEngine:
         )  # fmt: skip
         return moved
 
-    def _share_of(self, i: int) -> Floats:
-        """Return what sample i adds to the sums of its cluster, (2, n_features + 1) float64, without rounding."""
-        weight = 1.0 if self.sample_weight is None else self.sample_weight[i]
-        share = np.append(weight * self.take([i])[0].astype(np.float64), weight)
+    def _shares_of(self, rows: Indices) -> Floats:
+        """Return what samples add to the sums of their clusters, (len(rows), 2, n_features + 1) float64, without rounding."""
+        shares = np.ones((len(rows), self.description.mean.shape[0] + 1))
+        shares[:, :-1] = self.take(rows)
+        if self.sample_weight is not None:
+            shares *= self.sample_weight[rows][:, None]
         coarse, fine = self._clusters.grid
-        coarse_part = (share + coarse) - coarse
-        return np.stack([coarse_part, ((share - coarse_part) + fine) - fine])
+        coarse_parts = (shares + coarse) - coarse
+        return np.stack([coarse_parts, ((shares - coarse_parts) + fine) - fine], axis=1)
 
-    def farthest(self, centers: Floats, count: int) -> Served:
-        """Return the `count` samples farthest from the centers of their labels; see the contract."""
+    def serve(self, rows: Indices, centers: Floats) -> Served:
+        """Return how well the centers serve the samples with these numbers; see the contract."""
+        return serve_by(self, rows, centers, MEAN_ROUNDING)
+
+    def farthest(self, centers: Floats, count: int) -> Indices:
+        """Return the numbers of the `count` samples farthest from the centers of their labels; see the contract."""
         return farthest_of(self, self._samples, centers, count)
 
     def count_rows(self) -> Indices:
         """Return the number of samples with weight in each cluster, (n_clusters,)."""
         return count_rows_of(self.labels, self.sample_weight, len(self._terms))
 
-    def take(self, rows: list[int]) -> Values:
+    def take(self, rows: list[int] | Indices) -> Values:
         """Return the samples with these numbers, (len(rows), n_features)."""
         return self._samples.take(np.array(rows, dtype=np.intp))
 
     def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
         """Merge pairs of clusters and split others; see the contract."""
+        is_stored = isinstance(self._samples, StoredSamples)
+        values = self.X if is_stored else self._samples.whole().values
         exchange = Exchange(
-            self._samples.whole().values, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows,
+            values, self.sample_weight, self.labels, self.weights.copy(), moved, n_trial, n_iterations, n_rows,
             self.n_threads,
         )  # fmt: skip
         return exchange.apply(surplus)

@@ -11,7 +11,7 @@ from .._core.medians import MediansState
 from ..runtime.threads import assignment_work, effective_n_threads
 from ..samples import Samples, count_distinct, inertia_of, weight_unit
 from ..types import Floats, Indices, Labels, Mask, Values
-from .contract import Served, count_rows_of, farthest_of
+from .contract import Served, count_rows_of, farthest_of, serve_by
 from .rounding import VANISHING, light_of
 
 
@@ -54,7 +54,6 @@ class MediansEngine:
     """Samples in this process's memory, and the state of one run of k-medians over them; see LocalEngine."""
 
     kind = distances.MANHATTAN
-    rounding = 0.0  # a median is the value of a sample
 
     def __init__(self, samples: Samples, n_clusters: int, algorithm: str, n_threads: int | None) -> None:
         self._samples = samples
@@ -125,21 +124,21 @@ class MediansEngine:
         own[rows] = False
         return lower_median(self.X, own, None if self.sample_weight is None else self.sample_weight[own])
 
-    def farthest(self, centers: Floats, count: int) -> Served:
-        """Return the `count` samples farthest from the centers of their labels; see the contract."""
+    def serve(self, rows: Indices, centers: Floats) -> Served:
+        """Return how well the centers serve the samples with these numbers; see the contract."""
+        return serve_by(self, rows, centers, 0.0)  # a median is the value of a sample
+
+    def farthest(self, centers: Floats, count: int) -> Indices:
+        """Return the numbers of the `count` samples farthest from the centers of their labels; see the contract."""
         return farthest_of(self, self._samples, centers, count)
 
     def count_rows(self) -> Indices:
         """Return the number of samples with weight in each cluster, (n_clusters,)."""
         return count_rows_of(self.labels, self.sample_weight, len(self.weights))
 
-    def take(self, rows: list[int]) -> Values:
+    def take(self, rows: list[int] | Indices) -> Values:
         """Return the samples with these numbers, (len(rows), n_features)."""
         return self.X[rows]
-
-    def sits_on(self, row: int, center: Floats) -> bool:
-        """Does the sample with this number equal the center? Refilling does not ask this at distance 0."""
-        return bool((self.X[row] == center).all())
 
     def n_distinct(self) -> int:
         """Return the number of clusters that have samples."""

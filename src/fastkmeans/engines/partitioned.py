@@ -15,7 +15,7 @@ import numpy as np
 
 from .._core.sums import ClusterSums
 from ..algorithms.table import Algorithm, State
-from ..samples import LEAF, Samples, Shape, describe_pieces
+from ..samples import LEAF, Samples, Shape, cut_at, describe_pieces
 from ..types import AnyArray, Floats, Labels, Values
 from .local import LocalEngine
 from .spherical import SphericalEngine
@@ -37,31 +37,14 @@ class Parts(Samples):
         self.parts = [part for part in parts if len(part)]
         self.rows = [slice(first, end) for first, end in zip(ends, ends[1:]) if end > first]
         n_samples, n_features = ends[-1], parts[0].shape[1]
-        description = describe_pieces([piece for _, piece in self.pieces()], n_samples, n_threads)
+        description = describe_pieces((piece for _, piece in self.pieces()), n_threads)
         shape = Shape((n_samples, n_features), parts[0].dtype)
         super().__init__(shape, sample_weight, description)  # type: ignore[arg-type]  # no values: see above
         self._whole: Samples | None = None
 
     def pieces(self) -> Iterator[tuple[slice, Values]]:
         """Yield the samples cut where leaves begin: their numbers and their values. Most pieces are views."""
-        begun: list[AnyArray] = []  # pieces of a leaf that is not complete yet
-        first = 0
-        for part in self.parts:
-            n_begun = sum(map(len, begun))
-            n_lacking = min(LEAF - n_begun, len(part)) if begun else 0
-            if n_lacking:
-                begun.append(part[:n_lacking])
-                if n_begun + n_lacking == LEAF:
-                    yield slice(first, first + LEAF), np.concatenate(begun)
-                    begun, first = [], first + LEAF
-            whole = (len(part) - n_lacking) // LEAF * LEAF
-            if whole:
-                yield slice(first, first + whole), part[n_lacking : n_lacking + whole]
-                first += whole
-            if n_lacking + whole < len(part):
-                begun.append(part[n_lacking + whole :])
-        if begun:
-            yield slice(first, first + sum(map(len, begun))), np.concatenate(begun)
+        return cut_at(self.arrays(), LEAF)
 
     def arrays(self) -> Iterator[tuple[slice, Values]]:
         """Yield the parts that are not empty: the slice of the numbers of their samples, and their values."""

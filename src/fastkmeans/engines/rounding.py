@@ -123,6 +123,8 @@ class Bounds:
         weights = self._sample_weight
         if weights is None:
             return True
+        if not isinstance(weights, np.ndarray):  # weights that lie elsewhere
+            return self._X.dtype.itemsize == 4 and bool(weights.are_float32)
         with np.errstate(over="ignore"):
             return self._X.dtype.itemsize == 4 and bool((weights == weights.astype(np.float32)).all())
 
@@ -158,6 +160,8 @@ def least_weight(sample_weight: Floats | None) -> float:
     """Return the least weight above 0."""
     if sample_weight is None:
         return 1.0
+    if not isinstance(sample_weight, np.ndarray):  # weights that lie elsewhere
+        return float(sample_weight.least)
     least = float(sample_weight.min())
     return least if least > 0.0 else float(np.min(sample_weight, where=sample_weight > 0.0, initial=np.inf))
 

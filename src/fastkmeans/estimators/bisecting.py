@@ -173,7 +173,7 @@ class BisectingKMeans(CentersEstimator):
         """
         settings = self._settings()
         n_clusters, n_threads = settings.base.n_clusters, settings.base.n_threads
-        matrix = as_matrix(X, sparse=True)
+        matrix = as_matrix(X, sparse=True, in_place=True)
         check_n_clusters(n_clusters, len(matrix.values))
         weights = as_weights(sample_weight, len(matrix.values))
         samples = prepare(matrix, weights, METRICS[settings.base.metric].prepare_rows, n_threads, shown=X)

@@ -11,12 +11,14 @@ from ..input.finite import check_finite, check_inertia
 from ..input.labelled import Treatment
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import Check, check_n_threads
+from ..input.sources import weights_or_own
 from ..input.weights import as_weights
 from ..metrics.table import check_metric
-from ..rows import check_values, inertia_in_units, nearest, pairwise
+from ..rows import as_measured, check_values, empty_like_rows, inertia_in_units, nearest, pairwise
 from ..runtime.threads import effective_n_threads
 from ..scaling import Scaling
 from ..types import Floats, Labels, Values
+from ..workers.reading import is_collection
 from .contract import Estimator
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ class CentersEstimator(Estimator):
         Parameters
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
-            New samples, of any float or integer type. Of a DataFrame that has all columns of fit and others, such as text and
+            New samples, of any float or integer type, or whatever :func:`open_rows` takes. Of a DataFrame that has all columns of fit and others, such as text and
             labels, the columns of fit are taken by name.
 
         Returns
@@ -106,6 +108,11 @@ class CentersEstimator(Estimator):
         >>> KMeans.from_centers([[0.0, 0.0], [9.0, 9.0]]).predict([[8.0, 8.0]])
         array([1], dtype=int32)
         """
+        if is_collection(X):
+            from .lazy import predict
+
+            labels: Labels = predict(self, X)
+            return labels
         model, _, values, kind = self._checked_samples(X, "predict")
         return model._nearest(values, kind)
 
@@ -115,7 +122,7 @@ class CentersEstimator(Estimator):
         Parameters
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
-            New samples.
+            New samples, or whatever :func:`open_rows` takes.
 
         Returns
         -------
@@ -137,9 +144,13 @@ class CentersEstimator(Estimator):
         >>> KMeans.from_centers([[0.0, 0.0], [3.0, 4.0]]).transform([[0.0, 0.0]])
         array([[0., 5.]])
         """
+        if is_collection(X):
+            from .lazy import transform
+
+            return transform(self, X)
         model, matrix, values, kind = self._checked_samples(X, "transform")
         centers = model._wide_centers()
-        result: Values = np.empty((len(values), len(centers)), dtype=matrix.values.dtype)
+        result = empty_like_rows(values, len(centers), matrix.values.dtype)
         if pairwise(values, centers, result, model.n_threads, kind):
             raise ValueError(
                 f"X is {result.dtype}, and some of its distances to the centers overflow {result.dtype}; pass "
@@ -175,7 +186,7 @@ class CentersEstimator(Estimator):
         Parameters
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
-            Samples.
+            Samples, or whatever :func:`open_rows` takes.
         y : ignored
             Accepted for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), optional
@@ -200,8 +211,12 @@ class CentersEstimator(Estimator):
         >>> KMeans.from_centers([[0.0], [9.0]]).score([[1.0], [9.0]])
         -1.0
         """
+        if is_collection(X):
+            from .lazy import score
+
+            return score(self, X, sample_weight)
         model, _, values, kind = self._checked_samples(X, "score")
-        weights = as_weights(sample_weight, len(values))
+        weights = as_weights(weights_or_own(X, sample_weight), len(values))
         n_threads = effective_n_threads(model.n_threads, float(values.size))
         labels = model._nearest(values, kind)
         inertia = inertia_in_units(values, model._wide_centers(), labels, weights, n_threads, kind)
@@ -369,7 +384,9 @@ class CentersEstimator(Estimator):
         check_is_fitted(model, method)
         check_n_threads("n_threads", model.n_threads)
         metric = check_metric(model.metric)
-        matrix = as_matrix(X, features=getattr(model, "feature_names_in_", None), sparse=True)
+        in_place = metric.prepare_rows is None and model._scaling() is None
+        features = getattr(model, "feature_names_in_", None)
+        matrix = as_matrix(X, features=features, sparse=True, in_place=in_place, streamed=True)
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
         values, scaling = matrix.values, model._scaling()
@@ -378,7 +395,7 @@ class CentersEstimator(Estimator):
         if scaling is not None:
             values = scaling.standardized(values, dtype, "X", matrix.feature_names)
         if metric.prepare_rows is not None:
-            values = metric.prepare_rows(values, dtype, "X", model.n_threads)
+            values = as_measured(values, metric.prepare_rows, dtype, model.n_threads)
         return model, matrix, values, metric.kind
 
     def _wide_centers(self) -> Floats:

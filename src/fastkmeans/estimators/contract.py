@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import check_is_fitted, warn
 from ..input.tables import OUTPUT_KINDS, frame_for_output
 from ..types import Names, Values
+from ..workers.reading import is_collection
 
 _AT_TIMES = (  # fitted attributes that not every fit sets
     "feature_names_in_",
@@ -254,8 +255,14 @@ class Estimator:
         return False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes for pickle and copy: those of one moment, even if another thread fits."""
-        return self.__dict__.copy()
+        """Return the attributes for pickle and copy: those of one moment, even if another thread fits.
+
+        Lazy labels of a collection of Dask are left out, because they bring the samples with them.
+        """
+        state = self.__dict__.copy()
+        if is_collection(state.get("labels_")):
+            del state["labels_"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over attributes of a pickle or copy. Parameters that an older version did not have get their defaults."""

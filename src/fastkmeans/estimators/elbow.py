@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from .._core.csr import CsrRows
 from ..errors import warn
 from ..input.features import features_of_table, warn_of_marks
 from ..input.matrix import Matrix, as_matrix
 from ..input.missing import check_missing, complete
+from ..input.sources import weights_or_own
 from ..input.tables import is_table, select_columns
 from ..input.weights import as_weights
 from ..selection.candidates import DEFAULT_K, k_values
@@ -19,6 +21,7 @@ from ..selection.result import ElbowResult
 from ..selection.sweep import sweep
 from ..settings import settings_of
 from ..types import Mask
+from ..workers.reading import is_collection
 from .fitted import ModelMaker
 from .kmeans import KMeans
 from .standardize import standardize
@@ -67,8 +70,10 @@ def elbow(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
-        The samples. Of a DataFrame the columns are taken that :func:`cluster` takes; a warning names the others.
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
+        The samples, or whatever :func:`open_rows` takes. A sparse matrix is never made dense. Of a DataFrame the columns are taken
+        that :func:`cluster` takes; a warning names the others. A collection of Dask is gathered in this process, if it takes at most
+        1 GiB, because the criteria look at all samples.
     k : int, str or iterable of int, default=range(1, 11)
         The numbers of clusters to try. ``10`` and ``"1:10"`` both mean 1, 2, ..., 10 (both ends included). By default
         no more than there are samples.
@@ -129,16 +134,21 @@ def sweep_from(
 ) -> ElbowResult[KMeans]:  # fmt: skip
     """Sweep as :func:`elbow` does, and on to `limit` where that names no number; see AUTO_LIMIT."""
     _reject_fixed_choices(kmeans_params)
+    if is_collection(X):
+        from .lazy import gathered
+
+        X, sample_weight = gathered(X, sample_weight, "elbow()")
     model = KMeans(**kmeans_params)
     settings = settings_of(model)
     matrix, kept = _read(X, missing)
+    sample_weight = weights_or_own(X, sample_weight)
     if kept is not None:
         weights = as_weights(sample_weight, len(kept))
         sample_weight = None if weights is None else weights[kept]
     settings, matrix, scaling = standardize(settings, matrix, sample_weight)
     make_model = ModelMaker(KMeans, model.get_params(), matrix.feature_names, scaling)
     candidates = partial(k_values, k)
-    return sweep(settings, matrix, sample_weight, candidates, make_model, gap=gap, progress=progress, limit=limit)
+    return sweep(settings, matrix, sample_weight, candidates, make_model, gap, progress, limit, X)
 
 
 def _read(X: Any, missing: str) -> tuple[Matrix, Mask | None]:
@@ -147,8 +157,13 @@ def _read(X: Any, missing: str) -> tuple[Matrix, Mask | None]:
         features = features_of_table(X, "elbow()", "Pass a table of chosen columns", name="X")
         warn_of_marks(X, features, "elbow()")
         X = select_columns(X, features)
-    matrix = as_matrix(X)
     check_missing("missing", missing)
+    matrix = as_matrix(X, sparse=True, streamed=missing == "error")
+    if missing != "error" and isinstance(matrix.values, CsrRows):
+        raise ValueError(
+            f"missing must be 'error' for sparse X, whose values that are not stored are 0; got {missing!r}. Fill in what is "
+            "missing before, for example by sklearn.impute.SimpleImputer."
+        )
     if missing == "error":  # the sweep checks all values
         return matrix, None
     names, n_features = matrix.feature_names, matrix.values.shape[1]
@@ -162,6 +177,8 @@ def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:
     """Refuse the KMeans parameters that cannot stay the same while k changes."""
     if "n_clusters" in kmeans_params:
         raise TypeError("elbow() takes the numbers of clusters as k, not as n_clusters; pass k=range(1, 11).")
+    if kmeans_params.get("checkpoint") is not None:
+        raise ValueError("checkpoint must be None for elbow(), which fits many numbers of clusters; leave it out.")
     init = kmeans_params.get("init", "auto")
     if not (isinstance(init, str) or callable(init)):
         raise ValueError(

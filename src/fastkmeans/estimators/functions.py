@@ -74,8 +74,8 @@ def kmeans_plusplus(
     [0.0, 9.0]
     """
     check_n_threads("n_threads", n_threads)
-    matrix = as_matrix(X, sparse=True)
     measured_by = check_metric(metric)
+    matrix = as_matrix(X, sparse=True, in_place=measured_by.prepare_rows is None)
     samples = prepare(matrix, as_weights(sample_weight, len(matrix.values)), measured_by.prepare_rows, n_threads)
     values = samples.values
     check_integer("n_clusters", n_clusters, 1)

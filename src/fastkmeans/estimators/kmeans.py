@@ -10,10 +10,12 @@ from ..fitting.starts import from_own_centers, n_starts, warn_of_missing_cluster
 from ..input import parameters
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters
+from ..input.sources import weights_or_own
 from ..input.weights import as_weights
 from ..metrics.table import METRICS
 from ..rows import prepare
 from ..settings import Callback, Settings, settings_of
+from ..workers.reading import is_collection
 from .callbacks import CallbackSupport, Watch, fit_with_callbacks
 from .fitted import ModelMaker, fitted_attributes
 from .scikit_learn import ScikitLearnModels
@@ -49,7 +51,7 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         - "auto" draws as "k-means++" does. Once during the iterations it merges clusters that cost little to merge, and
           splits others that gain more. If there are at least 65 536 samples, at least 512 per cluster, and samples x
           features x clusters is at least 2e7, it first searches on a weighted sample of some 16 000 rows, with up to
-          five starts; see Notes.
+          five starts; see Notes. Sparse samples are seeded as by "k-means++", and neither searched nor exchanged.
         - "random" draws rows at random.
         - "random-partition" puts each row into a random cluster and takes the means.
         - An array of shape (n_clusters, n_features) holds the initial centers, in the units of X.
@@ -70,18 +72,23 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         Source of the random draws. With an int every fit gives the same result.
     copy_x : bool, default=True
         Accepted for scikit-learn. X is never changed.
-    algorithm : {"auto", "lloyd", "tiles", "prefix", "quantized", "yinyang", "elkan", "full"}, default="auto"
+    algorithm : {"auto", "lloyd", "pair", "tiles", "prefix", "quantized", "yinyang", "elkan", "full"}, default="auto"
         All give the same bits, and differ in time and memory. "auto" chooses by the shape of X, n_clusters and
         max_iter. `algorithm_used_` says which one ran.
 
         - "lloyd" compares every sample with every center. It keeps 4 bytes per sample.
+        - "pair" is for two clusters. It keeps 12 bytes per sample.
         - "tiles" is for at most 16 features. It keeps two copies of the rows.
         - "quantized" keeps 16 bytes per sample, and 1 or 2 per value.
         - "yinyang" keeps what "quantized" does, and up to 72 bytes per sample.
         - "prefix" keeps up to 236 bytes per sample (812 on CPUs that cannot multiply bytes).
         - "elkan" and "full" are scikit-learn's names. "elkan" is read as "auto", and "full" as "lloyd".
 
-        "tiles", "quantized", "yinyang" and "prefix" skip pairs that a proven bound excludes, or read fewer bytes.
+        Beside samples that are read in place (see :meth:`fit`) there is room for less: "quantized" keeps nothing and stands in for
+        "yinyang", and "prefix" has fewer directions. "auto" chooses what takes at most a quarter of the bytes of X, and 16 bytes a
+        row.
+
+        "pair", "tiles", "quantized", "yinyang" and "prefix" skip pairs that a proven bound excludes, or read fewer bytes.
     metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
         The distance. It decides what the best center of a cluster is, so that no other distance can be put in its
         place; see Notes.
@@ -112,6 +119,11 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         affinity and the quota of its container). The result has the same bits for any number.
     callback : callable or None, default=None
         Called after each iteration with its entry of `history_`. Return True to end this start.
+    checkpoint : str, path or None, default=None
+        A file that keeps what the fit has reached, written about once a second. If a fit is interrupted, by Ctrl-C or because
+        its process dies, a fit of the same samples with the same parameters goes on from there, and ends with the same
+        labels, centers and inertia; inertias in `history_` may differ in the last digits. max_iter and n_threads may be other ones. The
+        file is deleted when a fit ends. Not with n_clusters="auto".
 
     Attributes
     ----------
@@ -220,6 +232,7 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         "warm_start": parameters.check_bool,
         "n_threads": parameters.check_n_threads,
         "callback": parameters.check_callback,
+        "checkpoint": parameters.check_checkpoint,
     }
 
     def __init__(
@@ -239,6 +252,7 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         warm_start: bool = False,
         n_threads: int | None = None,
         callback: Callback | None = None,
+        checkpoint: Any = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init
@@ -254,6 +268,7 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         self.warm_start = warm_start
         self.n_threads = n_threads
         self.callback = callback
+        self.checkpoint = checkpoint
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the clusters of X.
@@ -261,8 +276,13 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         Parameters
         ----------
         X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
-            The samples. A C-ordered float32 or float64 array is used without a copy; other types become float64.
+            The samples. A C-ordered float32 or float64 array is used without a copy. A larger array of int8, uint8, int16, float16,
+            bool or bfloat16 (ml_dtypes), or with other strides, is read in place, some rows at a time. float16 and bfloat16 count as
+            float32, integers and bool as float64, and all other types are copied to float64. metric="manhattan" and "cosine",
+            standardize and n_clusters="auto" copy what is not C-ordered float32 or float64.
             A sparse matrix of SciPy is never made dense; CSR in float32 or float64 with 32-bit indices is used without a copy.
+            Rows that do not fit memory are read in blocks: a .npy, .parquet or .csv file, a list or a pattern of these, a memmap, a
+            lazy table, a function that returns batches; see :func:`open_rows`.
         y : ignored
             There for scikit-learn's pipelines.
         sample_weight : array-like of shape (n_samples,), optional
@@ -300,7 +320,15 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         watch : makes the callback that this fit calls instead of the user's.
         """
         settings = settings_of(self)
-        matrix = as_matrix(X, sparse=settings.n_clusters != "auto")
+        if settings.checkpoint is not None:
+            settings = _with_checkpoint(settings)
+        if is_collection(X):
+            from .lazy import fit_collection
+
+            return fit_collection(self, settings, X, sample_weight, watch)
+        in_place = settings.n_clusters != "auto" and settings.metric == "euclidean" and not settings.standardize
+        matrix = as_matrix(X, sparse=True, in_place=in_place, streamed=True)
+        sample_weight = weights_or_own(X, sample_weight)
         if matrix.feature_names is not None:
             from ..input.columns import warn_of_index
 
@@ -308,7 +336,7 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         if self.warm_start:
             settings = from_own_centers(settings, getattr(self, "cluster_centers_", None), matrix.values.shape[1])
         if settings.n_clusters == "auto":
-            return self._fit_swept(settings, matrix, sample_weight, watch)
+            return self._fit_swept(settings, matrix, sample_weight, watch, X)
         check_n_clusters(settings.n_clusters, len(matrix.values))
         settings, matrix, scaling = standardize(settings, matrix, sample_weight)
         if watch is not None:
@@ -323,13 +351,13 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         return self
 
     def _reads_sparse(self) -> bool:
-        return self.metric != "manhattan" and not self.standardize and self.n_clusters != "auto"
+        return self.metric != "manhattan" and not self.standardize
 
     def _settings(self) -> Settings:
         return settings_of(self)
 
-    def _fit_swept(self, settings: Settings, matrix: Matrix, sample_weight: Any, watch: Watch | None) -> Self:
-        """Fit n_clusters="auto": sweep, and take over the fit that is best; raise ValueError where none is."""
+    def _fit_swept(self, settings: Settings, matrix: Matrix, sample_weight: Any, watch: Watch | None, X: Any) -> Self:
+        """Fit n_clusters="auto": sweep, and take over the fit that is best; raise ValueError where none is.   X : as given."""
         if not (isinstance(settings.init, str) or callable(settings.init)):
             raise ValueError(
                 "init cannot be an array with n_clusters='auto', because each number of clusters needs another; pass a "
@@ -344,7 +372,7 @@ class KMeans(CallbackSupport, ScikitLearnModels):
             settings = settings._replace(callback=watch(settings, matrix, scaling))
         make_model = ModelMaker(KMeans, params, matrix.feature_names, scaling)
         candidates = partial(k_values, DEFAULT_K)
-        result = sweep(settings, matrix, sample_weight, candidates, make_model, limit=AUTO_LIMIT)
+        result = sweep(settings, matrix, sample_weight, candidates, make_model, limit=AUTO_LIMIT, shown=X)
         if result.best_k is None:
             last = int(result.k[-1])
             raise ValueError(
@@ -355,3 +383,14 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         found = {name: value for name, value in fitted.items() if name not in params}
         self._take_over({**found, "sweep_": result})
         return self
+
+
+def _with_checkpoint(settings: Settings) -> Settings:
+    """Return settings whose checkpoint is a file that is read and written."""
+    if settings.n_clusters == "auto":
+        raise ValueError(
+            "checkpoint must be None with n_clusters='auto', which fits many numbers of clusters; pass a number."
+        )
+    from ..storage.checkpoint import CheckpointFile
+
+    return settings._replace(checkpoint=CheckpointFile(settings.checkpoint))

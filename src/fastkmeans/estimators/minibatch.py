@@ -7,11 +7,23 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .._core.minibatch import rounds_to
 from ..errors import check_is_fitted
+from ..fitting.batch import measured
 from ..fitting.labelling import label
-from ..fitting.minibatch import AUTO_STARTS, RunningMeans, begin, first_centers, fit_batches, init_size_of, step
+from ..fitting.minibatch import (
+    AUTO_STARTS,
+    RunningMeans,
+    begin,
+    first_centers,
+    fit_batches,
+    init_size_of,
+    quick_step,
+    step,
+)
 from ..fitting.starts import n_starts, source_of
 from ..input import parameters
+from ..input.finite import check_inertia
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_clusters, check_random_state
 from ..input.weights import as_weights
@@ -99,6 +111,9 @@ class MiniBatchKMeans(CentersEstimator):
 
     The means are kept in float64, also if X is float32. So a row counts the same whether it comes first or after a billion
     others.
+
+    With an integer `random_state`, a model that was pickled or copied goes on with the random numbers that the original would
+    draw next. A model that was saved to a file and loaded draws those of `random_state` from the first one on.
 
     Examples
     --------
@@ -203,9 +218,9 @@ class MiniBatchKMeans(CentersEstimator):
         array([[2.]])
         """
         settings = mini_batch_settings_of(self)
-        matrix = as_matrix(X, sparse=True)
+        matrix = as_matrix(X, sparse=True, in_place=True)
         check_n_clusters(settings.base.n_clusters, len(matrix.values))
-        samples = _samples_of(matrix, sample_weight, settings)
+        samples = _samples_of(matrix, as_weights(sample_weight, len(matrix.values)), settings)
         with source_of(settings.base, settings.base.random_state) as random_state:
             found = fit_batches(settings, samples, random_state)
         n_samples, weights = len(samples.values), samples.sample_weight
@@ -271,17 +286,31 @@ class MiniBatchKMeans(CentersEstimator):
         (array([[3.]]), 2)
         """
         settings, model = mini_batch_settings_of(self), self._snapshot()
-        matrix, is_first = as_matrix(X, sparse=True), not model.__sklearn_is_fitted__()
+        matrix, is_first = as_matrix(X, sparse=True, in_place=True), not model.__sklearn_is_fitted__()
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=is_first)
         if is_first:
             check_n_clusters(settings.base.n_clusters, len(matrix.values))
-        samples = _samples_of(matrix, sample_weight, settings)
+        values, weights = matrix.values, as_weights(sample_weight, len(matrix.values))
+        batch = measured(values, weights) if isinstance(values, np.ndarray) else None
         random_state = vars(model).get("_random_state") or check_random_state(settings.base.random_state)
-        if is_first:
-            size = init_size_of(settings, len(samples.values))
-            model.cluster_centers_ = first_centers(settings, samples, size, random_state)
-        means, _ = step(model._means(), samples, settings, random_state)
-        fitted = _fitted(settings, samples, means, model.cluster_centers_.dtype)
+        samples: Samples | None = None
+        if is_first or batch is None:  # what is wrong with the values is told here, too
+            samples = _samples_of(matrix, weights, settings)
+            if is_first:
+                size = init_size_of(settings, len(values))
+                model.cluster_centers_ = first_centers(settings, samples, size, random_state)
+        means, dtype = model._means(), model.cluster_centers_.dtype
+        stepped = None if batch is None else quick_step(means, batch, settings, random_state)
+        if stepped is None:
+            samples = samples or _samples_of(matrix, weights, settings)
+            means, _ = step(means, samples, settings, random_state)
+            fitted = _fitted(settings, samples, means, dtype)
+        else:
+            means, taken = stepped
+            fitted = _attributes_of(means, dtype)
+            if settings.compute_labels:
+                labels, inertia = taken.relabel(fitted["cluster_centers_"].astype(np.float64))
+                fitted |= {"labels_": labels, "inertia_": check_inertia(inertia, taken.largest_weight)}
         fitted |= {name: vars(model).get(name, 0) + 1 for name in ("n_steps_", "n_iter_")}
         if isinstance(settings.base.random_state, (int, np.integer)):  # all other sources keep their own place
             fitted["_random_state"] = random_state
@@ -388,15 +417,14 @@ class MiniBatchKMeans(CentersEstimator):
         running, counts = fitted.get("_running_means"), fitted.get("counts_")
         if running is None or counts is None:
             return begin(centers)
-        if not np.array_equal(running.astype(centers.dtype), centers):  # the user has put other centers in their place
+        if not rounds_to(running, centers):  # the user has put other centers in their place
             running = centers.astype(np.float64)
         return RunningMeans(running, counts, fitted.get("_n_seen", 0))
 
 
-def _samples_of(matrix: Matrix, sample_weight: Any, settings: MiniBatchSettings) -> Samples:
-    """Return the checked samples and weights of a fit or a step."""
-    weights = as_weights(sample_weight, len(matrix.values))
-    return prepare(matrix, weights, METRICS[settings.base.metric].prepare_rows, settings.base.n_threads)
+def _samples_of(matrix: Matrix, sample_weight: Floats | None, settings: MiniBatchSettings) -> Samples:
+    """Return the checked samples of a fit or a step.   sample_weight : already checked."""
+    return prepare(matrix, sample_weight, METRICS[settings.base.metric].prepare_rows, settings.base.n_threads)
 
 
 def _attributes_of(means: RunningMeans, dtype: DTypeLike) -> dict[str, Any]:

@@ -48,9 +48,11 @@ def _clusters(model: CentersEstimator) -> Markup:
     centers, fitted = model.cluster_centers_, vars(model)
     names = [str(name) for name in fitted.get("feature_names_in_", ())]
     names = (names or [f"feature {f}" for f in range(centers.shape[1])])[:SHOWN_FEATURES]
-    headings = ["cluster", *(["rows", "share"] if "labels_" in fitted else []), *names]
+    labels = fitted.get("labels_")
+    labels = labels if isinstance(labels, np.ndarray) else None  # lazy labels are not computed for a picture
+    headings = ["cluster", *(["rows", "share"] if labels is not None else []), *names]
     headings += ["..."] if centers.shape[1] > len(names) else []
-    sizes = np.bincount(fitted["labels_"], minlength=len(centers)) if "labels_" in fitted else None
+    sizes = np.bincount(labels, minlength=len(centers)) if labels is not None else None
     rows = []
     for label, center in enumerate(centers[:SHOWN_CLUSTERS].tolist()):
         cells: list[Any] = [label]

@@ -9,6 +9,7 @@ import numpy as np
 from .._core.csr import CsrRows
 from ..input.matrix import Matrix
 from ..input.parameters import check_init
+from ..input.sources import is_open
 from ..input.weights import as_weights
 from ..scaling import Scaling, measure_scaling
 from ..settings import Settings
@@ -26,6 +27,11 @@ def standardize(settings: Settings, matrix: Matrix, sample_weight: Any) -> tuple
         raise ValueError(
             f"standardize must be False for sparse X, whose zeros it would fill; got {settings.standardize!r}. Scale X by "
             "sklearn.preprocessing.MaxAbsScaler, or pass X.toarray()."
+        )
+    if is_open(values):
+        raise ValueError(
+            f"standardize must be False for rows that do not fit memory; got {settings.standardize!r}. Standardise them where they "
+            "are written, or raise memory_limit."
         )
     weights = as_weights(sample_weight, len(values))
     scaling = measure_scaling(matrix, weights, settings.standardize, settings.n_threads)

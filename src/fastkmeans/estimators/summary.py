@@ -248,7 +248,7 @@ def summarize(model: CentersEstimator, X: Any) -> ClusterSummary:
     if X is None:
         if not hasattr(model, "labels_"):
             raise ValueError("summary() needs X, because this model was made of centers and knows no rows; pass X.")
-        return ClusterSummary(names, np.bincount(model.labels_, minlength=len(centers)), centers)
+        return ClusterSummary(names, np.bincount(np.asarray(model.labels_), minlength=len(centers)), centers)
     rows = labelled_rows(X, model)
     model, matrix, measured, kind = model._checked_samples(rows.table, "summary")
     labels = model._nearest(measured, kind)

@@ -6,11 +6,14 @@ sets, and few iterations are left for all samples. The best of several starts ga
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..samples import Samples
 from ..settings import Settings
 from ..types import Floats
+from .going import Going
 from .search import Chain, Fit, count_rows
 
 ROWS_A_CLUSTER = 128
@@ -37,16 +40,25 @@ def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: Fl
         return False
     if sample_weight is None:
         return True
-    seen = np.count_nonzero(sample_weight > LEAST_WEIGHT * sample_weight.max())
+    least = LEAST_WEIGHT * sample_weight.max()
+    if not isinstance(sample_weight, np.ndarray):  # weights that lie elsewhere
+        return bool(2 * sample_weight.count_above(least) >= sample_weight.count_above(0.0))
+    seen = np.count_nonzero(sample_weight > least)
     return bool(2 * seen >= np.count_nonzero(sample_weight))
 
 
-def fit_coarsely(settings: Settings, samples: Samples, random_state: np.random.RandomState) -> Fit:
-    """Fit settings.n_clusters clusters, from coarse to fine.   random_state : to draw from."""
+def fit_coarsely(
+    settings: Settings,
+    samples: Samples,
+    random_state: np.random.RandomState,
+    keep: Callable[[Going], None] | None = None,
+) -> Fit:
+    """Fit settings.n_clusters clusters, from coarse to fine.   random_state : to draw from.   keep : as loop.run."""
     n_clusters = settings.n_clusters
     n_starts = len(samples.values) // (ROWS_A_START * count_rows(n_clusters, ROWS_A_CLUSTER))
     chain = Chain(
         settings, samples, n_clusters, random_state,
         n_starts=min(max(n_starts, 2), MOST_STARTS), rows_a_cluster=ROWS_A_CLUSTER,
+        keep=keep,
     )  # fmt: skip
     return chain.fit(n_clusters)

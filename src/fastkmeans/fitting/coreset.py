@@ -7,32 +7,20 @@ into parts draws the same rows.
 from __future__ import annotations
 
 from math import frexp, ldexp
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .._core import coreset
+from ..drawing import Drawn, in_runs, whole_masses
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples
-from ..types import Floats, Indices, Masses, Values
+from ..types import Floats, Indices, Values
 
 SUM_BITS = 62
 """Sums of whole numbers are scaled to at most 2^62. What is rounded up still fits below 2^63."""
 
 MASS_BITS = 60
 """A mass of 1 is the whole number 2^60. All masses together are at most 3."""
-
-
-class Drawn(NamedTuple):
-    """Masses in proportion to which rows are drawn.   mass : (n_samples,).   sums : of each run of ROWS_TOGETHER masses."""
-
-    mass: Masses
-    sums: Masses
-
-    @property
-    def total(self) -> int:
-        """The sum of all masses."""
-        return int(self.sums.sum())
 
 
 def importance(samples: Samples, weights: Floats | None, centers: Values, n_threads: int | None) -> Drawn:
@@ -46,26 +34,23 @@ def importance(samples: Samples, weights: Floats | None, centers: Values, n_thre
     """
     n_samples, n_features = samples.values.shape
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_features * len(centers))
-    wide = centers.astype(np.float64)
-    labels = samples.nearest(wide, n_threads)
-    sq_distances = samples.own_sq_distances(wide, labels, n_threads)
-    largest = coreset.largest_weighed(sq_distances, weights, n_threads)
-    unit = ldexp(1.0, min(-frexp(largest)[1], 1000))
+    weighing = samples.weighing(weights, centers.astype(np.float64), n_threads)
+    unit = ldexp(1.0, min(-frexp(weighing.largest())[1], 1000))
     per_sum = _per_sum(n_samples)
     per_weight = 1.0 if weights is None else per_sum
-    whole_sizes = np.zeros(len(centers), dtype=np.int64)
-    total = coreset.weigh(labels, sq_distances, weights, unit, per_weight, per_sum, whole_sizes, n_threads)
+    whole_sizes, total = weighing.weigh(unit, per_weight, per_sum)
     sizes = whole_sizes / per_weight
     of_cluster = 1.0 / sizes.sum() + 1.0 / (np.count_nonzero(sizes) * np.where(sizes > 0, sizes, 1.0))
     of_distance = per_sum / total if total else 0.0
-    sums = coreset.set_masses(labels, sq_distances, weights, of_cluster, unit, of_distance, 2.0**MASS_BITS, n_threads)
-    return Drawn(sq_distances.view(np.int64), sums)
+    return weighing.masses(of_cluster, unit, of_distance, 2.0**MASS_BITS)
 
 
-def masses_of(shares: Floats) -> Drawn:
+def masses_of(shares: Any) -> Any:
     """Return masses in proportion to shares.   shares : (n_samples,), not negative, not all 0."""
-    mass = np.ceil(shares / shares.max() * _per_sum(len(shares))).astype(np.int64)
-    return Drawn(mass, np.add.reduceat(mass, np.arange(0, len(mass), coreset.ROWS_TOGETHER)))
+    per_largest = _per_sum(len(shares))
+    if not isinstance(shares, np.ndarray):
+        return shares.masses(per_largest)  # weights that lie elsewhere
+    return in_runs(whole_masses(shares, float(shares.max()), per_largest))
 
 
 def _per_sum(n_terms: int) -> float:
@@ -83,14 +68,12 @@ def draw(
     places = (np.arange(count) + random_state.random_sample(count)) / count
     if by is None:
         return np.minimum((places * n_samples).astype(np.intp), n_samples - 1)
-    rows = np.empty(count, dtype=np.intp)
     total = by.total
-    coreset.rows_at(by.mass, by.sums, np.minimum((places * total).astype(np.int64), total - 1), rows, n_threads)
-    return rows
+    return by.rows_at(np.minimum((places * total).astype(np.int64), total - 1), n_threads)
 
 
 def weights_of(by: Drawn, rows: Indices, weights: Floats | None) -> Floats:
     """Return the weights with which a sum over the drawn rows is, on average, the sum over all rows."""
     own = 1.0 if weights is None else weights[rows]
-    drawn: Floats = own * (by.total / len(rows)) / by.mass[rows]
+    drawn: Floats = own * (by.total / len(rows)) / by.masses_of(rows)
     return drawn

@@ -2,49 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..samples import Samples
 from ..settings import Settings
+from .breathing import breathe, breathes
 from .coarse import fit_coarsely, is_large
 from .exchange import exchange_after
+from .going import Going, Keeper, Reached
 from .loop import Run, run
 from .starts import algorithm_of, count_starts, draw_centers, make_engine, source_of
+
+Keep = Callable[[Going], None] | None
 
 
 def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
     """Run every start. Return the run with the lowest inertia, the first among equals, and the name of its algorithm."""
+    n_samples, n_features = samples.values.shape
+    is_coarse = (
+        settings.searches
+        and samples.has_search
+        and is_large(n_samples, n_features, settings.n_clusters, samples.sample_weight)
+    )
+    run_start = _run_coarse if is_coarse else _run_plain
+    keeper: Keeper | None = settings.checkpoint
+    reached = None if keeper is None else keeper.find(settings, samples)
+    best: tuple[Run, str] | None = None
     with source_of(settings, settings.random_state) as random_state:
-        if settings.searches and is_large(
-            len(samples.values), samples.values.shape[1], settings.n_clusters, samples.sample_weight
-        ):
-            return _best_coarse(settings, samples, random_state)
-        return _best_plain(settings, samples, random_state)
-
-
-def _best_coarse(settings: Settings, samples: Samples, random_state: np.random.RandomState) -> tuple[Run, str]:
-    best = fit_coarsely(settings, samples, random_state)
-    for _ in range(1, count_starts(settings)):
-        fit = fit_coarsely(settings, samples, random_state)
-        best = fit if fit.run.inertia < best.run.inertia else best
-    return best.run, best.algorithm
-
-
-def _best_plain(settings: Settings, samples: Samples, random_state: np.random.RandomState) -> tuple[Run, str]:
-    description, n_clusters = samples.description, settings.n_clusters
-    algorithm = algorithm_of(settings, samples, n_clusters, settings.max_iter)
-    tol = float(settings.tol * description.total_variance / len(description.variance))
-    best: Run | None = None
-    for _ in range(count_starts(settings)):
-        centers = draw_centers(settings, samples, n_clusters, random_state, settings.n_threads)
-        if settings.verbose:
-            print("Initialization complete")
-        engine = make_engine(settings, samples, n_clusters, algorithm, settings.n_threads)
-        found = run(
-            engine, centers, max_iter=settings.max_iter, tol=tol, verbose=bool(settings.verbose),
-            callback=settings.callback, exchange_after=exchange_after(settings, n_clusters),
-        )  # fmt: skip
-        if best is None or found.inertia < best.inertia:
-            best = found
+        first = 0
+        if reached is not None:
+            first = reached.start
+            random_state.set_state(reached.random_state)
+            best = None if reached.best is None else _labelled(settings, samples, reached.best)
+        for i in range(first, count_starts(settings)):
+            keep = None if keeper is None else _keep_by(keeper, i, random_state, best)
+            if reached is not None:
+                found = _go_on(settings, samples, reached.going, keep)
+                reached = None
+            else:
+                found = run_start(settings, samples, random_state, keep)
+            best = found if best is None or found[0].inertia < best[0].inertia else best
     assert best is not None  # there is at least one start
-    return best, algorithm
+    if keeper is not None:
+        keeper.end()
+    return best
+
+
+def _run_coarse(
+    settings: Settings, samples: Samples, random_state: np.random.RandomState, keep: Keep
+) -> tuple[Run, str]:
+    fit = fit_coarsely(settings, samples, random_state, keep)
+    return fit.run, fit.algorithm
+
+
+def _run_plain(
+    settings: Settings, samples: Samples, random_state: np.random.RandomState, keep: Keep
+) -> tuple[Run, str]:
+    description, n_clusters = samples.description, settings.n_clusters
+    tol = float(settings.tol * description.total_variance / len(description.variance))
+    start = [draw_centers(settings, samples, n_clusters, random_state, settings.n_threads)]
+    n_samples, n_features = samples.values.shape
+    is_breathing = samples.has_filters and breathes(settings, n_samples, n_features, n_clusters)
+    if is_breathing:
+        start = [breathe(samples, start[0], settings.n_threads)]
+    if settings.verbose:
+        print("Initialization complete")
+    return _run(settings, samples, start, tol, None if is_breathing else exchange_after(settings, n_clusters), keep)
+
+
+def _go_on(settings: Settings, samples: Samples, going: Going, keep: Keep) -> tuple[Run, str]:
+    """Go on with a run that was interrupted."""
+    start = [going.centers.astype(samples.values.dtype)]
+    return _run(settings, samples, start, going.tol, going.exchange_after, keep, going)
+
+
+def _run(
+    settings: Settings, samples: Samples, start: list[Any], tol: float, exchange_after: int | None, keep: Keep,
+    going: Going | None = None,
+) -> tuple[Run, str]:  # fmt: skip
+    """Run from centers, the only item of `start`. It is popped, so that the first iteration frees it: centers of sparse samples
+    are large."""
+    algorithm = algorithm_of(settings, samples, settings.n_clusters, settings.max_iter)
+    engine = make_engine(settings, samples, settings.n_clusters, algorithm, settings.n_threads)
+    found = run(
+        engine, start.pop(), max_iter=settings.max_iter, tol=tol, verbose=bool(settings.verbose), callback=settings.callback,
+        exchange_after=exchange_after, keep=keep, going=going,
+    )  # fmt: skip
+    return found, algorithm
+
+
+def _labelled(settings: Settings, samples: Samples, found: Run) -> tuple[Run, str]:
+    """Return a run that an earlier fit has ended, with its labels."""
+    algorithm = algorithm_of(settings, samples, settings.n_clusters, settings.max_iter)
+    engine = make_engine(settings, samples, settings.n_clusters, "lloyd", settings.n_threads)
+    engine.step(found.centers.astype(np.float64))
+    return found._replace(labels=engine.labels), algorithm
+
+
+def _keep_by(keeper: Keeper, start: int, random_state: np.random.RandomState, best: tuple[Run, str] | None) -> Keep:
+    def keep(going: Going) -> None:
+        state: Any = random_state.get_state(legacy=False)
+        keeper.keep(Reached(start, state, None if best is None else best[0], going))
+
+    return keep

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import nan
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ from ..input.finite import check_inertia
 from ..settings import Callback, Watcher
 from ..types import Labels, Values
 from .exchange import exchange_clusters
+from .going import Going
 from .refill import refill
 
 CONVERGED = ("labels unchanged", "center shift within tol")
@@ -44,25 +47,40 @@ def run(
     exchange_after: int | None = None,
     verbose: bool = False,
     callback: Callback | Watcher | None = None,
+    wants_inertia: bool = True,
+    keep: Callable[[Going], None] | None = None,
+    going: Going | None = None,
 ) -> Run:
     """Iterate from the given centers until the labels stay, the centers hardly move, the callback returns True, or max_iter.
 
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.
     exchange_after : iterations before clusters are exchanged once, fewer if the run would stop earlier; see exchange.py.
+    wants_inertia : False leaves the inertia of the run NaN, which saves a pass over all samples, and those of its history without
+    many digits.
+    keep : called between iterations with what the run has reached.   going : what an interrupted run has reached; the run goes
+        on from there, and not from `centers`.
     Raises ValueError if the inertia overflows float64.
     """
     dtype: np.dtype[Any] = centers.dtype
-    centers = centers.astype(np.float64)
-    if not verbose and callback is None:
+    centers = centers.astype(np.float64, copy=False)  # nothing writes into the given ones
+    if not wants_inertia and not verbose:
+        engine.forget_history()
+    elif not verbose and callback is None and keep is None:
         engine.defer_history()
     history: list[dict[str, Any]] = []
+    if going is not None:
+        history, centers, exchange_after = [*going.history], going.centers, going.exchange_after
+        engine.step(going.assigned)
     reason = ""
     while not reason:
         start = perf_counter()
-        n_changed = engine.step(centers)
-        moved, center_shift, inertia, n_empty = engine.move(centers)
-        n_refilled = refill(engine, centers, moved) if n_empty else 0
+        assigned = (
+            centers  # from now on there is no third array of centers, which may take as much memory as sparse rows
+        )
+        n_changed = engine.step(assigned)
+        centers, center_shift, inertia, n_empty = engine.move(assigned)
+        n_refilled = refill(engine, assigned, centers) if n_empty else 0
         if n_refilled:
             center_shift = float(np.add.reduce(engine.sq_shifts))
         entry: dict[str, Any] = {
@@ -75,7 +93,6 @@ def run(
             "seconds": perf_counter() - start,
         }
         history.append(entry)
-        assigned, centers = centers, moved
         if verbose:
             print(f"Iteration {entry['iteration']}, inertia {inertia}.")
         stop_asked = callback is not None and _asks_to_stop(callback, dict(entry), centers.astype(dtype, copy=False))
@@ -89,17 +106,23 @@ def run(
             if verbose and n_merged:
                 print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
             reason = "" if n_merged else reason
+        if keep is not None and not reason:
+            keep(Going(assigned, centers, history, exchange_after, tol))
     converged = reason in CONVERGED
     if verbose and converged:
         shifted = f"center shift {center_shift} within tolerance {tol}"
         detail = "strict convergence" if reason == "labels unchanged" else shifted
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    if center_shift > 0 or np.count_nonzero(assigned != centers):  # squares of tiny shifts underflow
+    is_moved = center_shift > 0 or np.count_nonzero(assigned != centers)  # squares of tiny shifts underflow
+    del assigned
+    if is_moved:
         engine.step(centers)
-    inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
-    engine.settle_history(history, centers, inertia)
+    inertia = nan
+    if wants_inertia:
+        inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
+        engine.settle_history(history, centers, inertia)
     return Run(
-        centers.astype(dtype), engine.labels, engine.n_distinct(), inertia, len(history), history, converged, reason,
+        centers.astype(dtype, copy=False), engine.labels, engine.n_distinct(), inertia, len(history), history, converged, reason,
     )  # fmt: skip
 
 

@@ -15,9 +15,11 @@ from ..engines.contract import Engine
 from ..engines.table import engine_for
 from ..errors import warn
 from ..input.finite import check_inertia
+from ..rows import taken_rows
 from ..samples import Samples
 from ..settings import MiniBatchSettings
 from ..types import Floats, Indices, Values
+from .batch import Batch, BatchStep
 from .labelling import label
 from .starts import count_starts, draw_centers
 
@@ -62,12 +64,61 @@ def fit_batches(settings: MiniBatchSettings, samples: Samples, random_state: np.
     )
     for i, rows in enumerate(drawn_batches(samples, batch_size, random_state)):
         before = means.centers
-        batch = samples.subset(rows, None, n_threads=base.n_threads)
-        means, inertia = step(means, batch, settings, random_state)
+        means, inertia = _drawn_step(means, samples, rows, settings, random_state)
         sq_shift = float(((means.centers - before) ** 2).sum()) if tol > 0.0 else 0.0
         if end.reached(i, inertia / batch_size, sq_shift) or i + 1 >= n_steps:
             break
     return BatchFit(means, i + 1, end.average)
+
+
+def _drawn_step(
+    means: RunningMeans,
+    samples: Samples,
+    rows: Indices,
+    settings: MiniBatchSettings,
+    random_state: np.random.RandomState,
+) -> tuple[RunningMeans, float]:
+    """Take a step over drawn rows. They have no weights, because they are drawn by weight."""
+    n_threads = settings.base.n_threads
+    if type(samples) is Samples:
+        batch = Batch(samples.take(rows, n_threads=n_threads), None, samples.description.max_abs)
+        stepped = quick_step(means, batch, settings, random_state)
+        if stepped is not None:
+            return stepped[0], check_inertia(stepped[1].inertia(), 1.0)
+    return step(means, samples.subset(rows, None, n_threads=n_threads), settings, random_state)
+
+
+def quick_step(
+    means: RunningMeans, batch: Batch, settings: MiniBatchSettings, random_state: np.random.RandomState
+) -> tuple[RunningMeans, BatchStep] | None:
+    """As step, for a dense batch; None if an engine must take the step. No random number is then drawn yet."""
+    stepped = BatchStep(batch, len(means.centers), settings.base.n_threads)
+    found = stepped.move(means.centers, means.counts)
+    if found is None:
+        return None
+    if stepped.may_overflow():
+        check_inertia(stepped.inertia(), stepped.largest_weight)
+    return _looked_after(means, *found, batch.values, batch.sample_weight, settings, random_state), stepped
+
+
+def _looked_after(
+    means: RunningMeans,
+    moved: Floats,
+    grown: Floats,
+    values: Values,
+    sample_weight: Floats | None,
+    settings: MiniBatchSettings,
+    random_state: np.random.RandomState,
+) -> RunningMeans:
+    """Return the state after a step, with light clusters reassigned if it is time to look for some.
+
+    means : before the step.   moved, grown : centers and counts after it.   values, sample_weight : of the batch.
+    """
+    n_seen = means.n_seen + len(values)
+    looks = n_seen >= CLUSTERS_PER_LOOK * len(grown) or not means.counts.all()
+    if looks and settings.reassignment_ratio > 0:
+        reassign(moved, grown, values, sample_weight, settings, random_state)
+    return RunningMeans(moved, grown, 0 if looks else n_seen)
 
 
 def begin(centers: Values) -> RunningMeans:
@@ -82,19 +133,15 @@ def step(
 
     Raises ValueError if the inertia overflows float64.
     """
-    centers, counts, n_seen = means
+    centers, counts, _ = means
     n_clusters, base = len(centers), settings.base
     engine: Engine = engine_for(batch, base.metric)(batch, n_clusters, "lloyd", base.n_threads)
     engine.step(centers)
     inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
-    n_seen += len(batch.values)
-    looks = n_seen >= CLUSTERS_PER_LOOK * n_clusters or not counts.all()
     gained = np.bincount(engine.labels, weights=batch.sample_weight, minlength=n_clusters).astype(np.float64)
     grown = counts + gained
     moved = moved_means(centers, counts, engine.sums(), gained)
-    if looks and settings.reassignment_ratio > 0:
-        reassign(moved, grown, batch, settings, random_state)
-    return RunningMeans(moved, grown, 0 if looks else n_seen), inertia
+    return _looked_after(means, moved, grown, batch.values, batch.sample_weight, settings, random_state), inertia
 
 
 def moved_means(centers: Floats, counts: Floats, sums: Floats, gained: Floats) -> Floats:
@@ -113,15 +160,24 @@ def moved_means(centers: Floats, counts: Floats, sums: Floats, gained: Floats) -
 
 
 def reassign(
-    centers: Floats, counts: Floats, batch: Samples, settings: MiniBatchSettings, random_state: np.random.RandomState
+    centers: Floats,
+    counts: Floats,
+    values: Values,
+    sample_weight: Floats | None,
+    settings: MiniBatchSettings,
+    random_state: np.random.RandomState,
 ) -> None:
     """Put clusters whose counts are far below the largest on rows of the batch; change centers and counts in place.
 
     At most half as many clusters move as the batch has rows. Their counts become the smallest of the others, so that they
     are not reassigned again at once.
+
+    values, sample_weight : of the batch.
     """
     light = counts < settings.reassignment_ratio * counts.max()
-    rows = rows_with_weight(batch)
+    if not light.any():
+        return
+    rows = rows_with_weight(len(values), sample_weight)
     most = int(0.5 * len(rows))
     if np.count_nonzero(light) > 0.5 * len(rows):
         light[np.argsort(counts, kind="stable")[most:]] = False
@@ -131,7 +187,7 @@ def reassign(
     drawn = rows[random_state.choice(len(rows), replace=False, size=n_light)]
     if settings.base.verbose:
         print(f"[MiniBatchKMeans] Reassigning {n_light} cluster centers.")
-    centers[light] = batch.take(drawn)
+    centers[light] = taken_rows(values, drawn)
     counts[light] = counts[~light].min() if n_light < len(counts) else counts.min()
 
 
@@ -147,10 +203,9 @@ def drawn_batches(samples: Samples, batch_size: int, random_state: np.random.Ran
         yield running.searchsorted(random_state.random_sample(batch_size), side="right")
 
 
-def rows_with_weight(samples: Samples) -> Indices:
+def rows_with_weight(n_samples: int, sample_weight: Floats | None) -> Indices:
     """Return the numbers of the rows that weigh something: a row without weight counts as one that is not there."""
-    weights = samples.sample_weight
-    return np.arange(len(samples.values)) if weights is None else np.flatnonzero(weights > 0.0)
+    return np.arange(n_samples) if sample_weight is None else np.flatnonzero(sample_weight > 0.0)
 
 
 def init_size_of(settings: MiniBatchSettings, n_samples: int) -> int:
@@ -169,7 +224,8 @@ def init_size_of(settings: MiniBatchSettings, n_samples: int) -> int:
 
 def _drawn_subset(samples: Samples, size: int, n_threads: int | None, random_state: np.random.RandomState) -> Samples:
     """Return `size` rows, drawn with repetition, with their weights."""
-    rows, weights = rows_with_weight(samples), samples.sample_weight
+    weights = samples.sample_weight
+    rows = rows_with_weight(len(samples.values), weights)
     rows = rows[random_state.randint(0, len(rows), size)]
     return samples.subset(rows, None if weights is None else weights[rows], n_threads=n_threads)
 

@@ -1,52 +1,70 @@
-"""Empty clusters: each takes the sample that is farthest from its center."""
+"""Empty clusters: each takes a sample where that saves most.
+
+Again and again the cluster with the largest remaining inertia gives its farthest sample away, and the other samples of that
+cluster that are near the taken one count as near from then on. The samples farthest of all may be copies or neighbours of one
+another, so taking just these saves little: on 72 sets of counts, integers and blobs the inertia after some iterations was 9 % lower
+on the median than by taking the farthest ones.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..engines.contract import Engine
-from ..types import Floats
+from .._core.spread import spread
+from ..engines.contract import Engine, Served
+from ..types import Floats, Indices
+
+SEEN_ROWS, SEEN_VALUES = 8192, 1 << 21
+"""Samples among which the taken ones are chosen, evenly spread over all, and how many values they may have together. Only if
+clusters stay empty with all of these on their centers, the farthest of all samples are looked for."""
 
 
 def refill(engine: Engine, centers: Floats, moved: Floats) -> int:
-    """Move the centers of empty clusters onto the samples farthest from their own centers; return how many.
+    """Move the centers of empty clusters onto samples; return how many.
 
-    The lowest empty cluster takes the farthest sample; among equals, the lowest number. Samples without weight, samples
-    that equal their center up to rounding, and the last sample of a cluster are not taken. The old cluster's center moves
-    as if the sample had left, but the label of the sample stays until the next step. moved and the engine's sq_shifts
-    are updated in place.
+    The lowest empty cluster takes the sample that is chosen first. Samples without weight, samples that equal their center up to
+    rounding, and the last sample of a cluster are not taken. The old cluster's center moves as if the sample had left, but the
+    label of the sample stays until the next step. moved and the engine's sq_shifts are updated in place.
     """
     empty = np.flatnonzero(engine.weights <= 0.0)
-    taken = _farthest(engine, centers, len(empty))
-    if not taken:
+    served, chosen = _choose(engine, moved, len(empty))
+    if not len(chosen):
         return 0
-    takers = empty[: len(taken)]
-    moved[takers] = engine.take(list(taken))
+    takers = empty[: len(chosen)]
+    moved[takers] = served.values[chosen]
     lost: dict[int, list[int]] = {}
-    for row, label in taken.items():
+    for row, label in zip(served.rows[chosen].tolist(), served.labels[chosen].tolist()):
         lost.setdefault(label, []).append(row)
     donors = list(lost)
     moved[donors] = engine.centers_without(lost, centers)
     changed = [*takers, *donors]
     engine.sq_shifts[changed] = ((moved[changed] - centers[changed]) ** 2).sum(axis=1)
-    return len(taken)
+    return len(chosen)
 
 
-def _farthest(engine: Engine, centers: Floats, n_wanted: int) -> dict[int, int]:
-    """Choose at most n_wanted samples, farthest first; return number -> label."""
-    rows_left = engine.count_rows()
-    n_samples = len(engine.labels)
-    taken: dict[int, int] = {}
-    for count in (4 * n_wanted, n_samples):  # all samples, if too few of the farthest can be taken
-        served = engine.farthest(centers, min(count, n_samples))
-        for row, distance, label in zip(*(values.tolist() for values in served)):
-            if len(taken) == n_wanted or distance <= 0.0:
-                return taken
-            if row in taken or rows_left[label] <= 1:
-                continue
-            if distance > engine.rounding or not engine.sits_on(row, centers[label]):
-                rows_left[label] -= 1
-                taken[row] = label
-        if count >= n_samples or len(served.rows) < count:
+def _choose(engine: Engine, moved: Floats, n_wanted: int) -> tuple[Served, Indices]:
+    """Choose at most n_wanted samples; return the samples that were seen, and the places of the chosen ones among them."""
+    n_samples, n_features = len(engine.labels), moved.shape[1]
+    n_seen = max(min(SEEN_ROWS, SEEN_VALUES // n_features), 2 * n_wanted)
+    served = engine.serve(np.arange(0, n_samples, -(-n_samples // n_seen)), moved)
+    chosen = _spread(engine, served, n_wanted)
+    n_seen = len(served.rows)
+    while not len(chosen) and n_seen < n_samples:
+        n_seen = min(8 * n_seen, n_samples)
+        served = engine.serve(engine.farthest(moved, n_seen), moved)
+        chosen = _spread(engine, served, n_wanted)
+        if not (served.distances[-1:] > 0.0).all():
             break
-    return taken
+    return served, chosen
+
+
+def _spread(engine: Engine, served: Served, n_wanted: int) -> Indices:
+    """Choose from the samples that were seen; see _core/spread.pyi."""
+    if not served.distances.any():
+        return np.empty(0, dtype=np.intp)
+    chosen = np.empty(n_wanted, dtype=np.intp)
+    values = np.ascontiguousarray(served.values, dtype=np.float64)
+    n_chosen = spread(
+        values, served.weights, served.labels, served.distances, engine.count_rows(), chosen, engine.kind
+    )  # fmt: skip
+    return chosen[:n_chosen]

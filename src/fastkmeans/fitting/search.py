@@ -7,19 +7,24 @@ best goes on over larger sets, and converges on all samples within a few iterati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._core.stored import release_freed
 from ..engines.contract import Engine
 from ..input.parameters import drawing_from
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples
 from ..settings import Settings
+from ..stored import StoredSamples
 from ..types import AnyArray, Floats, Indices, Labels, Values
 from . import coreset
+from .breathing import breathe, breathes
 from .exchange import exchange_after
+from .going import Going
 from .loop import Run, run
 from .starts import algorithm_of, count_starts, draw_centers, make_engine, source_of
 
@@ -34,6 +39,10 @@ GROWTH = 8
 """Each set on the way to all samples has this many times the rows of the previous set. With 8, sweeps over k = 1 to 10 of the
 table workload made 38 to 49 iterations over all samples (three seeds) in 1.7 to 2.0 s of CPU time. With 16 they made 101 to 191
 iterations in 2.0 to 2.8 s. With 4 they made 27 iterations and took as long as with 8."""
+
+MOST_DRAWN = 1 << 25
+"""The sets on the way have at most so many values, which take 128 MB in float32, unless the first has more. They are in memory
+where the samples need not be."""
 
 FRESH_CLUSTERS, FRESH_STARTS, CHAINED_STARTS = 36, 5, 4
 """Starts per k: if n_init is "auto", fresh ones with 36 centers together, at least five; and four from the previous centers. With
@@ -81,8 +90,8 @@ class Fit(NamedTuple):
     """What the chain found for one k.
 
     means : (n_clusters, n_features) float64, mean of each cluster of the labels (its center if empty); None unless metric is
-    "euclidean". Centers may differ from it by the tolerance and by float32 rounding.
-    weights : (n_clusters,), sum of the weights of each cluster.
+    "euclidean", and if only one k is fitted. Centers may differ from it by the tolerance and by float32 rounding.
+    weights : (n_clusters,), sum of the weights of each cluster; none if only one k is fitted.
     """
 
     run: Run
@@ -98,21 +107,24 @@ class Chain:
     settings : n_clusters is not read.   most_clusters : the largest number that will be fitted.
     random_state : where to draw from, as the parameter of KMeans.
     n_starts : starts per k, if only one k is fitted; None for a sweep, where the settings tell.
-    rows_a_cluster : least number of rows of the search per cluster.
+    rows_a_cluster : least number of rows of the search per cluster.   keep : as loop.run, for the iterations over all samples.
     """
 
     def __init__(
         self, settings: Settings, samples: Samples, most_clusters: int, random_state: Any,
         n_starts: int | None = None, rows_a_cluster: int = ROWS_A_CLUSTER,
+        keep: Callable[[Going], None] | None = None,
     ):  # fmt: skip
         self._settings = settings
         self._all = samples
         self._random_state = random_state
         self._n_starts = n_starts
+        self._keep = keep
         self._rows_a_cluster = rows_a_cluster
         # Looked up once: a search makes some 250 engines.
         self._n_threads = effective_n_threads(settings.n_threads)
         self._tol = float(settings.tol * samples.description.variance.mean())
+        self._steps_ahead: int | None = None  # expected over all samples, if known
         self._random = np.random.RandomState(self._draw_seed())
         self._origin = self._choose_origin()
         self._drawn: list[tuple[Indices, Floats]] = []  # rows and weights of each level
@@ -129,20 +141,29 @@ class Chain:
             self._origin = None
             self._levels = self._drawn_levels()
             promising = self._search(n_clusters)
+        centers = self._carried(promising)
+        del promising  # with the labels of a level
+        if self._n_starts is not None:  # the only fit: the sets of the search are not needed any more
+            self._levels, self._drawn = [], []
+            if isinstance(self._all, StoredSamples):
+                release_freed()
+        found, engine, algorithm = self._run(self._all, centers, is_last=True)
+        if self._last is not None and found.inertia > self._last.inertia:
+            found, engine, algorithm = self._run_on(self._last, n_clusters)
+        self._last = found
+        means, weights = self._means(found, engine) if self._n_starts is None else (None, np.empty(0))
+        return Fit(found, algorithm, means, weights, perf_counter() - start)
+
+    def _carried(self, promising: list[Run]) -> Values:
+        """Run from the best runs of the search over the larger sets; return the centers, in the coordinates of all samples."""
         for rows in self._levels[1:]:
             if len(promising) > 1:
                 n_trial = min(CARRIED_ITERATIONS, self._settings.max_iter)
                 promising = _lowest([self._run(rows, each.centers, max_iter=n_trial)[0] for each in promising])[:1]
             promising = [self._run(rows, promising[0].centers)[0]]
-        centers = promising[0].centers if self._levels[0] is self._all else self._among_all(promising[0].centers)
-        if self._n_starts is not None:  # the only fit: the sets of the search are not needed any more
-            self._levels, self._drawn = [], []
-        found, engine, algorithm = self._run(self._all, centers, is_last=True)
-        if self._last is not None and found.inertia > self._last.inertia:
-            found, engine, algorithm = self._run_on(self._last, n_clusters)
-        self._last = found
-        means, weights = self._means(found, engine)
-        return Fit(found, algorithm, means, weights, perf_counter() - start)
+            self._steps_ahead = _steps_after(promising[0].n_iter)
+        centers = promising[0].centers
+        return centers if self._levels[0] is self._all else self._among_all(centers)
 
     def _draw_seed(self) -> int:
         with drawing_from(self._random_state) as random_state:
@@ -184,20 +205,25 @@ class Chain:
         # A callable init is called with the user's own samples.
         if n_samples <= count or callable(self._settings.init):
             return [self._all]
-        # A rough clustering of uniform rows tells which samples matter.
         weights = self._all.sample_weight
         if weights is not None:
             weights = weights / weights.max()  # products of the smallest weights underflow
-        by_weight = None if weights is None else coreset.masses_of(weights)
-        few = self._taken(coreset.draw(n_samples, by_weight, count, self._random, self._n_threads), None)
-        n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
-        rough = self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0]
-        mass = coreset.importance(self._all, weights, self._among_all(rough.centers), self._settings.n_threads)
-        while count * GROWTH / 2 <= n_samples or not self._drawn:
+        rough = self._rough_centers(count, most_clusters, weights)
+        mass = coreset.importance(self._all, weights, rough, self._settings.n_threads)
+        most = min(2 * n_samples / GROWTH, MOST_DRAWN / self._all.values.shape[1])
+        while count <= most or not self._drawn:
             rows = coreset.draw(n_samples, mass, count, self._random, self._n_threads)
             self._drawn.append((rows, coreset.weights_of(mass, rows, weights)))
             count *= GROWTH
         return self._drawn_levels()
+
+    def _rough_centers(self, count: int, most_clusters: int, weights: Floats | None) -> Values:
+        """Return the centers of a rough clustering of `count` uniform rows: it tells which samples matter."""
+        by_weight = None if weights is None else coreset.masses_of(weights)
+        rows = coreset.draw(len(self._all.values), by_weight, count, self._random, self._n_threads)
+        few = self._taken(rows, None)
+        n_rough = min(max(most_clusters, LEAST_ROUGH_CLUSTERS), ROUGH_CLUSTERS)
+        return self._among_all(self._run(few, self._fresh_centers(few, n_rough, 1)[0], ROUGH_ITERATIONS)[0].centers)
 
     def _drawn_levels(self) -> list[Samples]:
         return [self._taken(rows, weights) for rows, weights in self._drawn]
@@ -221,19 +247,31 @@ class Chain:
         settings = self._settings
         max_iter = max_iter or settings.max_iter
         n_runs = RUNS_OF_A_LEVEL if rows is not self._all else 1 if self._n_starts is not None else RUNS_OF_ALL
-        algorithm = algorithm_of(settings, rows, len(centers), max_iter, n_runs)
+        n_steps = max_iter
+        if self._steps_ahead is not None and rows is self._all and isinstance(rows, StoredSamples):
+            n_steps = min(max_iter, self._steps_ahead)
+        algorithm = algorithm_of(settings, rows, len(centers), n_steps, n_runs)
         engine = make_engine(settings, rows, len(centers), algorithm, self._n_threads)
         if not is_last:
             engine.forget_history()
         found = run(
             engine, centers, max_iter=max_iter, tol=loose * self._tol, exchange_after=exchange_after,
             verbose=bool(settings.verbose) and is_last, callback=settings.callback if is_last else None,
+            keep=self._keep if is_last else None,
         )  # fmt: skip
         return found, engine, algorithm
 
     def _search(self, n_clusters: int) -> list[Run]:
         """Try the starts on the smallest set. Return the best runs, lowest inertia first."""
         rows = self._levels[0]
+        n_samples, n_features = rows.values.shape
+        is_breathing = rows.has_filters and breathes(self._settings, n_samples, n_features, n_clusters)
+        if is_breathing and self._n_starts is not None:
+            return [
+                self._run(
+                    rows, breathe(rows, self._fresh_centers(rows, n_clusters, 1)[0], self._n_threads), loose=SEARCH_TOL
+                )[0]
+            ]
         n_fresh = self._count_fresh(n_clusters)
         starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
         if self._searched is not None:
@@ -254,7 +292,8 @@ class Chain:
         ]  # fmt: skip
         # The first start is the one of a plain fit. If all samples are searched, the result is at most the plain fit's.
         if rows is self._all and (after is not None or 0 not in best):
-            finished.append(self._run(rows, starts[0], exchange_after=after)[0])
+            first = breathe(rows, starts[0], self._n_threads) if is_breathing else starts[0]
+            finished.append(self._run(rows, first, exchange_after=None if is_breathing else after)[0])
         lowest = _lowest(finished)
         self._searched = lowest[0]
         return lowest
@@ -325,6 +364,14 @@ class Chain:
         means, summed = found.centers.astype(np.float64), sums[:, -1] > 0
         means[summed] = sums[summed, :-1] / sums[summed, -1:]
         return means, weights
+
+
+def _steps_after(n_iter: int) -> int:
+    """Return how many steps a run takes over the next larger set, at most, as a rule: half of those over the set before.
+
+    Of 20 000 000 pixels and k=64 27, 8 and 2 steps, k=256 63, 30 and 11, over sets that grow eightfold.
+    """
+    return max(2, -(-n_iter // 2))
 
 
 def count_rows(n_clusters: int, rows_a_cluster: int) -> int:

@@ -11,12 +11,14 @@ from .._core.codes import CodedRows
 from .._core.csr import CsrRows
 from .._core.quantized import QuantizedRows
 from .._core.seeding import DENSE_SHARE, PlusPlus
+from .._core.stored import StoredRows
 from ..algorithms.copies import Copies
 from ..input.parameters import check_init
 from ..runtime.parts import ROWS_AT_ONCE, parts_of
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples
 from ..sparse import SparseSamples
+from ..stored import StoredSamples
 from ..types import AnyArray, Floats, Indices, Values
 from .sparse_seeding import choose_rows
 
@@ -51,11 +53,14 @@ def initial_centers(
     if not isinstance(init, str):
         return check_init(init, n_clusters, n_features, samples.values.dtype)
     if init == "random-partition":
-        return random_partition(samples.whole().values, sample_weight, n_clusters, random_state)
+        values = samples.values if isinstance(samples, StoredSamples) else samples.whole().values
+        return random_partition(values, sample_weight, n_clusters, random_state)
     if init == "random":
         rows = random_rows(n_samples, sample_weight, n_clusters, random_state)
     else:
-        rows = plusplus_rows(samples.whole(), n_clusters, random_state, n_threads, manhattan=manhattan)
+        if not isinstance(samples, StoredSamples):
+            samples = samples.whole()
+        rows = plusplus_rows(samples, n_clusters, random_state, n_threads, manhattan=manhattan)
     return samples.take(rows, n_threads=n_threads)
 
 
@@ -165,7 +170,11 @@ def plusplus_rows(
     dense_share = DENSE_SHARE
     large = n_features >= QUANTIZED_FEATURES and n_clusters >= QUANTIZED_CLUSTERS and X.size >= QUANTIZED_SIZE
     if large and not manhattan:
-        compact, dense_share = _compact_rows(samples.copies(n_threads), n_features)
+        dense_share = DENSE_SHARE if n_features < CODED_FEATURES else CODED_DENSE_SHARE
+        if not isinstance(X, StoredRows):
+            compact = _compact_rows(samples.copies(n_threads), n_features)
+        elif n_features >= CODED_FEATURES:  # there is room for codes at most
+            compact = samples.copies(n_threads).codes.for_seeding()
     seeding = PlusPlus(
         X,
         sample_weight,
@@ -190,15 +199,10 @@ def _with_spare_rows(
     return rows
 
 
-def _compact_rows(copies: Copies, n_features: int) -> tuple[QuantizedRows | CodedRows, float]:
-    """Return the copy that passes read instead of the samples, and the share of pairs above which steps are dense."""
-    if n_features < CODED_FEATURES:
-        return copies.quantized.rows(copies.quantized.least_bits()), DENSE_SHARE
-    coded = copies.codes.for_seeding()
-    # The same share with either copy, so that all CPUs choose the same seeds.
-    if coded is None:
-        return copies.quantized.rows(copies.quantized.least_bits()), CODED_DENSE_SHARE
-    return coded, CODED_DENSE_SHARE
+def _compact_rows(copies: Copies, n_features: int) -> QuantizedRows | CodedRows:
+    """Return the copy that passes read instead of the samples. Seeds are the same whichever it is."""
+    coded = copies.codes.for_seeding() if n_features >= CODED_FEATURES else None
+    return copies.quantized.rows(copies.quantized.least_bits()) if coded is None else coded
 
 
 def _power_of_two_below(largest: float, dtype: np.dtype[Any]) -> float:

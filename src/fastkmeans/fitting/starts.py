@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..algorithms.table import choose_algorithm
 from ..engines.contract import Engine
 from ..engines.table import engine_for
 from ..errors import ConvergenceWarning, warn
@@ -99,8 +98,7 @@ def algorithm_of(settings: Settings, samples: Samples, n_clusters: int, max_iter
     """Return the algorithm of a run; see choose_algorithm."""
     if len(METRICS[settings.metric].algorithms) == 1 or not samples.has_filters:
         return "lloyd"
-    n_samples, n_features = samples.values.shape
-    return choose_algorithm(settings.algorithm, n_samples, n_features, n_clusters, max_iter, n_runs)
+    return samples.choose_algorithm(settings.algorithm, n_clusters, max_iter, n_runs)
 
 
 def warn_of_units(settings: Settings, matrix: Matrix, samples: Samples) -> None:

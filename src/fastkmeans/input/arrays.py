@@ -6,6 +6,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from .._core.stored import KINDS, StoredRows
 from ..types import AnyArray, Floats, Values
 
 FLOAT32 = np.dtype(np.float32)
@@ -35,6 +36,32 @@ _REFUSED_KINDS = {
     "V": "{name} is a structured array (dtype {dtype}): pass a plain 2D array, for example "
     "numpy.lib.recfunctions.structured_to_unstructured({name}).",
 }
+
+
+BFLOAT16 = "bfloat16"
+"""Name of a type of ml_dtypes, which is not imported for it."""
+
+COPIED_VALUES = 1 << 18
+"""An array of at most so many values is copied rather than read in place: the copy has at most 2 MiB, and small fits are faster over
+it."""
+
+
+def counted_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return float32 or float64: the type that samples of some type count as. float16 and bfloat16 are exact in float32."""
+    is_short = dtype.kind == "f" and dtype.itemsize <= FLOAT32.itemsize
+    return FLOAT32 if is_short or dtype.name == BFLOAT16 else FLOAT64
+
+
+def read_in_place(array: AnyArray) -> StoredRows | None:
+    """Return the rows of an array that needs neither a copy nor C order; None if it is small, or of a type that needs a copy."""
+    if array.dtype == np.bool_:
+        array = array.view(np.uint8)
+    dtype = array.dtype
+    if array.size <= COPIED_VALUES or not (dtype.name in KINDS and dtype.isnative and array.flags.aligned):
+        return None
+    if is_ready(array, None):
+        return None
+    return StoredRows(array, counted_as(dtype))
 
 
 def is_ready(array: AnyArray, wanted: np.dtype[Any] | None) -> bool:
@@ -106,10 +133,10 @@ def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Values
 def to_float(array: AnyArray, name: str, wanted: np.dtype[Any] | None) -> Values:
     """Convert to an aligned C-order array of float32 or float64."""
     kind, dtype = array.dtype.kind, array.dtype
-    if kind in _REFUSED_KINDS:
+    if kind in _REFUSED_KINDS and dtype.name != BFLOAT16:
         raise ValueError(_REFUSED_KINDS[kind].format(name=name, dtype=dtype))
     if wanted is None:
-        wanted = FLOAT32 if kind == "f" and dtype.itemsize <= FLOAT32.itemsize else FLOAT64
+        wanted = counted_as(dtype)
     try:
         # A value that overflows becomes infinite, which check_finite reports better than a warning.
         with np.errstate(over="ignore"):

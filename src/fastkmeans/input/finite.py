@@ -20,17 +20,19 @@ def check_finite(
     feature_names: Names | None = None,
     *,
     find: Callable[[Values], int] | None = None,
+    first_row: int = 0,
 ) -> None:
     """Raise ValueError, naming the place, if a value is NaN, infinite or too large to be squared.
 
     values : 1-D or 2-D, C order, float32 or float64.
     feature_names : column names for the message; by default columns are numbered.
     find : returns the flat index of the first such value or -1; by default find_unusable.
+    first_row : number of the row of `values` that is its first.
     """
     index = (find or find_unusable)(values)
     if index < 0:
         return
-    refuse(values.flat[index], name, _where(values, index, feature_names))
+    refuse(values.flat[index], name, _where(values, index, feature_names, first_row))
 
 
 def refuse(value: Any, name: str, where: str) -> NoReturn:
@@ -83,9 +85,10 @@ def check_inertia(inertia: float, largest_weight: float) -> float:
     )
 
 
-def _where(values: Values, index: int, feature_names: Names | None) -> str:
+def _where(values: Values, index: int, feature_names: Names | None, first_row: int) -> str:
     """Return the place of a flat index in words."""
     if values.ndim == 1:
-        return f"row {index}"
+        return f"row {first_row + index}"
     i, f = divmod(index, values.shape[1])
+    i += first_row
     return f"row {i}, column {f if feature_names is None else repr(feature_names[f])}"

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..types import Names, Values
-from .arrays import check_shape, is_ready, to_array, to_float
+from .arrays import check_shape, is_ready, read_in_place, to_array, to_float
+from .sources import is_source, read_source
 from .sparse import is_sparse, read_sparse
 from .tables import column_names, is_table, read_table, select_columns
 
@@ -20,7 +21,8 @@ from .tables import column_names, is_table, read_table, select_columns
 class Matrix(NamedTuple):
     """A checked row matrix, and what is needed to return names and tables like the caller's.
 
-    values : (n_samples, n_features), C order, native float32 or float64; CsrRows if X is sparse; the caller's memory if that fits.
+    values : (n_samples, n_features), C order, native float32 or float64, the caller's memory if that fits; CsrRows if X is sparse;
+        StoredRows if it is read in place.
     feature_names : (n_features,) of str, dtype object; None unless every column has a string for a name.
     native : the table that was passed, for the frame_* functions of tables.py; None for anything else.
     """
@@ -31,8 +33,9 @@ class Matrix(NamedTuple):
 
 
 def as_matrix(
-    X: Any, *, name: str = "X", dtype: DTypeLike | None = None, features: Names | None = None, sparse: bool = False
-) -> Matrix:
+    X: Any, *, name: str = "X", dtype: DTypeLike | None = None, features: Names | None = None, sparse: bool = False,
+    in_place: bool = False, streamed: bool = False,
+) -> Matrix:  # fmt: skip
     """Turn X into a row matrix, without a copy when X is an aligned C-order float32 or float64 array.
 
     X : array-like of shape (n_samples, n_features), nested lists, DataFrame, or tensor in CPU memory.
@@ -42,6 +45,9 @@ def as_matrix(
     features : names of the features of a fitted model. Of a table that has all these columns and others, such as text and
         labels, these are read, in the order of the fit. Every other table is read as it is, for the model to compare the names.
     sparse : whether X may be a sparse matrix or array of SciPy, whose values are then CsrRows.
+    in_place : whether values may be StoredRows, if X is a large array that float32 or float64 in C order would be a copy of.
+    streamed : whether X may be rows that do not fit memory, whose values are then StreamedRows. If they fit, they are read into
+        an array for everyone.
     Returns Matrix. Values may be NaN or infinite (a null becomes NaN): compare the feature names with those
         of fit first, then call check_finite.
     Raises TypeError for a container that cannot be read, ValueError for a wrong shape or wrong contents.
@@ -49,6 +55,10 @@ def as_matrix(
     wanted = None if dtype is None else np.dtype(dtype)
     if type(X) is np.ndarray and is_ready(X, wanted):
         return Matrix(X.view(), None, None)  # a view, because the caller may change the shape of X meanwhile
+    if is_source(X):
+        read = read_source(X, name, features, streamed)
+        if read is not None:
+            return Matrix(*read, None)  # type: ignore[arg-type]  # they have shape, dtype and size as values have
     if is_table(X):
         if features is not None and set(features) < set(column_names(X)):
             X = select_columns(X, features.tolist())
@@ -60,4 +70,8 @@ def as_matrix(
     if array.ndim == 0 and array.dtype.kind in "OUS":
         raise TypeError(f"{name} must be a 2D array-like or a DataFrame; got {type(X).__name__}.")
     check_shape(array, name)
+    if in_place and wanted is None:
+        stored = read_in_place(array)
+        if stored is not None:
+            return Matrix(stored, None, None)  # type: ignore[arg-type]  # as above
     return Matrix(to_float(array, name, wanted), None, None)

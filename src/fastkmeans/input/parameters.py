@@ -5,6 +5,7 @@ Every message names the parameter, the rule and the value got.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
@@ -217,6 +218,11 @@ def check_tol(name: str, value: Any) -> None:
 def check_callback(name: str, value: Any) -> None:
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be None or a callable; {_got(value)}")
+
+
+def check_checkpoint(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be None or a path; {_got(value)}")
 
 
 def check_init_parameter(name: str, value: Any) -> None:

@@ -62,12 +62,17 @@ def stack_columns(columns: Sequence[AnyArray], dtype: np.dtype[Any] | None = Non
     if dtype is None:
         dtype = FLOAT32 if all(column.dtype == FLOAT32 for column in columns) else FLOAT64
     values = np.empty((len(columns[0]), len(columns)), dtype=dtype)
+    fill_columns(columns, values)
+    return values
+
+
+def fill_columns(columns: Sequence[AnyArray], values: Values) -> None:
+    """Copy 1-D arrays of equal length side by side.   values : OUT (length, len(columns)), C order."""
     with np.errstate(over="ignore"):
         for start in range(0, len(values), _BLOCK_SAMPLES):
             rows = slice(start, start + _BLOCK_SAMPLES)
             for f, column in enumerate(columns):
                 values[rows, f] = column[rows]
-    return values
 
 
 def column_names(table: Any) -> list[Any]:

@@ -191,7 +191,7 @@ def _profile_of_model(model: Any, X: Any, feature_names: Any, sizes: Any) -> _Pr
 
 def _sizes_of(estimator: Any, sizes: Any) -> Any:
     if sizes is None and getattr(estimator, "labels_", None) is not None:
-        return np.bincount(estimator.labels_, minlength=len(estimator.cluster_centers_))
+        return np.bincount(np.asarray(estimator.labels_), minlength=len(estimator.cluster_centers_))
     return sizes
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._core import distances
+from .._core import distances, sparse
+from .._core.csr import CsrRows
 from .._core.sums import ClusterSums
 from ..engines.rounding import losses_of
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, describe
+from ..sparse import SparseSamples
 from ..types import Floats, Indices, Labels, Values
 
 
@@ -19,21 +21,29 @@ def about_means(values: Values, codes: Labels, n_threads: int | None) -> tuple[I
     return sizes, means, sq_distances_to(means, values, codes, n_threads)
 
 
-def sums_of_clusters(values: Values, codes: Labels, n_clusters: int, n_threads: int | None) -> Floats:
+def sums_of_clusters(values: Values | CsrRows, codes: Labels, n_clusters: int, n_threads: int | None) -> Floats:
     """Return the sum of the samples of each cluster, (n_clusters, n_features) float64, rounded once."""
     n_threads = effective_n_threads(n_threads, float(values.size))
-    description = describe(values, n_threads)
-    clusters = ClusterSums(values, None, description.max_abs, 1.0, n_clusters, n_threads)
+    samples = (
+        SparseSamples(values, None, n_threads)
+        if isinstance(values, CsrRows)
+        else Samples(values, None, describe(values, n_threads))
+    )
+    description = samples.description
+    clusters = ClusterSums(samples.values, None, description.max_abs, 1.0, n_clusters, n_threads)
     clusters.follow(codes)
-    sums, samples = clusters.sums, Samples(values, None, description)
+    sums = clusters.sums
     if losses_of(clusters.grid, None, description.smallest.of(samples, n_threads), len(values)) is not None:
         sums, _ = samples.sums_anew(codes, None, np.ones(n_clusters, dtype=np.uint8), n_threads)
     return (sums[:, 0] + sums[:, 1])[:, :-1]
 
 
-def sq_distances_to(means: Floats, values: Values, codes: Labels, n_threads: int | None) -> Floats:
+def sq_distances_to(means: Floats, values: Values | CsrRows, codes: Labels, n_threads: int | None) -> Floats:
     """Return the squared distance of each sample to its cluster's mean."""
     sq_distances = np.empty(len(values))
     n_threads = effective_n_threads(n_threads, float(values.size))
-    distances.own_sq_distances(values, means, codes, sq_distances, n_threads)
+    if isinstance(values, CsrRows):
+        sparse.own_sq_distances(values, means, codes, sq_distances, n_threads)
+    else:
+        distances.own_sq_distances(values, means, codes, sq_distances, n_threads)
     return sq_distances

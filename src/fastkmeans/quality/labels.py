@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from .._core.csr import CsrRows
 from ..input.finite import check_finite
-from ..input.matrix import as_matrix
+from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_threads, check_name
+from ..input.sparse import check_stored
 from ..types import AnyArray, Indices, Labels, Values
 from .mean_distances import METRICS
 
@@ -23,11 +25,25 @@ def checked_clustering(
     """
     check_name("metric", metric, METRICS)
     check_n_threads("n_threads", n_threads)
-    matrix = as_matrix(X)
-    check_finite(matrix.values, "X", matrix.feature_names)
+    matrix = samples_of(X, metric)
     codes = encode_labels(_as_label_array(labels, len(matrix.values)))
     check_n_labels(codes, at_least)
     return matrix.values, codes
+
+
+def samples_of(X: Any, metric: str) -> Matrix:
+    """Return X, checked; sparse rows if it is sparse.   Raises ValueError for a metric that reads no sparse rows."""
+    matrix = as_matrix(X, sparse=True)
+    if not isinstance(matrix.values, CsrRows):
+        check_finite(matrix.values, "X", matrix.feature_names)
+        return matrix
+    if metric == "manhattan":
+        raise ValueError(
+            "metric must be 'euclidean' or 'cosine' for sparse X, because Manhattan distances read all features; got "
+            "'manhattan'. Pass X.toarray() if it fits into memory."
+        )
+    check_stored(matrix.values, "X")
+    return matrix
 
 
 def encode_labels(labels: AnyArray) -> Labels:

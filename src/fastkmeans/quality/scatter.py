@@ -17,7 +17,7 @@ def calinski_harabasz_score(X: Any, labels: Any, *, n_threads: int | None = None
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     labels : array-like of shape (n_samples,)
         The cluster of each sample.
@@ -61,7 +61,7 @@ def davies_bouldin_score(X: Any, labels: Any, *, n_threads: int | None = None) -
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     labels : array-like of shape (n_samples,)
         The cluster of each sample.
@@ -113,7 +113,7 @@ def within_cluster_variation(X: Any, labels: Any, *, form: str = "pairwise", n_t
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     labels : array-like of shape (n_samples,)
         The cluster of each sample.

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 
 from .._core import silhouette
+from .._core.csr import CsrRows
 from ..input.parameters import check_integer, drawing_from
+from ..rows import some_rows
 from ..runtime.threads import effective_n_threads
 from ..types import Floats, Indices, Labels, Mask, Values
 from .cluster_means import sq_distances_to, sums_of_clusters
 from .labels import check_n_labels, checked_clustering, encode_labels
 from .mean_distances import mean_distances, rows_of_a_call, silhouettes_in_clusters, unit_rows, without_rounding
+from .sparse_distances import cosine_means as sparse_cosine_means
+from .sparse_distances import mean_distances_to_rows
 
 # Each pair of samples is measured once instead of twice if that pays, and if a float64 copy of X and the sums of each
 # sample over each cluster take at most this many bytes: 20 000 x 16 took 0.10 s instead of 0.18.
@@ -33,7 +37,7 @@ def silhouette_samples(X: Any, labels: Any, *, metric: str = "euclidean", n_thre
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     labels : array-like of shape (n_samples,)
         The cluster of each sample: whole numbers, text, or anything else that sorts.
@@ -62,6 +66,7 @@ def silhouette_samples(X: Any, labels: Any, *, metric: str = "euclidean", n_thre
     from the origin lose no digits. Time grows with n_samples squared. For "cosine" it grows with n_samples times the number
     of clusters, because the distances to a cluster follow from its mean. Memory in addition to X is about 50 bytes per
     sample, and at most 128 MB for a faster method with a float64 copy of X. "cosine" always makes such a copy.
+    Of sparse samples eight at a time are made dense, and stored values are copied; "manhattan" is for dense samples.
 
     P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of cluster analysis", Journal
     of Computational and Applied Mathematics 20, 1987.
@@ -89,7 +94,7 @@ def silhouette_score(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     labels : array-like of shape (n_samples,)
         The cluster of each sample: whole numbers, text, or anything else that sorts.
@@ -124,7 +129,7 @@ def silhouette_score(
         values, codes = checked_clustering(X, labels, metric, n_threads, at_least=1 if sample_size else 2)
         if sample_size is not None:
             drawn = source.permutation(len(values))[:sample_size]
-            values = values[drawn]
+            values = some_rows(values, drawn)
             codes = encode_labels(codes[drawn])
             check_n_labels(codes, 2)
     return float(_silhouettes_of_all(values, codes, metric, n_threads).mean())
@@ -137,7 +142,10 @@ def silhouettes_of_rows(values: Values, codes: Labels, rows: Indices, metric: st
     rows : (n_rows,) int64, which rows.   Time grows with n_rows times n_samples, for "cosine" with n_samples.
     """
     sizes = np.bincount(codes)
-    if metric == "cosine":
+    if isinstance(values, CsrRows):
+        of_rows = sparse_cosine_means if metric == "cosine" else mean_distances_to_rows
+        own, nearest = of_rows(values, rows, codes, n_threads)
+    elif metric == "cosine":
         own, nearest = _cosine_means(values, codes, sizes, rows, n_threads)
     else:
         order = _by_cluster(codes, len(sizes))
@@ -157,7 +165,7 @@ def silhouettes_of_labelings(
     labelings : each (n_samples,) int32, in which every number from 0 to the largest occurs. The other parameters are those of
     silhouettes_of_rows. Labelings that have at most _CLUSTERS_OF_A_CALL clusters together share the distances of the rows.
     """
-    if metric == "cosine" or values.size > _COPIED_VALUES:
+    if metric == "cosine" or isinstance(values, CsrRows) or values.size > _COPIED_VALUES:
         return [silhouettes_of_rows(values, codes, rows, metric, n_threads) for codes in labelings]
     rows, others = np.ascontiguousarray(rows, dtype=np.int64), np.arange(len(values))
     step, n_threads = rows_of_a_call(len(rows), len(values), values.shape[1], n_threads)
@@ -196,7 +204,12 @@ def _silhouettes_of_all(values: Values, codes: Labels, metric: str, n_threads: i
     sizes = np.bincount(codes)
     n_samples, n_features = values.shape
     is_light = 8.0 * n_samples * (n_features + len(sizes)) <= _PAIRS_BYTES
-    if metric == "cosine" or not is_light or n_samples < _PAIRS_SAMPLES_OF_A_CLUSTER * len(sizes):
+    if (
+        metric == "cosine"
+        or isinstance(values, CsrRows)
+        or not is_light
+        or n_samples < _PAIRS_SAMPLES_OF_A_CLUSTER * len(sizes)
+    ):
         return silhouettes_of_rows(values, codes, np.arange(n_samples), metric, n_threads)
     order = _by_cluster(codes, len(sizes))
     runs = np.full(-(-n_samples // 8) * 8, -1, dtype=np.int32)

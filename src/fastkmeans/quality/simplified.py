@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from .._core.csr import CsrRows
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.parameters import check_n_threads, check_name
-from ..types import Floats
-from .labels import rows_of_centers
+from ..types import Floats, Indices, Labels
+from .labels import rows_of_centers, samples_of
 from .mean_distances import METRICS, mean_distances, silhouettes_from, unit_rows, without_rounding
+from .sparse_distances import cosine_distances, distances_to_centers
+from .sparse_distances import unit_rows as sparse_unit_rows
 
 
 def simplified_silhouette_samples(
@@ -23,7 +26,7 @@ def simplified_silhouette_samples(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     labels : array-like of int of shape (n_samples,)
         Which row of `centers` is the sample's own; ``KMeans.labels_``.
@@ -59,8 +62,7 @@ def simplified_silhouette_samples(
     """
     check_name("metric", metric, METRICS)
     check_n_threads("n_threads", n_threads)
-    matrix, given = as_matrix(X), as_matrix(centers, name="centers")
-    check_finite(matrix.values, "X", matrix.feature_names)
+    matrix, given = samples_of(X, metric), as_matrix(centers, name="centers")
     check_finite(given.values, "centers", given.feature_names)
     values, centers = matrix.values, given.values.astype(np.float64)
     if centers.shape[1] != values.shape[1]:
@@ -72,6 +74,8 @@ def simplified_silhouette_samples(
         raise ValueError("centers must hold at least two centers; got 1. Fit a model with n_clusters >= 2.")
     own_centers = rows_of_centers(labels, len(values), len(centers))
     per_sum, offset = np.ones(len(centers)), np.zeros(len(centers))
+    if isinstance(values, CsrRows):
+        return simplified_silhouettes_of_sparse(values, own_centers, centers, metric, n_threads)
     if metric == "cosine":
         values, centers = unit_rows(values), unit_rows(centers)
         is_zero = ~centers.any(axis=1)
@@ -87,6 +91,19 @@ def simplified_silhouette_samples(
     return silhouettes
 
 
+def simplified_silhouettes_of_sparse(
+    rows: CsrRows, labels: Labels | Indices, centers: Floats, metric: str, n_threads: int | None
+) -> Floats:
+    """Return the simplified silhouettes of sparse rows.   labels : (n_samples,), from 0 to n_clusters - 1."""
+    if metric == "euclidean":
+        return silhouettes_from(*distances_to_centers(rows, labels, centers, n_threads))
+    (units, is_zero), centers = sparse_unit_rows(rows), unit_rows(centers)
+    has_length: Floats = np.asarray(centers.any(axis=1), dtype=np.float64)
+    silhouettes = silhouettes_from(*cosine_distances(units, labels, centers, has_length, 1.0 - has_length, n_threads))
+    silhouettes[is_zero] = 0.0
+    return silhouettes
+
+
 def simplified_silhouette_score(
     X: Any, labels: Any, centers: Any, *, metric: str = "euclidean", n_threads: int | None = None
 ) -> float:
@@ -94,7 +111,7 @@ def simplified_silhouette_score(
 
     Parameters
     ----------
-    X : array-like or DataFrame of shape (n_samples, n_features)
+    X : array-like, DataFrame or sparse matrix of shape (n_samples, n_features)
         The samples.
     labels : array-like of int of shape (n_samples,)
         Which row of `centers` is the sample's own; ``KMeans.labels_``.

@@ -21,7 +21,7 @@ MAX_THREADS = max(64, 4 * (os.cpu_count() or 1))
 # How old a reading of the quota may be. Reading takes 75 us, or 1.5 ms after a pause, which is longer than many fits.
 QUOTA_SECONDS = 10.0
 
-_CGROUP_ROOT = "/sys/fs/cgroup"
+CGROUP_ROOT = "/sys/fs/cgroup"
 
 
 def effective_n_threads(n_threads: int | None, work: float = float("inf")) -> int:
@@ -74,18 +74,18 @@ def cgroup_quota(read: Callable[[str], str] | None = None) -> float | None:
     The smallest quota counts, from the process's own group up to the root.   read : path -> text, "" if there
     is no such file; for tests.
     """
-    read = read or _read
+    read = read or read_text
     quotas = []
     for line in read("/proc/self/cgroup").splitlines() or ["0::/"]:
         _, controllers, group = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        for folder in _upwards(group):
+        for folder in groups_upwards(group):
             quotas += _quota(read, folder, is_v2=not controllers)
     return min(quotas, default=None)
 
 
-def _upwards(group: str) -> list[str]:
+def groups_upwards(group: str) -> list[str]:
     """Return the folder of a group and all folders above it. In a container the root is the container's own group."""
     parts = [part for part in group.split("/") if part and part != ".."]
     return ["/".join(["", *parts[:length]]) for length in range(len(parts), -1, -1)]
@@ -93,10 +93,10 @@ def _upwards(group: str) -> list[str]:
 
 def _quota(read: Callable[[str], str], folder: str, is_v2: bool) -> list[float]:
     if is_v2:
-        limits = read(f"{_CGROUP_ROOT}{folder}/cpu.max").split()
+        limits = read(f"{CGROUP_ROOT}{folder}/cpu.max").split()
     else:
         files = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-        limits = [read(f"{_CGROUP_ROOT}/cpu{folder}/{name}").strip() for name in files]
+        limits = [read(f"{CGROUP_ROOT}/cpu{folder}/{name}").strip() for name in files]
     try:
         quota, period = float(limits[0]), float(limits[1])
     except (IndexError, ValueError):  # "max", or no such file
@@ -104,7 +104,7 @@ def _quota(read: Callable[[str], str], folder: str, is_v2: bool) -> list[float]:
     return [quota / period] if quota > 0 and period > 0 else []
 
 
-def _read(path: str) -> str:
+def read_text(path: str) -> str:
     try:
         with open(path) as file:
             return file.read()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .._core import silhouette
+from .._core.csr import CsrRows
 from ..fitting.search import Fit
 from ..fitting.seeding import random_rows
+from ..quality.cluster_means import sq_distances_to
 from ..quality.mean_distances import unit_rows
 from ..quality.scatter import davies_bouldin_of
 from ..quality.silhouettes import silhouettes_of_labelings
-from ..quality.simplified import simplified_silhouette_samples
+from ..quality.simplified import simplified_silhouette_samples, simplified_silhouettes_of_sparse
+from ..rows import some_rows
 from ..runtime.threads import effective_n_threads
-from ..samples import Samples, scatter_of
+from ..samples import Samples, cut_at, scatter_of
 from ..types import Floats, Indices, Labels, Values
 from .partitions import Partition
+from .projections import variance_of
 from .separation import separations
 
 COMPARED_ROWS = 20_000
@@ -58,8 +64,10 @@ class Criteria:
         most_clusters: int,
     ) -> None:  # fmt: skip
         values, sample_weight, description = samples.values, samples.sample_weight, samples.description
-        self._values, self._weights, self._metric, self._n_threads = values, sample_weight, metric, n_threads
-        self._total = scatter_of(samples, sample_weight, effective_n_threads(n_threads, values.size))
+        self._samples, self._weights, self._metric, self._n_threads = samples, sample_weight, metric, n_threads
+        self._total = scatter_of(
+            samples, sample_weight, effective_n_threads(n_threads, float(values.shape[0]) * values.shape[1])
+        )
         self._mean = description.mean
         n_weighing = len(values) if sample_weight is None else np.count_nonzero(sample_weight)
         # Weights with a mean below 1 are not numbers of copies. They are scaled so that each row counts once on average.
@@ -74,9 +82,8 @@ class Criteria:
             self._rows = np.sort(random_rows(len(values), sample_weight, n_compared, random_state))
         else:
             self._rows = np.arange(len(values)) if sample_weight is None else np.flatnonzero(sample_weight)
-        compared = values[self._rows]
-        self._compared = unit_rows(compared) if metric == "cosine" else compared
-        variance = self._compared.var(axis=0, dtype=np.float64)
+        self._compared = self._taken(self._rows)
+        variance = variance_of(self._compared)
         variance /= variance.max() or 1.0
         self._dimension = float(variance.sum()) ** 2 / float((variance**2).sum() or 1.0)
         n_shown = min(SILHOUETTE_ROWS, len(self._rows))
@@ -97,6 +104,14 @@ class Criteria:
     def some_values(self) -> Values:
         """Return the rows that silhouettes and separation are measured on."""
         return self._compared
+
+    def _taken(self, rows: Indices) -> Values:
+        """Return some samples as silhouettes and separation read them."""
+        values = self._samples.values
+        if isinstance(values, CsrRows):
+            return some_rows(values, rows)  # of a fit by cosine distances they have length 1
+        taken = self._samples.take(rows, n_threads=self._n_threads)
+        return unit_rows(taken) if self._metric == "cosine" else taken
 
     def of(self, fit: Fit) -> dict[str, float]:
         """Return the criteria of a fit by name; NaN for those that are not defined, and for those that of_all computes."""
@@ -137,17 +152,14 @@ class Criteria:
         """Return the separation of each cluster of the compared rows, with more rows for the clusters that have few of them."""
         n_clusters, compared = len(fit.weights), self._compared
         thin = np.bincount(labels, minlength=n_clusters) < THIN_ROWS
-        if len(self._rows) < len(self._values) and thin.any():
+        if len(self._rows) < len(self._samples.values) and thin.any():
             members = []
             for j in np.flatnonzero(thin & (fit.weights > 0)):
                 own = fit.run.labels == j
                 own = np.flatnonzero(own if self._weights is None else own & (self._weights > 0))
                 members.append(own[:: -(-len(own) // THIN_ROWS)])
-            rows, kept = np.concatenate([np.empty(0, dtype=np.intp), *members]), ~thin[labels]
-            more = self._values[rows] if len(rows) else compared[:0]
-            more = unit_rows(more) if self._metric == "cosine" and len(rows) else more
-            compared = np.concatenate([compared[kept], more])
-            labels = np.concatenate([labels[kept], fit.run.labels[rows]])
+            rows = np.concatenate([self._rows[~thin[labels]], *members])
+            compared, labels = self._taken(rows), fit.run.labels[rows]
         return separations(compared, labels, n_clusters, self._dimension)
 
     def _sums_of_squares(self, fit: Fit, means: Floats) -> dict[str, float]:
@@ -174,20 +186,21 @@ class Criteria:
 
         The samples are read once: each part is compared with the centers of all fits while it is in a cache.
         """
+        if isinstance(self._samples.values, CsrRows):
+            return [self._about_sparse_centers(fit, self._samples.values) for fit in fits]
         if self._metric != "euclidean":
             return [self._about_other_centers(fit) if np.count_nonzero(fit.weights) > 1 else {} for fit in fits]
-        sums = [np.empty((-(-len(self._values) // ROWS_OF_A_SUM), 1 + len(fit.weights))) for fit in fits]
+        n_samples, n_features = self._samples.values.shape
+        sums = [np.empty((-(-n_samples // ROWS_OF_A_SUM), 1 + len(fit.weights))) for fit in fits]
         centers = [fit.run.centers.astype(np.float64) for fit in fits]
         several = ((i, fit) for i, fit in enumerate(fits) if np.count_nonzero(fit.weights) > 1)
         judged = {i: fit.means for i, fit in several if fit.means is not None}
-        n_samples, n_features = self._values.shape
-        n_threads = effective_n_threads(self._n_threads, float(self._values.size))
+        n_threads = effective_n_threads(self._n_threads, float(n_samples) * n_features)
         rows = np.arange(min(ROWS_OF_A_PART, n_samples))
         eights = np.empty((len(rows) + 7) // 8 * 8 * n_features)
-        for start in range(0, n_samples, ROWS_OF_A_PART):
-            part = slice(start, start + ROWS_OF_A_PART)
-            part_sums = slice(start // ROWS_OF_A_SUM, -(-min(part.stop, n_samples) // ROWS_OF_A_SUM))
-            values, weights = self._values[part], None if self._weights is None else self._weights[part]
+        for part, values in self._parts():
+            part_sums = slice(part.start // ROWS_OF_A_SUM, -(-part.stop // ROWS_OF_A_SUM))
+            weights = None if self._weights is None else self._weights[part]
             silhouette.lay_eights(values, rows[: len(values)], eights, n_threads)
             for i, means in judged.items():
                 silhouette.judge_blocks(
@@ -196,12 +209,34 @@ class Criteria:
                 )  # fmt: skip
         return [self._of_sums(fit, judged[i], sums[i].sum(axis=0)) if i in judged else {} for i, fit in enumerate(fits)]
 
+    def _parts(self) -> Iterator[tuple[slice, Values]]:
+        """Yield the samples in arrays of at most ROWS_OF_A_PART that begin where a partial sum does."""
+        for rows, values in cut_at(self._samples.arrays(), ROWS_OF_A_SUM):
+            for start in range(0, len(values), ROWS_OF_A_PART):
+                part = values[start : start + ROWS_OF_A_PART]
+                yield slice(rows.start + start, rows.start + start + len(part)), part
+
     def _about_other_centers(self, fit: Fit) -> dict[str, float]:
-        samples = simplified_silhouette_samples(
-            self._values, fit.run.labels, fit.run.centers.astype(np.float64), metric=self._metric,
-            n_threads=self._n_threads,
-        )  # fmt: skip
+        centers = fit.run.centers.astype(np.float64)
+        samples = np.concatenate([
+            simplified_silhouette_samples(
+                values, fit.run.labels[rows], centers, metric=self._metric, n_threads=self._n_threads
+            )
+            for rows, values in self._samples.arrays()
+        ])  # fmt: skip
         return {"simplified_silhouette": float(np.average(samples, weights=self._weights))}
+
+    def _about_sparse_centers(self, fit: Fit, rows: CsrRows) -> dict[str, float]:
+        if np.count_nonzero(fit.weights) < 2:
+            return {}
+        weights = np.ones(len(rows)) if self._weights is None else self._weights
+        labels, centers = fit.run.labels.astype(np.int32, copy=False), fit.run.centers.astype(np.float64)
+        silhouettes = simplified_silhouettes_of_sparse(rows, labels, centers, self._metric, self._n_threads)
+        if fit.means is None:
+            return {"simplified_silhouette": float(np.average(silhouettes, weights=weights))}
+        distances = np.sqrt(sq_distances_to(fit.means, rows, labels, self._n_threads))
+        spread = np.bincount(labels, weights * distances, len(fit.weights))
+        return self._of_sums(fit, fit.means, np.append((weights * silhouettes).sum(), spread))
 
     def _of_sums(self, fit: Fit, means: Floats, sums: Floats) -> dict[str, float]:
         """Return the criteria from sums.   sums[0] : of silhouettes.   sums[1:] : of the distances to each cluster's mean."""
@@ -228,7 +263,7 @@ class Criteria:
                 if 1 <= codes.max() < len(codes) - 1:  # as in scikit-learn: from 2 clusters to one less than samples
                     labelings[i] = codes
             silhouettes = silhouettes_of_labelings(
-                self._compared[places], list(labelings.values()), shown, self._metric, self._n_threads
+                some_rows(self._compared, places), list(labelings.values()), shown, self._metric, self._n_threads
             )
             for i, samples in zip(labelings, silhouettes, strict=True):
                 error = samples.std(ddof=1) * np.sqrt(self._unseen / len(samples))

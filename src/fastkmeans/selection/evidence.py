@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._core.csr import CsrRows
 from ..fitting.search import Chain, Fit
 from ..metrics.table import METRICS
+from ..rows import some_rows
 from ..runtime.blas import one_blas_thread
 from ..runtime.threads import effective_n_threads
 from ..samples import Samples, describe
@@ -16,6 +18,7 @@ from ..types import Floats, Indices, Values
 from .bends import bends, spans
 from .criteria import Criteria
 from .partitions import Partition, best_partitions
+from .projections import along
 
 N_RESAMPLES = 100
 """Resamples of the rows: each draws as many rows as there are, with replacement (B. Efron, "Bootstrap methods: another look at the
@@ -98,7 +101,7 @@ def bend_of_box(settings: Settings, values: Values, k: Indices, i: int) -> float
         k, i = np.concatenate([[1], k]), i + 1
     settings = settings._replace(verbose=0, callback=None, init="auto", n_init="auto", max_iter=300)
     draws = np.random.RandomState(0)
-    deviations = _principal_deviations(values[:: -(-len(values) // AXES_ROWS)])
+    deviations = _principal_deviations(some_rows(values, np.arange(0, len(values), -(-len(values) // AXES_ROWS))))
     n_rows = max(BOX_ROWS, BOX_ROWS_A_CLUSTER * int(k[i]))
     box = draws.uniform(-1.0, 1.0, size=(n_rows, len(deviations))) * deviations
     before, after = spans(k)
@@ -113,12 +116,32 @@ def bend_of_box(settings: Settings, values: Values, k: Indices, i: int) -> float
 
 def _principal_deviations(values: Values) -> Floats:
     """Return the deviations along the principal axes that have the largest, the largest being 1."""
-    centered = values.astype(np.float64)
-    centered -= centered.mean(axis=0)
-    centered /= np.abs(centered).max() or 1.0
     with one_blas_thread():
-        products = centered.T @ centered if centered.shape[1] <= len(centered) else centered @ centered.T
+        products = _products_of_sparse(values) if isinstance(values, CsrRows) else _products(values)
         variances = np.linalg.eigvalsh(products)[::-1][:BOX_AXES]
     deviations: Floats = np.sqrt(variances[variances > 0])
     deviations /= deviations[0]
     return deviations
+
+
+def _products(values: Values) -> Floats:
+    """Return the products of all pairs of features, or of samples if these are fewer, about the mean, in some unit."""
+    centered = values.astype(np.float64)
+    centered -= centered.mean(axis=0)
+    centered /= np.abs(centered).max() or 1.0
+    few_features = centered.shape[1] <= len(centered)
+    products: Floats = centered.T @ centered if few_features else centered @ centered.T
+    return products
+
+
+def _products_of_sparse(rows: Any) -> Floats:
+    """Return the products of all pairs of samples about the mean, in some unit."""
+    rows = rows.astype(np.float64)
+    unit = float(np.abs(rows.values).max(initial=0.0)) or 1.0
+    zero = np.zeros(rows.shape[1])
+    products = np.empty((len(rows), len(rows)))
+    for i in range(len(rows)):
+        products[:, i] = along(rows, zero, rows.dense(i, i + 1) / unit)[:, 0] / unit
+    products -= products.mean(axis=0)
+    products -= products.mean(axis=1)[:, None]
+    return products

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..rows import some_rows
 from ..types import Floats, Labels, Values
+from .projections import along, mean_of
 
 FEW_ROWS = 3.2
 """If n rows are few and dimensions d are many, the two halves of a cut are farther apart by chance. So the separation is divided
 by sqrt(1 + FEW_ROWS (d + 1) / (n - 2)). If one half is only a few rows of a tail, n - 2 is limited to about three times its value
 for two halves of that size. With this correction, clusters were found in at most 1 of 20 uniform and 1 of 20 normal sets of 10 to
 300 rows and 1 to 100 features."""
-
-RESAMPLED_ROWS, RESAMPLED_A_CLUSTER = 4000, 10
-"""The choice is tested on at most this many rows, or on 10 per cluster if that is more: 100 resamples of 10 k take 10 ms."""
 
 NEIGHBORS = 8
 """Each cluster is compared with this many nearest clusters. A pair farther apart is hardly the least separated one."""
@@ -34,8 +33,9 @@ def separations(values: Values, labels: Labels, n_clusters: int, dimension: floa
         return np.zeros(n_clusters)
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(sizes)
-    clusters = [values[order[end - size : end]].astype(np.float64) for end, size in zip(ends, sizes, strict=True)]
-    means = np.array([cluster.mean(axis=0) for cluster in clusters])
+    of_clusters = [some_rows(values, order[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
+    clusters = [own.astype(np.float64) for own in of_clusters]
+    means = np.array([mean_of(cluster) for cluster in clusters])
     apart = np.array([np.sqrt(((means - mean) ** 2).sum(axis=1)) for mean in means])
     near = np.zeros((n_clusters, n_clusters), dtype=bool)
     near[np.arange(n_clusters)[:, None], np.argsort(apart, axis=1, kind="stable")[:, : NEIGHBORS + 1]] = True
@@ -46,8 +46,8 @@ def separations(values: Values, labels: Labels, n_clusters: int, dimension: floa
         others = np.flatnonzero(near[j])
         if len(cluster) > 1:
             lines = (means[others] - means[j]) / np.where(apart[j, others] > 0, apart[j, others], 1.0)[:, None]
-            along = (cluster - means[j]) @ lines.T
-            deviations[j, others] = np.sqrt((along**2).sum(axis=0) / (len(cluster) - 1))
+            squares = along(cluster, means[j], lines) ** 2
+            deviations[j, others] = np.sqrt(squares.sum(axis=0) / (len(cluster) - 1))
     one, other = np.nonzero(np.triu(near))
     wider = np.fmax(
         deviations[one, other], deviations[other, one]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.csr import CsrRows
 from ..fitting.loop import Run
 from ..fitting.search import Chain, Fit
 from ..fitting.starts import warn_of_missing_clusters, warn_of_units
@@ -31,22 +32,32 @@ from .result import COLUMNS, ElbowResult, Model
 def sweep(
     settings: Settings, matrix: Matrix, sample_weight: Any, choose_k: Callable[[int], list[int]],
     make_model: Callable[[tuple[Run, str]], Model], gap: bool = False, progress: bool = False, limit: int = 0,
+    shown: Any = None,
 ) -> ElbowResult[Model]:  # fmt: skip
     """Sweep over numbers of clusters.
 
     settings : n_clusters is not read.   matrix : of as_matrix; its values are not yet checked.
     choose_k : number of samples -> numbers of clusters.
-    make_model : (run, name of its algorithm) -> an estimator of the result.
+    make_model : (run, name of its algorithm) -> an estimator of the result.   shown : as for prepare.
     limit : where no number is chosen, the sweep goes on to twice as many clusters, and again, up to this number.
     """
     weights = as_weights(sample_weight, len(matrix.values))
-    samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads)
+    samples = prepare(matrix, weights, METRICS[settings.metric].prepare_rows, settings.n_threads, shown)
     warn_of_units(settings, matrix, samples)
     candidates = choose_k(len(matrix.values))
     if gap and settings.metric != "euclidean":
         raise ValueError(
             f"gap must be False for metric={settings.metric!r}, because the gap statistic compares sums of squares; got True. "
             "Use metric='euclidean', or leave gap out."
+        )
+    if gap and isinstance(matrix.values, CsrRows):
+        raise ValueError(
+            "gap must be False for sparse X, because the gap statistic compares X with samples that fill the box around it, "
+            "which are dense; got True. Leave gap out, or pass X.toarray()."
+        )
+    if gap and not isinstance(samples.values, np.ndarray):
+        raise ValueError(
+            f"gap must be False for {samples.about}; got True. Leave gap out, or raise memory_limit so that all rows fit."
         )
     seen = _bar(len(candidates) + gap * N_REFERENCES) if progress else iter
     fitted = _Fitted(settings, samples, candidates[-1], max(limit, candidates[-1]))

@@ -27,7 +27,7 @@ _FORMAT_VERSION = 2  # of 2: features may be standardised
 def write_model(model: Estimator, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; see KMeans.save."""
     fitted = vars(model)
-    arrays = {name: fitted[name] for name in model._saved_arrays if fitted.get(name) is not None}
+    arrays = {name: fitted[name] for name in model._saved_arrays if isinstance(fitted.get(name), np.ndarray)}
     params = {}
     for name, value in model.get_params().items():
         if name == "init" and not isinstance(value, str) and not callable(value):

@@ -1,0 +1,3 @@
+from ..types import Flags, Indices
+
+def read_rows(fd: int, offset: int, rows: Indices, out: Flags, n_threads: int) -> int: ...

@@ -1,0 +1,1 @@
+"""Rows that do not lie in memory: files, batches and tables, read one block after the other."""

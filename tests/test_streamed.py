@@ -1,0 +1,498 @@
+"""The law of rows that do not fit memory: the bits of an array in memory, whatever the source, its cuts and its blocks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fastkmeans
+from fastkmeans import KMeans, cluster, elbow, open_rows, streamed
+from fastkmeans._core.screened import decide
+from fastkmeans.engines import streamed as engine
+from fastkmeans.estimators import progress
+from fastkmeans.fitting import coarse, search
+from fastkmeans.sources import rows as reading
+from fastkmeans.sources import whole
+
+pl = pytest.importorskip("polars")
+pd = pytest.importorskip("pandas")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Number of distinct clusters"),
+    pytest.mark.filterwarnings("ignore:.*holds .* of the total variance"),
+]
+
+
+class Again:
+    """Batches that begin anew each time."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+def npy_files(parts, folder):
+    for i, part in enumerate(parts):
+        np.save(folder / f"part-{i:03d}.npy", part)
+    return [folder / f"part-{i:03d}.npy" for i in range(len(parts))]
+
+
+def table(X):
+    return pa.table({f"f{f}": X[:, f] for f in range(X.shape[1])})
+
+
+def parquet_files(parts, folder):
+    paths = []
+    for i, part in enumerate(parts):
+        paths.append(folder / f"part-{i:03d}.parquet")
+        pq.write_table(table(part), paths[-1], row_group_size=700)
+    return paths
+
+
+def csv_files(parts, folder):
+    paths = []
+    for i, part in enumerate(parts):
+        paths.append(folder / f"part-{i:03d}.csv")
+        pd.DataFrame(part, columns=[f"f{f}" for f in range(part.shape[1])]).to_csv(paths[-1], index=False)
+    return paths
+
+
+def memmap_of(parts, folder, order="C"):
+    X = np.concatenate(parts)
+    mapped = np.memmap(folder / "rows.bin", X.dtype, "w+", 24, X.shape, order)
+    mapped[:] = X
+    mapped.flush()
+    return np.memmap(folder / "rows.bin", X.dtype, "r", 24, X.shape, order)
+
+
+SOURCES = {  # name -> (parts of X, empty folder) -> what users pass. All parts have rows.
+    "list of .npy": npy_files,
+    "pattern of .npy": lambda parts, folder: npy_files(parts, folder) and str(folder / "part-*.npy"),
+    "list of .parquet": parquet_files,
+    "folder of .parquet": lambda parts, folder: parquet_files(parts, folder) and folder,
+    "memmap": memmap_of,
+    "memmap, columns first": lambda parts, folder: memmap_of(parts, folder, "F"),
+    "slice of a memmap": lambda parts, folder: memmap_of([parts[0][:1], *parts, parts[0]], folder)[1 : -len(parts[0])],
+    "data set": lambda parts, folder: ds.dataset(parquet_files(parts, folder)),
+    "table of pyarrow": lambda parts, folder: table(np.concatenate(parts)),
+    "LazyFrame": lambda parts, folder: pl.scan_parquet(parquet_files(parts, folder)),
+    "DataFrame of pandas": lambda parts, folder: table(np.concatenate(parts)).to_pandas(),
+    "iterable of arrays": lambda parts, folder: Again(parts),
+    "function": lambda parts, folder: lambda: iter(parts),
+    "function that gives DataFrames": lambda parts, folder: lambda: (pl.DataFrame(part) for part in parts),
+    "list of arrays": lambda parts, folder: list(parts),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Nothing is read into an array, and blocks have one leaf."""
+    monkeypatch.setattr(reading, "LOADED_SHARE", 1 << 40)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1)
+
+
+def cut(rng, X, n_parts):
+    ends = np.unique(rng.integers(1, len(X), size=n_parts - 1)) if len(X) > 1 else []
+    return [np.ascontiguousarray(part) for part in np.split(X, ends)]
+
+
+def blobs(rng, n_samples, n_features):
+    centers = rng.normal(scale=6.0, size=(7, n_features))
+    return centers[rng.integers(7, size=n_samples)] + rng.normal(size=(n_samples, n_features))
+
+
+def assert_same(found, expected):
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    assert found.labels_.dtype == expected.labels_.dtype
+    assert found.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes()
+    assert found.cluster_centers_.dtype == expected.cluster_centers_.dtype
+    assert found.inertia_ == expected.inertia_
+    assert found.n_iter_ == expected.n_iter_ and found.stop_reason_ == expected.stop_reason_
+
+
+def assert_same_methods(found, rows, expected, X, weights):
+    np.testing.assert_array_equal(found.predict(rows), expected.labels_)
+    np.testing.assert_array_equal(found.transform(rows), expected.transform(X))
+    assert found.score(rows, sample_weight=weights) == expected.score(X, sample_weight=weights)
+    assert found.score(rows, sample_weight=weights) == -found.inertia_ or weights is not None
+
+
+# ---------------------------------------------------------------- the same bits
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("real", ["float32", "float64"])
+def test_every_source_gives_the_bits_of_an_array(name, real, rng, tmp_path):
+    X = blobs(rng, 3000, 5).astype(real)
+    source = SOURCES[name](cut(rng, X, 4), tmp_path)
+    expected = KMeans(6, random_state=3).fit(X)
+    rows = open_rows(source)
+    assert not rows.fits_memory and rows.shape == X.shape and rows.dtype == X.dtype
+    found = KMeans(6, random_state=3).fit(rows)
+    assert_same(found, expected)
+    assert_same_methods(found, rows, expected, X, None)
+
+
+DIRECT = [name for name in SOURCES if name not in {"list of arrays", "DataFrame of pandas", "table of pyarrow"}]
+
+
+@pytest.mark.parametrize("loads", [True, False])
+@pytest.mark.parametrize("name", DIRECT)
+def test_a_source_is_passed_without_open_rows(name, loads, rng, tmp_path, monkeypatch):
+    if loads:
+        monkeypatch.undo()
+    X = blobs(rng, 2500, 3)
+    source = SOURCES[name](cut(rng, X, 3), tmp_path)
+    expected = KMeans(4, random_state=2).fit(X)
+    found = KMeans(4, random_state=2).fit(source)
+    assert_same(found, expected)
+    assert_same_methods(found, source, expected, X, None)
+
+
+def test_csv_files_hold_the_digits_of_float64(rng, tmp_path):
+    X = blobs(rng, 1500, 3)
+    expected = KMeans(4, random_state=2).fit(X)
+    for source in (csv_files(cut(rng, X, 3), tmp_path), str(tmp_path / "*.csv")):
+        assert_same(KMeans(4, random_state=2).fit(source), expected)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n_parts=st.integers(1, 13))
+@settings(deadline=None, max_examples=150)
+def test_a_fit_gives_the_bits_of_an_array(seed, n_parts, tmp_path_factory):
+    """Cuts, blocks, weights, metrics, types, inits and algorithms at random."""
+    rng = np.random.default_rng(seed)
+    n_samples, n_features = int(rng.choice([1, 7, 900, 1024, 1025, 3500])), int(rng.choice([1, 2, 5, 9, 40, 70]))
+    X = blobs(rng, n_samples, n_features).astype(rng.choice(["float32", "float64"]))
+    weights = rng.integers(0, 4, size=n_samples) + (np.arange(n_samples) == 0.0) if rng.random() < 0.4 else None
+    n_clusters = int(rng.integers(1, min(n_samples, 9) + 1))
+    init = ["auto", "k-means++", "random", "random-partition", X[:n_clusters]][int(rng.integers(5))]
+    params = {
+        "n_clusters": n_clusters, "init": init, "metric": str(rng.choice(["euclidean", "cosine"])), "random_state": seed,
+        "n_init": int(rng.integers(1, 3)) if isinstance(init, str) else 1, "n_threads": int(rng.integers(1, 4)),
+        "tol": float(rng.choice([0.0, 1e-4])), "max_iter": int(rng.choice([2, 30])),
+        "algorithm": str(rng.choice(["auto", "lloyd", "quantized"])),
+    }  # fmt: skip
+    name = str(rng.choice(["list of .npy", "function", "memmap", "list of .parquet"]))
+    source = SOURCES[name](cut(rng, X, n_parts), tmp_path_factory.mktemp("rows"))
+    expected = KMeans(**params).fit(X, sample_weight=weights)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "LOADED_SHARE", 1 << 40)
+        patch.setattr(reading, "BLOCK_BYTES", int(rng.choice([1, 1 << 20])))
+        rows = open_rows(source, sample_weight=weights)
+        found = KMeans(**params).fit(rows)
+        assert_same(found, expected)
+        assert_same_methods(found, rows, expected, X, weights)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
+def test_a_large_fit_gives_the_bits_of_an_array_and_never_gathers_all(seed, tmp_path_factory):
+    rng = np.random.default_rng(seed)
+    X = blobs(rng, 4000, 3).astype(rng.choice(["float32", "float64"]))
+    weights = rng.uniform(size=len(X)) if rng.random() < 0.5 else None
+    params = {"n_clusters": 6, "metric": str(rng.choice(["euclidean", "cosine"])), "random_state": seed}
+    source = SOURCES[str(rng.choice(["list of .npy", "function"]))](cut(rng, X, 5), tmp_path_factory.mktemp("rows"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "SEARCH_SAMPLES", 64)
+        patch.setattr(coarse, "LEAST_WORK", 0)
+        for module in (search, coarse):
+            patch.setattr(module, "ROWS_A_CLUSTER", 2)
+        expected = KMeans(**params).fit(X, sample_weight=weights)
+        patch.setattr(reading, "LOADED_SHARE", 1 << 40)
+        patch.setattr(reading, "BLOCK_BYTES", 1)
+        patch.setattr(reading.StreamedRows, "loaded", None)
+        assert_same(KMeans(**params).fit(open_rows(source, sample_weight=weights)), expected)
+
+
+@pytest.mark.parametrize("raw", ["float16", "uint8", "int8", "int32", "int64", "bool", ">f4", ">f8", ">i2"])
+def test_other_types_are_read_as_they_would_be_in_an_array(raw, rng, tmp_path):
+    X = (rng.integers(0, 90, size=(2600, 3)) + 1).astype(raw)
+    source = npy_files(cut(rng, X, 3), tmp_path)
+    rows = open_rows(source)
+    assert rows.dtype == ("float32" if raw in {"float16", ">f4"} else "float64")
+    assert_same(KMeans(4, random_state=0).fit(rows), KMeans(4, random_state=0).fit(X))
+    few = rng.integers(len(X), size=20)
+    np.testing.assert_array_equal(rows.take(few), X[few])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_an_elbow_gives_the_table_of_an_array(metric, rng, tmp_path):
+    X = blobs(rng, 9000, 3)
+    source = npy_files(cut(rng, X, 3), tmp_path)
+    expected = elbow(X, 5, random_state=1, metric=metric)
+    found = elbow(open_rows(source), 5, random_state=1, metric=metric)
+    assert found.best_k == expected.best_k
+    for name in ["inertia", "silhouette", "simplified_silhouette", "davies_bouldin", "separation", "bic"]:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+    assert_same(found.model(4), expected.model(4))
+    assert_same(KMeans("auto", random_state=1, metric=metric).fit(open_rows(source)), expected.model(found.best_k)) if (
+        found.best_k
+    ) else None
+
+
+def test_weights_may_be_a_column(rng, tmp_path):
+    X, weights = blobs(rng, 3000, 2), rng.uniform(size=3000)
+    pq.write_table(table(X).append_column("w", pa.array(weights)), tmp_path / "rows.parquet")
+    rows = open_rows(tmp_path / "rows.parquet", sample_weight="w")
+    assert rows.feature_names.tolist() == ["f0", "f1"]
+    expected = KMeans(3, random_state=0).fit(X, sample_weight=weights)
+    found = KMeans(3, random_state=0).fit(rows)
+    assert_same(found, expected)
+    assert found.score(rows) == expected.score(X, sample_weight=weights)
+
+
+def test_columns_are_chosen_by_name_or_place(rng, tmp_path):
+    X = blobs(rng, 1500, 3)
+    pq.write_table(table(X).append_column("city", pa.array(["a"] * len(X))), tmp_path / "rows.parquet")
+    expected = KMeans(3, random_state=0).fit(X[:, [2, 0]])
+    for columns in (["f2", "f0"], [2, 0]):
+        assert_same(KMeans(3, random_state=0).fit(open_rows(tmp_path / "rows.parquet", columns)), expected)
+    model = KMeans(3, random_state=0).fit(table(X).to_pandas()[["f2", "f0"]])
+    np.testing.assert_array_equal(model.predict(str(tmp_path / "rows.parquet")), model.labels_)
+
+
+# ---------------------------------------------------------------- codes
+
+
+def blocks_read(monkeypatch):
+    """Count the blocks that passes read, and the single rows."""
+    seen = {"blocks": 0, "rows": 0}
+    before, single = reading.StreamedRows.blocks, reading.StreamedRows.take_single
+
+    def blocks(self):
+        for block in before(self):
+            seen["blocks"] += 1
+            yield block
+
+    def take_single(self, rows, n_threads=1):
+        seen["rows"] += len(rows)
+        return single(self, rows, n_threads)
+
+    monkeypatch.setattr(reading.StreamedRows, "blocks", blocks)
+    monkeypatch.setattr(reading.StreamedRows, "take_single", take_single)
+    return seen
+
+
+def test_codes_in_memory_leave_few_rows_to_read(rng, tmp_path, monkeypatch):
+    X = blobs(rng, 20_000, 20).astype(np.float32)
+    [path] = npy_files([X], tmp_path)
+    n_blocks, init = -(-len(X) // 1024), X[:7]
+    counts = {}
+    for algorithm in ("lloyd", "auto"):
+        seen = blocks_read(monkeypatch)
+        model = KMeans(7, init=init, tol=0, algorithm=algorithm).fit(open_rows(path))
+        assert model.n_iter_ > 4
+        counts[algorithm] = seen["blocks"]
+        assert {step["algorithm"] for step in model.history_[1:]} == {"lloyd" if algorithm == "lloyd" else "quantized"}
+        assert model.algorithm_used_ == ("lloyd" if algorithm == "lloyd" else "quantized")
+    assert counts["lloyd"] >= (model.n_iter_ + 2) * n_blocks
+    assert counts["auto"] <= 4 * n_blocks  # description, first step, inertia, and a start
+    assert seen["rows"] < 2 * len(X)
+
+
+@pytest.mark.parametrize("share", [0.0, 2.0])
+def test_codes_give_the_same_bits_however_rows_are_read(share, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "SEQUENTIAL_SHARE", share)
+    X = blobs(rng, 5000, 6)
+    init = X[:9]
+    source = npy_files(cut(rng, X, 6), tmp_path)
+    assert_same(KMeans(9, init=init, tol=0).fit(open_rows(source)), KMeans(9, init=init, tol=0).fit(X))
+
+
+def test_codes_need_room_and_a_source_that_has_single_rows(rng, tmp_path, monkeypatch):
+    X = blobs(rng, 4000, 4)
+    [path] = npy_files([X], tmp_path)
+    assert KMeans(3, init=X[:3]).fit(open_rows(path)).algorithm_used_ == "quantized"
+    assert KMeans(3, init=X[:3]).fit(open_rows(lambda: iter([X]))).algorithm_used_ == "lloyd"
+    monkeypatch.setattr(streamed, "CODED_SHARE", 0.0)
+    assert KMeans(3, init=X[:3]).fit(open_rows(path)).algorithm_used_ == "lloyd"
+
+
+GAP_DATA = {
+    "blobs": lambda rng, n, d: blobs(rng, n, d),
+    "offset": lambda rng, n, d: rng.normal(size=(n, d)) + 1e8,
+    "whole numbers, with ties": lambda rng, n, d: rng.integers(-2, 3, size=(n, d)) + 0.0,
+    "tiny": lambda rng, n, d: rng.normal(size=(n, d)) * 1e-120,
+    "large": lambda rng, n, d: rng.normal(size=(n, d)) * 1e120,
+    "of any size": lambda rng, n, d: rng.normal(size=(n, d)) * 10.0 ** rng.uniform(-18, 18, size=(n, 1)),
+}
+
+
+@pytest.mark.parametrize("name", GAP_DATA)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=80)
+def test_a_gap_keeps_no_label_that_changes(name, seed):
+    rng = np.random.default_rng(seed)
+    n_rows, n_features, n_clusters = 200, int(rng.choice([1, 2, 17])), int(rng.integers(2, 7))
+    X = GAP_DATA[name](rng, n_rows, n_features)
+    if name not in {"tiny", "large"}:
+        X = X.astype(rng.choice(["float32", "float64"]))
+    centers = X[rng.integers(n_rows, size=n_clusters)].astype(np.float64)
+    gaps = engine._Gaps(np.empty(n_rows, dtype=np.float32), centers)
+    labels, found = np.empty(n_rows, dtype=np.int32), np.empty(n_rows)
+    decide(X, centers, labels, found, 2)
+    np.testing.assert_array_equal(labels, reference.nearest(X, centers))
+    rows = np.arange(n_rows)
+    gaps.put(rows, labels, found)
+    spread = np.abs(X.astype(np.float64) - X.mean(axis=0)).max()
+    for _ in range(6):
+        centers = centers + rng.normal(size=centers.shape) * spread * 10.0 ** rng.uniform(-17, -0.3)
+        gaps.follow(centers)
+        kept = gaps.keep(rows, labels)
+        np.testing.assert_array_equal(labels[kept], reference.nearest(X[kept], centers))
+
+
+def test_gaps_spare_rows_that_codes_leave_open(rng, tmp_path, monkeypatch):
+    """Codes too coarse to tell near clusters apart."""
+    exact = engine.quantum
+    monkeypatch.setattr(engine, "quantum", lambda *arguments: (1.0, 32.0 * exact(*arguments)[1]))
+    X = (rng.normal(size=(20_000, 30)) * np.r_[np.full(3, 3.0), np.ones(27)]).astype(np.float32)
+    [path] = npy_files([X], tmp_path)
+    counts = {}
+    for n_clusters in (128, 0):  # with gaps, without
+        monkeypatch.setattr(engine, "GAP_CLUSTERS", n_clusters)
+        seen = blocks_read(monkeypatch)
+        found = KMeans(4, init=X[:4], tol=0, max_iter=60).fit(open_rows(path))
+        counts[n_clusters] = seen["rows"]
+        assert_same(found, KMeans(4, init=X[:4], tol=0, max_iter=60).fit(X))
+    assert counts[128] < 0.5 * counts[0]
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_arrays_with_a_number_per_row_lie_on_disk_if_memory_is_short(rng, tmp_path, monkeypatch):
+    X = blobs(rng, 30_000, 2)
+    [path] = npy_files([X], tmp_path)
+    monkeypatch.setattr(reading, "LEAST_LIMIT", 1)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    expected = KMeans(3, init=X[:3]).fit(X)
+    rows = open_rows(path, memory_limit=200_000, cache_dir=cache)
+    found = KMeans(3, init=X[:3]).fit(rows)
+    assert isinstance(found.labels_, np.memmap) and not isinstance(expected.labels_, np.memmap)
+    assert_same(found, expected)
+    assert isinstance(found.transform(rows), np.memmap)
+    assert list(cache.iterdir()) == []  # the files have no names, and end with the arrays
+
+
+def test_a_block_has_whole_leaves_within_the_limit():
+    rows = open_rows([np.zeros((1, 3))], memory_limit=64 << 20)
+    assert rows.block_rows == 1024
+
+
+def test_the_default_limit_leaves_memory_to_others():
+    from fastkmeans.runtime.memory import available_memory
+
+    assert open_rows([np.zeros((1, 3))]).memory_limit <= 0.6 * available_memory() + reading.LEAST_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"/proc/meminfo": "MemTotal: 9 kB\nMemAvailable:  5000 kB\n"}, 5_120_000),
+        (
+            {
+                "/proc/meminfo": "MemAvailable: 5000 kB\n", "/proc/self/cgroup": "0::/a\n",
+                "/sys/fs/cgroup/a/memory.max": "max", "/sys/fs/cgroup/memory.max": "2000000",
+                "/sys/fs/cgroup/memory.current": "1500000", "/sys/fs/cgroup/memory.stat": "anon 1\ninactive_file 700000\n",
+            }, 1_200_000,
+        ),
+        (
+            {
+                "/proc/meminfo": "MemAvailable: 5000 kB\n", "/proc/self/cgroup": "3:cpu:/a\n2:memory:/b\n",
+                "/sys/fs/cgroup/memory/b/memory.limit_in_bytes": "900000",
+                "/sys/fs/cgroup/memory/b/memory.usage_in_bytes": "300000",
+            }, 600_000,
+        ),
+    ],
+)  # fmt: skip
+def test_free_memory_is_the_least_of_machine_and_control_groups(files, expected):
+    from fastkmeans.runtime.memory import available_memory
+
+    assert available_memory(lambda path: files.get(path, "")) == expected
+
+
+def test_open_rows_is_public():
+    assert fastkmeans.open_rows is open_rows
+
+
+# ---------------------------------------------------------------- tables and bars
+
+
+@pytest.mark.parametrize("name", ["list of .parquet", "folder of .parquet", "data set", "LazyFrame"])
+def test_cluster_labels_files_that_fit_memory(name, rng, tmp_path, monkeypatch):
+    X = blobs(rng, 1500, 3)
+    expected = cluster(table(X), 3, random_state=0)
+    found = cluster(SOURCES[name](cut(rng, X, 3), tmp_path), 3, random_state=0)
+    assert found.table.equals(expected.table)
+    assert_same(found.model, expected.model)
+    monkeypatch.setattr(whole, "LOADED_SHARE", 1 << 60)
+    with pytest.raises(ValueError, match="because cluster.. returns it with labels; label larger tables by"):
+        cluster(tmp_path, 3)
+
+
+def test_a_bar_says_how_many_rows_are_read(rng, tmp_path, monkeypatch):
+    bars = {}
+
+    class Bar:
+        def __init__(self, total, description, unit):
+            self.total, self.n, self.passes = total, 0, 0
+            bars[description] = self
+
+        def reset(self):
+            self.n, self.passes = 0, self.passes + 1
+
+        def update(self, n=1):
+            self.n += n
+
+        def set_postfix(self, **values):
+            pass
+
+        def refresh(self):
+            pass
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(progress, "new_bar", Bar)
+    X = blobs(rng, 3000, 2)
+    model = progress.fit_with_bar(KMeans(3, init=X[:3], algorithm="lloyd"), open_rows(npy_files([X], tmp_path)))
+    assert bars["fit"].n == model.n_iter_
+    read = bars["rows read"]
+    assert read.total == read.n == len(X) and read.passes >= model.n_iter_ + 2
+
+
+@pytest.mark.parametrize("init", ["auto", "random"])
+def test_a_fit_keeps_its_limit(init, tmp_path):
+    """In a process of its own: what it takes beyond what it had before the fit."""
+    code = f"""
+import resource, numpy as np
+from fastkmeans import KMeans, open_rows
+X = np.lib.format.open_memmap("rows.npy", mode="w+", dtype=np.float32, shape=(1_500_000, 16))
+del X
+with open("rows.npy", "r+b") as file:
+    file.seek(128)
+    for i in range(15):
+        file.write(np.random.default_rng(i).normal(size=(100_000, 16)).astype(np.float32).tobytes())
+rows = open_rows("rows.npy", memory_limit=64 << 20)
+assert not rows.fits_memory
+KMeans(4, random_state=0, max_iter=2).fit(np.random.default_rng(0).normal(size=(30_000, 16)).astype(np.float32))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+KMeans(20, init="{init}", n_init=1, max_iter=4, random_state=0).fit(rows)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    child = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout) * 1024 < 64 << 20
