@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     for shape in draw_shapes(options.shapes, options.seed):
         try:
             results.append(scan_shape(shape, options))
-        except WorkerError as error:
+        except (WorkerError, ValueError) as error:  # or fewer distinct rows than clusters
             print(f"{shape}: {error}", flush=True)
             continue
         print(line_of(results[-1], options.peer), flush=True)

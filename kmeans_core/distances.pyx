@@ -64,7 +64,7 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     unit = short_unit(unit, block, <double>n_clusters * n_features)
     cdef Py_ssize_t u, n_units = (n_samples + unit - 1) // unit
     cdef size_t packed_size = aligned(table.packed_bytes(n_clusters, n_features))
-    cdef size_t offset_size = aligned(n_features * sizeof(double))
+    cdef size_t offset_size = aligned(2 * n_features * sizeof(double))
     cdef size_t scratch_size = aligned(table.scratch_bytes(n_clusters, n_features))
     cdef void *memory = calloc(1, 128 + packed_size + offset_size + n_threads * scratch_size)
     if memory == NULL:
@@ -81,6 +81,7 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
             table.pack_centers_manhattan(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
         else:
             table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
+            table.lower_scores(packed)
         table.exclude_copies(packed)
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
             if not interrupted(&watch):

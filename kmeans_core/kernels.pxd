@@ -126,6 +126,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*widen[2])(const stored_rows *, size_t, size_t, void *) noexcept nogil
         void (*find_offset)(const double *, size_t, size_t, double *) noexcept nogil
         void (*pack_centers)(const double *, size_t, size_t, const double *, int, void *) noexcept nogil
+        void (*lower_scores)(void *) noexcept nogil
         void (*exclude_copies)(void *) noexcept nogil
         size_t (*assign[2])(const void *, size_t, size_t, const void *, void *, int32_t *) noexcept nogil
         size_t (*pair_bytes)(size_t) noexcept nogil

@@ -73,7 +73,7 @@ cdef class LloydState:
         self.labels_at = aligned(table.scratch_bytes(n_clusters, n_features))
         self.scratch_size = self.labels_at + aligned(self.clusters.block * sizeof(int32_t))
         self.packed = <char *>take(&parts, table.packed_bytes(n_clusters, n_features))
-        self.offset = <double *>take(&parts, n_features * sizeof(double))
+        self.offset = <double *>take(&parts, 2 * n_features * sizeof(double))
         self.scratch = <char *>take(&parts, self.clusters.n_threads * self.scratch_size)
         return arena_bytes(&parts)
 
@@ -92,6 +92,7 @@ cdef class LloydState:
             table.find_offset(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset)
             table.pack_centers(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset,
                                clusters.follower.is_float32, self.packed)
+            table.lower_scores(self.packed)
             table.exclude_copies(self.packed)
             self._assign_units(table)
             clusters.merge(table, &self.watch)

@@ -141,7 +141,7 @@ cdef class MediansState:
         self.labels = np.full(self.n_samples, -1, dtype=np.int32)
         self.label_view = self.labels
         self.slack = np.full(self.n_samples, -np.inf, dtype=np.float32)
-        self.offset = np.empty(self.n_features)
+        self.offset = np.empty(2 * self.n_features)
         self.centers, self.expected, self.medians = np.zeros((3, n_clusters, self.n_features))
         self.is_found = np.zeros(n_clusters, dtype=np.uint8)
         self.drift = np.zeros(n_clusters)

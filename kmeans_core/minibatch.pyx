@@ -138,7 +138,7 @@ cdef class BatchStep:
         cdef Py_ssize_t k = self.clusters.n_clusters, d = self.clusters.n_features
         self.packed_size = aligned(self.table.packed_bytes(k, d))
         self.scratch_size = aligned(self.table.bound_scratch_bytes(k, d, self.part))
-        self.offset = <double *>take(&parts, d * sizeof(double))
+        self.offset = <double *>take(&parts, 2 * d * sizeof(double))
         self.previous = <double *>take(&parts, k * d * sizeof(double))
         self.packed = <char *>take(&parts, self.packed_size)
         self.packed_again = <char *>take(&parts, self.packed_size)

@@ -91,7 +91,7 @@ cdef class PairState:
         self.line_size = aligned(self.table.pair_bytes(n_features))
         self.labels_at = aligned(self.table.scratch_bytes(2, n_features))
         self.scratch_size = self.labels_at + aligned((block + 32) * sizeof(int32_t))
-        self.offset = <double *>take(&parts, n_features * sizeof(double))
+        self.offset = <double *>take(&parts, 2 * n_features * sizeof(double))
         self.centers = <double *>take(&parts, 2 * n_features * sizeof(double))
         self.previous = <double *>take(&parts, 2 * n_features * sizeof(double))
         self.lines = <char *>take(&parts, N_LINES * self.line_size)

@@ -39,14 +39,48 @@ static void rounding_bounds(packed_centers *packed, size_t n_features)
     packed->decision = (float)n_features * 0x1p-52f + 0x1p-48f;
 }
 
+/* Distance of a center from a point. */
+static double distance_from(const double *point, const double *center, size_t n_features)
+{
+    double sq = 0.0;
+    for (size_t f = 0; f < n_features; f++)
+        sq += (center[f] - point[f]) * (center[f] - point[f]);
+    return sqrt(sq);
+}
+
+#define FAR_FROM_MEAN 1.5 /* of the mean distance; three centers of which one is far have it at 1.5, more have it farther */
+#define OFFSET_TRIALS 4   /* each leaves out centers that hid behind farther ones */
+
+/* The mean of the centers, then of those that are not far from it: else one far center would pull the point from all
+ * samples, and the error of every score grows with their distance from it. */
 static void find_offset(const double *centers, size_t n_clusters, size_t n_features, double *offset)
 {
-    const double share = 1.0 / (double)n_clusters;
-    for (size_t f = 0; f < n_features; f++)
-        offset[f] = 0.0;
-    for (size_t j = 0; j < n_clusters; j++)
+    double *mean = offset + n_features, limit = HUGE_VAL;
+    size_t n_near = 0;
+    memset(offset, 0, n_features * sizeof(double));
+    for (int trial = 0; trial < OFFSET_TRIALS; trial++) {
+        const size_t n_before = n_near;
+        double distances = 0.0;
+        memset(mean, 0, n_features * sizeof(double));
+        n_near = 0;
+        for (size_t j = 0; j < n_clusters; j++) {
+            const double *center = centers + j * n_features;
+            if (trial > 0 && !(distance_from(offset, center, n_features) <= limit))
+                continue;
+            n_near++;
+            for (size_t f = 0; f < n_features; f++)
+                mean[f] += center[f];
+        }
+        if (n_near == 0 || n_near == n_before)
+            return;
         for (size_t f = 0; f < n_features; f++)
-            offset[f] += share * centers[j * n_features + f];
+            offset[f] = mean[f] / (double)n_near;
+        for (size_t j = 0; j < n_clusters; j++) {
+            const double distance = distance_from(offset, centers + j * n_features, n_features);
+            distances += distance <= limit ? distance : 0.0;
+        }
+        limit = FAR_FROM_MEAN * distances / (double)n_near;
+    }
 }
 
 static void pack_centers(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
@@ -103,4 +137,5 @@ static void pack_centers(const double *centers, size_t n_clusters, size_t n_feat
         max_sq_norm = sq_norm > max_sq_norm ? sq_norm : max_sq_norm;
     }
     packed->max_norm = (float)(sqrt(max_sq_norm) * 1.000001);
+    packed->is_lowered = 0;
 }

@@ -114,6 +114,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     BOTH_REALS(widen),
     .find_offset = find_offset,
     .pack_centers = pack_centers,
+    .lower_scores = lower_scores,
     .exclude_copies = exclude_copies,
     BOTH_REALS(assign),
     .pair_bytes = pair_bytes,

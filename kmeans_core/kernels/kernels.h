@@ -234,7 +234,8 @@ typedef struct {
     /* Rows `first` to `first + count` as float32 or float64.   rows   OUT [count][n_features] */
     void (*widen[2])(const stored_rows *stored, size_t first, size_t count, void *rows);
 
-    /* A point amid the centers, and so amid the samples: their mean.   offset   OUT [n_features] */
+    /* A point amid the centers, and so amid the samples: their mean, but for far ones.
+     *   offset   OUT [n_features], and as many more as scratch */
     void (*find_offset)(const double *centers, size_t n_clusters, size_t n_features, double *offset);
 
     /* Lay the centers out for assign: panels of tile_centers, moved by the offset and scaled.
@@ -243,6 +244,10 @@ typedef struct {
      *   packed                OUT; keeps the pointer `centers`, which must outlive it */
     void (*pack_centers)(const double *centers, size_t n_clusters, size_t n_features, const double *offset,
                          int samples_are_float32, void *packed);
+
+    /* Let far centers not spoil the proof for samples near others (certificate.h): for assign alone.
+     *   packed   INOUT, by pack_centers, before exclude_copies */
+    void (*lower_scores)(void *packed);
 
     /* Let no center win that equals an earlier one, for callers that keep no bounds from one step to the next.
      *   packed   INOUT, by pack_centers or pack_centers_manhattan */

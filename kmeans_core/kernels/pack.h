@@ -34,6 +34,7 @@ typedef struct {
     float tiny;           /* what underflow may add to it */
     float decision;       /* rounding of sq_distance, relative */
     float max_norm;       /* max |c'|, rounded up */
+    int is_lowered;       /* whether lower_scores has changed the panels */
 } packed_centers;
 
 /* Turn `width` vectors, which hold samples of `width` features one after the other, into one vector per feature. Each
