@@ -31,6 +31,7 @@ cdef const c.kernels **in_use = kernels_in_use()
 
 cdef enum:
     SORTED_ROWS = 512
+    PROBED_SHARE = 32  # one unit in so many, at least one, tells whether the filter pays again
 
 
 cdef class PrefixState:
@@ -42,9 +43,10 @@ cdef class PrefixState:
     copies : Codes of X, which others may share.
     n_directions : int or None. None lets the first step choose, by counting on a few rows; 0 leaves all to Lloyd's.
 
-    The first step allocates memory, the others seldom do. If the filter costs more than it saves, Lloyd's steps take
-    over. Centers that settle are nearer to their samples, and more of the others can be excluded. So the filter is
-    tried again after the first of Lloyd's steps, and then whenever half as many labels change as at the last trial.
+    The first step allocates memory, the others seldom do. If a step costs more than one of Lloyd's, the next one is
+    tried on few samples, and Lloyd's steps take over if it costs more, too. Centers that settle are nearer to their
+    samples, and more of the others can be excluded. So the filter is tried again after the first of Lloyd's steps, and
+    then whenever half as many labels change as at the last trial.
     """
 
     cdef readonly ClusterSums clusters
@@ -97,6 +99,7 @@ cdef class PrefixState:
 
     def step(self, const double[:, ::1] centers):
         """Label every sample with its nearest center and let the sums follow the labels, as LloydState.step does."""
+        cdef Py_ssize_t n_units = (self.n_samples + self.unit - 1) // self.unit, n_probed = 0
         check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
         if self.n_directions < 0:
             self._begin(centers)
@@ -106,22 +109,24 @@ cdef class PrefixState:
             self.stepped_by = "lloyd"
             self._plan_trial(n_changed)
             return n_changed
-        self.stepped_by = "prefix"
         start_watch(&self.watch)
         with nogil:
             self._pack_centers(centers)
             self.table.prefix_gather_moved(self.prefix)
-            self._assign_units(centers)
-            if self.clusters.follower.stored != NULL:
-                self.clusters.merge(self.table, &self.watch)
-        raise_interrupt(&self.watch)
-        self.n_compared = take_count(self.counts, self.n_threads, 0)
-        self.n_decided = take_count(self.counts, self.n_threads, 1)
+        self.n_compared = self.n_decided = 0
+        if self.n_wasted and self.tries_again:
+            n_probed = (n_units + PROBED_SHARE - 1) // PROBED_SHARE
+            self._assign_units(centers, 0, n_probed)
+            if not self._pays(min(n_probed * self.unit, self.n_samples)):
+                return self._give_up(centers)
+        self._assign_units(centers, n_probed, n_units)
+        self.stepped_by = "prefix"
         if self.clusters.stored is not None:
             n_changed = take_count(self.clusters.follower.counts, self.n_threads, 0)
         else:
             n_changed = self.clusters.follow(self.found)
-        self._weigh(n_changed)
+        if self.n_wanted is None:
+            self.n_wasted = not self._pays(self.n_samples)
         return n_changed
 
     def _begin(self, centers):
@@ -137,7 +142,7 @@ cdef class PrefixState:
         self.n_directions = rows.n_directions
         self._take_codes(rows.directions, rows.offset)
         if self.clusters.stored is None:  # stored rows are followed unit by unit, and need no second array of labels
-            self.found = np.full(self.n_samples, -1, dtype=np.int32)
+            self.found = self.clusters.labels.copy()
             self.found_view = self.found
         self.bounds = np.empty((self.n_samples, 2))
 
@@ -180,9 +185,21 @@ cdef class PrefixState:
                 self.table.prefix_pack_centers(&centers[0, 0], p * part, min(part, self.n_clusters - p * part),
                                                self.prefix, self.scratch + threadid() * self.scratch_size)
 
-    cdef void _assign_units(self, const double[:, ::1] centers) noexcept nogil:
-        cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
-        for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+    cdef int _assign_units(self, const double[:, ::1] centers, Py_ssize_t first, Py_ssize_t end) except -1:
+        """Label the samples of some units, and count the work."""
+        with nogil:
+            self._assign_in_parallel(centers, first, end)
+            if self.clusters.follower.stored != NULL:
+                self.clusters.merge(self.table, &self.watch)
+        raise_interrupt(&self.watch)
+        self.n_compared += take_count(self.counts, self.n_threads, 0)
+        self.n_decided += take_count(self.counts, self.n_threads, 1)
+        return 0
+
+    # Parallel loops stand in `cdef ... nogil` methods: see lloyd.pyx.
+    cdef void _assign_in_parallel(self, const double[:, ::1] centers, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+        cdef Py_ssize_t u
+        for u in prange(first, end, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
             self._assign_unit(centers, u, threadid())
 
     cdef void _assign_unit(self, const double[:, ::1] centers, Py_ssize_t u, int t) noexcept nogil:
@@ -210,15 +227,14 @@ cdef class PrefixState:
             self.n_directions = -1
             self.tried_below = n_changed // 2
 
-    cdef int _weigh(self, Py_ssize_t n_changed) except -1:
-        """Go over to Lloyd's steps after two steps in a row that cost more, by counted work and not by time."""
-        kept = self.n_compared / <double>self.n_samples
-        self.n_wasted = 0 if self.copies.pays(self.n_directions, kept, self.n_clusters) else self.n_wasted + 1
-        if self.n_wasted == 2 and self.n_wanted is None:
-            self.n_directions = 0
-            self.n_wasted = 1  # after the next trial, one such step will do
-            self.tried_below = n_changed // 2
-            free(self.memory)
-            self.memory = NULL
-            self.rows = None
-        return 0
+    cdef bint _pays(self, Py_ssize_t n_samples):
+        """Has the filter cost no more than Lloyd's steps for so many samples? By counted work and not by time."""
+        return self.copies.pays(self.n_directions, self.n_compared / <double>n_samples, self.n_clusters)
+
+    cdef Py_ssize_t _give_up(self, const double[:, ::1] centers) except -1:
+        """Take this step by Lloyd's algorithm, and those to come until the next trial."""
+        self.n_directions = 0
+        free(self.memory)
+        self.memory = NULL
+        self.rows = self.found = None
+        return self.step(centers)
