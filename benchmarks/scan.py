@@ -30,7 +30,7 @@ def scan_shape(shape: Shape, options: argparse.Namespace) -> dict[str, Any]:
     Returns
     -------
     dict
-        The shape; per library the least seconds of a fit, its iterations and the inertia of its centers; `ratio`, the peer's
+        The shape; per library the least seconds of a fit (or processor seconds), its iterations and the inertia of its centers; `ratio`, the peer's
         seconds over ours; `inertia_ratio`, our inertia over the peer's.
     """
     X = shape.make()
@@ -45,7 +45,7 @@ def scan_shape(shape: Shape, options: argparse.Namespace) -> dict[str, Any]:
             for name, fits in _take_turns(workers, options.rounds).items():
                 result = workers[name].ask("result", name)
                 found[name] = {
-                    "seconds": min(fit.seconds for fit in fits),
+                    "seconds": min(fit.seconds * (fit.cores if options.processor_time else 1.0) for fit in fits),
                     "n_iter": fits[-1].n_iter,
                     "inertia": exact.inertia(X, result.centers),
                 }
@@ -99,6 +99,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--full-fit", action="store_true", help="time default fits in place of iterations")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="the fastest of each library counts")
     parser.add_argument("--threads", type=int, default=peers.n_threads_available(), metavar="N")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="for busy machines: count what all threads take, with --threads 1"
+    )
     parser.add_argument("--json", metavar="FILE", help="write every measured number to FILE")
     return parser.parse_args(arguments)
 

@@ -197,7 +197,9 @@ def test_a_filter_that_did_not_pay_is_tried_again_when_labels_settle(weighted, r
         centers = moved.astype(real).astype(np.float64)
     assert steps[:2] == ["lloyd", "lloyd"]
     filter_began = steps.index("prefix")  # the third trial
-    assert steps[filter_began : filter_began + 2] == ["prefix"] * 2  # the second one did not pay, nor did a part of the third
+    assert (
+        steps[filter_began : filter_began + 2] == ["prefix"] * 2
+    )  # the second one did not pay, nor did a part of the third
     given_up = filter_began + 2
     assert steps[given_up] == "lloyd"
     again = steps.index("prefix", given_up)

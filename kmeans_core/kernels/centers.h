@@ -48,8 +48,9 @@ static double distance_from(const double *point, const double *center, size_t n_
     return sqrt(sq);
 }
 
-#define FAR_FROM_MEAN 1.5 /* of the mean distance; three centers of which one is far have it at 1.5, more have it farther */
-#define OFFSET_TRIALS 4   /* each leaves out centers that hid behind farther ones */
+#define FAR_FROM_MEAN \
+    1.5 /* of the mean distance; three centers of which one is far have it at 1.5, more have it farther */
+#define OFFSET_TRIALS 4 /* each leaves out centers that hid behind farther ones */
 
 /* The mean of the centers, then of those that are not far from it: else one far center would pull the point from all
  * samples, and the error of every score grows with their distance from it. */

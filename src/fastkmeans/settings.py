@@ -42,6 +42,8 @@ class Settings(NamedTuple):
     n_threads: int | None
     callback: Callback | Watcher | None
     checkpoint: Any
+    inertia_tol: float | None
+    max_time: float | None
 
     @property
     def searches(self) -> bool:
@@ -82,6 +84,8 @@ _WITHOUT = {
     "standardize": False,
     "callback": None,
     "checkpoint": None,
+    "inertia_tol": None,
+    "max_time": None,
 }
 """What parameters are where an estimator does not have them."""
 

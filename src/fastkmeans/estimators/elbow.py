@@ -177,8 +177,9 @@ def _reject_fixed_choices(kmeans_params: dict[str, Any]) -> None:
     """Refuse the KMeans parameters that cannot stay the same while k changes."""
     if "n_clusters" in kmeans_params:
         raise TypeError("elbow() takes the numbers of clusters as k, not as n_clusters; pass k=range(1, 11).")
-    if kmeans_params.get("checkpoint") is not None:
-        raise ValueError("checkpoint must be None for elbow(), which fits many numbers of clusters; leave it out.")
+    for name in ("checkpoint", "max_time"):
+        if kmeans_params.get(name) is not None:
+            raise ValueError(f"{name} must be None for elbow(), which fits many numbers of clusters; leave it out.")
     init = kmeans_params.get("init", "auto")
     if not (isinstance(init, str) or callable(init)):
         raise ValueError(

@@ -125,6 +125,13 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         labels, centers and inertia; inertias in `history_` may differ in the last digits. max_iter and n_threads may be other ones. The
         file is deleted when a fit ends. Not with n_clusters="auto".
 
+    inertia_tol : float or None, default=None
+        A fit also ends after an iteration that lowers the inertia by at most this share of it. None has no such rule: `tol`
+        looks at the centers, which may move for hundreds of iterations that hardly lower the inertia.
+    max_time : float or None, default=None
+        Seconds after which no iteration begins; the first one of a fit always runs. Choosing the initial centers is not cut short.
+        How many iterations there are, and so the result, then depends on the speed of the machine. Not with n_clusters="auto".
+
     Attributes
     ----------
     cluster_centers_ : ndarray of shape (n_clusters, n_features)
@@ -145,7 +152,7 @@ class KMeans(CallbackSupport, ScikitLearnModels):
     converged_ : bool
         Whether the start ended because labels or centers stayed.
     stop_reason_ : str
-        "labels unchanged", "center shift within tol", "max_iter" or "callback".
+        "labels unchanged", "center shift within tol", "fall of inertia within inertia_tol", "max_iter", "max_time" or "callback".
     algorithm_used_ : str
         The algorithm that ran over all samples. If skipping did not pay, it took steps of Lloyd's; `history_` says in
         which iterations.
@@ -233,6 +240,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         "n_threads": parameters.check_n_threads,
         "callback": parameters.check_callback,
         "checkpoint": parameters.check_checkpoint,
+        "inertia_tol": parameters.check_tol_or_none,
+        "max_time": parameters.check_time,
     }
 
     def __init__(
@@ -253,6 +262,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         n_threads: int | None = None,
         callback: Callback | None = None,
         checkpoint: Any = None,
+        inertia_tol: float | None = None,
+        max_time: float | None = None,
     ) -> None:
         self.n_clusters = n_clusters
         self.init = init
@@ -269,6 +280,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         self.n_threads = n_threads
         self.callback = callback
         self.checkpoint = checkpoint
+        self.inertia_tol = inertia_tol
+        self.max_time = max_time
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the clusters of X.
@@ -320,6 +333,10 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         watch : makes the callback that this fit calls instead of the user's.
         """
         settings = settings_of(self)
+        if settings.max_time is not None and settings.n_clusters == "auto":
+            raise ValueError(
+                "max_time must be None with n_clusters='auto', which fits many numbers of clusters; pass a number."
+            )
         if settings.checkpoint is not None:
             settings = _with_checkpoint(settings)
         if is_collection(X):

@@ -7,6 +7,7 @@ sets, and few iterations are left for all samples. The best of several starts ga
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import numpy as np
 
@@ -52,13 +53,14 @@ def fit_coarsely(
     samples: Samples,
     random_state: np.random.RandomState,
     keep: Callable[[Going], None] | None = None,
+    deadline: float = inf,
 ) -> Fit:
-    """Fit settings.n_clusters clusters, from coarse to fine.   random_state : to draw from.   keep : as loop.run."""
+    """Fit settings.n_clusters clusters, from coarse to fine.   random_state : to draw from.   keep, deadline : as loop.run."""
     n_clusters = settings.n_clusters
     n_starts = len(samples.values) // (ROWS_A_START * count_rows(n_clusters, ROWS_A_CLUSTER))
     chain = Chain(
         settings, samples, n_clusters, random_state,
         n_starts=min(max(n_starts, 2), MOST_STARTS), rows_a_cluster=ROWS_A_CLUSTER,
-        keep=keep,
+        keep=keep, deadline=deadline,
     )  # fmt: skip
     return chain.fit(n_clusters)

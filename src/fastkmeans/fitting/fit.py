@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
     keeper: Keeper | None = settings.checkpoint
     reached = None if keeper is None else keeper.find(settings, samples)
     best: tuple[Run, str] | None = None
+    deadline = inf if settings.max_time is None else perf_counter() + settings.max_time
     with source_of(settings, settings.random_state) as random_state:
         first = 0
         if reached is not None:
@@ -38,12 +41,14 @@ def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
             random_state.set_state(reached.random_state)
             best = None if reached.best is None else _labelled(settings, samples, reached.best)
         for i in range(first, count_starts(settings)):
+            if best is not None and perf_counter() >= deadline:
+                break
             keep = None if keeper is None else _keep_by(keeper, i, random_state, best)
             if reached is not None:
-                found = _go_on(settings, samples, reached.going, keep)
+                found = _go_on(settings, samples, reached.going, keep, deadline)
                 reached = None
             else:
-                found = run_start(settings, samples, random_state, keep)
+                found = run_start(settings, samples, random_state, keep, deadline)
             best = found if best is None or found[0].inertia < best[0].inertia else best
     assert best is not None  # there is at least one start
     if keeper is not None:
@@ -52,14 +57,14 @@ def best_run(settings: Settings, samples: Samples) -> tuple[Run, str]:
 
 
 def _run_coarse(
-    settings: Settings, samples: Samples, random_state: np.random.RandomState, keep: Keep
+    settings: Settings, samples: Samples, random_state: np.random.RandomState, keep: Keep, deadline: float
 ) -> tuple[Run, str]:
-    fit = fit_coarsely(settings, samples, random_state, keep)
+    fit = fit_coarsely(settings, samples, random_state, keep, deadline)
     return fit.run, fit.algorithm
 
 
 def _run_plain(
-    settings: Settings, samples: Samples, random_state: np.random.RandomState, keep: Keep
+    settings: Settings, samples: Samples, random_state: np.random.RandomState, keep: Keep, deadline: float
 ) -> tuple[Run, str]:
     description, n_clusters = samples.description, settings.n_clusters
     tol = float(settings.tol * description.total_variance / len(description.variance))
@@ -70,18 +75,20 @@ def _run_plain(
         start = [breathe(samples, start[0], settings.n_threads)]
     if settings.verbose:
         print("Initialization complete")
-    return _run(settings, samples, start, tol, None if is_breathing else exchange_after(settings, n_clusters), keep)
+    return _run(
+        settings, samples, start, tol, None if is_breathing else exchange_after(settings, n_clusters), keep, deadline
+    )
 
 
-def _go_on(settings: Settings, samples: Samples, going: Going, keep: Keep) -> tuple[Run, str]:
+def _go_on(settings: Settings, samples: Samples, going: Going, keep: Keep, deadline: float) -> tuple[Run, str]:
     """Go on with a run that was interrupted."""
     start = [going.centers.astype(samples.values.dtype)]
-    return _run(settings, samples, start, going.tol, going.exchange_after, keep, going)
+    return _run(settings, samples, start, going.tol, going.exchange_after, keep, deadline, going)
 
 
 def _run(
     settings: Settings, samples: Samples, start: list[Any], tol: float, exchange_after: int | None, keep: Keep,
-    going: Going | None = None,
+    deadline: float, going: Going | None = None,
 ) -> tuple[Run, str]:  # fmt: skip
     """Run from centers, the only item of `start`. It is popped, so that the first iteration frees it: centers of sparse samples
     are large."""
@@ -89,7 +96,7 @@ def _run(
     engine = make_engine(settings, samples, settings.n_clusters, algorithm, settings.n_threads)
     found = run(
         engine, start.pop(), max_iter=settings.max_iter, tol=tol, verbose=bool(settings.verbose), callback=settings.callback,
-        exchange_after=exchange_after, keep=keep, going=going,
+        exchange_after=exchange_after, inertia_tol=settings.inertia_tol, deadline=deadline, keep=keep, going=going,
     )  # fmt: skip
     return found, algorithm
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import nan
+from math import inf, nan
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -17,8 +17,8 @@ from .exchange import exchange_clusters
 from .going import Going
 from .refill import refill
 
-CONVERGED = ("labels unchanged", "center shift within tol")
-STOP_REASONS = (*CONVERGED, "callback", "max_iter")
+CONVERGED = ("labels unchanged", "center shift within tol", "fall of inertia within inertia_tol")
+STOP_REASONS = (*CONVERGED, "callback", "max_iter", "max_time")
 
 
 class Run(NamedTuple):
@@ -48,16 +48,19 @@ def run(
     verbose: bool = False,
     callback: Callback | Watcher | None = None,
     wants_inertia: bool = True,
+    inertia_tol: float | None = None,
+    deadline: float = inf,
     keep: Callable[[Going], None] | None = None,
     going: Going | None = None,
 ) -> Run:
-    """Iterate from the given centers until the labels stay, the centers hardly move, the callback returns True, or max_iter.
+    """Iterate from the given centers until one of STOP_REASONS.
 
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.
     exchange_after : iterations before clusters are exchanged once, fewer if the run would stop earlier; see exchange.py.
     wants_inertia : False leaves the inertia of the run NaN, which saves a pass over all samples, and those of its history without
     many digits.
+    inertia_tol : share of the inertia; None for no such rule.   deadline : by perf_counter.
     keep : called between iterations with what the run has reached.   going : what an interrupted run has reached; the run goes
         on from there, and not from `centers`.
     Raises ValueError if the inertia overflows float64.
@@ -66,7 +69,7 @@ def run(
     centers = centers.astype(np.float64, copy=False)  # nothing writes into the given ones
     if not wants_inertia and not verbose:
         engine.forget_history()
-    elif not verbose and callback is None and keep is None:
+    elif not verbose and callback is None and keep is None and inertia_tol is None:
         engine.defer_history()
     history: list[dict[str, Any]] = []
     if going is not None:
@@ -96,7 +99,11 @@ def run(
         if verbose:
             print(f"Iteration {entry['iteration']}, inertia {inertia}.")
         stop_asked = callback is not None and _asks_to_stop(callback, dict(entry), centers.astype(dtype, copy=False))
-        reason = _reason_to_stop(n_changed + n_refilled, center_shift <= tol, stop_asked, len(history) >= max_iter)
+        is_flat = inertia_tol is not None and not n_refilled and _has_hardly_fallen(history, inertia_tol)
+        reason = _reason_to_stop(
+            n_changed + n_refilled, center_shift <= tol, is_flat, stop_asked, len(history) >= max_iter
+        )
+        reason = "max_time" if not reason and perf_counter() >= deadline else reason
         may_exchange = exchange_after is not None and len(history) < max_iter and not stop_asked
         if may_exchange and (reason in CONVERGED or not reason and len(history) == exchange_after):
             exchange_after = None
@@ -110,8 +117,8 @@ def run(
             keep(Going(assigned, centers, history, exchange_after, tol))
     converged = reason in CONVERGED
     if verbose and converged:
-        shifted = f"center shift {center_shift} within tolerance {tol}"
-        detail = "strict convergence" if reason == "labels unchanged" else shifted
+        details = ("strict convergence", f"center shift {center_shift} within tolerance {tol}", reason)
+        detail = details[CONVERGED.index(reason)]
         print(f"Converged at iteration {len(history) - 1}: {detail}.")
     is_moved = center_shift > 0 or np.count_nonzero(assigned != centers)  # squares of tiny shifts underflow
     del assigned
@@ -126,12 +133,22 @@ def run(
     )  # fmt: skip
 
 
-def _reason_to_stop(n_changed: int, is_within_tol: bool, stop_asked: bool, is_last: bool) -> str:
+def _has_hardly_fallen(history: list[dict[str, Any]], inertia_tol: float) -> bool:
+    """Has the last iteration lowered the inertia by at most this share of it?"""
+    if len(history) < 2:
+        return False
+    before, now = history[-2]["inertia"], history[-1]["inertia"]
+    return bool(before - now <= inertia_tol * before)
+
+
+def _reason_to_stop(n_changed: int, is_within_tol: bool, is_flat: bool, stop_asked: bool, is_last: bool) -> str:
     """Return why a run stops after an iteration, the first reason that holds; "" if it goes on."""
     if n_changed == 0:
         return "labels unchanged"
     if is_within_tol:
         return "center shift within tol"
+    if is_flat:
+        return "fall of inertia within inertia_tol"
     return "callback" if stop_asked else "max_iter" if is_last else ""
 
 

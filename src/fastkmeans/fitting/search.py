@@ -8,6 +8,7 @@ best goes on over larger sets, and converges on all samples within a few iterati
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -108,18 +109,21 @@ class Chain:
     random_state : where to draw from, as the parameter of KMeans.
     n_starts : starts per k, if only one k is fitted; None for a sweep, where the settings tell.
     rows_a_cluster : least number of rows of the search per cluster.   keep : as loop.run, for the iterations over all samples.
+    deadline : as loop.run, for all iterations.
     """
 
     def __init__(
         self, settings: Settings, samples: Samples, most_clusters: int, random_state: Any,
         n_starts: int | None = None, rows_a_cluster: int = ROWS_A_CLUSTER,
         keep: Callable[[Going], None] | None = None,
+        deadline: float = inf,
     ):  # fmt: skip
         self._settings = settings
         self._all = samples
         self._random_state = random_state
         self._n_starts = n_starts
         self._keep = keep
+        self._deadline = deadline
         self._rows_a_cluster = rows_a_cluster
         # Looked up once: a search makes some 250 engines.
         self._n_threads = effective_n_threads(settings.n_threads)
@@ -257,6 +261,7 @@ class Chain:
         found = run(
             engine, centers, max_iter=max_iter, tol=loose * self._tol, exchange_after=exchange_after,
             verbose=bool(settings.verbose) and is_last, callback=settings.callback if is_last else None,
+            inertia_tol=settings.inertia_tol if is_last else None, deadline=self._deadline,
             keep=self._keep if is_last else None,
         )  # fmt: skip
         return found, engine, algorithm

@@ -215,6 +215,18 @@ def check_tol(name: str, value: Any) -> None:
         raise ValueError(f"{rule}; got {_shown(value)}.")
 
 
+def check_tol_or_none(name: str, value: Any) -> None:
+    if value is not None:
+        check_tol(name, value)
+
+
+def check_time(name: str, value: Any) -> None:
+    """Check a number of seconds above 0, or None."""
+    check_tol_or_none(name, value)
+    if value is not None and not value > 0:
+        raise ValueError(f"{name} must be None or a number of seconds > 0; got {_shown(value)}.")
+
+
 def check_callback(name: str, value: Any) -> None:
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be None or a callable; {_got(value)}")
