@@ -1,4 +1,4 @@
-"""Digests of some hundred fits, to show that a refactoring changes no bit of any.
+"""Digests of more than a thousand fits, to show that a refactoring changes no bit of any.
 
     python tests/fingerprints.py write FILE     before
     python tests/fingerprints.py compare FILE   after; names the fits that differ, and ends with 1 if any does

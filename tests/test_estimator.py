@@ -1,4 +1,4 @@
-"""Laws of _estimator: scikit-learn's contract as its users meet it, with scikit-learn loaded or not."""
+"""Laws of estimators: scikit-learn's contract as its users meet it, with scikit-learn loaded or not."""
 
 from __future__ import annotations
 

@@ -291,7 +291,8 @@ def call_of_step(algorithm):
     return f"{algorithm.state.__module__.rpartition('.')[2]}.{algorithm.state.__name__}.step"
 
 
-# Steps of the other algorithms.
+# Steps of the other algorithms. An algorithm whose `step` does not call start_watch itself is named here, and has an entry above for the
+# function that does.
 NAMED_ABOVE = {"quantized", "tiles", "prefix"}
 LONG_CALLS |= {
     call_of_step(algorithm): partial(step_of, algorithm)

@@ -84,8 +84,9 @@ class Samples:
     description : of the values.   scatter : sum of weight * |x - description.mean|^2, weights in the unit of weight_unit;
     None until the first engine over the samples computes it.
 
-    Samples that lie elsewhere are a subclass, which overrides `about`, `arrays` and `pieces`, and `whole` if it can. Its `values`
-    are a Shape. All other methods but `copies` use these three. `copies` is only called for samples in one array.
+    Samples that lie elsewhere are a subclass, called a container, with a row in engines/table.py. Its `values` are a Shape. It overrides
+    `about`, `arrays`, `pieces` and `whole`, which must return Samples in one array, or raise ValueError if these take too much
+    memory. All other methods but `copies` use these three methods. `copies` is only called for samples in one array.
     """
 
     __slots__ = ("values", "sample_weight", "description", "scatter", "_copies")

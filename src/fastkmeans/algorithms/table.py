@@ -61,7 +61,7 @@ class Algorithm(NamedTuple):
     source : the paper, which README.md names too.
     starts_with_blas : whether the first step multiplies matrices in NumPy.
     copies : the field of Copies that the state shares with seeding and other starts; "" for none.
-    falls_back : whether the state switches to Lloyd's steps if its filter saves nothing.
+    falls_back : whether the state switches to Lloyd's steps if its filter saves nothing. False for an algorithm without a filter.
     """
 
     state: Callable[..., State[ClusterSums]]

@@ -99,8 +99,9 @@ class ElbowResult(Generic[Model]):
     reason : str
         In plain words: why this ``best_k``, or why there is none, and where the curve bends.
     knees : dict
-        Where the inertia curve bends, int or None: by "kneedle" (Satopaa et al. 2011), and by "chord", which is the
-        point farthest below the straight line between the ends of the curve with both axes logarithmic.
+        Where the inertia curve has its elbow, int or None, whether there are clusters or not. This is not the k with the largest
+        ``bend``. "kneedle" is the method of Satopaa et al. (2011). "chord" is the point farthest below the straight line between
+        the ends of the curve with both axes logarithmic.
     metric : str
         The metric of the fits.
     standardize : bool or str
@@ -172,7 +173,7 @@ class ElbowResult(Generic[Model]):
         return "\n".join([f"ElbowResult(best_k={self.best_k})", *self.table_lines(), self.reason])
 
     def table_lines(self) -> list[str]:
-        """Return the main columns as lines of text, heading first, with best_k marked, and the bend of the curve by kneedle.
+        """Return the main columns as lines of text, heading first, with best_k marked, and the elbow by kneedle.
 
         Returns
         -------
@@ -187,7 +188,7 @@ class ElbowResult(Generic[Model]):
         return [line + mark for line, mark in zip(lines, marks, strict=True)]
 
     def _mark(self, k: int) -> str:
-        """What follows a row of the table: best_k, or the bend by kneedle where that is another k."""
+        """What follows a row of the table: best_k, or the elbow by kneedle where that is another k."""
         return "  <- best_k" if k == self.best_k else "  <- kneedle" if k == self.knees["kneedle"] else ""
 
     def _text_columns(self) -> list[list[str]]:
