@@ -121,6 +121,7 @@ HELD = [(held, metric) for held in CONTAINERS for metric in ENGINES[held]]
 @contextmanager
 def held_in(held, parts, weights=None):
     """Samples in a container."""
+    assert held in MAKERS, f"{held.__name__} needs a row in MAKERS"
     with pytest.MonkeyPatch.context() as patch:
         yield MAKERS[held](parts, weights, patch)
 

@@ -338,7 +338,7 @@ def test_every_function_that_watches_for_signals_is_known_as_long_or_brief():
     watching = set().union(*map(functions_that_watch, CORE.glob("*.pyx")))
     add = "{} watches for signals; add it to LONG_CALLS, or to BRIEF_CALLS if it is over within a second."
     assert [add.format(name) for name in sorted(watching - long - BRIEF_CALLS)] == []
-    remove = "{} does not watch for signals; remove it from LONG_CALLS or BRIEF_CALLS, or let it call start_watch."
+    remove = "{} does not watch for signals; remove it from LONG_CALLS or BRIEF_CALLS (a step: name its algorithm in NAMED_ABOVE), or let it call start_watch."
     assert [remove.format(name) for name in sorted((long | BRIEF_CALLS) - watching)] == []
 
 

@@ -236,3 +236,32 @@ def test_a_step_leaves_copies_of_centers_without_samples(real):
     clusters = fastkmeans.KMeans.from_centers(centers).predict(X)
     assert set(clusters) <= set(range(0, 24, 3))
     np.testing.assert_array_equal(clusters, reference.nearest(X, centers))
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 9, 40])
+@pytest.mark.parametrize("n_far", [1, 3])
+def test_far_centers_do_not_spoil_the_proof_for_samples_near_others(n_features, n_far, isa, real):
+    """Some samples lie halfway between two near centers, or between a near and a far one, or out there."""
+    rng = np.random.default_rng([n_features, n_far, 60_013])
+    near = rng.normal(size=(15, n_features))
+    far = rng.choice([-1.0, 1.0], size=(n_far, n_features)) * 10.0 ** rng.uniform(3, 5, size=(n_far, 1))
+    centers = rng.permutation(np.concatenate([near, far])).astype(real).astype(np.float64)
+    a, b = rng.integers(len(centers), size=(2, 300))
+    lean = rng.choice([-1, 1], size=(300, 1)) * 10.0 ** rng.uniform(-12, -1, size=(300, 1))
+    halfway = (centers[a] + centers[b]) / 2 + lean * (centers[a] - centers[b])
+    ordinary = rng.normal(size=(3000, n_features))
+    X = np.concatenate([ordinary, halfway, centers, -centers]).astype(real)
+    labels = np.empty(len(X), dtype=np.int32)
+    distances.nearest(X, centers, labels, 2)
+    np.testing.assert_array_equal(labels, reference.nearest(X, centers))
+    n_decided = distances.nearest(X[:3000], centers, labels[:3000], 2)
+    n_decided_alone = distances.nearest(X[:3000], near.astype(real).astype(np.float64), labels[:3000], 2)
+    assert n_decided <= 4 * n_decided_alone + 10
+
+
+def test_samples_far_from_all_centers_are_decided(isa, real, rng):
+    centers = np.concatenate([rng.normal(size=(20, 5)), [[1e4] * 5]]).astype(real).astype(np.float64)
+    X = (rng.normal(size=(900, 5)) * 10.0 ** rng.uniform(-3, 9, size=(900, 1))).astype(real)
+    labels = np.empty(len(X), dtype=np.int32)
+    distances.nearest(X, centers, labels, 2)
+    np.testing.assert_array_equal(labels, reference.nearest(X, centers))

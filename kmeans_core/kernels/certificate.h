@@ -1,7 +1,7 @@
 /* The proof that a float32 score decides, and the memory of a block. See kernels.h for the bound.
  *
- * The error E of a score grows with the length of its center, and a proof wants the largest E. One far center would keep
- * all samples from being proven, though it is the nearest one of none. Therefore lower_scores takes
+ * The error E of a score grows with the length of its center, and a proof wants the largest E. One far center would
+ * keep all samples from being proven, though it is the nearest one of none. Therefore lower_scores takes
  *     A_j = (gamma + 2 decision) |c'_j|^2
  * from each score of center j. With r = |x'| and R = |c'_j|, E_j - A_j is at most
  *     B = gamma rho (r - rho / 2) + 2 decision r^2 + tiny,    rho = min(r, largest R),

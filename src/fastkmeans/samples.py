@@ -185,6 +185,10 @@ class Samples:
 
     def whole(self) -> Samples:
         """Return the samples in one array: here the object itself."""
+        if not isinstance(self.values, np.ndarray):
+            raise NotImplementedError(
+                f"{type(self).__name__} does not override whole() and has no array of all samples"
+            )
         return self
 
     def inertia(

@@ -68,30 +68,37 @@ class Algorithm(NamedTuple):
     source: str
     starts_with_blas: bool = False
     copies: str = ""
-    falls_back: bool = True
+    falls_back: bool = False
 
 
 ALGORITHMS = {
-    "lloyd": Algorithm(LloydState, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982"),
-    "pair": Algorithm(PairState, "after Hamerly, Making k-means even faster, SDM 2010"),
-    "tiles": Algorithm(TilesState, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999"),
+    "lloyd": Algorithm(
+        LloydState, "Lloyd, Least squares quantization in PCM, IEEE Trans. Inf. Theory 28(2), 1982", falls_back=True
+    ),
+    "pair": Algorithm(PairState, "after Hamerly, Making k-means even faster, SDM 2010", falls_back=True),
+    "tiles": Algorithm(
+        TilesState, "Pelleg and Moore, Accelerating exact k-means algorithms, KDD 1999", falls_back=True
+    ),
     "prefix": Algorithm(
         PrefixState,
         "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
         starts_with_blas=True,
         copies="codes",
+        falls_back=True,
     ),
     "quantized": Algorithm(
         QuantizedState,
         "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
         starts_with_blas=True,
         copies="quantized",
+        falls_back=True,
     ),
     "yinyang": Algorithm(
         YinyangState,
         "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016",
         starts_with_blas=True,
         copies="quantized",
+        falls_back=True,
     ),
 }
 
