@@ -185,7 +185,7 @@ class Samples:
 
     def whole(self) -> Samples:
         """Return the samples in one array: here the object itself."""
-        if not isinstance(self.values, np.ndarray):
+        if isinstance(self.values, Shape):
             raise NotImplementedError(
                 f"{type(self).__name__} does not override whole() and has no array of all samples"
             )
