@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import get_worker
 
-from .tasks import run_group, using_threads
+from .running import run_group, using_threads
 
 DISTRIBUTION = "fastkmeans-core"
 

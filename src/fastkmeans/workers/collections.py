@@ -17,8 +17,8 @@ from ..input.matrix import Matrix, as_matrix
 from ..input.weights import LIGHTEST_SHARE
 from ..rows import check_values
 from ..types import Floats, Names, Values
+from .part_tasks import Part
 from .parts import Parted
-from .tasks import Part
 from .transport import Handle, InProcess, Transport
 
 
