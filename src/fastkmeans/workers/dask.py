@@ -2,7 +2,7 @@
 
 What a worker holds has a recipe, so that the scheduler makes it again elsewhere if the worker dies. Nothing is pinned to a worker,
 no actor is used, and nothing is scattered, because scattered data and actors are lost with their worker. What tasks share, such
-as centers, is the result of a task too, so that workers fetch it from each other.
+as centers, goes with each of them if it is small. Else it is the result of a task too, so that workers fetch it from each other.
 """
 
 from __future__ import annotations
