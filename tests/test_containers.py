@@ -31,8 +31,8 @@ from fastkmeans.sources.rows import StreamedRows
 from fastkmeans.sparse import SparseSamples
 from fastkmeans.stored import StoredSamples, stored_samples
 from fastkmeans.streamed import StreamedSamples
+from fastkmeans.workers.part_tasks import Part
 from fastkmeans.workers.samples import RemoteSamples
-from fastkmeans.workers.tasks import Part
 from fastkmeans.workers.transport import InProcess
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")

@@ -22,6 +22,7 @@ import dask.dataframe as dd  # noqa: E402
 from collections_of_dask import assert_same_bits, check_one, samples_of, small_search  # noqa: E402
 
 from fastkmeans.workers import dask as transport  # noqa: E402
+from fastkmeans.workers import waiting  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Number of distinct clusters"),
@@ -86,7 +87,7 @@ def some(client):
 @contextmanager
 def fault_at(phase, act, after=True):
     """Let `act` happen when the first task of a phase has been submitted (or before that)."""
-    original, done = transport.DaskTransport._submit, []
+    original, done = waiting.Scheduler.submit, []
 
     def submit(self, graph, keys):
         is_due = not done and any(f"fastkmeans-{phase}-" in key for key in graph)
@@ -98,7 +99,7 @@ def fault_at(phase, act, after=True):
         return futures
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transport.DaskTransport, "_submit", submit)
+        patch.setattr(waiting.Scheduler, "submit", submit)
         yield
     assert done, f"no task of {phase}"
 
@@ -149,24 +150,93 @@ def test_a_worker_is_killed_while_labels_are_computed(client, rng):
     np.testing.assert_array_equal(labels.result(), KMeans(6, random_state=0, max_iter=3).fit(X).labels_)
 
 
-def test_a_task_that_the_scheduler_gave_up_is_submitted_again(client, rng, monkeypatch):
-    """As it gives up a task whose workers died too often."""
+@pytest.mark.parametrize("which", [some, lambda client: list(pids(client).values())], ids=["one", "all"])
+@pytest.mark.parametrize("phase", ["join_edges", "measure_distances", "set_masses", "step"])
+def test_a_scheduler_gives_tasks_up_when_one_worker_has_died(phase, which, client, rng):
+    """What was made of a task that was given up may be neither there nor on its way."""
     ready(client)
-    original, given_up = transport.DaskTransport._submit, []
+    set_allowed_failures(client, 0)
+    try:
+        victims = which(client)
+        fit_twice(client, rng, fault_at(phase, lambda: kill(victims)))
+    finally:
+        set_allowed_failures(client, 3)
 
-    class GivenUp:
-        def result(self):
-            raise distributed.KilledWorker("a step", None, 3)
+
+def set_allowed_failures(client, number):
+    def to_number(dask_scheduler):
+        dask_scheduler.allowed_failures = number
+
+    client.run_on_scheduler(to_number)
+
+
+def test_persisted_partitions_that_the_scheduler_gave_up_are_made_again(client, rng):
+    ready(client)
+    set_allowed_failures(client, 0)
+    try:
+        victims = list(pids(client).values())
+        lazy = []
+
+        def persisted(X):
+            lazy.append(da.from_array(X, chunks=(900, 4)).persist())
+            return lazy[0]
+
+        fit_twice(client, rng, fault_at("step", lambda: kill(victims)), lazy=persisted)
+    finally:
+        set_allowed_failures(client, 3)
+
+
+def test_a_task_that_the_scheduler_does_not_run_is_asked_for_again(client, rng, monkeypatch):
+    """As after a fault of the scheduler, which then does nothing, and says nothing."""
+    ready(client)
+    monkeypatch.setattr(waiting, "LOOK_SECONDS", 0.05)
+    original, dropped = waiting.Scheduler.submit, []
 
     def submit(self, graph, keys):
-        if len(given_up) < 2 and "-step-" in keys[0]:
-            given_up.append(keys)
-            return [GivenUp()]
-        return original(self, graph, keys)
+        futures = original(self, graph, keys)
+        if not dropped and any("-step-" in key for key in graph):
+            dropped.append(client.futures[keys[0]])
+            client.futures.pop(keys[0]).retry()  # the client never hears of it
+        return futures
 
-    monkeypatch.setattr(transport.DaskTransport, "_submit", submit)
+    monkeypatch.setattr(waiting.Scheduler, "submit", submit)
+    fit_twice(client, rng, fault_at("inertia_of_part", lambda: None))
+    assert dropped
+
+
+def test_a_task_that_is_given_up_is_submitted_again(client, rng, monkeypatch):
+    ready(client)
+    original, given_up = waiting.Scheduler.results_of, []
+
+    def results_of(self, futures):
+        if len(given_up) < 2 and "-step-" in futures[0].key:
+            given_up.append(futures)
+            raise distributed.KilledWorker("a step", None, 3)
+        return original(self, futures)
+
+    monkeypatch.setattr(waiting.Scheduler, "results_of", results_of)
     fit_twice(client, rng, fault_at("inertia_of_part", lambda: None))
     assert len(given_up) == 2
+
+
+@pytest.mark.parametrize("phase", ["describe_part", "step"])
+def test_a_scheduler_that_goes_away_is_one_error(phase, rng):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    ) as cluster, distributed.Client(cluster.scheduler_address, timeout="1s"):  # fmt: skip
+        model = KMeans(4, random_state=0, max_iter=500, tol=0.0)
+        before = vars(model).copy()
+        with fault_at(phase, cluster.close), pytest.raises(waiting.SchedulerLostError, match="must live as long"):
+            model.fit(da.from_array(samples_of(rng, 2000), chunks=(500, 4)))
+        assert vars(model) == before
+
+
+def test_a_cluster_that_is_restarted_is_one_error(rng):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+    ) as cluster, distributed.Client(cluster) as client:  # fmt: skip
+        with fault_at("step", client.restart), pytest.raises(waiting.SchedulerLostError, match="restarted"):
+            KMeans(4, random_state=0).fit(da.from_array(samples_of(rng, 2000), chunks=(500, 4)))
 
 
 def test_a_worker_retires_between_iterations(client, rng):

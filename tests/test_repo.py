@@ -62,7 +62,12 @@ FRAMES = {  # library -> files that may import it
     "polars": {"input/tables.py"},
     "narwhals": {"input/tables.py"},
     "dask": {"workers/collections.py"},
-    "distributed": {"workers/collections.py", "workers/dask.py"},
+    "distributed": {
+        "workers/calls.py",
+        "workers/collections.py",
+        "workers/dask.py",
+        "workers/waiting.py",
+    },
     # In the folder cli it parses and writes files.
     "pyarrow": {
         "input/tables.py",

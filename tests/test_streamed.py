@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -185,11 +186,19 @@ def test_a_fit_gives_the_bits_of_an_array(seed, n_parts, tmp_path_factory):
     }  # fmt: skip
     name = str(rng.choice(["list of .npy", "function", "memmap", "list of .parquet"]))
     source = SOURCES[name](cut(rng, X, n_parts), tmp_path_factory.mktemp("rows"))
-    expected = KMeans(**params).fit(X, sample_weight=weights)
+    expected = refusal = None
+    try:
+        expected = KMeans(**params).fit(X, sample_weight=weights)
+    except ValueError as error:  # parts drawn at random may have no weight, and so no direction
+        refusal = re.escape(str(error))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "LOADED_SHARE", 1 << 40)
         patch.setattr(reading, "BLOCK_BYTES", int(rng.choice([1, 1 << 20])))
         rows = open_rows(source, sample_weight=weights)
+        if refusal is not None:
+            with pytest.raises(ValueError, match=refusal):
+                KMeans(**params).fit(rows)
+            return
         found = KMeans(**params).fit(rows)
         assert_same(found, expected)
         assert_same_methods(found, rows, expected, X, weights)
@@ -275,9 +284,9 @@ def blocks_read(monkeypatch):
             seen["blocks"] += 1
             yield block
 
-    def take_single(self, rows, n_threads=1):
+    def take_single(self, rows, n_threads=1, memory=None):
         seen["rows"] += len(rows)
-        return single(self, rows, n_threads)
+        return single(self, rows, n_threads, memory)
 
     monkeypatch.setattr(reading.StreamedRows, "blocks", blocks)
     monkeypatch.setattr(reading.StreamedRows, "take_single", take_single)
@@ -496,3 +505,23 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     child = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     assert int(child.stdout) * 1024 < 64 << 20
+
+
+@pytest.mark.parametrize("width", [1e-6, 1e6])
+def test_gaps_rest_while_they_spare_no_reading(width):
+    """Longer each time, so that they cost little, and are there once centers have come to rest."""
+    centers, rows = np.zeros((3, 2)), np.arange(50)
+    labels = (rows % 3).astype(np.int32)
+    gaps = engine._Gaps(np.empty(50, dtype=np.float32), centers)
+    paying = []
+    for i in range(60):
+        gaps.follow(centers + i % 2)
+        kept = gaps.keep(rows, labels)
+        if gaps.pay:
+            paying.append(i)
+            gaps.put(rows[~kept], labels[~kept], np.full(np.count_nonzero(~kept), width))
+    if width > 1.0:
+        assert paying == list(range(60))
+    else:
+        rests = [rest for rest in np.diff(paying).tolist() if rest > 1]
+        assert len(rests) > 1 and all(2 * before <= after + 2 for before, after in zip(rests, rests[1:]))

@@ -16,8 +16,9 @@ from fastkmeans.metrics.table import METRICS
 from fastkmeans.samples import Samples, describe
 from fastkmeans.settings import settings_of
 from fastkmeans.workers import kept
+from fastkmeans.workers.part_tasks import Part
+from fastkmeans.workers.running import run_group
 from fastkmeans.workers.samples import RemoteSamples
-from fastkmeans.workers.tasks import Part, run_group
 from fastkmeans.workers.transport import InProcess
 
 pytestmark = pytest.mark.filterwarnings("ignore:Number of distinct clusters")

@@ -30,9 +30,9 @@ from ..workers.collections import (
     hold,
     read_collection,
 )
+from ..workers.label_tasks import LabelsRef
 from ..workers.labels import RemoteLabels
 from ..workers.samples import RemoteSamples
-from ..workers.tasks import LabelsRef
 from .callbacks import Watch
 from .fitted import fitted_attributes
 

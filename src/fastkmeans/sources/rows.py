@@ -205,9 +205,13 @@ class StreamedRows:
                 np.take(values, rows[here] - numbers.start, axis=0, out=taken[here])
         return taken
 
-    def take_single(self, rows: Indices, n_threads: int = 1) -> Values:
-        """The same from a source that has single rows.   rows : at least one."""
-        taken: Values = np.empty((len(rows), self.source.n_columns), dtype=self.source.dtype)
+    def take_single(self, rows: Indices, n_threads: int = 1, memory: Values | None = None) -> Values:
+        """The same from a source that has single rows.
+
+        rows : at least one.   memory : at least as many rows of the source's dtype, which the result may lie in.
+        """
+        shape = (len(rows), self.source.n_columns)
+        taken: Values = np.empty(shape, dtype=self.source.dtype) if memory is None else memory[: len(rows)]
         self.source.take(rows, taken, n_threads)
         return taken if self._prepare is None else self._prepare(taken, int(rows[0]))
 

@@ -1,6 +1,6 @@
 """Dask's arrays and DataFrames: read as parts of samples, and made of what each partition gives.
 
-This file and dask.py are the only ones that import Dask, and only when a collection arrives.
+Only this file and those that dask.py imports import Dask, and only when a collection arrives.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ..input.matrix import Matrix, as_matrix
 from ..input.weights import LIGHTEST_SHARE
 from ..rows import check_values
 from ..types import Floats, Names, Values
+from .part_tasks import Part
 from .parts import Parted
-from .tasks import Part
 from .transport import Handle, InProcess, Transport
 
 
@@ -158,14 +158,16 @@ def hold(
 
     own = [None] * len(blocks.delayed) if weights is None else weights
     read = delayed(reader, pure=False, traverse=False)
-    name = f"fastkmeans-read-{urandom(8).hex()}"
-    parts = [
-        read(block, weight, number, dask_key_name=f"{name}-{number}")
-        for number, (block, weight) in enumerate(zip(blocks.delayed, own, strict=True))
-    ]
+
+    def parts(name: str) -> list[Any]:
+        return [
+            read(block, weight, number, dask_key_name=f"{name}-{number}")
+            for number, (block, weight) in enumerate(zip(blocks.delayed, own, strict=True))
+        ]
+
     client = _current_client()
     if client is None:
-        return InProcess(n_threads), list(dask.compute(*parts))
+        return InProcess(n_threads), list(dask.compute(*parts("fastkmeans-read")))
     from .dask import DaskTransport
 
     if client.asynchronous:

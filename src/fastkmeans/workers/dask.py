@@ -2,32 +2,36 @@
 
 What a worker holds has a recipe, so that the scheduler makes it again elsewhere if the worker dies. Nothing is pinned to a worker,
 no actor is used, and nothing is scattered, because scattered data and actors are lost with their worker. What tasks share, such
-as centers, is the result of a task too, so that workers fetch it from each other.
+as centers, goes with each of them if it is small. Else it is the result of a task too, so that workers fetch it from each other.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
-from itertools import islice
 from os import urandom
+from pickle import dumps
 from time import monotonic
 from typing import Any
 
-from distributed import Client, Future, KilledWorker, get_worker, wait
-from distributed.client import FutureCancelledError, FuturesCancelledError
+from distributed import Client, KilledWorker
+from distributed.client import FutureCancelledError
 
 from . import kept
-from .tasks import run_group, using_threads
+from .calls import DISTRIBUTION, Given, Group, Mapped, Merged
+from .held import Held, Holding
 from .transport import Handle
-
-DISTRIBUTION = "fastkmeans-core"
+from .waiting import ON_THE_WAY, Scheduler, SchedulerLostError
 
 FAN_IN = 8
-"""So many results are merged by one task."""
+"""So many results are merged by one task, or here: a task that merges the last few would delay each step by a message or two."""
+
+WITHIN_TASKS_BYTES = 1 << 20
+"""What tasks share is a part of each of them, if that makes no more bytes. Else it is a task of its own, whose result workers fetch from
+each other: that takes two messages more."""
 
 MOST_TRIES = 5
 """A task is given up when it has been running on so many times four workers that died (distributed.scheduler.allowed-failures
@@ -46,96 +50,28 @@ def client_version() -> str:
     return version_of(DISTRIBUTION)
 
 
-class Given:
-    """A task without sources: returns what it was given."""
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __call__(self) -> Any:
-        return self._value
-
-
-class Group:
-    """A task for all members of a group that lie on one worker, and for all results of theirs one result.
-
-    task, merge : of Transport.reduce.   arguments, counts : of each member, and how many sources it has.
-    n_threads : of each task; None for as many as the worker has.   version : of this package, on the client.
-    """
-
-    def __init__(
-        self, task: Callable[..., Any], merge: Callable[[list[Any]], Any], arguments: list[tuple[Any, ...]],
-        counts: list[int], n_threads: int | None, version: str,
-    ) -> None:  # fmt: skip
-        self._task, self._merge, self._arguments, self._counts = task, merge, arguments, counts
-        self._n_threads, self._version = n_threads, version
-
-    def __call__(self, shared: tuple[Any, ...], *held: Any) -> Any:
-        sources = iter(held)
-        members = [(tuple(islice(sources, n)), own) for n, own in zip(self._counts, self._arguments, strict=True)]
-        with _threads_of_worker(self._n_threads, self._version):
-            return run_group(self._task, self._merge, shared, members)
-
-
-class Mapped:
-    """A task whose result stays on the worker; the arguments are as for Group."""
-
-    def __init__(
-        self, task: Callable[..., Any], arguments: tuple[Any, ...], n_threads: int | None, version: str
-    ) -> None:
-        self._task, self._arguments, self._n_threads, self._version = task, arguments, n_threads, version
-
-    def __call__(self, *held: Any) -> Any:
-        with _threads_of_worker(self._n_threads, self._version):
-            return self._task(*held, *self._arguments)
-
-
-class Merged:
-    """Merges results of groups."""
-
-    def __init__(self, merge: Callable[[list[Any]], Any]) -> None:
-        self._merge = merge
-
-    def __call__(self, *found: Any) -> Any:
-        return self._merge(list(found))
-
-
-def _threads_of_worker(n_threads: int | None, version: str) -> Any:
-    """Return a context in which tasks use the threads of this worker. Raises RuntimeError if it runs another version.
-
-    Dask's nanny sets OMP_NUM_THREADS to 1, because it runs as many tasks at a time as a worker has threads. A step is one task.
-    """
-    worker = get_worker()
-    own = version_of(DISTRIBUTION)
-    if own != version:
-        raise RuntimeError(
-            f"{DISTRIBUTION} must have one version on the client and all workers; worker {worker.address} has {own}, and the client "
-            f"{version}. Install {DISTRIBUTION}=={version} there."
-        )
-    return using_threads(worker.state.nthreads if n_threads is None else n_threads)
-
-
 class DaskTransport:
-    """The workers of a cluster; see Transport. Handles are futures.
+    """The workers of a cluster; see Transport. Handles are Held (held.py).
 
     client : of the cluster.   n_threads : of each worker; None for as many as the worker has.
     """
 
     def __init__(self, client: Client, n_threads: int | None) -> None:
         self._client, self._n_threads, self._version = client, n_threads, client_version()
-        self._numbers: dict[str, int] = {}  # key of a part of X -> its number
+        self._scheduler = Scheduler(client)
         self._placed: tuple[float, list[str], list[list[int]]] = (0.0, [], [])  # when, keys, groups
         self._check_versions()
 
     def _check_versions(self) -> None:
-        found = self._client.run(version_of, DISTRIBUTION, on_error="return")
+        found = self._scheduler.ask(self._client.run, version_of, DISTRIBUTION, on_error="return")
         missing = [address for address, own in found.items() if isinstance(own, PackageNotFoundError)]
         if missing:
             raise RuntimeError(
                 f"{DISTRIBUTION} must be installed on all workers; {', '.join(missing)} lack it. Install "
                 f"{DISTRIBUTION}=={self._version} there."
             )
-        other = {address: own for address, own in found.items() if own != self._version}
+        # A worker that does not answer is dying. Each task looks again.
+        other = {address: own for address, own in found.items() if isinstance(own, str) and own != self._version}
         if other:
             listed = ", ".join(f"{address} has {own}" for address, own in other.items())
             raise RuntimeError(
@@ -143,22 +79,17 @@ class DaskTransport:
                 f"Install {DISTRIBUTION}=={self._version} there."
             )
 
-    def hold(self, delayed: Sequence[Any]) -> list[Handle]:
-        """Let workers compute the parts of X, and hold them.   delayed : of dask.delayed, in order."""
-        futures: list[Future] = self._client.compute(list(delayed))
-        self._numbers |= {future.key: number for number, future in enumerate(futures)}
-        return futures
+    def hold(self, read: Callable[[str], list[Any]]) -> list[Handle]:
+        """Let workers compute the parts of X, and hold them.   read : see Holding."""
+        self._holding = Holding(read, self._scheduler)
+        return list(self._holding.parts)
 
     def map(
         self, task: Callable[..., Any], sources: Sequence[Sequence[Handle]], arguments: Sequence[tuple[Any, ...]]
     ) -> list[Handle]:
         """See Transport."""
-        name = _name_of(task)
-        graph = {
-            f"{name}-{i}": (Mapped(task, own, self._n_threads, self._version), *held)
-            for i, (held, own) in enumerate(zip(sources, arguments, strict=True))
-        }
-        return self._submit(graph, list(graph))
+        work = [Mapped(task, own, self._n_threads, self._version) for own in arguments]
+        return list(self._holding.map(_name_of(task), work, sources))
 
     def reduce(
         self, task: Callable[..., Any], sources: Sequence[Sequence[Handle]], arguments: Sequence[tuple[Any, ...]],
@@ -167,50 +98,62 @@ class DaskTransport:
         """See Transport. If workers die too often for the scheduler, the call is made again, MOST_TRIES times."""
         for tries_left in reversed(range(MOST_TRIES)):
             self._wait_for(held for own in sources for held in own)
-            (result,) = self._submit(*self._graph_of(task, sources, arguments, shared, merge))
+            graph, keys = self._graph_of(task, sources, arguments, shared, merge)
+            found = self._scheduler.submit(graph, keys)
             try:
-                return result.result()
+                if self._scheduler.wait_for(found, partial(self._is_idle, graph)):
+                    return merge(self._scheduler.results_of(found))
             except (KilledWorker, FutureCancelledError):
                 if not tries_left:
                     raise
             except BaseException:  # Ctrl-C, too: what runs is given up, and the cluster stays usable
-                result.cancel()
+                with suppress(SchedulerLostError):
+                    self._scheduler.ask(self._client.cancel, found)
                 raise
+            is_stuck = any(future.status in ON_THE_WAY for future in found)
+            self._scheduler.forget(found)
+            if is_stuck:
+                self._holding.again()
+        raise self._stuck()
 
     def close(self, samples: str) -> None:
         """See Transport."""
-        if self._client.status == "running":
-            self._client.run(kept.forget, samples, on_error="ignore")
+        with suppress(SchedulerLostError):
+            self._scheduler.ask(self._client.run, kept.forget, samples, on_error="ignore")
+            self._holding.release()
 
-    def _wait_for(self, handles: Iterable[Handle]) -> None:
+    def _wait_for(self, handles: Iterable[Held]) -> None:
         """Wait until workers hold these. Raises LostPartitionError for a part that cannot be made again."""
-        futures = list({future.key: future for future in handles}.values())
+        held = list(dict.fromkeys(handles))
         for tries_left in reversed(range(MOST_TRIES)):
-            with suppress(FuturesCancelledError):  # told below, with numbers of partitions
-                wait(futures)
-            failed = [future for future in futures if future.status != "finished"]
-            if not failed:
-                return
-            lost = [future for future in failed if future.status == "cancelled"]
+            is_done = self._scheduler.wait_for([one.future for one in held], partial(self._is_idle, ()))
+            lost = [one for one in held if one.future.status == "cancelled"]
             if lost:
                 raise LostPartitionError(self._say_lost(lost))
-            erred = [future for future in failed if future.status == "error"]
-            for future in erred:
-                error = future.exception()
+            errors = [one.future.exception() for one in held if one.future.status == "error"]
+            if is_done and not errors:
+                return
+            for error in errors:
                 if not isinstance(error, KilledWorker) or not tries_left:
                     raise error
-            self._retry(erred)
+            self._holding.again()
+        raise self._stuck()
 
-    def _retry(self, erred: list[Future]) -> None:
-        """Let the scheduler run tasks again that it has given up: all in one call, because a task must not be retried twice."""
-        try:
-            self._client.retry(erred)
-        except KeyError:  # distributed 2026.8.0 looks up all tasks that are run again, and a client knows only its own
-            for future in erred:
-                self._client.futures[future.key].retry()
+    def _is_idle(self, graph: Iterable[Any]) -> bool:
+        """Is nothing on its way to what this fit waits for, although there are workers?   graph : keys that are waited for."""
+        of_x, persisted = self._holding.keys_of_x()
+        # What persisted partitions are made of is not known here.
+        return not self._scheduler.is_at_work({*graph, *self._holding.keys(), *of_x, *persisted}, not persisted)
 
-    def _say_lost(self, lost: list[Future]) -> str:
-        numbers = sorted(self._numbers[future.key] for future in lost if future.key in self._numbers)
+    @staticmethod
+    def _stuck() -> RuntimeError:
+        return RuntimeError(
+            f"the scheduler must run the tasks of a fit; it has done nothing for them {MOST_TRIES} times, although there are workers. "
+            "Restart the cluster, and fit again."
+        )
+
+    def _say_lost(self, lost: list[Held]) -> str:
+        numbers = [number for number, part in enumerate(self._holding.parts) if part in lost]
         which = (
             f"partition{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} of X"
             if numbers
@@ -225,31 +168,37 @@ class DaskTransport:
         self, task: Callable[..., Any], sources: Sequence[Sequence[Handle]], arguments: Sequence[tuple[Any, ...]],
         shared: tuple[Any, ...], merge: Callable[[list[Any]], Any],
     ) -> tuple[dict[str, Any], list[str]]:  # fmt: skip
-        """Return the graph of a call of `reduce`, and the key of its result in a list."""
-        name = _name_of(task)
-        graph: dict[str, Any] = {f"{name}-shared": (Given(shared),)}
+        """Return the graph of a call of `reduce`, and the keys of at most FAN_IN results, which are merged here."""
+        name, graph = _name_of(task), dict[str, Any]()
+        groups = self._groups_of([own[0] for own in sources])
+        packed = dumps(shared, protocol=5)
+        first: list[str] = []
+        if len(packed) * len(groups) > WITHIN_TASKS_BYTES:
+            first = [f"{name}-shared"]
+            graph[first[0]] = (Given(packed),)
         level = []
-        for g, group in enumerate(self._groups_of([own[0] for own in sources])):
+        for g, group in enumerate(groups):
             own = [arguments[i] for i in group]
             counts = [len(sources[i]) for i in group]
-            work = Group(task, merge, own, counts, self._n_threads, self._version)
+            work = Group(task, merge, None if first else packed, own, counts, self._n_threads, self._version)
             level.append(f"{name}-group-{g}")
-            graph[level[-1]] = (work, f"{name}-shared", *(held for i in group for held in sources[i]))
+            graph[level[-1]] = (work, *first, *(one.future for i in group for one in sources[i]))
         depth = 0
-        while len(level) > 1:
+        while len(level) > FAN_IN:
             above = []
-            for first in range(0, len(level), FAN_IN):
-                above.append(f"{name}-merge-{depth}-{first}")
-                graph[above[-1]] = (Merged(merge), *level[first : first + FAN_IN])
+            for m in range(0, len(level), FAN_IN):
+                above.append(f"{name}-merge-{depth}-{m}")
+                graph[above[-1]] = (Merged(merge), *level[m : m + FAN_IN])
             level, depth = above, depth + 1
         return graph, level
 
-    def _groups_of(self, futures: list[Future]) -> list[list[int]]:
-        """Return the numbers of the futures, grouped by the worker that holds them. One that nobody holds is a group."""
-        keys, now = [future.key for future in futures], monotonic()
+    def _groups_of(self, held: list[Held]) -> list[list[int]]:
+        """Return the numbers of the results, grouped by the worker that holds them. One that nobody holds is a group."""
+        futures, now = [one.future for one in held], monotonic()
+        keys = [future.key for future in futures]
         if self._placed[1] == keys and now - self._placed[0] < PLACED_SECONDS:
             return self._placed[2]
-        holders = self._client.who_has(futures)
+        holders = self._scheduler.ask(self._client.who_has, futures)
         groups: dict[str, list[int]] = {}
         for i, future in enumerate(futures):
             known = holders.get(future.key) or (f"nobody holds {i}",)
@@ -257,13 +206,6 @@ class DaskTransport:
             groups.setdefault(holder, []).append(i)
         self._placed = now, keys, list(groups.values())
         return self._placed[2]
-
-    def _submit(self, graph: dict[str, Any], keys: list[str]) -> list[Future]:
-        with warnings.catch_warnings():
-            # Rows that are drawn go out with the tasks: some MB, once.
-            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-            futures: list[Future] = self._client.get(graph, keys, sync=False)
-        return futures
 
 
 def _name_of(task: Callable[..., Any]) -> str:

@@ -18,7 +18,7 @@ from ..engines.local import LocalEngine
 from ..engines.spherical import SphericalEngine
 from ..samples import Samples
 from ..types import Flags, Floats, Indices, Values
-from . import tasks
+from . import label_tasks, running, step_tasks
 from .labels import RemoteLabels
 from .samples import RemoteSamples
 
@@ -43,7 +43,7 @@ class _RemoteSums:
 class _RemoteState:
     """The states of an algorithm that workers keep, and how they go on."""
 
-    def __init__(self, samples: RemoteSamples, setup: tasks.Setup, mover: ClusterSums) -> None:
+    def __init__(self, samples: RemoteSamples, setup: step_tasks.Setup, mover: ClusterSums) -> None:
         self.clusters = _RemoteSums(mover)
         self.stepped_by = setup.algorithm
         self._parted, self._setup = samples.parted, setup
@@ -52,10 +52,12 @@ class _RemoteState:
 
     def step(self, centers: Floats) -> int:
         shared = self._setup, self._iteration, self._previous, centers
-        found: tasks.Stepped = self._parted.reduce(tasks.step, tasks.merge_steps, shared, with_number=True)
+        found: step_tasks.Stepped = self._parted.reduce(
+            step_tasks.step, step_tasks.merge_steps, shared, with_number=True
+        )
         self._previous = own = centers.copy()
         self.clusters.sums, self.stepped_by = found.sums, found.stepped_by
-        ref = tasks.LabelsRef(own, self._setup, self._iteration)
+        ref = label_tasks.LabelsRef(own, self._setup, self._iteration)
         self.clusters.labels = RemoteLabels(self._parted, ref)
         self._iteration += 1
         return int(found.n_changed)
@@ -72,7 +74,7 @@ class RemoteEngine(LocalEngine):
         assert isinstance(samples, RemoteSamples)
         name = next(name for name, row in ALGORITHMS.items() if row is algorithm)
         max_abs, (n_samples, n_features) = samples.description.max_abs, samples.values.shape
-        setup = tasks.Setup(
+        setup = step_tasks.Setup(
             samples.parted.name, urandom(16).hex(), name, max_abs, max_weight, self._divisors, n_clusters, n_samples
         )
         one_row: Values = np.zeros((1, n_features), dtype=samples.values.dtype)
@@ -93,7 +95,7 @@ class RemoteEngine(LocalEngine):
         n_features = len(losses) - 1
         features = lossy[lossy < n_features]
         shared = self.labels.ref, doubtful, features, self._clusters.grid[0], self._divisors
-        (sizes,) = self._samples.parted.reduce(tasks.sizes_on_grid, tasks.add, shared, **EACH)
+        (sizes,) = self._samples.parted.reduce(label_tasks.sizes_on_grid, running.add, shared, **EACH)
         known = np.zeros(lacking.shape)
         known[:, lossy < n_features] = sizes
         lacking &= ~(needed - known <= 0.0) | (lossy == n_features)
@@ -102,7 +104,9 @@ class RemoteEngine(LocalEngine):
     def farthest(self, centers: Floats, count: int) -> Indices:
         """Return the numbers of the `count` samples farthest from the centers of their labels; those at distance 0 are left out."""
         shared = self.labels.ref, centers, self._divisors, self.kind, count
-        rows: Indices = self._samples.parted.reduce(tasks.farthest_in, tasks.MergeFarthest(count), shared, **EACH)[0]
+        rows: Indices = self._samples.parted.reduce(
+            label_tasks.farthest_in, label_tasks.MergeFarthest(count), shared, **EACH
+        )[0]
         return rows
 
     def count_rows(self) -> Indices:
@@ -111,7 +115,7 @@ class RemoteEngine(LocalEngine):
 
     def _count(self, divisors: tuple[float, ...] | None) -> Indices:
         shared = self.labels.ref, divisors, len(self._terms)
-        counts: Indices = self._samples.parted.reduce(tasks.count_part, tasks.add, shared, **EACH)[0]
+        counts: Indices = self._samples.parted.reduce(label_tasks.count_part, running.add, shared, **EACH)[0]
         return counts
 
     def n_distinct(self) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..types import AnyArray, Labels
-from . import tasks
+from . import label_tasks, running
+from .label_tasks import LabelsRef
 from .parts import Parted, filled
-from .tasks import LabelsRef
 
 
 class RemoteLabels:
@@ -23,7 +23,9 @@ class RemoteLabels:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         labels: Labels = np.empty(len(self), dtype=np.int32)
-        found = self._parted.reduce(tasks.labels_of, tasks.listed, (self.ref,), with_number=True, with_first=True)
+        found = self._parted.reduce(
+            label_tasks.labels_of, running.listed, (self.ref,), with_number=True, with_first=True
+        )
         for first, own in found:
             labels[first : first + len(own)] = own
         return labels if dtype is None else labels.astype(dtype, copy=False)
@@ -31,7 +33,7 @@ class RemoteLabels:
     def __getitem__(self, rows: Any) -> AnyArray:
         if isinstance(rows, slice):
             rows = np.arange(len(self))[rows]
-        found = self._parted.at(tasks.labels_at, np.asarray(rows), (self.ref,), with_number=True)
+        found = self._parted.at(label_tasks.labels_at, np.asarray(rows), (self.ref,), with_number=True)
         return filled(len(rows), np.int32, found)
 
     def copy(self) -> RemoteLabels:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..samples import LEAF
 from ..types import AnyArray, Indices, Values
-from . import tasks
+from . import part_tasks, running
 from .transport import Handle, Transport
 
 
@@ -34,7 +34,7 @@ class Parted:
     def measured(cls, transport: Transport, handles: list[Handle], name: str) -> Parted:
         """Return the parts that are not empty, after asking each for its length. Raises ValueError if all are empty."""
         numbered = [(i,) for i in range(len(handles))]
-        found = dict(transport.reduce(tasks.measure_part, [(h,) for h in handles], numbered, (), tasks.listed))
+        found = dict(transport.reduce(part_tasks.measure_part, [(h,) for h in handles], numbered, (), running.listed))
         lengths = [found[i] for i in range(len(handles))]
         if not any(lengths):
             raise ValueError("X must have at least one sample; all its partitions are empty.")
@@ -77,12 +77,14 @@ class Parted:
         for i, own, places in self.divide(rows):
             sources.append(((handles or self.handles)[i],))
             arguments.append((*((i, self.rows[i].start) if with_number else ()), own, places))
-        found: list[Any] = self.transport.reduce(task, sources, arguments, shared, tasks.listed) if sources else []
+        found: list[Any] = self.transport.reduce(task, sources, arguments, shared, running.listed) if sources else []
         return found
 
     def slice_of(self, i: int, rows: slice, divisors: tuple[float, ...] | None = None) -> tuple[Values, Any]:
-        """Return values and weights of a slice of part i; see tasks.slice_of."""
-        found = self.transport.reduce(tasks.slice_of, [(self.handles[i],)], [(0, rows)], (divisors,), tasks.listed)
+        """Return values and weights of a slice of part i; see part_tasks.slice_of."""
+        found = self.transport.reduce(
+            part_tasks.slice_of, [(self.handles[i],)], [(0, rows)], (divisors,), running.listed
+        )
         _, values, weights = found[0]
         return values, weights
 
@@ -100,17 +102,17 @@ class Parted:
         """
         leaves: dict[int, list[tuple[int, int]]] = {}  # leaf -> (part, 0 for its head or 1 for its tail)
         for i, rows in enumerate(self.rows):
-            start, stop = tasks.whole_leaves(rows.start, rows.stop - rows.start)
+            start, stop = part_tasks.whole_leaves(rows.start, rows.stop - rows.start)
             if start:
                 leaves.setdefault(rows.start // LEAF, []).append((i, 0))
             if rows.start + stop < rows.stop:
                 leaves.setdefault((rows.start + stop) // LEAF, []).append((i, 1))
         cut = sorted({i for pieces in leaves.values() for i, _ in pieces})
         firsts = [(self.rows[i].start,) for i in cut]
-        edges = dict(zip(cut, self.transport.map(tasks.edges_of, [(self.handles[i],) for i in cut], firsts)))
+        edges = dict(zip(cut, self.transport.map(part_tasks.edges_of, [(self.handles[i],) for i in cut], firsts)))
         sources = [tuple(edges[i] for i, _ in pieces) for pieces in leaves.values()]
         sides = [(tuple(side for _, side in pieces),) for pieces in leaves.values()]
-        return self.transport.map(tasks.join_edges, sources, sides)
+        return self.transport.map(part_tasks.join_edges, sources, sides)
 
 
 def filled(count: int, dtype: Any, found: list[tuple[Any, AnyArray]]) -> AnyArray:

@@ -16,7 +16,7 @@ from .._core import distances, totals
 from .._core import samples as core_samples
 from ..samples import LEAF, Description, Samples, Shape, Smallest, cut_at, describe_leaves
 from ..types import AnyArray, Flags, Floats, Indices, Labels, Values
-from . import tasks
+from . import label_tasks, part_tasks, running
 from .labels import RemoteLabels
 from .parts import Parted
 from .transport import Handle, Transport
@@ -45,7 +45,7 @@ class RemoteSmallest(Smallest):
         """See Smallest."""
         if self._found is None:
             assert isinstance(described, RemoteSamples)
-            (least,) = described.parted.reduce(tasks.smallest_of, tasks.maxima)
+            (least,) = described.parted.reduce(part_tasks.smallest_of, running.maxima)
             self._found = -least
         return self._found
 
@@ -83,10 +83,10 @@ class RemoteSamples(Samples):
         rows: Floats = describe_leaves(first, 1)[0]
         if n_samples > LEAF:
             origin = rows[1].copy()
-            found = [self.parted.reduce(tasks.describe_part, tasks.merge_totals, (origin,), with_first=True)]
+            found = [self.parted.reduce(part_tasks.describe_part, running.merge_totals, (origin,), with_first=True)]
             if self._seams:
-                found.append(self._over_seams(tasks.describe_seam, (origin,)))
-            sums, largest = tasks.merge_totals(found)
+                found.append(self._over_seams(part_tasks.describe_seam, (origin,)))
+            sums, largest = running.merge_totals(found)
             rows = np.zeros((3, n_features))
             rows[0] = largest
             totals.describe_from(sums, origin, n_samples, rows)
@@ -95,7 +95,7 @@ class RemoteSamples(Samples):
 
     def _over_seams(self, task: Any, shared: tuple[Any, ...]) -> Any:
         sources = [(seam,) for seam in self._seams]
-        return self.parted.transport.reduce(task, sources, [()] * len(sources), shared, tasks.merge_totals)
+        return self.parted.transport.reduce(task, sources, [()] * len(sources), shared, running.merge_totals)
 
     def close(self) -> None:
         """Let the workers forget what they keep for these samples."""
@@ -121,7 +121,7 @@ class RemoteSamples(Samples):
         rows = np.asarray(rows, dtype=np.intp)
         dtype = self.values.dtype if origin is None else np.float32
         taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=dtype)
-        for places, values in self.parted.at(tasks.take_rows, rows, (origin,)):
+        for places, values in self.parted.at(part_tasks.take_rows, rows, (origin,)):
             taken[places] = values
         return taken
 
@@ -141,12 +141,12 @@ class RemoteSamples(Samples):
         for i, own, places in parted.divide(rows):
             sources.append((parted.handles[i],))
             arguments.append((own, None if sample_weight is None else sample_weight[places], origin))
-        handles = parted.transport.map(tasks.subset_of, sources, arguments)
+        handles = parted.transport.map(part_tasks.subset_of, sources, arguments)
         return RemoteSamples(parted.transport, handles, n_features, dtype, sample_weight is not None)
 
     def nearest(self, centers: Floats, n_threads: int) -> Labels:
         """Return the label of the nearest center of each sample, gathered here."""
-        return np.asarray(RemoteLabels(self.parted, tasks.LabelsRef(centers)))
+        return np.asarray(RemoteLabels(self.parted, label_tasks.LabelsRef(centers)))
 
     def weighing(self, weights: Any, centers: Floats, n_threads: int) -> Any:
         """Return a RemoteWeighing of the samples."""
@@ -157,31 +157,31 @@ class RemoteSamples(Samples):
     ) -> float:
         """Return inertia_of for all samples."""
         if len(centers) == 1 and not isinstance(labels, RemoteLabels):
-            labels = RemoteLabels(self.parted, tasks.LabelsRef(centers))
+            labels = RemoteLabels(self.parted, label_tasks.LabelsRef(centers))
         if not isinstance(labels, RemoteLabels):
             return super().inertia(centers, labels, sample_weight, n_threads, kind)
         divisors = None if sample_weight is None else sample_weight.divisors
         found = [
             self.parted.reduce(
-                tasks.inertia_of_part, tasks.merge_totals, (labels.ref, centers, divisors, kind),
+                label_tasks.inertia_of_part, running.merge_totals, (labels.ref, centers, divisors, kind),
                 with_number=True, with_first=True,
             )
         ]  # fmt: skip
         if self._seams:
-            found.append(self._over_seams(tasks.inertia_of_seam, (labels.ref, centers, divisors, kind)))
-        return float(tasks.merge_totals(found)[0].values()[0, 0])
+            found.append(self._over_seams(label_tasks.inertia_of_seam, (labels.ref, centers, divisors, kind)))
+        return float(running.merge_totals(found)[0].values()[0, 0])
 
     def sums_anew(self, labels: Any, sample_weight: Any, wanted: Flags, n_threads: int) -> tuple[Floats, Floats]:
         """Return sums of some clusters on grids of their own, and the unit of the weights of each; see Samples."""
         divisors = None if sample_weight is None else sample_weight.divisors
         shared = labels.ref, wanted, divisors
         each = {"with_number": True, "with_first": True}
-        heaviest, counts = self.parted.reduce(tasks.weigh_clusters, tasks.merge_clusters, shared, **each)
+        heaviest, counts = self.parted.reduce(label_tasks.weigh_clusters, label_tasks.merge_clusters, shared, **each)
         units = np.ones(len(wanted))
         if divisors is not None:
             units[wanted > 0] = np.ldexp(1.0, np.frexp(heaviest[wanted > 0])[1] - 1)
-        (largest,) = self.parted.reduce(tasks.measure_clusters, tasks.maxima, (*shared, units), **each)
-        (sums,) = self.parted.reduce(tasks.add_clusters, tasks.add, (*shared, units, counts, largest), **each)
+        (largest,) = self.parted.reduce(label_tasks.measure_clusters, running.maxima, (*shared, units), **each)
+        (sums,) = self.parted.reduce(label_tasks.add_clusters, running.add, (*shared, units, counts, largest), **each)
         return sums, units
 
     def whole(self, what: str = "") -> Samples:

@@ -1,7 +1,7 @@
 """What a fit asks of the workers that hold its samples: two verbs. And the transport of this process.
 
 A transport moves tasks to data, never data to tasks. Tasks are pure functions of what workers hold and of arguments
-(tasks.py), so that a transport may run a task again, or twice. Results are merged by functions whose result does not depend
+(files *_tasks.py), so that a transport may run a task again, or twice. Results are merged by functions whose result does not depend
 on the order. So another transport needs `map` and `reduce`, and nothing that is about k-means:
 
 - Ray: `map` is a remote function over object references. `reduce` groups the references by node, runs a remote function per
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from .tasks import run_group, using_threads
+from .running import run_group, using_threads
 
 Handle = Any
 """What stands for a result that a worker holds."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..types import AnyArray, Floats, Indices, Masses
-from . import tasks
+from . import mass_tasks, part_tasks, running
 from .parts import Parted, filled
 from .transport import Handle
 
@@ -30,7 +30,7 @@ class RemoteWeights:
 
     @cached_property
     def _measured(self) -> tuple[float, ...]:
-        found = self._parted.reduce(tasks.weigh_part, tasks.maxima, (self.divisors,))
+        found = self._parted.reduce(part_tasks.weigh_part, running.maxima, (self.divisors,))
         return tuple(map(float, found))
 
     def max(self) -> float:
@@ -53,14 +53,14 @@ class RemoteWeights:
 
     def count_above(self, least: float) -> int:
         """Return how many weights are above `least`."""
-        (count,) = self._parted.reduce(tasks.count_seen, tasks.add, (self.divisors, least))
+        (count,) = self._parted.reduce(part_tasks.count_seen, running.add, (self.divisors, least))
         return int(count)
 
     def masses(self, per_largest: float) -> RemoteMasses:
         """Return masses in proportion to the weights; see drawing.whole_masses."""
         parted, own = self._parted, (self.divisors, self.max(), per_largest)
         sources = [(handle,) for handle in parted.handles]
-        return RemoteMasses(parted, parted.transport.map(tasks.masses_by_weight, sources, [own] * len(sources)))
+        return RemoteMasses(parted, parted.transport.map(mass_tasks.masses_by_weight, sources, [own] * len(sources)))
 
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, (int, np.integer)):
@@ -71,7 +71,7 @@ class RemoteWeights:
                 for places, i, own in self._parted.within(rows)
             ]
             return filled(rows.stop - rows.start, np.float64, found)
-        return filled(len(rows), np.float64, self._parted.at(tasks.weights_at, rows, (self.divisors,)))
+        return filled(len(rows), np.float64, self._parted.at(part_tasks.weights_at, rows, (self.divisors,)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return self[slice(0, len(self))]  # type: ignore[no-any-return]
@@ -83,7 +83,7 @@ class RemoteMasses:
     def __init__(self, parted: Parted, handles: list[Handle]) -> None:
         self._parted, self._handles = parted, handles
         sources, numbers = [(handle,) for handle in handles], [(i,) for i in range(len(handles))]
-        found = dict(parted.transport.reduce(tasks.sum_masses, sources, numbers, (), tasks.listed))
+        found = dict(parted.transport.reduce(mass_tasks.sum_masses, sources, numbers, (), running.listed))
         self._ends = np.cumsum([0, *(found[i] for i in range(len(handles)))])
 
     @property
@@ -100,12 +100,12 @@ class RemoteMasses:
             if where.start < where.stop:
                 sources.append((handle,))
                 arguments.append((places[where] - self._ends[i], where, self._parted.rows[i].start))
-        found = self._parted.transport.reduce(tasks.rows_at, sources, arguments, (), tasks.listed)
+        found = self._parted.transport.reduce(mass_tasks.rows_at, sources, arguments, (), running.listed)
         return filled(len(places), np.intp, found)
 
     def masses_of(self, rows: Indices) -> Masses:
         """Return the masses of some rows."""
-        return filled(len(rows), np.int64, self._parted.at(tasks.masses_at, rows, (), handles=self._handles))
+        return filled(len(rows), np.int64, self._parted.at(mass_tasks.masses_at, rows, (), handles=self._handles))
 
 
 class RemoteWeighing:
@@ -115,24 +115,24 @@ class RemoteWeighing:
         self._parted, self._n_centers = parted, len(centers)
         self._divisors = None if weights is None else weights.divisors
         sources = [(handle,) for handle in parted.handles]
-        measured = parted.transport.map(tasks.measure_distances, sources, [(centers,)] * len(sources))
+        measured = parted.transport.map(mass_tasks.measure_distances, sources, [(centers,)] * len(sources))
         # The masses lie where the distances lie: a task runs where its first source is.
         self._sources = list(zip(measured, parted.handles, strict=True))
 
     def largest(self) -> float:
         """See Weighing."""
-        return float(self._reduce(tasks.largest_weighed, tasks.maxima, ())[0])
+        return float(self._reduce(mass_tasks.largest_weighed, running.maxima, ())[0])
 
     def weigh(self, unit: float, per_weight: float, per_distance: float) -> tuple[Masses, int]:
         """See Weighing."""
         shared = unit, per_weight, per_distance, self._n_centers
-        sizes, total = self._reduce(tasks.weigh_distances, tasks.add, shared)
+        sizes, total = self._reduce(mass_tasks.weigh_distances, running.add, shared)
         return sizes, int(total)
 
     def masses(self, of_cluster: Floats, unit: float, of_distance: float, per_mass: float) -> RemoteMasses:
         """See Weighing."""
         own = self._divisors, of_cluster, unit, of_distance, per_mass
-        handles = self._parted.transport.map(tasks.set_masses, self._sources, [own] * len(self._sources))
+        handles = self._parted.transport.map(mass_tasks.set_masses, self._sources, [own] * len(self._sources))
         return RemoteMasses(self._parted, handles)
 
     def _reduce(self, task: Any, merge: Any, shared: tuple[Any, ...]) -> Any:
