@@ -35,6 +35,7 @@
 #include "prefix.h"
 #include "prefix_rows.h"
 #include "quantized.h"
+#include "quantized_bytes.h"
 #include "quantized_rows.h"
 #include "yinyang.h"
 #include "bound_quantized.h"
@@ -170,6 +171,8 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .quantizer_start = quantizer_start,
     .quantizer_scale = quantizer_scale,
     BOTH_REALS(quantize),
+    .has_exact_bytes = has_exact_bytes,
+    .quantize_bytes = quantize_bytes,
     .quantize_centers = quantize_centers,
     BOTH_REALS(assign_quantized),
     .screen_quantized = screen_quantized,

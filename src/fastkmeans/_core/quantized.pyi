@@ -5,6 +5,8 @@ from .sums import ClusterSums
 
 CHECKED_STEP: int
 
+def exact_bytes(X: Values) -> tuple[Floats, float] | None: ...
+
 class QuantizedRows:
     bits: int
     share: float
@@ -14,7 +16,14 @@ class QuantizedRows:
     @property
     def scale(self) -> float: ...
     def __new__(
-        cls, X: Values, offset: Floats, largest: float, bits: int, n_threads: int, filled: bool = True
+        cls,
+        X: Values,
+        offset: Floats,
+        largest: float,
+        bits: int,
+        n_threads: int,
+        filled: bool = True,
+        n_kept: int = 0,
     ) -> Self: ...
     def fill(self) -> None: ...
 

@@ -33,6 +33,11 @@ def spare_directions(rows: StoredRows) -> int:
     return max(0, int(SHARE_OF_CODES * spare_bytes(rows) / len(rows)) - BYTES_BESIDE_CODES)
 
 
+def spare_samples(rows: StoredRows, bytes_a_sample: float) -> int:
+    """Return of how many samples so many bytes may be kept."""
+    return int(SHARE_OF_CODES * spare_bytes(rows) / bytes_a_sample)
+
+
 def has_room_for_tiles(rows: StoredRows) -> bool:
     """May the tile filter keep a copy of the samples in its order?"""
     return rows.nbytes + BYTES_OF_TILES * len(rows) <= spare_bytes(rows)

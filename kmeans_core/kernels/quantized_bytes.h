@@ -1,0 +1,137 @@
+/* Samples of 8 bits a value are whole numbers already: a tile of quantized samples (quantized.h) is their bytes turned,
+ * and nothing is rounded away. The offset is 128 for unsigned bytes and 0 for signed ones, the scale is 1. Then
+ * r = 0, and |i| exceeds the limit of 127 by at most 1. So the limit on lengths is that of 128.
+ */
+
+static int has_exact_bytes(const stored_rows *stored)
+{
+    return HAS_DOT8 && !stored->origin && (stored->kind == STORED_INT8 || stored->kind == STORED_UINT8)
+           && (double)stored->n_features * 128.0 * 128.0 <= 0x1p29;
+}
+
+static inline const char *bytes_of_row(const stored_rows *stored, size_t i)
+{
+    return stored->values + (stored->numbers ? stored->numbers[i] : (int64_t)i) * stored->row_stride;
+}
+
+/* `width` words of each of LANES rows.   rows   IN whole vectors of words, of one row or of several   words   OUT */
+FORCE_INLINE void turn_words(const char *const *rows, int32_t *words, const int width)
+{
+    vec v[LANES];
+    for (int i = 0; i < width; i++)
+        v[i] = v_load((const void *)rows[i]);
+    untangle(v, width);
+    for (int i = 0; i < width; i++)
+        v_store((void *)(words + i * TILE_SAMPLES), v[i]);
+}
+
+/* A tile of rows whose bytes lie side by side. Returns how many words of each are turned: the last ones may be left. */
+static size_t turn_rows(const stored_rows *stored, size_t first, int32_t *words)
+{
+    const size_t n_whole = stored->n_features / 4;
+    const int is_dense = !stored->numbers && stored->row_stride == (ptrdiff_t)(4 * n_whole);
+    size_t done = 0;
+    for (int v = 0; v < TILE_VECS; v++, first += LANES, words += LANES) {
+        const char *rows[LANES];
+        for (int s = 0; s < LANES; s++)
+            rows[s] = bytes_of_row(stored, first + s);
+        for (done = 0; done + LANES <= n_whole; done += LANES) {
+            turn_words(rows, words + done * TILE_SAMPLES, LANES);
+            for (int s = 0; s < LANES; s++)
+                rows[s] += LANES * sizeof(int32_t);
+        }
+        if (done || !is_dense)
+            continue;
+        for (int i = 0; i < LANES; i++)
+            rows[i] = rows[0] + i * LANES * (int)sizeof(int32_t);
+#if LANES >= 4
+        if (n_whole == 2)
+            turn_words(rows, words, 2);
+#endif
+#if LANES >= 8
+        if (n_whole == 4)
+            turn_words(rows, words, 4);
+#endif
+#if LANES >= 16
+        if (n_whole == 8)
+            turn_words(rows, words, 8);
+#endif
+    }
+    return done ? done : is_dense && n_whole < LANES && (n_whole == 2 || n_whole == 4 || n_whole == 8) ? n_whole : 0;
+}
+
+/* Words from word `from` on.   rest   what stands for 0 in the bytes behind the last feature */
+static void collect_words(const stored_rows *stored, size_t first, size_t left, size_t from, uint32_t rest,
+                          int32_t *words)
+{
+    const size_t n_features = stored->n_features;
+    const ptrdiff_t apart = stored->feature_stride;
+    for (size_t w = from; 4 * w < n_features; w++) {
+        const size_t n_bytes = n_features - 4 * w < 4 ? n_features - 4 * w : 4;
+        uint32_t collected[TILE_SAMPLES] = {0};
+        for (size_t e = 0; e < 4; e++) {
+            if (e >= n_bytes)
+                for (size_t s = 0; s < left; s++)
+                    collected[s] |= rest << 8 * e;
+            else if (!stored->numbers && stored->row_stride == 1)
+                for (size_t s = 0; s < left; s++)
+                    collected[s] |= (uint32_t)(uint8_t)stored->values[(ptrdiff_t)(4 * w + e) * apart
+                                                                      + (ptrdiff_t)(first + s)]
+                                    << 8 * e;
+            else
+                for (size_t s = 0; s < left; s++)
+                    collected[s] |= (uint32_t)(uint8_t)bytes_of_row(stored, first + s)[(ptrdiff_t)(4 * w + e) * apart]
+                                    << 8 * e;
+        }
+        memcpy(words + w * TILE_SAMPLES, collected, sizeof collected);
+    }
+}
+
+/* From bytes as they are stored to numbers with the bias of v_dot8, and their squared lengths.
+ *   flip   turns a stored byte into a signed number */
+static void finish_bytes(int32_t *tile, size_t n_words, uint32_t flip)
+{
+    int32_t *words = tile + WORD_HEAD * TILE_SAMPLES, squares[TILE_SAMPLES], sums[TILE_SAMPLES];
+    const uint32_t bias = DOT8_BIAS ? 0x80808080u : 0;
+    vint square[TILE_VECS], sum[TILE_VECS];
+    for (int v = 0; v < TILE_VECS; v++)
+        square[v] = sum[v] = vi_splat(0);
+    for (size_t w = 0; w < n_words; w++, words += TILE_SAMPLES) {
+        int32_t numbers[TILE_SAMPLES];
+        for (int s = 0; s < TILE_SAMPLES; s++) {
+            numbers[s] = (int32_t)((uint32_t)words[s] ^ flip);
+            words[s] = (int32_t)((uint32_t)numbers[s] ^ bias);
+        }
+        for (int v = 0; v < TILE_VECS; v++) {
+            square[v] = v_dot8(square[v], vi_load(words + v * LANES), vi_load(numbers + v * LANES));
+            sum[v] = v_dot8(sum[v], vi_splat(0x01010101), vi_load(numbers + v * LANES));
+        }
+    }
+    float lengths[WORD_HEAD][TILE_SAMPLES];
+    for (int v = 0; v < TILE_VECS; v++) {
+        vi_store(squares + v * LANES, square[v]);
+        vi_store(sums + v * LANES, sum[v]);
+    }
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        lengths[0][s] = (float)(squares[s] - DOT8_BIAS * sums[s]);
+        lengths[1][s] = 0.0f;
+    }
+    memcpy(tile, lengths, sizeof lengths);
+}
+
+/* Quantize samples that has_exact_bytes accepts. */
+static void quantize_bytes(const stored_rows *stored, size_t first, size_t count, const void *memory, void *out)
+{
+    const quantizer *how = memory;
+    const size_t tile_words = (WORD_HEAD + how->n_words) * TILE_SAMPLES;
+    const int is_signed = stored->kind == STORED_INT8;
+    int32_t *tile = out;
+    for (size_t end = first + count; first < end; first += TILE_SAMPLES, tile += tile_words) {
+        const size_t left = end - first < TILE_SAMPLES ? end - first : TILE_SAMPLES;
+        int32_t *words = tile + WORD_HEAD * TILE_SAMPLES;
+        const size_t done =
+            stored->feature_stride == 1 && left == TILE_SAMPLES ? turn_rows(stored, first, words) : 0;
+        collect_words(stored, first, left, done, is_signed ? 0 : 128, words);
+        finish_bytes(tile, how->n_words, is_signed ? 0 : 0x80808080u);
+    }
+}
