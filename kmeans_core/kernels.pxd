@@ -200,8 +200,8 @@ cdef extern from "kernels/kernels.h" nogil:
         double (*quantizer_scale)(const void *) noexcept nogil
         void (*quantize[2])(const void *, size_t, size_t, const void *, void *, void *) noexcept nogil
         int (*quantize_centers)(const double *, size_t, const void *, void *) noexcept nogil
-        int (*has_exact_bytes)(const stored_rows *) noexcept nogil
-        void (*quantize_bytes)(const stored_rows *, size_t, size_t, const void *, void *) noexcept nogil
+        double (*exact_bytes_limit)(const stored_rows *, int) noexcept nogil
+        void (*quantize_bytes)(const stored_rows *, size_t, size_t, const void *, void *, void *) noexcept nogil
         size_t (*assign_quantized[2])(const void *, const stored_rows *, size_t, size_t, const void *, const void *,
                                       void *, int32_t *) noexcept nogil
         size_t (*screen_quantized)(size_t, const void *, const void *, void *, int32_t *) noexcept nogil

@@ -34,17 +34,18 @@ cdef const c.kernels **in_use = kernels_in_use()
 CHECKED_STEP = 3
 
 
-def exact_bytes(X):
-    """The offset, (n_features,) float64, and the `largest` of QuantizedRows of 8 bits that are these rows themselves;
-    None if they are not.   X : array or StoredRows."""
+def exact_bytes(X, int bits):
+    """The offset, (n_features,) float64, and the `largest` of QuantizedRows that nothing is rounded away of, because
+    the values are whole numbers of 8 bits; None for other rows.   X : array or StoredRows.   bits : 8 or 16."""
     cdef const c.kernels *table = in_use[0]
     cdef StoredRows stored
     if not isinstance(X, StoredRows):
         return None
     stored = X
-    if not table.has_exact_bytes(&stored.rows):
+    largest = table.exact_bytes_limit(&stored.rows, bits)
+    if not largest:
         return None
-    return np.full(X.shape[1], 0.0 if stored.rows.kind == c.STORED_INT8 else 128.0), 127.0
+    return np.full(X.shape[1], 0.0 if stored.rows.kind == c.STORED_INT8 else 128.0), largest
 
 
 cdef class QuantizedRows:
@@ -60,7 +61,7 @@ cdef class QuantizedRows:
     n_kept : the number of StoredRows to keep whole numbers of, from the first one on; rounded down to whole blocks.
 
     Keeps per sample 8 bytes, and one or two per feature. Each step quantizes the blocks anew that are not kept. Rows of
-    8 bits a value are whole numbers themselves (kernels/quantized_bytes.h): then offset and largest must be what
+    8 bits a value are whole numbers (kernels/quantized_bytes.h): then offset and largest must be what
     exact_bytes returns.
 
     Attributes
@@ -96,7 +97,7 @@ cdef class QuantizedRows:
         self.is_float32 = reads_float32(X)
         if isinstance(X, StoredRows):
             self.stored = X
-            self.is_exact = bits == 8 and table.has_exact_bytes(&self.stored.rows)
+            self.is_exact = table.exact_bytes_limit(&self.stored.rows, bits) == largest
         elif self.is_float32:
             self.x32 = X
         else:
@@ -190,6 +191,7 @@ cdef class QuantizedState:
     X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as ClusterSums.
     copies : QuantizedCopies of X, which others may share.
     bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
+    keeps_stored : whether whole numbers of StoredRows are kept, as far as there is memory for them.
 
     The first step allocates memory, the others do not. If too many labels need float64, Lloyd's steps take over.
     """
@@ -197,7 +199,7 @@ cdef class QuantizedState:
     cdef readonly ClusterSums clusters
     cdef object dense, copies, asked_bits
     cdef QuantizedRows rows
-    cdef bint is_float32, started
+    cdef bint is_float32, started, keeps_stored
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted, n_steps
     cdef int n_threads
     cdef const c.kernels *table
@@ -214,12 +216,13 @@ cdef class QuantizedState:
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
-                  bits=None, Py_ssize_t n_grid_samples=0):
+                  bits=None, Py_ssize_t n_grid_samples=0, bint keeps_stored=True):
         self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = copies
         self.asked_bits = bits
+        self.keeps_stored = keeps_stored
         self.is_float32 = reads_float32(X)
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
@@ -272,7 +275,7 @@ cdef class QuantizedState:
             raise MemoryError("no memory for counts.")
         bits = self.asked_bits or self.copies.choose_bits(centers)
         if bits:
-            self._take_rows(self.copies.rows(bits, filled=False))
+            self._take_rows(self.copies.rows(bits, filled=False, keeps_stored=self.keeps_stored))
 
     def _take_rows(self, rows):
         """Use these rows from now on."""
@@ -331,7 +334,8 @@ cdef class QuantizedState:
             is_laid_out = not rows.is_filled or first >= rows.n_kept
             if is_laid_out and rows.is_exact:
                 is_laid_out = False
-                self.table.quantize_bytes(of.stored, first, count, rows.how, rows._tiles_from(self.table, first, t))
+                self.table.quantize_bytes(of.stored, first, count, rows.how, rows.scratch + t * rows.scratch_size,
+                                          rows._tiles_from(self.table, first, t))
             if is_laid_out:
                 x = block_of(of, self.table, first, count, t)
                 rows._quantize(self.table, x, first, count, readable_from(of, self.n_samples, first), t)
@@ -357,7 +361,7 @@ cdef class QuantizedState:
         if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):
             if self.rows.bits == 8 and self.copies.prefers_16_bits(self.n_clusters, undecided):
                 self.rows = None
-                self._take_rows(self.copies.rows(16))
+                self._take_rows(self.copies.rows(16, keeps_stored=self.keeps_stored))
                 self.n_wasted = 0
             elif self.n_wasted == 2:
                 self.rows = None

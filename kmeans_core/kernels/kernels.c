@@ -171,7 +171,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .quantizer_start = quantizer_start,
     .quantizer_scale = quantizer_scale,
     BOTH_REALS(quantize),
-    .has_exact_bytes = has_exact_bytes,
+    .exact_bytes_limit = exact_bytes_limit,
     .quantize_bytes = quantize_bytes,
     .quantize_centers = quantize_centers,
     BOTH_REALS(assign_quantized),

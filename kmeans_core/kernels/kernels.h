@@ -500,10 +500,12 @@ typedef struct {
     void (*quantize[2])(const void *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
                         void *tiles);
 
-    /* Are stored rows whole numbers of 8 bits as they are? Then the offset is 128 for unsigned bytes and 0 for signed
-     * ones, `largest` is 127, and quantize_bytes stands in for widen and quantize. */
-    int (*has_exact_bytes)(const stored_rows *stored);
-    void (*quantize_bytes)(const stored_rows *stored, size_t first, size_t count, const void *quantizer, void *tiles);
+    /* Are the values of stored rows whole numbers of 8 bits? Returns 0 if not, else the `largest` of quantizer_start
+     * with which they stay as they are; the offset is 128 for unsigned bytes and 0 for signed ones. Then quantize_bytes
+     * stands in for widen and quantize. */
+    double (*exact_bytes_limit)(const stored_rows *stored, int bits);
+    void (*quantize_bytes)(const stored_rows *stored, size_t first, size_t count, const void *quantizer, void *scratch,
+                           void *tiles);
 
     /* Once per step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 if the centers lie
      * too far out; `quantized` must then not be used. */

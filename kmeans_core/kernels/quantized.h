@@ -120,6 +120,13 @@ static quantized_scratch divide_quantized_scratch(void *memory, size_t n_cluster
     return scratch;
 }
 
+/* The largest whole number. */
+static float quantized_limit(size_t n_features, int bits)
+{
+    const float most = bits == 8 ? 127.0f : 32767.0f, limit = floorf(sqrtf(0x1p29f / (float)n_features));
+    return limit > most ? most : limit;
+}
+
 static void quantizer_start(const double *offset, double largest, size_t n_features, int bits, int samples_are_float32,
                             void *memory)
 {
@@ -129,9 +136,7 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
     memset(how, 0, sizeof *how);
     how->bits = bits;
     how->n_words = words_of(n_features, bits);
-    const float most = bits == 8 ? 127.0f : 32767.0f;
-    how->limit = floorf(sqrtf(0x1p29f / (float)n_features));
-    how->limit = how->limit > most ? most : how->limit;
+    how->limit = quantized_limit(n_features, bits);
     rounding_bounds(frame, n_features);
     frame->n_features = n_features;
     /* A power of two would waste up to a bit. The rounding of a product with another number is paid for. */

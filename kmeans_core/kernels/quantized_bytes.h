@@ -1,12 +1,16 @@
 /* Samples of 8 bits a value are whole numbers already: a tile of quantized samples (quantized.h) is their bytes turned,
  * and nothing is rounded away. The offset is 128 for unsigned bytes and 0 for signed ones, the scale is 1. Then
- * r = 0, and |i| exceeds the limit of 127 by at most 1. So the limit on lengths is that of 128.
+ * r = 0. With 8 bits |i| exceeds the limit of 127 by at most 1, so the limit on lengths is that of 128. With 16 bits
+ * only the centers are finer.
  */
 
-static int has_exact_bytes(const stored_rows *stored)
+static double exact_bytes_limit(const stored_rows *stored, int bits)
 {
-    return HAS_DOT8 && !stored->origin && (stored->kind == STORED_INT8 || stored->kind == STORED_UINT8)
-           && (double)stored->n_features * 128.0 * 128.0 <= 0x1p29;
+    const double longest = (double)stored->n_features * 128.0 * 128.0;
+    if (stored->origin || (stored->kind != STORED_INT8 && stored->kind != STORED_UINT8) || longest > 0x1p29
+        || (bits == 8 && !HAS_DOT8))
+        return 0.0;
+    return quantized_limit(stored->n_features, bits);
 }
 
 static inline const char *bytes_of_row(const stored_rows *stored, size_t i)
@@ -87,6 +91,35 @@ static void collect_words(const stored_rows *stored, size_t first, size_t left, 
     }
 }
 
+/* From bytes as they are stored to pairs of numbers of 16 bits, and their squared lengths.
+ *   bytes   IN [n_features / 4, rounded up][TILE_SAMPLES]     flip   as below */
+static void spread_bytes(const int32_t *bytes, int32_t *tile, size_t n_words, uint32_t flip)
+{
+    int32_t *words = tile + WORD_HEAD * TILE_SAMPLES, squares[TILE_SAMPLES];
+    vint square[TILE_VECS];
+    for (int v = 0; v < TILE_VECS; v++)
+        square[v] = vi_splat(0);
+    for (size_t w = 0; w < n_words; w++, words += TILE_SAMPLES) {
+        const int32_t *four = bytes + w / 2 * TILE_SAMPLES;
+        const int skipped = w % 2 ? 0 : 16;
+        for (int s = 0; s < TILE_SAMPLES; s++) {
+            const int32_t two = (int32_t)(((uint32_t)four[s] ^ flip) << skipped);
+            const int32_t low = (int32_t)((uint32_t)two << 8) >> 24, high = two >> 24;
+            words[s] = (int32_t)((uint32_t)low & 65535) | (int32_t)((uint32_t)high << 16);
+        }
+        for (int v = 0; v < TILE_VECS; v++)
+            square[v] = v_dot16(square[v], vi_load(words + v * LANES), vi_load(words + v * LANES));
+    }
+    float lengths[WORD_HEAD][TILE_SAMPLES];
+    for (int v = 0; v < TILE_VECS; v++)
+        vi_store(squares + v * LANES, square[v]);
+    for (int s = 0; s < TILE_SAMPLES; s++) {
+        lengths[0][s] = (float)squares[s];
+        lengths[1][s] = 0.0f;
+    }
+    memcpy(tile, lengths, sizeof lengths);
+}
+
 /* From bytes as they are stored to numbers with the bias of v_dot8, and their squared lengths.
  *   flip   turns a stored byte into a signed number */
 static void finish_bytes(int32_t *tile, size_t n_words, uint32_t flip)
@@ -119,19 +152,24 @@ static void finish_bytes(int32_t *tile, size_t n_words, uint32_t flip)
     memcpy(tile, lengths, sizeof lengths);
 }
 
-/* Quantize samples that has_exact_bytes accepts. */
-static void quantize_bytes(const stored_rows *stored, size_t first, size_t count, const void *memory, void *out)
+/* Quantize samples with an exact_bytes_limit. */
+static void quantize_bytes(const stored_rows *stored, size_t first, size_t count, const void *memory, void *scratch,
+                           void *out)
 {
     const quantizer *how = memory;
     const size_t tile_words = (WORD_HEAD + how->n_words) * TILE_SAMPLES;
     const int is_signed = stored->kind == STORED_INT8;
+    const uint32_t flip = is_signed ? 0 : 0x80808080u;
     int32_t *tile = out;
     for (size_t end = first + count; first < end; first += TILE_SAMPLES, tile += tile_words) {
         const size_t left = end - first < TILE_SAMPLES ? end - first : TILE_SAMPLES;
-        int32_t *words = tile + WORD_HEAD * TILE_SAMPLES;
+        int32_t *words = how->bits == 8 ? tile + WORD_HEAD * TILE_SAMPLES : scratch;
         const size_t done =
             stored->feature_stride == 1 && left == TILE_SAMPLES ? turn_rows(stored, first, words) : 0;
         collect_words(stored, first, left, done, is_signed ? 0 : 128, words);
-        finish_bytes(tile, how->n_words, is_signed ? 0 : 0x80808080u);
+        if (how->bits == 8)
+            finish_bytes(tile, how->n_words, flip);
+        else
+            spread_bytes(words, tile, how->n_words, flip);
     }
 }

@@ -8,7 +8,7 @@ from .._core.quantized import QuantizedRows, exact_bytes
 from .._core.runtime import has_dot8
 from .._core.stored import StoredRows, read_as
 from ..types import Floats, Values
-from .budget import spare_samples
+from .budget import spare_groups, spare_samples
 
 # Rows that tell how large values are; fewer if rows are long: with 2048 rows of 784 features they took a quarter of a seeding.
 SIZE_ROWS, SIZE_VALUES = 2048, 1 << 18
@@ -95,13 +95,13 @@ def share_undecided(
 def choose_bits(rows: Floats, centers: Floats, offset: Floats, dot8: bool, are_bytes: bool = False) -> int:
     """Bits per feature with the least cost, counted on rows; 0 if Lloyd's float32 costs less.
 
-    are_bytes : whether the rows are whole numbers of 8 bits about the offset, which nothing is rounded away of.
+    are_bytes : whether the rows are whole numbers of 8 bits about the offset: nothing is rounded away of them.
     """
     n_clusters, n_features = centers.shape
     best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters)
     for bits in [8, 16] if dot8 else [16]:
         limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
-        unit = 1.0 if are_bytes and bits == 8 else None
+        unit = 1.0 if are_bytes else None
         undecided = share_undecided(rows, centers, offset, bits, limit, unit) * (LATER_SHARE if bits == 8 else 1.0)
         cost = quantized_cost(n_features, n_clusters, bits, undecided, dot8)
         if cost < best_cost:
@@ -120,7 +120,6 @@ class QuantizedCopies:
         self._few: tuple[Floats, Floats] | None = None
         self._copy: QuantizedRows | None = None
         self._bits: dict[int, int] = {}
-        self._bytes = exact_bytes(X)
 
     def choose_bits(self, centers: Floats) -> int:
         """Bits per feature with which a step from such centers costs least; 0 for Lloyd's float32.
@@ -138,10 +137,9 @@ class QuantizedCopies:
         n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
         trial = rows[:: len(rows) // n_trial][:n_trial]
         with np.errstate(all="ignore"):
-            if self._bytes is not None:
-                offset = self._bytes[0]
+            exact = exact_bytes(self.X, 16)
             wide = np.asarray(centers, dtype=np.float64)
-            return choose_bits(trial, wide, offset, has_dot8(), self._bytes is not None)
+            return choose_bits(trial, wide, offset if exact is None else exact[0], has_dot8(), exact is not None)
 
     def share_of_dense(self, n_clusters: int, bits: int, undecided: float) -> float:
         """Cost of a step that left the share `undecided` of the samples to float64, as a share of that of Lloyd's step."""
@@ -155,25 +153,31 @@ class QuantizedCopies:
         finer = quantized_cost(n_features, n_clusters, 16, SHARE_OF_16 * undecided, dot8)
         return 1.15 * finer < quantized_cost(n_features, n_clusters, 8, undecided, dot8)
 
+    def most_groups(self) -> int:
+        """The most groups of centers to which Yinyang may keep bounds of each sample."""
+        return spare_groups(self.X) if isinstance(self.X, StoredRows) else len(self.X)
+
     def least_bits(self) -> int:
         """The fewest bits that this CPU multiplies, for a filter that may leave many samples open."""
         return 8 if has_dot8() else 16
 
-    def rows(self, bits: int, filled: bool = True) -> QuantizedRows:
+    def rows(self, bits: int, filled: bool = True, keeps_stored: bool = False) -> QuantizedRows:
         """QuantizedRows of X. One copy is kept: asking for other bits makes it anew.
 
         filled : False if the caller may fill them.
+        keeps_stored : whether whole numbers of StoredRows are kept, as far as there is memory for them.
         """
         if self._copy is None or self._copy.bits != bits:
             self._copy = None  # its memory first
             n_kept = 0
-            if bits == 8 and self._bytes is not None:  # nothing is kept of rows that are whole numbers themselves
-                offset, largest = self._bytes
+            exact = exact_bytes(self.X, bits)
+            if exact is not None:  # nothing is kept of rows that are whole numbers themselves
+                offset, largest = exact
             else:
                 rows, offset = self._few_rows()
                 with np.errstate(all="ignore"):
                     largest = quantum(rows, offset, bits, 1.0)[1]
-                if isinstance(self.X, StoredRows):
+                if keeps_stored and isinstance(self.X, StoredRows):
                     n_kept = spare_samples(self.X, self.X.shape[1] * bits // 8 + BYTES_BESIDE_NUMBERS)
             self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False, n_kept=n_kept)
         if filled and not self._copy.is_filled:
