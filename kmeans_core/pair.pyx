@@ -174,8 +174,8 @@ cdef class PairState:
                 kept = self.lines + self.line_of[b] * self.line_size
             rows = row_of(of, first) if of.stored == NULL else of.wide + t * of.wide_size
             if self.table.pair_label[of.is_float32](
-                    rows, of.stored, first, count, readable_from(of, n_samples, first), kept, now, scratch, self.along + first,
-                    self.aside + first, self.rest + first, labels, &of.counts[16 * t + 1]):
+                    rows, of.stored, first, count, readable_from(of, n_samples, first), kept, now, scratch,
+                    self.along + first, self.aside + first, self.rest + first, labels, &of.counts[16 * t + 1]):
                 self.read_in[b], self.line_of[b] = self.step_number, self.now
                 of.counts[16 * t + 2] += 1
                 follow_block(of, self.table, rows, first, count, labels, t)

@@ -14,8 +14,8 @@ from fastkmeans._core.stored cimport StoredRows, reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
     aligned, arena, arena_bytes, arena_in, block_of, check_count, check_shape, follow_block, follow_rows, interrupted,
-    kernels_in_use, raise_interrupt, readable_from, row_follower, row_of, short_unit, signal_watch, start_watch, take, take_count,
-    unit_samples,
+    kernels_in_use, raise_interrupt, readable_from, row_follower, row_of, short_unit, signal_watch, start_watch, take,
+    take_count, unit_samples,
 )
 
 from fastkmeans._core.lloyd import LloydState

@@ -16,8 +16,8 @@ cimport kernels as c
 from fastkmeans._core.stored cimport reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    PADDED_ROWS, aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt, row_of,
-    short_unit, signal_watch, start_watch, take, take_count,
+    PADDED_ROWS, aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt,
+    row_of, short_unit, signal_watch, start_watch, take, take_count,
 )
 
 from fastkmeans._core.quantized import QuantizedState

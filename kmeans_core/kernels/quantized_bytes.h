@@ -79,9 +79,9 @@ static void collect_words(const stored_rows *stored, size_t first, size_t left, 
                     collected[s] |= rest << 8 * e;
             else if (!stored->numbers && stored->row_stride == 1)
                 for (size_t s = 0; s < left; s++)
-                    collected[s] |= (uint32_t)(uint8_t)stored->values[(ptrdiff_t)(4 * w + e) * apart
-                                                                      + (ptrdiff_t)(first + s)]
-                                    << 8 * e;
+                    collected[s] |=
+                        (uint32_t)(uint8_t)stored->values[(ptrdiff_t)(4 * w + e) * apart + (ptrdiff_t)(first + s)]
+                        << 8 * e;
             else
                 for (size_t s = 0; s < left; s++)
                     collected[s] |= (uint32_t)(uint8_t)bytes_of_row(stored, first + s)[(ptrdiff_t)(4 * w + e) * apart]
@@ -91,65 +91,45 @@ static void collect_words(const stored_rows *stored, size_t first, size_t left, 
     }
 }
 
+/* What is rounded away of whole numbers: nothing. */
+static void finish_lengths(const whole_lengths *whole_sums, int32_t *tile, int bits)
+{
+    float lengths[WORD_HEAD][TILE_SAMPLES] = {{0.0f}};
+    store_lengths(whole_sums, lengths[0], bits);
+    memcpy(tile, lengths, sizeof lengths);
+}
+
 /* From bytes as they are stored to pairs of numbers of 16 bits, and their squared lengths.
- *   bytes   IN [n_features / 4, rounded up][TILE_SAMPLES]     flip   as below */
+ *   bytes   IN [n_features / 4, rounded up][TILE_SAMPLES]     flip   turns a stored byte into a signed number */
 static void spread_bytes(const int32_t *bytes, int32_t *tile, size_t n_words, uint32_t flip)
 {
-    int32_t *words = tile + WORD_HEAD * TILE_SAMPLES, squares[TILE_SAMPLES];
-    vint square[TILE_VECS];
-    for (int v = 0; v < TILE_VECS; v++)
-        square[v] = vi_splat(0);
+    int32_t *words = tile + WORD_HEAD * TILE_SAMPLES;
+    whole_lengths lengths = no_lengths();
     for (size_t w = 0; w < n_words; w++, words += TILE_SAMPLES) {
         const int32_t *four = bytes + w / 2 * TILE_SAMPLES;
         const int skipped = w % 2 ? 0 : 16;
         for (int s = 0; s < TILE_SAMPLES; s++) {
             const int32_t two = (int32_t)(((uint32_t)four[s] ^ flip) << skipped);
             const int32_t low = (int32_t)((uint32_t)two << 8) >> 24, high = two >> 24;
-            words[s] = (int32_t)((uint32_t)low & 65535) | (int32_t)((uint32_t)high << 16);
+            words[s] = (int32_t)(((uint32_t)low & 65535) | (uint32_t)high << 16);
         }
-        for (int v = 0; v < TILE_VECS; v++)
-            square[v] = v_dot16(square[v], vi_load(words + v * LANES), vi_load(words + v * LANES));
+        add_lengths(&lengths, words, 16);
     }
-    float lengths[WORD_HEAD][TILE_SAMPLES];
-    for (int v = 0; v < TILE_VECS; v++)
-        vi_store(squares + v * LANES, square[v]);
-    for (int s = 0; s < TILE_SAMPLES; s++) {
-        lengths[0][s] = (float)squares[s];
-        lengths[1][s] = 0.0f;
-    }
-    memcpy(tile, lengths, sizeof lengths);
+    finish_lengths(&lengths, tile, 16);
 }
 
-/* From bytes as they are stored to numbers with the bias of v_dot8, and their squared lengths.
- *   flip   turns a stored byte into a signed number */
+/* From bytes as they are stored to numbers with the bias of v_dot8, and their squared lengths.   flip   as above */
 static void finish_bytes(int32_t *tile, size_t n_words, uint32_t flip)
 {
-    int32_t *words = tile + WORD_HEAD * TILE_SAMPLES, squares[TILE_SAMPLES], sums[TILE_SAMPLES];
-    const uint32_t bias = DOT8_BIAS ? 0x80808080u : 0;
-    vint square[TILE_VECS], sum[TILE_VECS];
-    for (int v = 0; v < TILE_VECS; v++)
-        square[v] = sum[v] = vi_splat(0);
+    int32_t *words = tile + WORD_HEAD * TILE_SAMPLES;
+    const uint32_t biased = flip ^ (DOT8_BIAS ? 0x80808080u : 0);
+    whole_lengths lengths = no_lengths();
     for (size_t w = 0; w < n_words; w++, words += TILE_SAMPLES) {
-        int32_t numbers[TILE_SAMPLES];
-        for (int s = 0; s < TILE_SAMPLES; s++) {
-            numbers[s] = (int32_t)((uint32_t)words[s] ^ flip);
-            words[s] = (int32_t)((uint32_t)numbers[s] ^ bias);
-        }
-        for (int v = 0; v < TILE_VECS; v++) {
-            square[v] = v_dot8(square[v], vi_load(words + v * LANES), vi_load(numbers + v * LANES));
-            sum[v] = v_dot8(sum[v], vi_splat(0x01010101), vi_load(numbers + v * LANES));
-        }
+        for (int s = 0; s < TILE_SAMPLES; s++)
+            words[s] = (int32_t)((uint32_t)words[s] ^ biased);
+        add_lengths(&lengths, words, 8);
     }
-    float lengths[WORD_HEAD][TILE_SAMPLES];
-    for (int v = 0; v < TILE_VECS; v++) {
-        vi_store(squares + v * LANES, square[v]);
-        vi_store(sums + v * LANES, sum[v]);
-    }
-    for (int s = 0; s < TILE_SAMPLES; s++) {
-        lengths[0][s] = (float)(squares[s] - DOT8_BIAS * sums[s]);
-        lengths[1][s] = 0.0f;
-    }
-    memcpy(tile, lengths, sizeof lengths);
+    finish_lengths(&lengths, tile, 8);
 }
 
 /* Quantize samples with an exact_bytes_limit. */
@@ -164,8 +144,7 @@ static void quantize_bytes(const stored_rows *stored, size_t first, size_t count
     for (size_t end = first + count; first < end; first += TILE_SAMPLES, tile += tile_words) {
         const size_t left = end - first < TILE_SAMPLES ? end - first : TILE_SAMPLES;
         int32_t *words = how->bits == 8 ? tile + WORD_HEAD * TILE_SAMPLES : scratch;
-        const size_t done =
-            stored->feature_stride == 1 && left == TILE_SAMPLES ? turn_rows(stored, first, words) : 0;
+        const size_t done = stored->feature_stride == 1 && left == TILE_SAMPLES ? turn_rows(stored, first, words) : 0;
         collect_words(stored, first, left, done, is_signed ? 0 : 128, words);
         if (how->bits == 8)
             finish_bytes(tile, how->n_words, flip);

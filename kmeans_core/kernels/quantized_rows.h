@@ -41,8 +41,9 @@ static int32_t NAME(decide_quantized)(const REAL *x, const quantized_centers *q,
     return label;
 }
 
-static size_t NAME(assign_quantized)(const void *any_x, const stored_rows *stored, size_t first_stored, size_t n_samples,
-                                     const void *quantized, const void *centers, void *memory, int32_t *labels)
+static size_t NAME(assign_quantized)(const void *any_x, const stored_rows *stored, size_t first_stored,
+                                     size_t n_samples, const void *quantized, const void *centers, void *memory,
+                                     int32_t *labels)
 {
     const REAL *x = any_x;
     const quantized_centers *q = centers;
