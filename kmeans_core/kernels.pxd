@@ -132,8 +132,8 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t (*pair_bytes)(size_t) noexcept nogil
         void (*pair_start)(const double *, const double *, size_t, const double *, int, void *) noexcept nogil
         void (*pair_turn)(const double *, void *) noexcept nogil
-        int (*pair_label[2])(const void *, size_t, size_t, const void *, const void *, void *, float *, float *,
-                             float *, int32_t *, size_t *) noexcept nogil
+        int (*pair_label[2])(const void *, const stored_rows *, size_t, size_t, size_t, const void *, const void *,
+                             void *, float *, float *, float *, int32_t *, size_t *) noexcept nogil
         size_t (*follow[2])(const void *, size_t, size_t, const double *, const int32_t *, int32_t *, sum_grid,
                             double *, uint8_t *) noexcept nogil
         void (*add_rows[2])(const void *, size_t, const int32_t *, size_t, const double *, sum_grid,
@@ -201,8 +201,10 @@ cdef extern from "kernels/kernels.h" nogil:
         double (*quantizer_scale)(const void *) noexcept nogil
         void (*quantize[2])(const void *, size_t, size_t, const void *, void *, void *) noexcept nogil
         int (*quantize_centers)(const double *, size_t, const void *, void *) noexcept nogil
-        size_t (*assign_quantized[2])(const void *, size_t, const void *, const void *, void *,
-                                      int32_t *) noexcept nogil
+        double (*exact_bytes_limit)(const stored_rows *, int) noexcept nogil
+        void (*quantize_bytes)(const stored_rows *, size_t, size_t, const void *, void *, void *) noexcept nogil
+        size_t (*assign_quantized[2])(const void *, const stored_rows *, size_t, size_t, const void *, const void *,
+                                      void *, int32_t *) noexcept nogil
         size_t (*screen_quantized)(size_t, const void *, const void *, void *, int32_t *) noexcept nogil
         void (*find_near_quantized[2])(const void *, size_t, const void *, double, const void *,
                                        uint64_t *) noexcept nogil

@@ -13,8 +13,8 @@ from libc.stdlib cimport free
 cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    aligned, arena, arena_bytes, arena_in, block_of, check_shape, follow_block, interrupted, kernels_in_use,
-    raise_interrupt, readable_from, row_follower, signal_watch, start_watch, take, take_count,
+    aligned, arena, arena_bytes, arena_in, check_shape, follow_block, follow_rows, interrupted, kernels_in_use,
+    raise_interrupt, readable_from, row_follower, row_of, signal_watch, start_watch, take, take_count,
 )
 
 from fastkmeans._core.lloyd import LloydState
@@ -172,11 +172,13 @@ cdef class PairState:
             kept = NULL
             if of.labels[first] >= 0 and self.ages[self.line_of[b]] == self.read_in[b]:
                 kept = self.lines + self.line_of[b] * self.line_size
-            rows = block_of(of, self.table, first, count, t)
+            rows = row_of(of, first) if of.stored == NULL else of.wide + t * of.wide_size
             if self.table.pair_label[of.is_float32](
-                    rows, count, readable_from(of, n_samples, first), kept, now, scratch, self.along + first,
-                    self.aside + first, self.rest + first, labels, &of.counts[16 * t + 1]):
+                    rows, of.stored, first, count, readable_from(of, n_samples, first), kept, now, scratch,
+                    self.along + first, self.aside + first, self.rest + first, labels, &of.counts[16 * t + 1]):
                 self.read_in[b], self.line_of[b] = self.step_number, self.now
                 of.counts[16 * t + 2] += 1
-            follow_block(of, self.table, rows, first, count, labels, t)
+                follow_block(of, self.table, rows, first, count, labels, t)
+            else:
+                follow_rows(of, self.table, first, count, labels, t)
             first = first + count

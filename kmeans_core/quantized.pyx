@@ -14,11 +14,13 @@ from fastkmeans._core.stored cimport StoredRows, reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
     aligned, arena, arena_bytes, arena_in, block_of, check_count, check_shape, follow_block, follow_rows, interrupted,
-    kernels_in_use, raise_interrupt, readable_from, short_unit, signal_watch, start_watch, take, take_count,
-    unit_samples,
+    kernels_in_use, raise_interrupt, readable_from, row_follower, row_of, short_unit, signal_watch, start_watch, take,
+    take_count, unit_samples,
 )
 
 from fastkmeans._core.lloyd import LloydState
+
+import numpy as np
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -32,6 +34,20 @@ cdef const c.kernels **in_use = kernels_in_use()
 CHECKED_STEP = 3
 
 
+def exact_bytes(X, int bits):
+    """The offset, (n_features,) float64, and the `largest` of QuantizedRows that nothing is rounded away of, because
+    the values are whole numbers of 8 bits; None for other rows.   X : array or StoredRows.   bits : 8 or 16."""
+    cdef const c.kernels *table = in_use[0]
+    cdef StoredRows stored
+    if not isinstance(X, StoredRows):
+        return None
+    stored = X
+    largest = table.exact_bytes_limit(&stored.rows, bits)
+    if not largest:
+        return None
+    return np.full(X.shape[1], 0.0 if stored.rows.kind == c.STORED_INT8 else 128.0), largest
+
+
 cdef class QuantizedRows:
     """The samples as whole numbers.
 
@@ -42,26 +58,36 @@ cdef class QuantizedRows:
     largest : see quantizer_start in kernels/kernels.h.
     bits : 8 or 16.   n_threads : int >= 1.
     filled : whether to quantize now; else the first step does so block by block, and reads the samples only once.
+    n_kept : the number of StoredRows to keep whole numbers of, from the first one on; rounded down to whole blocks.
 
-    Keeps per sample 8 bytes, and one or two per feature. Of StoredRows nothing is kept: each step quantizes the block
-    that it labels anew, and is_filled stays False.
+    Keeps per sample 8 bytes, and one or two per feature. Each step quantizes the blocks anew that are not kept. Rows of
+    8 bits a value are whole numbers (kernels/quantized_bytes.h): then offset and largest must be what
+    exact_bytes returns.
+
+    Attributes
+    ----------
+    is_filled : whether the kept samples have been quantized.
     """
 
     cdef const float[:, ::1] x32
     cdef const double[:, ::1] x64
+    cdef StoredRows stored
     cdef const char *x           # whichever of these there is; NULL for StoredRows
     cdef size_t row_bytes
-    cdef bint is_float32, is_kept
-    cdef Py_ssize_t n_samples, n_features
+    cdef bint is_float32, is_exact
+    cdef Py_ssize_t n_samples, n_features, block
+    cdef Py_ssize_t n_kept       # n_samples, or whole blocks of StoredRows
     cdef void *memory
     cdef char *how
     cdef char *scratch
-    cdef char *tiles
+    cdef char *tiles             # of the kept samples
+    cdef char *passing           # [n_threads]: the tiles of a block that is not kept
     cdef size_t tile_bytes, scratch_size
     cdef readonly int bits, n_threads
     cdef public bint is_filled
 
-    def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads, bint filled=True):
+    def __cinit__(self, X, const double[::1] offset, double largest, int bits, int n_threads, bint filled=True,
+                  Py_ssize_t n_kept=0):
         cdef const c.kernels *table = in_use[0]
         check_count("n_threads", n_threads)
         if bits not in (8, 16):
@@ -69,9 +95,9 @@ cdef class QuantizedRows:
         if bits == 8 and not table.has_dot8:
             raise ValueError(f"bits must be 16 with the instruction set in use ({table.name.decode()}); got 8.")
         self.is_float32 = reads_float32(X)
-        self.is_kept = not isinstance(X, StoredRows)
-        if not self.is_kept:
-            pass
+        if isinstance(X, StoredRows):
+            self.stored = X
+            self.is_exact = table.exact_bytes_limit(&self.stored.rows, bits) == largest
         elif self.is_float32:
             self.x32 = X
         else:
@@ -79,7 +105,11 @@ cdef class QuantizedRows:
         self.n_samples, self.n_features = X.shape
         if offset.shape[0] != self.n_features:
             raise ValueError(f"offset must have shape ({self.n_features},); got ({offset.shape[0]},).")
-        if self.is_kept:
+        self.block = block_samples(self.n_features)
+        self.n_kept = self.n_samples
+        if self.stored is not None:
+            self.n_kept = self.n_samples if n_kept >= self.n_samples else max(0, n_kept) // self.block * self.block
+        else:
             self.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.row_bytes = self.n_features * (4 if self.is_float32 else 8)
         self.bits = bits
@@ -97,28 +127,28 @@ cdef class QuantizedRows:
         """Divide memory, or count its bytes: see arena.h."""
         cdef const c.kernels *table = in_use[0]
         cdef arena parts = arena_in(memory)
-        cdef Py_ssize_t n_tiles = (self.n_samples + table.tile_samples - 1) // table.tile_samples
+        cdef Py_ssize_t n_tiles = (self.n_kept + table.tile_samples - 1) // table.tile_samples
         self.scratch_size = aligned(table.quantized_scratch_bytes(1, self.n_features))
         self.tile_bytes = table.quantized_tile_bytes(self.n_features, self.bits)
         self.how = <char *>take(&parts, table.quantizer_bytes(self.n_features))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
-        if not self.is_kept:  # the tiles of a block of each thread
-            n_tiles = self.n_threads * self._tiles_of_block(table)
         self.tiles = <char *>take(&parts, n_tiles * self.tile_bytes)
+        if self.stored is not None:
+            self.passing = <char *>take(&parts, self.n_threads * self._tiles_of_block(table) * self.tile_bytes)
         return arena_bytes(&parts)
 
     cdef Py_ssize_t _tiles_of_block(self, const c.kernels *table) noexcept nogil:
-        return (<Py_ssize_t>block_samples(self.n_features) + table.tile_samples - 1) // table.tile_samples
+        return (self.block + table.tile_samples - 1) // table.tile_samples
 
     cdef char *_tiles_from(self, const c.kernels *table, Py_ssize_t first, int t) noexcept nogil:
         """Where the tiles from a sample on lie."""
-        if not self.is_kept:
-            return self.tiles + t * self._tiles_of_block(table) * self.tile_bytes
+        if first >= self.n_kept:
+            return self.passing + t * self._tiles_of_block(table) * self.tile_bytes
         return self.tiles + first // table.tile_samples * self.tile_bytes
 
     def fill(self):
-        """Quantize the samples, if they are kept."""
-        if not self.is_kept:
+        """Quantize the samples, unless they are StoredRows: steps do that."""
+        if self.stored is not None:
             return
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t unit = unit_samples(self.n_samples, block_samples(self.n_features), self.n_threads)
@@ -161,6 +191,7 @@ cdef class QuantizedState:
     X, sample_weight, max_abs, max_weight, n_clusters, n_threads : as ClusterSums.
     copies : QuantizedCopies of X, which others may share.
     bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
+    keeps_stored : whether whole numbers of StoredRows are kept, as far as there is memory for them.
 
     The first step allocates memory, the others do not. If too many labels need float64, Lloyd's steps take over.
     """
@@ -168,7 +199,7 @@ cdef class QuantizedState:
     cdef readonly ClusterSums clusters
     cdef object dense, copies, asked_bits
     cdef QuantizedRows rows
-    cdef bint is_float32, started
+    cdef bint is_float32, started, keeps_stored
     cdef Py_ssize_t n_samples, n_features, n_clusters, block, unit, n_wasted, n_steps
     cdef int n_threads
     cdef const c.kernels *table
@@ -185,12 +216,13 @@ cdef class QuantizedState:
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
-                  bits=None, Py_ssize_t n_grid_samples=0):
+                  bits=None, Py_ssize_t n_grid_samples=0, bint keeps_stored=True):
         self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = copies
         self.asked_bits = bits
+        self.keeps_stored = keeps_stored
         self.is_float32 = reads_float32(X)
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
@@ -207,7 +239,7 @@ cdef class QuantizedState:
 
     @property
     def quantized(self):
-        """QuantizedRows of the last step, filled if they are kept; None for Lloyd's float32."""
+        """QuantizedRows of the last step, filled unless they are of StoredRows; None for Lloyd's float32."""
         if self.rows is not None and not self.rows.is_filled:
             self.rows.fill()
         return self.rows
@@ -243,7 +275,7 @@ cdef class QuantizedState:
             raise MemoryError("no memory for counts.")
         bits = self.asked_bits or self.copies.choose_bits(centers)
         if bits:
-            self._take_rows(self.copies.rows(bits, filled=False))
+            self._take_rows(self.copies.rows(bits, filled=False, keeps_stored=self.keeps_stored))
 
     def _take_rows(self, rows):
         """Use these rows from now on."""
@@ -273,8 +305,8 @@ cdef class QuantizedState:
         cdef QuantizedRows rows = self.rows
         if not self.table.quantize_centers(&centers[0, 0], self.n_clusters, self.how, self.quantized):
             return False
-        if rows.n_threads < self.n_threads and not rows.is_filled:
-            if not rows.is_kept:
+        if rows.n_threads < self.n_threads and (rows.stored is not None or not rows.is_filled):
+            if rows.stored is not None:
                 raise ValueError(f"copies must be of {self.n_threads} threads or more; got {rows.n_threads}.")
             rows.fill()  # it has no room for so many threads
         start_watch(&self.watch)
@@ -283,31 +315,42 @@ cdef class QuantizedState:
                 self._assign_unit(rows, u, threadid())
             self.clusters.merge(self.table, &self.watch)
         raise_interrupt(&self.watch)
-        rows.is_filled = rows.is_kept
+        rows.is_filled = True
         return True
 
     cdef void _assign_unit(self, QuantizedRows rows, Py_ssize_t u, int t) noexcept nogil:
         """Assign the blocks of a unit, then follow it. If rows must be quantized first, follow each block while it
         is in this core's cache."""
+        cdef row_follower *of = &self.clusters.follower
         cdef Py_ssize_t start = u * self.unit, first = start, end = min(first + self.unit, self.n_samples), count
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
         cdef const char *x
+        cdef bint is_laid_out
         if interrupted(&self.watch):
             return
         while first < end:
-            count = min(self.block, end - first)
-            x = block_of(&self.clusters.follower, self.table, first, count, t)
-            if not rows.is_filled:
-                rows._quantize(self.table, x, first, count,
-                               readable_from(&self.clusters.follower, self.n_samples, first), t)
+            count = min(self.block, (end if first >= rows.n_kept else min(end, rows.n_kept)) - first)
+            is_laid_out = not rows.is_filled or first >= rows.n_kept
+            if is_laid_out and rows.is_exact:
+                is_laid_out = False
+                self.table.quantize_bytes(of.stored, first, count, rows.how, rows.scratch + t * rows.scratch_size,
+                                          rows._tiles_from(self.table, first, t))
+            if is_laid_out:
+                x = block_of(of, self.table, first, count, t)
+                rows._quantize(self.table, x, first, count, readable_from(of, self.n_samples, first), t)
+            else:
+                x = row_of(of, first) if of.stored == NULL else of.wide + t * of.wide_size
             self.counts[16 * t] += self.table.assign_quantized[self.is_float32](
-                x, count, rows._tiles_from(self.table, first, t), self.quantized, scratch, labels + (first - start))
-            if not rows.is_filled:
-                follow_block(&self.clusters.follower, self.table, x, first, count, labels + (first - start), t)
+                x, NULL if is_laid_out else of.stored, first, count, rows._tiles_from(self.table, first, t),
+                self.quantized, scratch, labels + (first - start))
+            if is_laid_out:
+                follow_block(of, self.table, x, first, count, labels + (first - start), t)
+            elif of.stored != NULL:
+                follow_rows(of, self.table, first, count, labels + (first - start), t)
             first = first + count
-        if rows.is_filled:  # few labels change, so their rows are prefetched
-            follow_rows(&self.clusters.follower, self.table, start, end - start, labels, t)
+        if rows.is_filled and of.stored == NULL:  # few labels change, so their rows are prefetched
+            follow_rows(of, self.table, start, end - start, labels, t)
 
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two steps in a row that cost more, by counted work and not by time."""
@@ -318,7 +361,7 @@ cdef class QuantizedState:
         if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):
             if self.rows.bits == 8 and self.copies.prefers_16_bits(self.n_clusters, undecided):
                 self.rows = None
-                self._take_rows(self.copies.rows(16))
+                self._take_rows(self.copies.rows(16, keeps_stored=self.keeps_stored))
                 self.n_wasted = 0
             elif self.n_wasted == 2:
                 self.rows = None

@@ -194,7 +194,9 @@ cdef inline Py_ssize_t readable_from(const row_follower *of, Py_ssize_t n_sample
 cdef inline void follow_rows(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
                              const int32_t *labels, int t) noexcept nogil:
     """Let thread t's sums follow the new labels of `count` rows."""
-    if of.stored != NULL:
+    if of.stored != NULL and count <= of.wide_rows - PADDED_ROWS and are_many_changed(of, first, count, labels):
+        follow_block(of, table, block_of(of, table, first, count, t), first, count, labels, t)
+    elif of.stored != NULL:
         follow_changed(of, table, first, count, labels, t)
     elif of.sparse != NULL:
         follow_block(of, table, NULL, first, count, labels, t)
@@ -209,6 +211,15 @@ cdef inline void follow_block(const row_follower *of, const c.kernels *table, co
     if of.weights != NULL:
         weight = of.weights + first
     follow_laid_out(of, table, rows, first, count, weight, labels, of.labels + first, t)
+
+
+cdef inline bint are_many_changed(const row_follower *of, Py_ssize_t first, Py_ssize_t count,
+                                  const int32_t *labels) noexcept nogil:
+    """Do so many labels change that all rows are laid out sooner than those alone?"""
+    cdef Py_ssize_t i, n_changed = 0
+    for i in range(count):
+        n_changed += labels[i] != of.labels[first + i]
+    return 2 * n_changed > count
 
 
 cdef inline void follow_changed(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,

@@ -126,7 +126,7 @@ cdef class StoredRows:
         """Lay rows out from the row `first` on.   rows : (count, n_features) float32 or float64, written."""
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t b, count = rows.shape[0], n_features = self.shape[1]
-        cdef Py_ssize_t block = max(<Py_ssize_t>1, <Py_ssize_t>VALUES_AT_ONCE // n_features // 64 * 64)
+        cdef Py_ssize_t block = max(<Py_ssize_t>64, <Py_ssize_t>VALUES_AT_ONCE // n_features // 64 * 64)
         cdef Py_ssize_t n_blocks = (count + block - 1) // block
         cdef signal_watch watch
         check_count("n_threads", n_threads)

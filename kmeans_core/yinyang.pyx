@@ -13,10 +13,11 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 cimport kernels as c
+from fastkmeans._core.stored cimport reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt, row_of,
-    short_unit, signal_watch, start_watch, take, take_count,
+    PADDED_ROWS, aligned, arena, arena_bytes, arena_in, check_shape, interrupted, kernels_in_use, raise_interrupt,
+    row_of, short_unit, signal_watch, start_watch, take, take_count,
 )
 
 from fastkmeans._core.quantized import QuantizedState
@@ -99,8 +100,8 @@ cdef class YinyangState:
     cdef float *probe_upper
     cdef float *probe_lower
     cdef size_t *counts          # [n_threads][16]: samples decided, pairs scored, work done
-    cdef char *scratch           # [n_threads], scratch_size apart
-    cdef size_t scratch_size
+    cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then a block of stored rows
+    cdef size_t scratch_size, wide_at
     cdef signal_watch watch
     cdef Py_ssize_t piece        # rows of a block that are labelled between two looks for signals
 
@@ -109,11 +110,11 @@ cdef class YinyangState:
         import numpy as np
 
         self._dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies, None,
-                                     n_grid_samples)
+                                     n_grid_samples, keeps_stored=False)  # bounds have that memory
         self.clusters = self._dense.clusters
         cdef const c.kernels *table = in_use[0]
         self.table = table
-        self.is_float32 = X.dtype.itemsize == 4
+        self.is_float32 = reads_float32(X)
         self.n_samples, self.n_features = X.shape
         self.n_clusters = n_clusters
         self.n_threads = n_threads
@@ -127,7 +128,7 @@ cdef class YinyangState:
         self.n_blocks = (self.n_samples + self.n_rows - 1) // self.n_rows
         self.piece = short_unit(self.n_rows, block, <double>n_clusters * self.n_features)
         cdef Py_ssize_t n_panels = (n_clusters + table.tile_centers - 1) // table.tile_centers
-        self.n_groups = max(1, min(n_panels, n_clusters // GROUP_CENTERS, MAX_GROUPS))
+        self.n_groups = max(1, min(n_panels, n_clusters // GROUP_CENTERS, MAX_GROUPS, copies.most_groups()))
         # Few rows, so that a probe costs little in each step; 1024 tell a share to two percent.
         self.n_probed = min(self.n_samples, min(1024, max(64, self.n_samples // 128)))
         # If scoring everything costs little more than testing bounds (test_cost of yinyang.h), bounds cannot win: an
@@ -158,7 +159,10 @@ cdef class YinyangState:
         cdef size_t bound_size = aligned(self.n_blocks * self.n_rows * sizeof(float))
         cdef size_t probe_size = aligned(self.probe_rows * sizeof(float))
         cdef size_t n_rows = max(self.n_rows, self.probe_rows)
-        self.scratch_size = aligned(table.bound_scratch_bytes(k, d, n_rows))
+        self.wide_at = aligned(table.bound_scratch_bytes(k, d, n_rows))
+        self.scratch_size = self.wide_at
+        if self.clusters.stored is not None:
+            self.scratch_size += aligned((self.n_rows + PADDED_ROWS) * d * (4 if self.is_float32 else 8))
         self.packed = <char *>take(&parts, table.packed_bytes(k, d))
         self.grouped = <char *>take(&parts, table.packed_bytes(k, d))
         self.previous = <double *>take(&parts, k * d * sizeof(double))
@@ -290,10 +294,15 @@ cdef class YinyangState:
 
     cdef int _take_probe(self, size_t real_size) except -1:
         """Copy the probe: rows evenly spaced."""
-        cdef Py_ssize_t p
+        cdef Py_ssize_t p, i
+        cdef char *row
         for p in range(self.n_probed):
-            memcpy(self.probe + p * self.n_features * real_size,
-                   row_of(&self.clusters.follower, p * self.n_samples // self.n_probed), self.n_features * real_size)
+            i = p * self.n_samples // self.n_probed
+            row = self.probe + p * self.n_features * real_size
+            if self.clusters.follower.stored != NULL:
+                self.table.widen[self.is_float32](self.clusters.follower.stored, i, 1, row)
+            else:
+                memcpy(row, row_of(&self.clusters.follower, i), self.n_features * real_size)
         return 0
 
     # ------------------------------------------------------------ centers
@@ -345,7 +354,7 @@ cdef class YinyangState:
         """Lay the centers out for quantized samples, if there are any and the centers do not lie too far out."""
         cdef const c.kernels *table = self.table
         rows = self._dense.quantized
-        if rows is None:
+        if rows is None or self.clusters.stored is not None:  # whole numbers of stored rows are not kept
             return False
         how, tiles, self.tile_bytes = rows.addresses
         if rows is not self._rows:
@@ -491,13 +500,24 @@ cdef class YinyangState:
         """Where the lower bounds of a row lie; those of the next group are n_rows apart."""
         return self.lower + first // self.n_rows * self.n_rows * self.n_groups + first % self.n_rows
 
+    cdef const char *_rows_from(self, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
+        """Where samples of a block lie as kernels read them. Stored rows are laid out first."""
+        cdef char *wide = self.scratch + t * self.scratch_size + self.wide_at
+        if self.clusters.follower.stored == NULL:
+            return row_of(&self.clusters.follower, first)
+        self.table.widen[self.is_float32](self.clusters.follower.stored, first, count, wide)
+        return wide
+
+    cdef Py_ssize_t _readable_from(self, Py_ssize_t first) noexcept nogil:
+        return self.n_samples - first if self.clusters.follower.stored == NULL else self.n_rows + PADDED_ROWS
+
     cdef void _label_by_bounds(self, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef size_t *counts = self.counts + 16 * t
-        cdef Py_ssize_t n_readable = self.n_samples - first
+        cdef Py_ssize_t n_readable = self._readable_from(first)
         cdef c.bound_work work
         work.n_scored = work.cost = 0
-        counts[0] += self.table.reassign_bounded[self.is_float32](row_of(&self.clusters.follower, first), count,
+        counts[0] += self.table.reassign_bounded[self.is_float32](self._rows_from(first, count, t), count,
                                                                   n_readable, &self.now, scratch,
                                                                   &self.new_labels[first], self.upper + first,
                                                                   self._lower_of(first), self.n_rows, &work)
@@ -507,7 +527,7 @@ cdef class YinyangState:
     cdef void _label_anew(self, Py_ssize_t first, Py_ssize_t count, int t) noexcept nogil:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef size_t *counts = self.counts + 16 * t
-        cdef Py_ssize_t n_readable = self.n_samples - first
+        cdef Py_ssize_t n_readable = self._readable_from(first)
         cdef int32_t *labels = &self.new_labels[first]
         cdef float *upper = self.upper + first
         cdef float *lower = self._lower_of(first)
@@ -515,7 +535,7 @@ cdef class YinyangState:
         if self.from_quantized:
             counts[0] += self._bound_quantized(first, count, labels, upper, lower, t)
         else:
-            counts[0] += self.table.assign_bounded[self.is_float32](row_of(&self.clusters.follower, first), count,
+            counts[0] += self.table.assign_bounded[self.is_float32](self._rows_from(first, count, t), count,
                                                                     n_readable, &self.now, scratch, labels, upper,
                                                                     lower, self.n_rows)
 

@@ -226,6 +226,16 @@ def test_filters_run_in_place(algorithm, in_place, rng):
     assert {entry["algorithm"] for entry in model.history_} == {algorithm}
 
 
+@pytest.mark.parametrize("n_features", [1, 3, 16, 33])
+@pytest.mark.parametrize("n_samples", [1, 31, 65, 130])
+def test_rows_laid_out_touch_nothing_behind_them(n_samples, n_features, isa, rng):
+    X = np.asfortranarray(rng.integers(0, 100, size=(n_samples, n_features)).astype(np.uint8))
+    room = np.full((n_samples + 32, n_features), -7.0, dtype=np.float32)
+    StoredRows(X, np.float32).write(0, room[:n_samples], 1)
+    np.testing.assert_array_equal(room[:n_samples], X)
+    assert (room[n_samples:] == -7.0).all()
+
+
 @pytest.mark.parametrize("layout", ["as it is", "by columns"])
 def test_a_fit_in_place_takes_no_copy(layout, monkeypatch, rng):
     monkeypatch.setattr(stored, "VALUES_AT_ONCE", 1 << 16)

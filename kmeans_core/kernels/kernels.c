@@ -35,6 +35,7 @@
 #include "prefix.h"
 #include "prefix_rows.h"
 #include "quantized.h"
+#include "quantized_bytes.h"
 #include "quantized_rows.h"
 #include "yinyang.h"
 #include "bound_quantized.h"
@@ -171,6 +172,8 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .quantizer_start = quantizer_start,
     .quantizer_scale = quantizer_scale,
     BOTH_REALS(quantize),
+    .exact_bytes_limit = exact_bytes_limit,
+    .quantize_bytes = quantize_bytes,
     .quantize_centers = quantize_centers,
     BOTH_REALS(assign_quantized),
     .screen_quantized = screen_quantized,

@@ -274,6 +274,7 @@ typedef struct {
     void (*pair_turn)(const double *centers, void *line);
 
     /* Label each sample of a block, at most block_samples, with its float64 nearest center; the first one on a tie.
+     *   x           rows of the block; or scratch for them if `stored` is not NULL, which has them from first_stored on
      *   before      IN the line of the step that read the block last, or NULL
      *   now         IN the line of this step
      *   scratch     as for assign
@@ -281,8 +282,9 @@ typedef struct {
      *   labels      OUT [n_samples rounded up to 32]
      *   n_decided   INOUT, plus the samples that needed float64
      *   returns whether the block was read, so that what is kept belongs to `now` */
-    int (*pair_label[2])(const void *x, size_t n_samples, size_t n_readable, const void *before, const void *now,
-                         void *scratch, float *along, float *aside, float *rest, int32_t *labels, size_t *n_decided);
+    int (*pair_label[2])(const void *x, const stored_rows *stored, size_t first_stored, size_t n_samples,
+                         size_t n_readable, const void *before, const void *now, void *scratch, float *along,
+                         float *aside, float *rest, int32_t *labels, size_t *n_decided);
 
     /* Follow the labels in the sums: each sample whose label changed leaves the sums of its old cluster for those of
      * its new one.
@@ -503,16 +505,24 @@ typedef struct {
     void (*quantize[2])(const void *x, size_t n_samples, size_t n_readable, const void *quantizer, void *scratch,
                         void *tiles);
 
+    /* Are the values of stored rows whole numbers of 8 bits? Returns 0 if not, else the `largest` of quantizer_start
+     * with which they stay as they are; the offset is 128 for unsigned bytes and 0 for signed ones. Then quantize_bytes
+     * stands in for widen and quantize. */
+    double (*exact_bytes_limit)(const stored_rows *stored, int bits);
+    void (*quantize_bytes)(const stored_rows *stored, size_t first, size_t count, const void *quantizer, void *scratch,
+                           void *tiles);
+
     /* Once per step: centers into whole numbers; `quantized` (OUT) keeps both pointers. Returns 0 if the centers lie
      * too far out; `quantized` must then not be used. */
     int (*quantize_centers)(const double *centers, size_t n_clusters, const void *quantizer, void *quantized);
 
     /* Label each sample with its float64 nearest center; a tie goes to the lowest index.
-     *   x         rows of the same samples as `tiles`, at most block_samples
+     *   x         rows of the same samples as `tiles`, at most block_samples; or scratch for one row if `stored` is not
+     *             NULL, which has them from first_stored on
      *   labels    OUT [n_samples]
      *   returns the number of samples that needed float64 */
-    size_t (*assign_quantized[2])(const void *x, size_t n_samples, const void *tiles, const void *quantized,
-                                  void *scratch, int32_t *labels);
+    size_t (*assign_quantized[2])(const void *x, const stored_rows *stored, size_t first_stored, size_t n_samples,
+                                  const void *tiles, const void *quantized, void *scratch, int32_t *labels);
 
     /* The same without the rows of the samples.
      *   labels    OUT [n_samples]: the label where whole numbers prove it, else a number below 0

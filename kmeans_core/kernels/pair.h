@@ -216,8 +216,9 @@ static void NAME(pair_read)(const REAL *x, size_t n_samples, size_t n_readable, 
     }
 }
 
-static int NAME(pair_label)(const void *any_x, size_t n_samples, size_t n_readable, const void *before, const void *now,
-                            void *memory, float *along, float *aside, float *rest, int32_t *labels, size_t *n_decided)
+static int NAME(pair_label)(const void *any_x, const stored_rows *stored, size_t first_stored, size_t n_samples,
+                            size_t n_readable, const void *before, const void *now, void *memory, float *along,
+                            float *aside, float *rest, int32_t *labels, size_t *n_decided)
 {
     const REAL *x = any_x;
     const pair_line *line = before ? before : now;
@@ -230,12 +231,17 @@ static int NAME(pair_label)(const void *any_x, size_t n_samples, size_t n_readab
     const int reads = !before || (before != now && count > n_samples / PAIR_SHARE);
     if (reads) {
         line = now;
+        if (stored)
+            NAME(widen)(stored, first_stored, n_samples, (void *)(uintptr_t)any_x);
         NAME(pair_read)(x, n_samples, n_readable, line, divide_scratch(memory, line->packed), kept);
         count = pair_margins(line, kept, n_samples, labels, undecided);
     }
     for (size_t c = 0; c < count; c++) {
-        const REAL *row = x + undecided[c] * n_features;
-        if (c + 8 < count)
+        const int is_laid_out = !stored || reads;
+        const REAL *row = is_laid_out ? x + undecided[c] * n_features : x;
+        if (!is_laid_out)
+            NAME(widen)(stored, first_stored + undecided[c], 1, (void *)(uintptr_t)any_x);
+        if (is_laid_out && c + 8 < count)
             prefetch_bytes((uintptr_t)(x + undecided[c + 8] * n_features), row_bytes < 1024 ? row_bytes : 1024);
         labels[undecided[c]] = NAME(sq_distance)(row, line->centers + n_features, n_features)
                                < NAME(sq_distance)(row, line->centers, n_features);

@@ -120,6 +120,13 @@ static quantized_scratch divide_quantized_scratch(void *memory, size_t n_cluster
     return scratch;
 }
 
+/* The largest whole number. */
+static float quantized_limit(size_t n_features, int bits)
+{
+    const float most = bits == 8 ? 127.0f : 32767.0f, limit = floorf(sqrtf(0x1p29f / (float)n_features));
+    return limit > most ? most : limit;
+}
+
 static void quantizer_start(const double *offset, double largest, size_t n_features, int bits, int samples_are_float32,
                             void *memory)
 {
@@ -129,9 +136,7 @@ static void quantizer_start(const double *offset, double largest, size_t n_featu
     memset(how, 0, sizeof *how);
     how->bits = bits;
     how->n_words = words_of(n_features, bits);
-    const float most = bits == 8 ? 127.0f : 32767.0f;
-    how->limit = floorf(sqrtf(0x1p29f / (float)n_features));
-    how->limit = how->limit > most ? most : how->limit;
+    how->limit = quantized_limit(n_features, bits);
     rounding_bounds(frame, n_features);
     frame->n_features = n_features;
     /* A power of two would waste up to a bit. The rounding of a product with another number is paid for. */
@@ -159,43 +164,91 @@ static inline float whole(float value, float limit)
     return rintf(held);
 }
 
-/* Quantize the packed tile in scratch.   out  OUT a tile: lengths, then words */
-static void quantize_tile(const quantizer *how, const float *tile, const float *norms, int32_t *out)
+/* Squared lengths of whole numbers, added word by word: without rounding, as they are at most 2^29. */
+typedef struct {
+    vint squares[TILE_VECS], sums[TILE_VECS]; /* with 8 bits squares hold DOT8_BIAS * sums, too */
+} whole_lengths;
+
+/* Add a word of each sample.   words   IN [TILE_SAMPLES], with the bias of v_dot8 if there are 8 bits */
+FORCE_INLINE void add_lengths(whole_lengths *lengths, const int32_t *words, const int bits)
 {
-    const size_t n_features = how->frame.n_features, a_word = how->bits == 8 ? 4 : 2;
-    const uint32_t mask = how->bits == 8 ? 255 : 65535;
-    const int32_t bias = how->bits == 8 ? DOT8_BIAS : 0;
+    int32_t numbers[TILE_SAMPLES];
+    for (int s = 0; s < TILE_SAMPLES; s++)
+        numbers[s] = bits == 8 && DOT8_BIAS ? (int32_t)((uint32_t)words[s] ^ 0x80808080u) : words[s];
+    for (int v = 0; v < TILE_VECS; v++) {
+        const vint word = vi_load(words + v * LANES), number = vi_load(numbers + v * LANES);
+        if (bits == 8) {
+            lengths->squares[v] = v_dot8(lengths->squares[v], word, number);
+            lengths->sums[v] = v_dot8(lengths->sums[v], vi_splat(0x01010101), number);
+        } else {
+            lengths->squares[v] = v_dot16(lengths->squares[v], word, number);
+        }
+    }
+}
+
+FORCE_INLINE whole_lengths no_lengths(void)
+{
+    whole_lengths lengths;
+    for (int v = 0; v < TILE_VECS; v++)
+        lengths.squares[v] = lengths.sums[v] = vi_splat(0);
+    return lengths;
+}
+
+/* |i|^2 of the samples.   out   OUT [TILE_SAMPLES] */
+FORCE_INLINE void store_lengths(const whole_lengths *lengths, float *out, const int bits)
+{
+    int32_t squares[TILE_SAMPLES], sums[TILE_SAMPLES];
+    for (int v = 0; v < TILE_VECS; v++) {
+        vi_store(squares + v * LANES, lengths->squares[v]);
+        vi_store(sums + v * LANES, lengths->sums[v]);
+    }
+    for (int s = 0; s < TILE_SAMPLES; s++)
+        out[s] = (float)(bits == 8 ? squares[s] - DOT8_BIAS * sums[s] : squares[s]);
+}
+
+/* Quantize the packed tile in scratch.   out  OUT a tile: lengths, then words;   bits   constant wherever inlined */
+FORCE_INLINE void quantize_words(const quantizer *how, const float *tile, const float *norms, int32_t *out,
+                                 const int bits)
+{
+    const size_t n_features = how->frame.n_features;
+    const int a_word = bits == 8 ? 4 : 2, width = 32 / a_word;
+    const uint32_t mask = bits == 8 ? 255 : 65535;
+    const int32_t bias = bits == 8 ? DOT8_BIAS : 0;
     const float limit = how->limit, pad = 1.0f + how->frame.gamma;
-    float sq_rest[TILE_SAMPLES] = {0.0f};
-    int32_t sq_norm[TILE_SAMPLES] = {0};
-    uint32_t words[TILE_SAMPLES];
+    float sq_rest[TILE_SAMPLES] = {0.0f}, lengths[WORD_HEAD][TILE_SAMPLES];
+    whole_lengths whole_sums = no_lengths();
     int32_t *place = out + WORD_HEAD * TILE_SAMPLES;
-    for (size_t first = 0; first < n_features; first += a_word, place += TILE_SAMPLES) {
-        for (int s = 0; s < TILE_SAMPLES; s++)
-            words[s] = 0;
-        for (size_t e = 0; e < a_word; e++) {
-            const uint32_t shift = (uint32_t)(e * (32 / a_word));
-            if (first + e < n_features) {
-                const float *values = tile + (first + e) * TILE_SAMPLES;
-                for (int s = 0; s < TILE_SAMPLES; s++) {
-                    const float number = whole(values[s], limit), rest = values[s] - number;
-                    sq_rest[s] += rest * rest;
-                    sq_norm[s] += (int32_t)number * (int32_t)number;
-                    words[s] |= ((uint32_t)((int32_t)number + bias) & mask) << shift;
-                }
-            } else {
+    for (size_t first = 0; first < n_features; first += (size_t)a_word, place += TILE_SAMPLES) {
+        uint32_t words[TILE_SAMPLES] = {0};
+#pragma GCC unroll 4
+        for (int e = 0; e < a_word; e++) {
+            if (first + (size_t)e >= n_features) {
                 for (int s = 0; s < TILE_SAMPLES; s++)
-                    words[s] |= ((uint32_t)bias & mask) << shift;
+                    words[s] |= ((uint32_t)bias & mask) << (e * width);
+                continue;
+            }
+            const float *values = tile + (first + (size_t)e) * TILE_SAMPLES;
+            for (int s = 0; s < TILE_SAMPLES; s++) {
+                const float number = whole(values[s], limit), rest = values[s] - number;
+                sq_rest[s] += rest * rest;
+                words[s] |= ((uint32_t)((int32_t)number + bias) & mask) << (e * width);
             }
         }
         memcpy(place, words, sizeof words);
+        add_lengths(&whole_sums, place, bits);
     }
-    float lengths[WORD_HEAD][TILE_SAMPLES];
-    for (int s = 0; s < TILE_SAMPLES; s++) {
-        lengths[0][s] = (float)sq_norm[s];
+    store_lengths(&whole_sums, lengths[0], bits);
+    for (int s = 0; s < TILE_SAMPLES; s++)
         lengths[1][s] = (sqrtf(sq_rest[s]) * pad + 0x1p-22f * norms[s]) * (float)PAD + 0x1p-60f;
-    }
     memcpy(out, lengths, sizeof lengths);
+}
+
+static void quantize_tile(const quantizer *how, const float *tile, const float *norms, int32_t *out)
+{
+    if (HAS_DOT8 && how->bits == 8)
+        quantize_words(how, tile, norms, out, 8);
+    else
+        quantize_words(how, tile, norms, out, 16);
 }
 
 /* Whole numbers for the centers of a step.   Returns 0 if they do not fit 32 bits, or are not finite. */

@@ -41,8 +41,9 @@ static int32_t NAME(decide_quantized)(const REAL *x, const quantized_centers *q,
     return label;
 }
 
-static size_t NAME(assign_quantized)(const void *any_x, size_t n_samples, const void *quantized, const void *centers,
-                                     void *memory, int32_t *labels)
+static size_t NAME(assign_quantized)(const void *any_x, const stored_rows *stored, size_t first_stored,
+                                     size_t n_samples, const void *quantized, const void *centers, void *memory,
+                                     int32_t *labels)
 {
     const REAL *x = any_x;
     const quantized_centers *q = centers;
@@ -63,14 +64,17 @@ static size_t NAME(assign_quantized)(const void *any_x, size_t n_samples, const 
             if (s >= left)
                 break;
             scratch.undecided[n_undecided++] = (uint16_t)(first + s);
-            prefetch_bytes((uintptr_t)(x + (first + s) * n_features), n_features * sizeof(REAL));
+            if (!stored)
+                prefetch_bytes((uintptr_t)(x + (first + s) * n_features), n_features * sizeof(REAL));
         }
     }
     for (size_t u = 0; u < n_undecided; u++) {
         const size_t i = scratch.undecided[u], t = i / TILE_SAMPLES, s = i % TILE_SAMPLES;
         whole_scores(tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES + s, q, scratch.scores);
-        labels[i] =
-            NAME(decide_quantized)(x + i * n_features, q, scratch.scores, scratch.states[t].best[s], scratch.gaps[i]);
+        if (stored)
+            NAME(widen)(stored, first_stored + i, 1, (void *)(uintptr_t)x);
+        const REAL *row = stored ? x : x + i * n_features;
+        labels[i] = NAME(decide_quantized)(row, q, scratch.scores, scratch.states[t].best[s], scratch.gaps[i]);
     }
     return n_undecided;
 }

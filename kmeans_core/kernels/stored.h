@@ -118,12 +118,14 @@ static void NAME(widen_run)(const char *values, ptrdiff_t stride, int kind, size
 }
 
 /* Lay columns of a strip out as rows.   columns   IN [LANES][STORED_STRIP]   n_rows   <= STORED_STRIP
- *   rows   OUT, n_features apart: LANES values of each */
-static void NAME(turn_columns)(const REAL *columns, size_t n_rows, size_t n_features, REAL *rows)
+ *   n_whole   rows whose places may be written LANES values long: what is behind n_columns is written again later
+ *   rows   OUT, n_features apart: n_columns values of each */
+static void NAME(turn_columns)(const REAL *columns, size_t n_rows, size_t n_columns, size_t n_whole, size_t n_features,
+                               REAL *rows)
 {
     size_t r = 0;
     if (sizeof(REAL) == sizeof(float))
-        for (; r + LANES <= n_rows; r += LANES) {
+        for (; r + LANES <= n_whole; r += LANES) {
             vec v[LANES];
             for (size_t f = 0; f < LANES; f++)
                 v[f] = v_load((const void *)(columns + f * STORED_STRIP + r));
@@ -132,28 +134,29 @@ static void NAME(turn_columns)(const REAL *columns, size_t n_rows, size_t n_feat
                 v_store((void *)(rows + (r + i) * n_features), v[i]);
         }
     for (; r < n_rows; r++)
-        for (size_t f = 0; f < LANES; f++)
+        for (size_t f = 0; f < n_columns; f++)
             rows[r * n_features + f] = columns[f * STORED_STRIP + r];
 }
 
-/* Rows whose columns are closer in memory than their values: a strip of each column is read at a time. */
+/* Rows whose columns are closer in memory than their values: a strip of each column is read at a time. The last few
+ * columns come first. Whole vectors of them reach into the next row, the beginning of which is written after them. */
 static void NAME(widen_columns)(const stored_rows *stored, size_t first, size_t count, REAL *rows)
 {
     const size_t n_features = stored->n_features;
     for (size_t done = 0; done < count; done += STORED_STRIP) {
         const size_t n_rows = count - done < STORED_STRIP ? count - done : STORED_STRIP;
         const char *strip = stored->values + (ptrdiff_t)(first + done) * stored->row_stride;
+        /* The last LANES rows of all are not written too long, so that nothing behind them is touched. */
+        const size_t left = count - done > LANES ? count - done - LANES : 0, n_long = n_rows < left ? n_rows : left;
         REAL *out = rows + done * n_features, columns[LANES * STORED_STRIP];
-        for (size_t f = 0; f < n_features; f += LANES) {
-            const size_t n_columns = n_features - f < LANES ? n_features - f : LANES;
-            for (size_t c = 0; c < n_columns; c++) {
-                NAME(widen_run)(strip + (ptrdiff_t)(f + c) * stored->feature_stride, stored->row_stride, stored->kind,
-                                n_rows, NULL, columns + c * STORED_STRIP);
-                for (size_t r = 0; r < n_rows && n_columns < LANES; r++)
-                    out[r * n_features + f + c] = columns[c * STORED_STRIP + r];
-            }
-            if (n_columns == LANES)
-                NAME(turn_columns)(columns, n_rows, n_features, out + f);
+        memset(columns, 0, sizeof columns);
+        for (size_t end = n_features, n_columns; end > 0; end -= n_columns) {
+            n_columns = end % LANES ? end % LANES : LANES;
+            for (size_t c = 0; c < n_columns; c++)
+                NAME(widen_run)(strip + (ptrdiff_t)(end - n_columns + c) * stored->feature_stride, stored->row_stride,
+                                stored->kind, n_rows, NULL, columns + c * STORED_STRIP);
+            NAME(turn_columns)(columns, n_rows, n_columns, n_columns == LANES ? n_rows : n_long, n_features,
+                               out + end - n_columns);
         }
     }
 }

@@ -5,6 +5,8 @@ from .sums import ClusterSums
 
 CHECKED_STEP: int
 
+def exact_bytes(X: Values, bits: int) -> tuple[Floats, float] | None: ...
+
 class QuantizedRows:
     bits: int
     share: float
@@ -14,7 +16,14 @@ class QuantizedRows:
     @property
     def scale(self) -> float: ...
     def __new__(
-        cls, X: Values, offset: Floats, largest: float, bits: int, n_threads: int, filled: bool = True
+        cls,
+        X: Values,
+        offset: Floats,
+        largest: float,
+        bits: int,
+        n_threads: int,
+        filled: bool = True,
+        n_kept: int = 0,
     ) -> Self: ...
     def fill(self) -> None: ...
 
@@ -24,7 +33,7 @@ class _Copies(Protocol):
     def choose_bits(self, centers: Floats) -> int: ...
     def share_of_dense(self, n_clusters: int, bits: int, undecided: float) -> float: ...
     def prefers_16_bits(self, n_clusters: int, undecided: float) -> bool: ...
-    def rows(self, bits: int, filled: bool = True) -> QuantizedRows: ...
+    def rows(self, bits: int, filled: bool = True, keeps_stored: bool = False) -> QuantizedRows: ...
 
 class QuantizedState:
     clusters: ClusterSums
@@ -44,5 +53,6 @@ class QuantizedState:
         copies: _Copies,
         bits: int | None = None,
         n_grid_samples: int = 0,
+        keeps_stored: bool = True,
     ) -> Self: ...
     def step(self, centers: Floats) -> int: ...

@@ -18,6 +18,9 @@ BYTES_BESIDE_CODES = 36
 SHARE_OF_CODES = 0.96
 """The rest is for the sums of the clusters, and for the rows that tell directions."""
 
+BYTES_BESIDE_BOUNDS, BYTES_OF_BOUND = 8, 4
+"""What Yinyang keeps of a sample: its new label and an upper bound, and a bound of each group of centers (yinyang.pyx)."""
+
 BYTES_OF_TILES = 9
 """What the tile filter keeps of a sample besides a copy: its place, its label in tile order, and its share of a tile's box and sums
 (tiles.pyx)."""
@@ -31,6 +34,16 @@ def spare_bytes(rows: StoredRows) -> float:
 def spare_directions(rows: StoredRows) -> int:
     """Return how many directions the codes of the prefix filter may have."""
     return max(0, int(SHARE_OF_CODES * spare_bytes(rows) / len(rows)) - BYTES_BESIDE_CODES)
+
+
+def spare_samples(rows: StoredRows, bytes_a_sample: float) -> int:
+    """Return of how many samples so many bytes may be kept."""
+    return int(SHARE_OF_CODES * spare_bytes(rows) / bytes_a_sample)
+
+
+def spare_groups(rows: StoredRows) -> int:
+    """Return to how many groups of centers Yinyang may keep bounds; 0 if there is no room for it."""
+    return max(0, int(SHARE_OF_CODES * spare_bytes(rows) / len(rows) - BYTES_BESIDE_BOUNDS) // BYTES_OF_BOUND)
 
 
 def has_room_for_tiles(rows: StoredRows) -> bool:

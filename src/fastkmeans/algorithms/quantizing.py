@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._core.quantized import QuantizedRows
+from .._core.quantized import QuantizedRows, exact_bytes
 from .._core.runtime import has_dot8
-from .._core.stored import read_as
+from .._core.stored import StoredRows, read_as
 from ..types import Floats, Values
+from .budget import spare_groups, spare_samples
 
 # Rows that tell how large values are; fewer if rows are long: with 2048 rows of 784 features they took a quarter of a seeding.
 SIZE_ROWS, SIZE_VALUES = 2048, 1 << 18
@@ -31,6 +32,9 @@ LEAST_SIZE = 1e-140
 
 LARGEST_SHARE = 0.9995
 """Share of the values that whole numbers hold; those beyond are cut."""
+
+BYTES_BESIDE_NUMBERS = 8
+"""What quantized samples keep of a sample beside its whole numbers: two lengths (kernels/quantized.h)."""
 
 ROOM_16 = 16.0
 """With 16 bits there is room for values that are so many times larger."""
@@ -69,12 +73,14 @@ def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[floa
     return largest / limit, largest
 
 
-def share_undecided(rows: Floats, centers: Floats, offset: Floats, bits: int, limit: float) -> float:
+def share_undecided(
+    rows: Floats, centers: Floats, offset: Floats, bits: int, limit: float, unit: float | None = None
+) -> float:
     """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
 
-    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.
+    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.   unit : of whole numbers; None to judge it by the rows.
     """
-    unit = quantum(rows, offset, bits, limit)[0]
+    unit = quantum(rows, offset, bits, limit)[0] if unit is None else unit
     if not 0.0 < unit < 1e300:
         return 1.0
     x, y = (rows - offset) / unit, (centers - offset) / unit
@@ -86,13 +92,17 @@ def share_undecided(rows: Floats, centers: Floats, offset: Floats, bits: int, li
     return float(np.count_nonzero(other - own <= 2.0 * rest)) / len(rows)
 
 
-def choose_bits(rows: Floats, centers: Floats, offset: Floats, dot8: bool) -> int:
-    """Bits per feature with the least cost, counted on rows; 0 if Lloyd's float32 costs less."""
+def choose_bits(rows: Floats, centers: Floats, offset: Floats, dot8: bool, are_bytes: bool = False) -> int:
+    """Bits per feature with the least cost, counted on rows; 0 if Lloyd's float32 costs less.
+
+    are_bytes : whether the rows are whole numbers of 8 bits about the offset: nothing is rounded away of them.
+    """
     n_clusters, n_features = centers.shape
     best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters)
     for bits in [8, 16] if dot8 else [16]:
         limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
-        undecided = share_undecided(rows, centers, offset, bits, limit) * (LATER_SHARE if bits == 8 else 1.0)
+        unit = 1.0 if are_bytes else None
+        undecided = share_undecided(rows, centers, offset, bits, limit, unit) * (LATER_SHARE if bits == 8 else 1.0)
         cost = quantized_cost(n_features, n_clusters, bits, undecided, dot8)
         if cost < best_cost:
             best, best_cost = bits, cost
@@ -127,7 +137,9 @@ class QuantizedCopies:
         n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
         trial = rows[:: len(rows) // n_trial][:n_trial]
         with np.errstate(all="ignore"):
-            return choose_bits(trial, np.asarray(centers, dtype=np.float64), offset, has_dot8())
+            exact = exact_bytes(self.X, 16)
+            wide = np.asarray(centers, dtype=np.float64)
+            return choose_bits(trial, wide, offset if exact is None else exact[0], has_dot8(), exact is not None)
 
     def share_of_dense(self, n_clusters: int, bits: int, undecided: float) -> float:
         """Cost of a step that left the share `undecided` of the samples to float64, as a share of that of Lloyd's step."""
@@ -141,21 +153,33 @@ class QuantizedCopies:
         finer = quantized_cost(n_features, n_clusters, 16, SHARE_OF_16 * undecided, dot8)
         return 1.15 * finer < quantized_cost(n_features, n_clusters, 8, undecided, dot8)
 
+    def most_groups(self) -> int:
+        """The most groups of centers to which Yinyang may keep bounds of each sample."""
+        return spare_groups(self.X) if isinstance(self.X, StoredRows) else len(self.X)
+
     def least_bits(self) -> int:
         """The fewest bits that this CPU multiplies, for a filter that may leave many samples open."""
         return 8 if has_dot8() else 16
 
-    def rows(self, bits: int, filled: bool = True) -> QuantizedRows:
+    def rows(self, bits: int, filled: bool = True, keeps_stored: bool = False) -> QuantizedRows:
         """QuantizedRows of X. One copy is kept: asking for other bits makes it anew.
 
         filled : False if the caller may fill them.
+        keeps_stored : whether whole numbers of StoredRows are kept, as far as there is memory for them.
         """
         if self._copy is None or self._copy.bits != bits:
-            rows, offset = self._few_rows()
             self._copy = None  # its memory first
-            with np.errstate(all="ignore"):
-                largest = quantum(rows, offset, bits, 1.0)[1]
-            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False)
+            n_kept = 0
+            exact = exact_bytes(self.X, bits)
+            if exact is not None:  # nothing is kept of rows that are whole numbers themselves
+                offset, largest = exact
+            else:
+                rows, offset = self._few_rows()
+                with np.errstate(all="ignore"):
+                    largest = quantum(rows, offset, bits, 1.0)[1]
+                if keeps_stored and isinstance(self.X, StoredRows):
+                    n_kept = spare_samples(self.X, self.X.shape[1] * bits // 8 + BYTES_BESIDE_NUMBERS)
+            self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False, n_kept=n_kept)
         if filled and not self._copy.is_filled:
             self._copy.fill()
         return self._copy

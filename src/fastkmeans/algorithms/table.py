@@ -14,7 +14,7 @@ from .._core.sums import ClusterSums
 from .._core.tiles import TilesState
 from .._core.yinyang import YinyangState
 from ..types import Floats, Labels
-from .budget import has_room_for_tiles
+from .budget import has_room_for_tiles, spare_groups
 
 _Sums = TypeVar("_Sums", covariant=True)
 
@@ -148,11 +148,11 @@ def choose_algorithm(
 def choose_in_place(name: str, rows: StoredRows, n_clusters: int, max_iter: int, n_runs: int = 1) -> str:
     """Return the algorithm to run over samples that are read in place, as choose_algorithm does.
 
-    Bounds of the distances to all groups of centers take more memory than such a fit may take: quantized samples stand in for "yinyang".
+    What does not fit the memory that such a fit may take is replaced: "yinyang" by "quantized", "tiles" by "lloyd".
     """
     n_samples, n_features = rows.shape
     chosen = choose_algorithm(name, n_samples, n_features, n_clusters, max_iter, n_runs)
-    if chosen == "yinyang":
+    if chosen == "yinyang" and not spare_groups(rows):
         return "quantized"
     if chosen == "tiles" and not has_room_for_tiles(rows):
         return "lloyd"
