@@ -92,6 +92,7 @@ cdef class Breathing:
     cdef int32_t *around         # [n_places][n_places]: places by distance
     cdef uint8_t *spared         # [n_places]
     cdef uint8_t *is_split       # [n_places]: whether `saved` and `halves` are those of the cluster
+    cdef uint8_t *has_failed     # [n_places]: whether this split alone was tried in vain
     cdef double *saved           # [n_places]: what its split saves
     cdef double *halves          # [n_places][2][n_features], from its mean on
     cdef double *mean            # [n_features]
@@ -99,7 +100,7 @@ cdef class Breathing:
     cdef ranked *by_inertia      # [n_places]
     cdef ranked *by_saving       # [n_places]
     cdef ranked *by_utility      # [n_places]
-    cdef Py_ssize_t n_all, n_moved
+    cdef Py_ssize_t n_all, n_moved, failures
     cdef bint is_placed          # whether each row has two nearest centers
     cdef int n_threads
     cdef signal_watch watch
@@ -154,6 +155,7 @@ cdef class Breathing:
         self.around = <int32_t *>take(&parts, places * places * sizeof(int32_t))
         self.spared = <uint8_t *>take(&parts, places)
         self.is_split = <uint8_t *>take(&parts, places)
+        self.has_failed = <uint8_t *>take(&parts, places)
         self.saved = <double *>take(&parts, places * sizeof(double))
         self.halves = <double *>take(&parts, 2 * places * self.n_features * sizeof(double))
         self.mean = <double *>take(&parts, self.n_features * sizeof(double))
@@ -187,25 +189,36 @@ cdef class Breathing:
         for i in range(self.n_places * self.n_places):
             self.around[i] = <int32_t>(i % self.n_places)
         self._list_all()
-        self._compare_with_all()
+        self._gather()
+        self.n_moved = self.n_all
+        self._compare()
         for i in range(self.n_samples):
             self.now.owners[i] = <int32_t>self.now.nearest[i]
         self._sort()
-        for i in range(self.n_samples):
-            self.rows[i] = self.members[i]
-        self._compare_with_all()
+        self._reorder()
+        self._gather()
         memset(self.now.owners, 0xff, self.n_samples * sizeof(int32_t))
         self._follow()
         self.is_placed = True
 
-    cdef void _compare_with_all(self) noexcept nogil:
+    cdef void _reorder(self) noexcept nogil:
+        """Put rows and their nearest centers in the order of `members`; copies of the last row fill the last eight."""
+        cdef Py_ssize_t i, at
+        memcpy(self.before.centers, self.now.centers, self.size)
+        for i in range(self.n_eights * EIGHT):
+            at = self.members[min(i, self.n_samples - 1)]
+            if i < self.n_samples:
+                self.rows[i] = at
+            self.now.nearest[i], self.now.sq_nearest[i] = self.before.nearest[at], self.before.sq_nearest[at]
+            self.now.second[i], self.now.sq_second[i] = self.before.second[at], self.before.sq_second[at]
+
+    cdef void _gather(self) noexcept nogil:
+        """Lay out the values and weights of the rows."""
         cdef const c.kernels *table = in_use[0]
         cdef Py_ssize_t i
         table.gather_eights[self.is_float32](self.x, self.n_features, self.rows, self.n_samples, self.eights)
         for i in range(self.n_samples):
             self.weights[i] = 1.0 if self.sample_weight is None else self.sample_weight[self.rows[i]]
-        self.n_moved = self.n_all
-        self._compare()
 
     cdef void _list_all(self) noexcept nogil:
         cdef Py_ssize_t j
@@ -399,9 +412,9 @@ cdef class Breathing:
                     self.saved[j] = table.split_cluster[self.is_float32](
                         self.x, self.n_features, self.member_rows + self.starts[j], count, weights, self.mean, far, 0.0,
                         3, 256, self.direction, self.halves + 2 * j * self.n_features)
-                self.is_split[j] = 1
+                self.is_split[j], self.has_failed[j] = 1, 0
                 self.work += (6.0 * self.n_features + 20.0) * count
-            if self.saved[j] > 0.0:
+            if self.saved[j] > 0.0 and not self.has_failed[j]:
                 self.by_saving[n_tried].index, self.by_saving[n_tried].value = <int32_t>j, -self.saved[j]
                 n_tried += 1
         qsort(self.by_saving, n_tried, sizeof(ranked), ascending)
@@ -485,6 +498,9 @@ cdef class Breathing:
         centers : (n_clusters, n_features), written: the means of the best clusters.   added : clusters to add at first.
         n_iterations : after clusters are added, and again after others are removed.   most_work : see `work`.
         Returns the inertia of the centers, which is not finite if squares overflow.
+
+        An attempt that fails is followed by one with fewer clusters. A cluster whose split alone failed is split again
+        only after it has changed.
         """
         cdef double inertia
         check_shape("centers", centers.shape[0], centers.shape[1], self.n_clusters, self.n_features)
@@ -496,7 +512,7 @@ cdef class Breathing:
         return inertia
 
     cdef double _search(self, Py_ssize_t added, Py_ssize_t n_iterations, double most_work) noexcept nogil:
-        cdef Py_ssize_t n_splits, count, most = self.n_places - self.n_clusters, tries = 0
+        cdef Py_ssize_t n_splits, count, most = self.n_places - self.n_clusters
         cdef double inertia, attempted, least
         inertia = self._inertia()
         self._iterate(n_iterations, LEAST_SHIFT * inertia / self.n_clusters)
@@ -519,16 +535,19 @@ cdef class Breathing:
             self._remove(count)
             self._iterate(n_iterations, least)
             attempted = self._inertia()
-            tries += 1
             if attempted < inertia * (1.0 - LEAST_GAIN):
                 inertia = attempted
                 self._forget_splits()
                 continue
             memcpy(self.now.centers, self.before.centers, self.size)
             self._list_all()
-            added = added // 2 if count <= added else added
-            if count > added:
-                most = max(added, 1)
+            self.failures += 1
+            if count == 1:
+                self.has_failed[self.by_saving[0].index] = 1
+            elif count <= added:
+                added = added // 2
+            else:
+                most = added
         return inertia
 
     cdef void _write(self, double *centers) noexcept nogil:
@@ -543,3 +562,8 @@ cdef class Breathing:
     def spent(self):
         """The work of all searches so far."""
         return self.work
+
+    @property
+    def n_failures(self):
+        """How many attempts were in vain."""
+        return self.failures

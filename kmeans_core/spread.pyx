@@ -1,8 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True, boundscheck=False, wraparound=False, cdivision=True
 # cython: initializedcheck=False
 """Choose samples for empty clusters to take."""
-from libc.stdint cimport int32_t
+from libc.math cimport INFINITY
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 cimport kernels as c
 from shared cimport (
@@ -15,42 +17,64 @@ cdef const c.kernels **in_use = kernels_in_use()
 cdef enum:
     EUCLIDEAN, MANHATTAN, COSINE  # as in distances.pyx
 
+cdef enum:
+    # A cluster may be split at its farthest sample, and at so many others.
+    N_CANDIDATES = 3
+    N_BINS = 32
+
+
+cdef struct part:
+    # Some samples of one cluster: from `start` to `end`.
+    # value : what is left of their inertia, or, once `chosen` is known, what a center more saves
+    Py_ssize_t start, end, cluster, chosen
+    double value
+
 
 cdef struct crowd:
-    # Samples in the order of their clusters, and what is left to gain in each cluster.
-    Py_ssize_t n_samples, n_features, n_clusters
+    # Samples part by part.
+    Py_ssize_t n_samples, n_features, n_clusters, n_parts, most_parts
     int kind
     double *values               # [n_samples][n_features]
-    double *weights              # [n_samples]
-    double *distances            # [n_samples]: to the nearest center, chosen ones included
-    double *to_new               # [n_samples]
-    double *inertias             # [n_clusters]
-    int32_t *farthest            # [n_clusters]: place of the sample; -1 if none is apart from all centers
+    double *weights              # [n_samples]: 0 for chosen ones
+    double *distances            # [n_samples]: to the nearest center, or to where it will move
     int32_t *order               # [n_samples]: numbers of the samples
     int32_t *starts              # [n_clusters + 1]
+    part *parts                  # [most_parts]
+    double *to_new               # [n_samples]
+    double *after                # [n_samples]: distances after the split of the part
+    uint8_t *is_near             # [n_samples]: whether the split gives the sample to the new center
+    double *means                # [2][n_features]
+    double *scratch              # [n_samples][n_features + 3]
     int32_t *zeros               # [n_samples]
 
 
 cdef size_t divide(crowd *of, void *memory) noexcept nogil:
     """Divide memory, or count its bytes: see arena.h."""
     cdef arena parts = arena_in(memory)
-    of.values = <double *>take(&parts, of.n_samples * of.n_features * sizeof(double))
-    of.weights = <double *>take(&parts, of.n_samples * sizeof(double))
-    of.distances = <double *>take(&parts, of.n_samples * sizeof(double))
-    of.to_new = <double *>take(&parts, of.n_samples * sizeof(double))
-    of.inertias = <double *>take(&parts, of.n_clusters * sizeof(double))
-    of.farthest = <int32_t *>take(&parts, of.n_clusters * sizeof(int32_t))
-    of.order = <int32_t *>take(&parts, of.n_samples * sizeof(int32_t))
+    cdef size_t n = of.n_samples
+    of.values = <double *>take(&parts, n * of.n_features * sizeof(double))
+    of.weights = <double *>take(&parts, n * sizeof(double))
+    of.distances = <double *>take(&parts, n * sizeof(double))
+    of.order = <int32_t *>take(&parts, n * sizeof(int32_t))
     of.starts = <int32_t *>take(&parts, (of.n_clusters + 1) * sizeof(int32_t))
-    of.zeros = <int32_t *>take(&parts, of.n_samples * sizeof(int32_t))
+    of.parts = <part *>take(&parts, of.most_parts * sizeof(part))
+    of.to_new = <double *>take(&parts, n * sizeof(double))
+    of.after = <double *>take(&parts, n * sizeof(double))
+    of.is_near = <uint8_t *>take(&parts, n)
+    of.means = <double *>take(&parts, 2 * of.n_features * sizeof(double))
+    of.scratch = <double *>take(&parts, n * (of.n_features + 3) * sizeof(double))
+    of.zeros = <int32_t *>take(&parts, n * sizeof(int32_t))
     return arena_bytes(&parts)
 
 
 def spread(const double[:, ::1] values, const double[::1] weights, const int32_t[::1] labels,
            const double[::1] distances, Py_ssize_t[::1] rows_left, Py_ssize_t[::1] chosen, int kind):
-    """Choose samples one after the other: each time the farthest one of the cluster with the largest remaining inertia.
+    """Choose samples one after the other: each time where a center more saves most.
 
-    The other samples of that cluster may be nearer to the chosen one than to their center. Their distances are lowered.
+    A cluster is split at one of few samples: the farthest one, and some at even shares of its inertia. The samples
+    nearer to it than to their center go with it. If distances are Euclidean, both parts are served by their means from
+    then on, and the sample nearest to its mean is the one that is chosen; else the split sample. The parts may be split
+    again.
 
     values : (n_samples, n_features).   weights : (n_samples,).   labels : (n_samples,) int32, below n_clusters.
     distances : (n_samples,), to the center of the label, squared if Euclidean.   kind : see distances.pyx.
@@ -61,7 +85,7 @@ def spread(const double[:, ::1] values, const double[::1] weights, const int32_t
     cdef crowd of
     cdef Py_ssize_t n_chosen = 0
     of.n_samples, of.n_features, of.n_clusters = values.shape[0], values.shape[1], rows_left.shape[0]
-    of.kind = kind
+    of.kind, of.most_parts = kind, of.n_clusters + chosen.shape[0]
     check_shape("values", weights.shape[0], labels.shape[0], of.n_samples, of.n_samples)
     check_shape("distances", distances.shape[0], of.n_features, of.n_samples, of.n_features)
     if of.n_samples == 0 or chosen.shape[0] == 0:
@@ -82,60 +106,194 @@ def spread(const double[:, ::1] values, const double[::1] weights, const int32_t
 
 cdef void lay_out(crowd *of, const double *values, const double *weights, const int32_t *labels,
                   const double *distances) noexcept nogil:
-    cdef Py_ssize_t i, f, p, j
+    cdef Py_ssize_t i, p, j
     sort_by_label(labels, of.n_samples, of.n_clusters, of.order, of.starts)
+    memset(of.zeros, 0, of.n_samples * sizeof(int32_t))
     for p in range(of.n_samples):
         i = of.order[p]
-        of.weights[p], of.distances[p], of.zeros[p] = weights[i], distances[i], 0
-        for f in range(of.n_features):
-            of.values[p * of.n_features + f] = values[i * of.n_features + f]
+        of.weights[p], of.distances[p] = weights[i], distances[i]
+        memcpy(of.values + p * of.n_features, values + i * of.n_features, of.n_features * sizeof(double))
+    of.n_parts = of.n_clusters
     for j in range(of.n_clusters):
-        weigh(of, j)
+        of.parts[j].start, of.parts[j].end, of.parts[j].cluster = of.starts[j], of.starts[j + 1], j
+        weigh(of, of.parts + j)
 
 
-cdef void weigh(crowd *of, Py_ssize_t j) noexcept nogil:
-    """Add up what is left of the inertia of cluster j, and find its farthest sample."""
+cdef void weigh(crowd *of, part *own) noexcept nogil:
+    """Add up what is left of the inertia of a part that was not split on trial."""
     cdef Py_ssize_t p
-    cdef double inertia = 0.0, largest = 0.0
-    of.farthest[j] = -1
-    for p in range(of.starts[j], of.starts[j + 1]):
-        if of.weights[p] > 0.0:
-            inertia += of.weights[p] * of.distances[p]
-            if of.distances[p] > largest:
-                largest = of.distances[p]
-                of.farthest[j] = <int32_t>p
-    of.inertias[j] = inertia
+    own.value, own.chosen = 0.0, -1
+    for p in range(own.start, own.end):
+        own.value += of.weights[p] * of.distances[p]
 
 
 cdef Py_ssize_t choose(crowd *of, Py_ssize_t *rows_left, Py_ssize_t *chosen, Py_ssize_t most,
                        signal_watch *watch) noexcept nogil:
-    cdef Py_ssize_t j, worst, n_chosen = 0
+    """The inertia of a part is the most that its split may save: only parts of the largest inertia are tried."""
+    cdef Py_ssize_t j, n_chosen = 0
+    cdef part *best
+    cdef part *other
     while n_chosen < most and not interrupted(watch):
-        worst = -1
-        for j in range(of.n_clusters):
-            if of.farthest[j] >= 0 and rows_left[j] > 1 and (worst < 0 or of.inertias[j] > of.inertias[worst]):
-                worst = j
-        if worst < 0:
+        best = NULL
+        for j in range(of.n_parts):
+            other = of.parts + j
+            if other.value > 0.0 and (best == NULL or other.value >= best.value) and rows_left[other.cluster] > 1:
+                if best == NULL or other.value > best.value or other.cluster < best.cluster:
+                    best = other
+        if best == NULL:
             break
-        chosen[n_chosen] = of.order[of.farthest[worst]]
+        if best.chosen < 0:
+            split(of, best)
+            continue
+        chosen[n_chosen] = of.order[best.chosen]
         n_chosen += 1
-        rows_left[worst] -= 1
-        lower(of, worst)
-        weigh(of, worst)
+        rows_left[best.cluster] -= 1
+        of.weights[best.chosen] = 0.0
+        part_ways(of, best)
     return n_chosen
 
 
-cdef void lower(crowd *of, Py_ssize_t j) noexcept nogil:
-    """Lower the distances of cluster j by a center on its farthest sample."""
+cdef void split(crowd *of, part *own) noexcept nogil:
+    """Split a part on trial: find the sample to choose, and what is saved."""
+    cdef Py_ssize_t p, at = best_candidate(of, own)
+    cdef double masses[2]
+    cdef double before = 0.0, after = 0.0
+    find_distances(of, of.values + own.start * of.n_features, own.end - own.start, of.values + at * of.n_features,
+                   of.to_new)
+    masses[0] = masses[1] = 0.0
+    for p in range(own.start, own.end):
+        of.is_near[p] = of.to_new[p - own.start] < of.distances[p]
+        masses[of.is_near[p]] += of.weights[p]
+        of.after[p] = of.to_new[p - own.start] if of.is_near[p] else of.distances[p]
+    own.chosen = at
+    if of.kind == EUCLIDEAN and masses[0] > 0.0 and masses[1] > 0.0:
+        move_halves(of, own, at, masses)
+    for p in range(own.start, own.end):
+        before += of.weights[p] * of.distances[p]
+        after += of.weights[p] * of.after[p]
+    own.value = before - after
+
+
+cdef void move_halves(crowd *of, part *own, Py_ssize_t at, const double *masses) noexcept nogil:
+    """Let the means of both halves serve them, and choose the sample nearest to its mean.
+
+    Sums are those of differences to a sample, so that the mean of equal samples is exact.
+    """
+    cdef Py_ssize_t p, f, h, first[2]
+    cdef const double *row
+    cdef const double *base
+    cdef double nearest = INFINITY
+    first[0], first[1] = own.start, at
+    while of.is_near[first[0]] or not of.weights[first[0]] > 0.0:
+        first[0] += 1
+    memset(of.means, 0, 2 * of.n_features * sizeof(double))
+    for p in range(own.start, own.end):
+        h = of.is_near[p]
+        row, base = of.values + p * of.n_features, of.values + first[h] * of.n_features
+        for f in range(of.n_features):
+            of.means[h * of.n_features + f] += of.weights[p] * (row[f] - base[f])
+    for h in range(2):
+        for f in range(of.n_features):
+            of.means[h * of.n_features + f] = of.values[first[h] * of.n_features + f] + \
+                of.means[h * of.n_features + f] / masses[h]
+        find_distances(of, of.values + own.start * of.n_features, own.end - own.start, of.means + h * of.n_features,
+                       of.to_new)
+        for p in range(own.start, own.end):
+            if of.is_near[p] == h:
+                of.after[p] = of.to_new[p - own.start]
+                if h == 1 and of.weights[p] > 0.0 and of.after[p] < nearest:
+                    nearest, own.chosen = of.after[p], p
+
+
+cdef Py_ssize_t best_candidate(crowd *of, part *own) noexcept nogil:
+    """The sample that lowers the distances of the others most. The order of the samples does not matter."""
+    cdef Py_ssize_t candidates[N_CANDIDATES + 1]
+    cdef Py_ssize_t i, p, count = own.end - own.start, best
+    cdef double drop, lower, most = -1.0
+    candidates[N_CANDIDATES] = best = farthest(of, own)
+    at_even_shares(of, own, of.distances[best], candidates)
+    for i in range(N_CANDIDATES + 1):
+        if i > 0 and candidates[i] == candidates[i - 1]:
+            continue
+        find_distances(of, of.values + own.start * of.n_features, count, of.values + candidates[i] * of.n_features,
+                       of.to_new)
+        drop = 0.0
+        for p in range(own.start, own.end):
+            lower = of.distances[p] - of.to_new[p - own.start]
+            drop += of.weights[p] * lower if lower > 0.0 else 0.0
+        if drop > most:
+            best, most = candidates[i], drop
+    return best
+
+
+cdef void at_even_shares(crowd *of, part *own, double largest, Py_ssize_t *places) noexcept nogil:
+    """Samples in the middle of even shares of what is left of the inertia of a part, as far as bins of distances tell.
+
+    Of the samples in a bin it is the nearest one. So the order of the samples does not matter.
+    """
+    cdef double masses[N_BINS]
+    cdef Py_ssize_t nearest[N_BINS]
+    cdef Py_ssize_t p, n, bin_ = 0
+    cdef double passed
+    for n in range(N_BINS):
+        masses[n], nearest[n] = 0.0, -1
+    for p in range(own.start, own.end):
+        if of.weights[p] * of.distances[p] > 0.0:
+            n = min(<Py_ssize_t>(of.distances[p] / largest * N_BINS), N_BINS - 1)
+            masses[n] += of.weights[p] * of.distances[p]
+            if nearest[n] < 0 or of.distances[p] < of.distances[nearest[n]]:
+                nearest[n] = p
+    passed = masses[0]
+    for n in range(N_CANDIDATES):
+        while bin_ < N_BINS - 1 and (nearest[bin_] < 0 or not passed > (n + 0.5) / N_CANDIDATES * own.value):
+            bin_ += 1
+            passed += masses[bin_]
+        places[n] = nearest[bin_] if nearest[bin_] >= 0 else farthest(of, own)
+
+
+cdef Py_ssize_t farthest(crowd *of, part *own) noexcept nogil:
+    cdef Py_ssize_t p, best = own.start
+    cdef double largest = 0.0
+    for p in range(own.start, own.end):
+        if of.weights[p] > 0.0 and of.distances[p] > largest:
+            best, largest = p, of.distances[p]
+    return best
+
+
+cdef void find_distances(crowd *of, const double *rows, Py_ssize_t count, const double *center,
+                         double *found) noexcept nogil:
+    """Distances of rows to one center, in the unit of `distances`."""
     cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t p, first = of.starts[j], count = of.starts[j + 1] - of.starts[j]
-    cdef const double *center = of.values + of.farthest[j] * of.n_features
-    cdef const double *x = of.values + first * of.n_features
-    cdef double share = 0.5 if of.kind == COSINE else 1.0
+    cdef Py_ssize_t p
     if of.kind == MANHATTAN:
-        table.own_distances_manhattan[0](x, count, of.n_features, center, of.zeros, of.to_new)
-    else:
-        table.own_sq_distances[0](x, count, of.n_features, center, of.zeros, of.to_new)
-    for p in range(count):
-        if share * of.to_new[p] < of.distances[first + p]:
-            of.distances[first + p] = share * of.to_new[p]
+        table.own_distances_manhattan[0](rows, count, of.n_features, center, of.zeros, found)
+        return
+    table.own_sq_distances[0](rows, count, of.n_features, center, of.zeros, found)
+    if of.kind == COSINE:
+        for p in range(count):
+            found[p] *= 0.5
+
+
+cdef void part_ways(crowd *of, part *own) noexcept nogil:
+    """Make two parts of a part as it was split: near samples first, each half in its order."""
+    cdef Py_ssize_t p, h, to = own.start, n_features = of.n_features, size = of.n_features + 3
+    cdef double *kept
+    cdef part *rest = of.parts + of.n_parts
+    for h in range(1, -1, -1):
+        for p in range(own.start, own.end):
+            if of.is_near[p] == h:
+                kept = of.scratch + to * size
+                memcpy(kept, of.values + p * n_features, n_features * sizeof(double))
+                kept[n_features], kept[n_features + 1], kept[n_features + 2] = of.weights[p], of.after[p], of.order[p]
+                to += 1
+        if h == 1:
+            rest.start, rest.end, rest.cluster = to, own.end, own.cluster
+    for p in range(own.start, own.end):
+        kept = of.scratch + p * size
+        memcpy(of.values + p * n_features, kept, n_features * sizeof(double))
+        of.weights[p], of.distances[p] = kept[n_features], kept[n_features + 1]
+        of.order[p] = <int32_t>kept[n_features + 2]
+    own.end = rest.start
+    of.n_parts += 1
+    weigh(of, own)
+    weigh(of, rest)

@@ -75,30 +75,75 @@ def inertia(X, C, labels=None, sample_weight=None, metric="euclidean"):
     return math.fsum(terms if sample_weight is None else terms * sample_weight)
 
 
+def in_turn(terms):
+    """The sum of terms, one after the other."""
+    return np.cumsum(terms)[-1] if len(terms) else 0.0
+
+
+def at_even_shares(terms, mass, count, n_bins=32):
+    """The places in the middle of ``count`` even shares of the mass, by bins of terms; the lowest term of a bin."""
+    own = np.flatnonzero(mass > 0)
+    bins = np.minimum((terms[own] / terms[own].max() * n_bins).astype(int), n_bins - 1)
+    passed = np.cumsum(np.bincount(bins, weights=mass[own], minlength=n_bins))
+    places = []
+    for n in range(count):
+        beyond = [b for b in np.unique(bins) if passed[b] > (n + 0.5) / count * in_turn(mass)] or [bins.max()]
+        members = own[bins == beyond[0]]
+        places.append(members[terms[members].argmin()])
+    return places
+
+
+def split(X, weights, terms, metric):
+    """Split some rows for one more center: the row it takes, which rows are near it, their terms then, and what is saved."""
+    mass = weights * terms
+    candidates = [*at_even_shares(terms, mass, 3), np.where(weights > 0, terms, 0.0).argmax()]
+    drops = [in_turn(weights * np.maximum(terms - METRICS[metric][0](X, X[[at]])[:, 0], 0.0)) for at in candidates]
+    taken = candidates[int(np.argmax(drops))]
+    apart = METRICS[metric][0](X, X[[taken]])[:, 0]
+    near = apart < terms
+    after = np.minimum(terms, apart)
+    if metric == "euclidean" and weights[near].any() and weights[~near].any():
+        for half, base in [(~near, np.flatnonzero(~near & (weights > 0))[0]), (near, taken)]:
+            shares = weights[half, None] * (X[half] - X[base])
+            mean = X[base] + np.cumsum(shares, axis=0)[-1] / in_turn(weights[half])
+            after[half] = METRICS[metric][0](X[half], mean[None])[:, 0]
+        taken = np.where(near & (weights > 0), after, np.inf).argmin()
+    return taken, near, after, in_turn(mass) - in_turn(weights * after)
+
+
 def refill(X, centers, labels, weights, metric="euclidean"):
     """Labels in which every empty cluster, lowest index first, got a row.
 
-    The cluster with the largest remaining inertia gives its row that is farthest from its best center and from the rows it gave
-    before (the lowest index of equals). A row that weighs nothing, or that is the last of its cluster, is passed over. A cluster
-    for which no row is left stays empty.
+    The cluster whose split saves most gives the row that its split takes; both parts of it may be split again (the lowest cluster
+    of equals). A row that weighs nothing, or that is the last of its cluster, is passed over. A cluster for which no row is left
+    stays empty.
     """
-    members = labels.copy()
+    members, weights = labels.copy(), weights.astype(np.float64)
     rows_left = np.bincount(labels[weights > 0], minlength=len(centers))
     empty = list(np.flatnonzero(rows_left == 0))
     terms = own_terms(X, move(X, centers, labels, weights, metric), labels, metric)
     terms[terms <= 1e-28 * (X**2).sum(axis=1)] = 0.0  # rounding of a mean of equal rows
-    terms[weights <= 0] = 0.0
+
+    def untried(rows, cluster):
+        return [in_turn(weights[rows] * terms[rows]), cluster, rows, None]
+
+    parts = [untried(np.flatnonzero(labels == j), j) for j in range(len(centers))]
     while empty:
-        left = np.bincount(labels, weights=terms * weights, minlength=len(centers))
-        left[(rows_left <= 1)] = 0.0
-        if not left.any():
+        left = [part for part in parts if part[0] > 0.0 and rows_left[part[1]] > 1]
+        if not left:
             break
-        donor = left.argmax()
-        own = np.flatnonzero(labels == donor)
-        taken = own[terms[own].argmax()]
-        rows_left[donor] -= 1
-        members[taken] = empty.pop(0)
-        terms[own] = np.minimum(terms[own], METRICS[metric][0](X[own], X[[taken]])[:, 0])
+        best = min(left, key=lambda part: (-part[0], part[1]))
+        _, cluster, rows, found = best
+        if found is None:
+            best[3] = split(X[rows], weights[rows], terms[rows], metric)
+            best[0] = best[3][3]
+            continue
+        taken, near, terms[rows] = found[:3]
+        members[rows[taken]] = empty.pop(0)
+        rows_left[cluster] -= 1
+        weights[rows[taken]] = 0.0
+        best[:] = untried(rows[near], cluster)
+        parts.append(untried(rows[~near], cluster))
     return members
 
 

@@ -149,7 +149,7 @@ def test_every_shape_walks_with_the_reference(n_features, n_clusters, algorithm,
 
 
 def test_empty_clusters_take_what_saves_most(algorithm, real):
-    X = np.array([[0], [1], [2], [10], [-10], [10]], dtype=real)  # row 4 is farthest from the mean; then rows 3 and 5
+    X = np.array([[0], [1], [2], [10], [-10], [10]], dtype=real)  # row 4 saves most; then rows 3 and 5
     model = KMeans(3, init=[[0.0], [900.0], [900.0]], max_iter=1, tol=0, algorithm=algorithm).fit(X)
     np.testing.assert_array_equal(model.cluster_centers_.ravel(), np.array([3.25, -10, 10], dtype=real))
 

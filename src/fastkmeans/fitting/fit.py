@@ -11,7 +11,7 @@ import numpy as np
 
 from ..samples import Samples
 from ..settings import Settings
-from .breathing import breathe, breathes
+from .breathing import breathes, breathing_centers
 from .coarse import fit_coarsely, is_large
 from .exchange import exchange_after
 from .going import Going, Keeper, Reached
@@ -68,11 +68,13 @@ def _run_plain(
 ) -> tuple[Run, str]:
     description, n_clusters = samples.description, settings.n_clusters
     tol = float(settings.tol * description.total_variance / len(description.variance))
-    start = [draw_centers(settings, samples, n_clusters, random_state, settings.n_threads)]
     n_samples, n_features = samples.values.shape
     is_breathing = samples.has_filters and breathes(settings, n_samples, n_features, n_clusters)
-    if is_breathing:
-        start = [breathe(samples, start[0], settings.n_threads)]
+
+    def draw() -> Any:
+        return draw_centers(settings, samples, n_clusters, random_state, settings.n_threads)
+
+    start = [breathing_centers(samples, draw, random_state, settings.n_threads) if is_breathing else draw()]
     if settings.verbose:
         print("Initialization complete")
     return _run(

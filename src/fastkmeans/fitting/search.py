@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..stored import StoredSamples
 from ..types import AnyArray, Floats, Indices, Labels, Values
 from . import coreset
-from .breathing import breathe, breathes
+from .breathing import MOST_STARTS, breathe, breathes, breathing_centers
 from .exchange import exchange_after
 from .going import Going
 from .loop import Run, run
@@ -270,15 +270,14 @@ class Chain:
         """Try the starts on the smallest set. Return the best runs, lowest inertia first."""
         rows = self._levels[0]
         n_samples, n_features = rows.values.shape
-        is_breathing = rows.has_filters and breathes(self._settings, n_samples, n_features, n_clusters)
+        is_level = rows is not self._all
+        is_breathing = rows.has_filters and breathes(self._settings, n_samples, n_features, n_clusters, is_level)
         if is_breathing and self._n_starts is not None:
-            return [
-                self._run(
-                    rows, breathe(rows, self._fresh_centers(rows, n_clusters, 1)[0], self._n_threads), loose=SEARCH_TOL
-                )[0]
-            ]
-        n_fresh = self._count_fresh(n_clusters)
-        starts = self._fresh_centers(rows, n_clusters, 1 if n_clusters == 1 else n_fresh)
+            fresh = self._fresh_centers(rows, n_clusters, 1)[0]
+            return [self._run(rows, breathe(rows, fresh, self._n_threads, is_level).centers, loose=SEARCH_TOL)[0]]
+        n_fresh = 1 if n_clusters == 1 else self._count_fresh(n_clusters)
+        starts = self._fresh_centers(rows, n_clusters, max(n_fresh, MOST_STARTS) if is_breathing else n_fresh)
+        to_breathe, starts = iter(starts), starts[:n_fresh]
         if self._searched is not None:
             starts += [self._extended(rows, self._searched, n_clusters) for _ in range(CHAINED_STARTS)]
         n_trial = min(TRIAL_ITERATIONS, self._settings.max_iter)
@@ -297,7 +296,9 @@ class Chain:
         ]  # fmt: skip
         # The first start is the one of a plain fit. If all samples are searched, the result is at most the plain fit's.
         if rows is self._all and (after is not None or 0 not in best):
-            first = breathe(rows, starts[0], self._n_threads) if is_breathing else starts[0]
+            first = starts[0]
+            if is_breathing:
+                first = breathing_centers(rows, to_breathe.__next__, self._random, self._n_threads)
             finished.append(self._run(rows, first, exchange_after=None if is_breathing else after)[0])
         lowest = _lowest(finished)
         self._searched = lowest[0]
