@@ -84,8 +84,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         - "prefix" keeps up to 236 bytes per sample (812 on CPUs that cannot multiply bytes).
         - "elkan" and "full" are scikit-learn's names. "elkan" is read as "auto", and "full" as "lloyd".
 
-        Beside samples that are read in place (see :meth:`fit`) there is room for less: "quantized" keeps nothing and stands in for
-        "yinyang", and "prefix" has fewer directions. "auto" chooses what takes at most a quarter of the bytes of X, and 16 bytes a
+        Beside samples that are read in place (see :meth:`fit`) there is room for less: "quantized" keeps some samples or none,
+        "yinyang" has fewer groups of centers, and "prefix" fewer directions. "auto" chooses what takes at most a quarter of the bytes of X, and 16 bytes a
         row.
 
         "pair", "tiles", "quantized", "yinyang" and "prefix" skip pairs that a proven bound excludes, or read fewer bytes.
