@@ -134,3 +134,11 @@ def test_a_state_belongs_to_one_run_iteration_and_array():
         kept.put_back(f"s{i}", 0, kept.Kept("run", 0, "state", values))
     assert kept.take_out("s0", 0, "run", 0, values) is None
     assert kept.take_out("s1", 0, "run", 0, values) == "state"
+
+
+def test_arrays_that_begin_anywhere_in_a_message_are_laid_out_anew():
+    message = np.zeros(8 * 5 + 3, dtype=np.uint8)
+    rows = np.frombuffer(message[3:].data, dtype=np.int64)
+    assert not rows.flags.aligned
+    seen = run_group(lambda *arrays: arrays, lambda found: found[0], (rows, 7), [((), (rows,))])
+    assert all(array.flags.aligned and array.tobytes() == rows.tobytes() for array in seen[:2]) and seen[2] == 7

@@ -36,7 +36,15 @@ def run_group(
     group: Sequence[tuple[Sequence[Any], tuple[Any, ...]]],
 ) -> Any:  # fmt: skip
     """Run a task for each member of a group, and merge the results.   group : (sources, arguments) of each."""
-    return merge([task(*held, *own, *shared) for held, own in group])
+    everywhere = aligned(shared)
+    return merge([task(*held, *aligned(own), *everywhere) for held, own in group])
+
+
+def aligned(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return arguments whose arrays begin at an address that their type asks for: in a message they may lie anywhere."""
+    return tuple(
+        value.copy() if isinstance(value, np.ndarray) and not value.flags.aligned else value for value in values
+    )
 
 
 def add(found: list[tuple[Any, ...]]) -> tuple[Any, ...]:
