@@ -228,7 +228,7 @@ def test_methods_of_a_container_give_the_bits_of_the_whole(held, seed, n_parts):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(("held", "metric"), HELD)
 @given(seed=st.integers(0, 2**32 - 1), n_parts=st.integers(1, 13))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 def test_a_container_gives_the_bits_of_the_whole(held, metric, algorithm, seed, n_parts):
     check_one(seed, metric, algorithm, n_parts, held)
 
