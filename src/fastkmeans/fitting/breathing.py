@@ -61,6 +61,11 @@ DISTANCE_IN_ROUNDINGS = 1000.0
 """Centers stay if the root mean square distance per feature is below so many roundings of the values: savings are noise."""
 
 
+LOWER = 1.0 - 1e-6
+"""A start replaces the best one if its inertia is below this share of it. Starts that find the same optimum differ in rounding, and in
+the order of the clusters, which should not depend on whether X is float32 or float64."""
+
+
 class Breath(NamedTuple):
     """What breathing found.   inertia : of the centers; infinite if unknown.   is_sure : whether no attempt was in vain."""
 
@@ -101,18 +106,18 @@ def breathing_centers(
             break
         latest = breathe(rows, draw(), n_threads)
         work += latest.work
-        best = latest if latest.inertia < best.inertia else best
+        best = latest if latest.inertia < best.inertia * LOWER else best
     return best.centers
 
 
 def breathe(samples: Samples, centers: Values, n_threads: int | None, of_level: bool = False) -> Breath:
     """Return centers of lower inertia than the given ones can reach by iterations, or the given ones.
 
-    samples : dense, in one array.   centers : (n_clusters, n_features) in the dtype of the samples.   of_level : see breathes.
+    samples : dense.   centers : (n_clusters, n_features) in the dtype of the samples.   of_level : see breathes.
     """
     if samples.description.largest < LEAST_SIZE:
         return Breath(centers, inf, 0.0, True)  # squares of values so small have few digits
-    values, sample_weight = samples.values, samples.sample_weight
+    values, sample_weight = samples.whole().values, samples.sample_weight
     (n_samples, n_features), n_clusters = values.shape, len(centers)
     total_weight = float(n_samples)
     if sample_weight is not None:

@@ -22,8 +22,8 @@ def read_ahead(source: Source, buffers: list[Values]) -> Iterator[tuple[slice, V
     for buffer in buffers:
         free.put(buffer)
     reader = Thread(target=_read, args=(source, free, full), name="fastkmeans-reader", daemon=True)
-    reader.start()
     try:
+        reader.start()  # Ctrl-C may come before this returns, when the thread already runs
         while True:
             got = full.get()
             if got is None:
@@ -35,7 +35,8 @@ def read_ahead(source: Source, buffers: list[Values]) -> Iterator[tuple[slice, V
             free.put(buffer)
     finally:
         free.put(None)
-        reader.join()
+        if reader.is_alive():
+            reader.join()
 
 
 def _read(
