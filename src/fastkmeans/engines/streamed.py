@@ -51,7 +51,7 @@ the label can change. It costs distances to all centers in float64, one by one."
 KEPT_SHARE = 0.5
 """Gaps are not worth their cost if fewer of those that are stored spare a reading. A gap took as long as reading a row and
 finding its label three times (100 features, 100 clusters, two cores of a Granite Rapids Xeon). Where centers share a group of samples they
-move farther than gaps are wide: 1 of 100 was kept."""
+move farther than gaps are wide, and few gaps are kept."""
 
 WASTED_SHARE = 0.5
 """If two steps in a row read more of the rows than this, the next ones are passes."""
