@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastkmeans import KMeans, kmeans_plusplus
+from fastkmeans import BisectingKMeans, KMeans, kmeans_plusplus
 from fastkmeans._core import runtime
 from fastkmeans._core.csr import CsrRows
 from fastkmeans.engines.rounding import LEAST_BITS
@@ -213,12 +213,20 @@ def test_a_callable_init_gets_the_matrix_that_was_passed(rng):
     assert seen[0] is S
 
 
-def test_a_fit_makes_no_dense_copy(rng):
+@pytest.mark.parametrize(
+    "model",
+    [
+        KMeans(4, init="random", n_init=1, max_iter=5, random_state=1),
+        BisectingKMeans(4, init="random", n_init=1, max_iter=5, random_state=1),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_fit_makes_no_dense_copy(model):
     S = sparse.random(3000, 30_000, density=0.001, format="csr", random_state=9)
     stored = S.data.nbytes + S.indices.nbytes + S.indptr.nbytes
     tracemalloc.start()
     try:
-        KMeans(4, init="random", n_init=1, max_iter=5, random_state=1).fit(S)
+        model.fit(S)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

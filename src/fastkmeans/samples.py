@@ -125,18 +125,12 @@ class Samples:
         rows: Indices,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Values:
-        """Return the samples with these numbers, (len(rows), n_features). With an origin: float32, origin subtracted.
-
-        memory : an array of that dtype with so many rows or more, which is written and returned in part; None for a new one.
-        """
-        if memory is None and origin is None and len(rows) <= FEW_ROWS and isinstance(self.values, np.ndarray):
+        """Return the samples with these numbers, (len(rows), n_features). With an origin: float32, origin subtracted."""
+        if origin is None and len(rows) <= FEW_ROWS and isinstance(self.values, np.ndarray):
             return self.values.take(rows, axis=0)
         dtype = self.values.dtype if origin is None else np.float32
-        taken: Values = (
-            np.empty((len(rows), self.values.shape[1]), dtype=dtype) if memory is None else memory[: len(rows)]
-        )
+        taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=dtype)
         n_threads = effective_n_threads(n_threads, float(taken.size))
         for numbers, values in self.arrays():
             if len(values) == len(self.values):
@@ -154,14 +148,9 @@ class Samples:
         sample_weight: Floats | None,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Samples:
-        """Return the samples with these numbers as Samples in one array, with weights of their own.
-
-        origin, memory : as for take. What is in the memory must stay as long as the samples are in use.
-        """
-        values = self.take(rows, origin, n_threads, memory)
-        return Samples(values, sample_weight, describe(values, effective_n_threads(n_threads, float(values.size))))
+        """Return the samples with these numbers as Samples in one array, with weights of their own.   origin : as for take."""
+        return described_samples(self.take(rows, origin, n_threads), sample_weight, n_threads)
 
     def nearest(self, centers: Floats, n_threads: int) -> Labels:
         """Return the label of the nearest center of each sample, (n_samples,)."""
@@ -294,6 +283,11 @@ def count_distinct(labels: Labels, n_clusters: int) -> int:
     for part in parts_of(len(labels)):
         occurs[labels[part]] = True
     return int(np.count_nonzero(occurs))
+
+
+def described_samples(values: Values, sample_weight: Floats | None, n_threads: int | None) -> Samples:
+    """Describe values in one array, and return them as samples."""
+    return Samples(values, sample_weight, describe(values, effective_n_threads(n_threads, float(values.size))))
 
 
 def describe(X: Values, n_threads: int) -> Description:

@@ -55,7 +55,6 @@ class SparseSamples(Samples):
         rows: Indices,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Values:
         """(len(rows), n_features): some samples, by number, made dense."""
         assert origin is None  # float32 about an origin is for dense samples
@@ -67,9 +66,8 @@ class SparseSamples(Samples):
         sample_weight: Floats | None,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Samples:
-        """Some samples, by number, with weights of their own. No memory is needed: they stay sparse."""
+        """Some samples, by number, with weights of their own. They stay sparse."""
         assert origin is None
         return SparseSamples(self.rows.take(np.ascontiguousarray(rows)), sample_weight, n_threads)
 

@@ -48,9 +48,8 @@ class StoredSamples(Samples):
         rows: Indices,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Values:
-        """Return the samples with these numbers, (len(rows), n_features), as Samples.take does, but never in the memory."""
+        """Return the samples with these numbers, (len(rows), n_features), as Samples.take does."""
         some = self.rows.some(rows, origin)
         return some.dense(effective_n_threads(n_threads, float(some.size)))
 
@@ -60,7 +59,6 @@ class StoredSamples(Samples):
         sample_weight: Floats | None,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Samples:
         """Return the samples with these numbers: in one array if that is small beside all samples, else read in place, too."""
         if FLOAT32_BYTES * len(rows) * self.rows.shape[1] <= max(SMALL_COPY, DENSE_SHARE * spare_bytes(self.rows)):

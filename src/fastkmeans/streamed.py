@@ -65,9 +65,8 @@ class StreamedSamples(Samples):
         rows: Indices,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Values:
-        """Return the samples with these numbers, (len(rows), n_features), as Samples.take does, but never in the memory."""
+        """Return the samples with these numbers, (len(rows), n_features), as Samples.take does."""
         values = self.rows.take(rows, n_threads)
         if origin is None:
             return values

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._core import samples as compiled
 from ..runtime.threads import effective_n_threads
-from ..samples import Samples
+from ..samples import Samples, described_samples
 from ..settings import BisectingSettings
 from ..types import Floats, Indices, Labels, Values
 from .loop import Run, run
@@ -123,7 +124,7 @@ def bisect(settings: BisectingSettings, samples: Samples, random_state: np.rando
 
 
 class Memory:
-    """Memory for the rows of a cluster, used again for each split.
+    """Memory for the rows of a cluster of samples in one array, used again for each split.
 
     Pages that are new to the process cost as much as copying the rows: 200 000 x 32 float32, k=64, one core of a Zen 3.
     """
@@ -131,12 +132,14 @@ class Memory:
     def __init__(self) -> None:
         self._values: Values | None = None
 
-    def for_rows(self, n_rows: int, samples: Samples) -> Values:
-        """Return memory for so many rows or more. What a call returned before must not be in use any more."""
-        if self._values is None or len(self._values) < n_rows:
+    def take(self, samples: Samples, rows: Indices, n_threads: int | None) -> Values:
+        """Return the samples with these numbers. What a call returned before must not be in use any more."""
+        if self._values is None or len(self._values) < len(rows):
             self._values = None  # lest both be held
-            self._values = np.empty((n_rows, samples.values.shape[1]), dtype=samples.values.dtype)
-        return self._values
+            self._values = np.empty((len(rows), samples.values.shape[1]), dtype=samples.values.dtype)
+        taken = self._values[: len(rows)]
+        compiled.take(samples.values, rows, None, taken, effective_n_threads(n_threads, float(taken.size)))
+        return taken
 
 
 def _split(
@@ -155,9 +158,10 @@ def _split(
     own = samples
     if len(rows) < len(samples.values):
         own_weights = None if weights is None else weights[rows]
-        # A callable init may keep the rows that it gets.
-        room = None if callable(base.init) else memory.for_rows(len(rows), samples)
-        own = samples.subset(rows, own_weights, n_threads=base.n_threads, memory=room)
+        if isinstance(samples.values, np.ndarray) and not callable(base.init):  # which may keep the rows that it gets
+            own = described_samples(memory.take(samples, rows, base.n_threads), own_weights, base.n_threads)
+        else:
+            own = samples.subset(rows, own_weights, n_threads=base.n_threads)
     best, n_iter = _best_pair(settings, own, random_state)
     if base.verbose:
         print(f"New centroids from bisection: {best.centers}")

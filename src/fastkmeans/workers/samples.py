@@ -115,9 +115,8 @@ class RemoteSamples(Samples):
         rows: Indices,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Values:
-        """Return the samples with these numbers, (len(rows), n_features), as Samples.take does, but never in the memory."""
+        """Return the samples with these numbers, (len(rows), n_features), as Samples.take does."""
         rows = np.asarray(rows, dtype=np.intp)
         dtype = self.values.dtype if origin is None else np.float32
         taken: Values = np.empty((len(rows), self.values.shape[1]), dtype=dtype)
@@ -131,7 +130,6 @@ class RemoteSamples(Samples):
         sample_weight: Floats | None,
         origin: Floats | None = None,
         n_threads: int | None = None,
-        memory: Values | None = None,
     ) -> Samples:
         """Return the samples with these numbers. Many rows stay on their workers.   rows : ascending."""
         n_features, dtype = self.values.shape[1], self.values.dtype if origin is None else np.dtype(np.float32)
