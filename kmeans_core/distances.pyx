@@ -30,6 +30,9 @@ ctypedef fused real_out:
 
 cdef enum:
     _EUCLIDEAN, _MANHATTAN, _COSINE
+    # To lay the centers out takes longer than the distances of so many samples to all centers in float64.
+    FEW_SAMPLES = 8
+    AT_ONCE = 128  # distances, on the stack
 
 EUCLIDEAN, MANHATTAN, COSINE = _EUCLIDEAN, _MANHATTAN, _COSINE
 
@@ -57,9 +60,13 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     """
     check_shapes(X.shape[1], centers)
     cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t n_samples = X.shape[0], n_features = X.shape[1], n_clusters = centers.shape[0]
+    cdef Py_ssize_t i, n_samples = X.shape[0], n_features = X.shape[1], n_clusters = centers.shape[0]
     check_count("n_threads", n_threads)
     check_length("labels", labels.shape[0], n_samples)
+    if n_samples <= FEW_SAMPLES:
+        for i in range(n_samples):
+            labels[i] = nearest_of_all(table, &X[i, 0], centers, kind)
+        return n_samples
     cdef Py_ssize_t block = block_samples(n_features), unit = unit_samples(n_samples, block, n_threads)
     unit = short_unit(unit, block, <double>n_clusters * n_features)
     cdef Py_ssize_t u, n_units = (n_samples + unit - 1) // unit
@@ -90,6 +97,26 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     free(memory)
     raise_interrupt(&watch)
     return n_decided
+
+
+cdef int32_t nearest_of_all(const c.kernels *table, const real *x, const double[:, ::1] centers,
+                            int kind) noexcept nogil:
+    """Label of one sample by its float64 distances to all centers."""
+    cdef double[AT_ONCE] distances
+    cdef double nearest = INFINITY
+    cdef Py_ssize_t j, first = 0, count, n_clusters = centers.shape[0], n_features = centers.shape[1]
+    cdef int32_t label = 0
+    while first < n_clusters:
+        count = min(<Py_ssize_t>AT_ONCE, n_clusters - first)
+        if kind == _MANHATTAN:
+            table.all_distances_manhattan[real is float](x, 1, n_features, &centers[first, 0], count, distances)
+        else:
+            table.all_sq_distances[real is float](x, 1, n_features, &centers[first, 0], count, distances)
+        for j in range(count):
+            if distances[j] < nearest:
+                nearest, label = distances[j], <int32_t>(first + j)
+        first += count
+    return label
 
 
 cdef size_t nearest_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t n_unit,

@@ -229,6 +229,24 @@ def test_copies_of_centers_win_nothing_and_cost_nothing(n_features, kind, real):
     np.testing.assert_array_equal(among_copies, alone)
 
 
+@pytest.mark.parametrize("kind", [distances.EUCLIDEAN, distances.MANHATTAN, distances.COSINE])
+@pytest.mark.parametrize(("n_features", "n_clusters"), [(1, 5), (2, 300), (9, 127), (40, 129), (133, 256)])
+def test_few_samples_get_the_labels_that_they_have_among_many(n_features, n_clusters, kind, real):
+    """Few are compared with all centers in float64, many are filtered. Halfway between centers is where they could differ."""
+    rng = np.random.default_rng([n_features, n_clusters, kind, 71_933])
+    centers = rng.normal(size=(n_clusters, n_features)).astype(real).astype(np.float64)
+    centers[n_clusters // 2] = centers[n_clusters - 1]
+    a, b = rng.integers(n_clusters, size=(2, 90))
+    X = np.concatenate([(centers[a] + centers[b]) / 2, centers[a], rng.normal(size=(30, n_features))]).astype(real)
+    together, apart = np.empty(len(X), np.int32), np.empty(len(X), np.int32)
+    distances.nearest(X, centers, together, 2, kind)
+    for rows in np.split(np.arange(len(X)), np.arange(1, 9).cumsum()):
+        part = np.empty(len(rows), np.int32)
+        distances.nearest(X[rows], centers, part, 1, kind)
+        apart[rows] = part
+    np.testing.assert_array_equal(apart, together)
+
+
 def test_a_step_leaves_copies_of_centers_without_samples(real):
     rng = np.random.default_rng(5311)
     X = rng.normal(size=(900, 6)).astype(real)

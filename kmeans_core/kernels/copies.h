@@ -10,22 +10,29 @@ static size_t copy_slots(size_t n_clusters)
     return n_slots;
 }
 
-/* A hash of a center, equal for -0.0 and 0.0. Eight chains, because one would wait for its multiplications. */
-static uint64_t hash_of(const double *center, size_t n_features)
+static inline uint64_t hash_with(uint64_t hash, double value)
 {
-    uint64_t part[8] = {0};
-    for (size_t f = 0; f < n_features; f += 8) {
-        double value[8] = {0.0};
-        uint64_t bits[8];
-        for (size_t i = 0; i < 8 && f + i < n_features; i++)
-            value[i] = center[f + i] + 0.0;
-        memcpy(bits, value, sizeof bits);
-        for (int i = 0; i < 8; i++)
-            part[i] = (part[i] ^ bits[i]) * 0x9e3779b97f4a7c15u;
-    }
+    uint64_t bits;
+    value += 0.0; /* -0.0 becomes 0.0 */
+    memcpy(&bits, &value, sizeof bits);
+    return (hash ^ bits) * 0x9e3779b97f4a7c15u;
+}
+
+/* A hash of a center, equal for -0.0 and 0.0. Eight chains, because one would wait for its multiplications. */
+static inline uint64_t hash_of(const double *center, size_t n_features)
+{
     uint64_t hash = 0;
-    for (int i = 0; i < 8; i++)
-        hash = (hash ^ part[i] ^ part[i] >> 32) * 0xd6e8feb86659fd93u;
+    size_t f = 0;
+    if (n_features >= 8) {
+        uint64_t part[8] = {0};
+        for (; f + 8 <= n_features; f += 8)
+            for (size_t i = 0; i < 8; i++)
+                part[i] = hash_with(part[i], center[f + i]);
+        for (int i = 0; i < 8; i++)
+            hash = (hash ^ part[i] ^ part[i] >> 32) * 0xd6e8feb86659fd93u;
+    }
+    for (; f < n_features; f++)
+        hash = hash_with(hash, center[f]);
     return hash ^ hash >> 32;
 }
 

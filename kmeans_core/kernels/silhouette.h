@@ -17,15 +17,6 @@
 
 #define EIGHT 8 /* rows side by side: a multiple of VD_LANES */
 
-static double vd_total(vdouble a)
-{
-    double lane[VD_LANES], total = 0.0;
-    vd_store(lane, a);
-    for (int l = 0; l < VD_LANES; l++)
-        total += lane[l];
-    return total;
-}
-
 /* Euclidean: the root of the sum of (x - y)^2. `c` is the place among eight others. */
 #define METRIC_VERB add_euclidean
 #define METRIC_ADD(sum, away) vd_fmadd(sum, away, away)

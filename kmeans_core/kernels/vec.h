@@ -342,6 +342,7 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
  *   vd_pick(m, a, b)     m ? a : b
  *   vd_max(a, b)         b where a is a NaN        vd_min_above_zero(a, b)   the same, and where a is not above 0
+ *   vd_total(a)          sum of the elements, the first one first
  *   vd_total_of_eight(parts)     sum of eight float64 in 8 / VD_LANES vectors, in one order on all instruction sets
  *   vd_load_f32 vd_load_f64      float32, or float64, as float64
  *   vd_sqrt_by_steps     vd_sqrt within an ulp, without the divider if a seed and two steps are as fast: then half the
@@ -355,6 +356,15 @@ typedef float vd_floats __attribute__((vector_size(4 * VD_LANES), aligned(4), ma
 static inline vdouble vd_load_f32(const float *p) { return __builtin_convertvector(*(const vd_floats *)p, vdouble); }
 static inline vdouble vd_load_f64(const double *p) { return vd_load(p); }
 static inline void vd_store(double *p, vdouble a) { *(vdouble *)p = a; }
+static inline double vd_total(vdouble a)
+{
+    double lane[VD_LANES], total = 0.0;
+    vd_store(lane, a);
+    for (int l = 0; l < VD_LANES; l++)
+        total += lane[l];
+    return total;
+}
+
 static inline double vd_total_of_eight(const vdouble *parts)
 {
     double eight[8], total = 0.0;

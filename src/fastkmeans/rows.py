@@ -24,7 +24,8 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 def nearest(values: Values, centers: Floats, n_threads: int | None, kind: int) -> Labels:
     """Return the label of each row: its nearest center."""
-    if is_open(values):
+    is_dense = isinstance(values, np.ndarray)
+    if not is_dense and is_open(values):
         from . import streamed
 
         work = assignment_work(values.block_rows, values.shape[1], len(centers))
@@ -32,13 +33,13 @@ def nearest(values: Values, centers: Floats, n_threads: int | None, kind: int) -
     labels = np.empty(len(values), dtype=np.int32)
     work = assignment_work(len(values), values.shape[1], len(centers))
     n_threads = effective_n_threads(n_threads, work)
-    if isinstance(values, CsrRows):
+    if is_dense:
+        distances.nearest(values, centers, labels, n_threads, kind)
+    elif isinstance(values, CsrRows):
         sparse.nearest(values, centers, labels, n_threads)
     elif isinstance(values, StoredRows):
         for rows, block in stored.blocks_of(values, n_threads):
             distances.nearest(block, centers, labels[rows], n_threads, kind)
-    else:
-        distances.nearest(values, centers, labels, n_threads, kind)
     return labels
 
 
@@ -107,16 +108,14 @@ def check_values(matrix: Matrix, n_threads: int) -> None:
     A compiled pass accepts clean values. Only if it does not, check_finite looks for the place.
     """
     values = matrix.values
-    if isinstance(values, CsrRows):
+    if isinstance(values, np.ndarray):
+        if samples.has_unusable(values, _limit_of(values), n_threads):
+            check_finite(values, "X", matrix.feature_names)
+    elif isinstance(values, CsrRows):
         check_stored(values, "X")
-        return
-    if isinstance(values, StoredRows):
+    elif isinstance(values, StoredRows):
         _check_blocks(values, n_threads)
-        return
-    if is_open(values):
-        return  # the first pass over them checks them
-    if samples.has_unusable(values, _limit_of(values), n_threads):
-        check_finite(values, "X", matrix.feature_names)
+    # The first pass over streamed rows checks them.
 
 
 def _check_blocks(rows: StoredRows, n_threads: int) -> None:

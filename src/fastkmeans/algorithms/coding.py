@@ -94,7 +94,8 @@ class Codes:
         """
         n_samples, n_features = self.X.shape
         if self._turned is None and (n_directions or is_worth_a_trial(n_samples, n_features, len(centers))):
-            self._turned = self._turn(centers, n_directions)
+            chosen = self._choose_directions(centers, n_directions)
+            self._turned = None if chosen is None else CodedRows(self.X, *chosen, self.n_threads)
         return self._turned
 
     def pays(self, n_directions: int, kept: float, n_clusters: int) -> bool:
@@ -103,7 +104,13 @@ class Codes:
         cost = filter_cost(n_directions, kept, n_samples, n_features, n_clusters, code_format()[0], tile()[0])
         return not cost > dense_cost(n_features, n_clusters)
 
-    def _turn(self, centers: Floats, n_directions: int | None) -> CodedRows | None:
+    def _choose_directions(
+        self, centers: Floats, n_directions: int | None
+    ) -> tuple[Singles, float, Floats, float] | None:
+        """Find directions, and return those that cost least, their skew, the offset and the scale.
+
+        The rows that tell the directions, and what is computed of them, are freed before codes take memory.
+        """
         n_samples, n_features = self.X.shape
         wanted = min(n_directions or most_directions(n_features, len(centers)), n_features, MAX_DIRECTIONS)
         if isinstance(self.X, StoredRows):
@@ -130,7 +137,7 @@ class Codes:
         if n_kept == 0:
             return None
         self._directions = None
-        return CodedRows(self.X, np.ascontiguousarray(directions[:, :n_kept].T), skew, offset, scale, self.n_threads)
+        return np.ascontiguousarray(directions[:, :n_kept].T), skew, offset, scale
 
     def _some_rows(self, n_rows: int) -> tuple[Singles, Floats, float]:
         """Some rows about their mean and scaled, float32 (not finite if that is too narrow), the mean, and the scale."""

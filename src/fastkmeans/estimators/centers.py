@@ -384,12 +384,13 @@ class CentersEstimator(Estimator):
         check_is_fitted(model, method)
         check_n_threads("n_threads", model.n_threads)
         metric = check_metric(model.metric)
-        in_place = metric.prepare_rows is None and model._scaling() is None
+        scaling = model._scaling()
+        in_place = metric.prepare_rows is None and scaling is None
         features = getattr(model, "feature_names_in_", None)
         matrix = as_matrix(X, features=features, sparse=True, in_place=in_place, streamed=True)
         model._check_feature_names(matrix.feature_names, matrix.values.shape[1], reset=False)
         check_values(matrix, effective_n_threads(model.n_threads, float(matrix.values.size)))
-        values, scaling = matrix.values, model._scaling()
+        values = matrix.values
         # In the dtype of the centers, so that rows of any dtype are rounded like those of fit.
         dtype = model.cluster_centers_.dtype
         if scaling is not None:

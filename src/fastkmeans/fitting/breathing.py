@@ -60,7 +60,6 @@ they have none (kernels/move.h): then weights of 1 would change a bit."""
 DISTANCE_IN_ROUNDINGS = 1000.0
 """Centers stay if the root mean square distance per feature is below so many roundings of the values: savings are noise."""
 
-
 LOWER = 1.0 - 1e-6
 """A start replaces the best one if its inertia is below this share of it. Starts that find the same optimum differ in rounding, and in
 the order of the clusters, which should not depend on whether X is float32 or float64."""

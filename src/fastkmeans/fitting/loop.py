@@ -103,7 +103,8 @@ def run(
         reason = _reason_to_stop(
             n_changed + n_refilled, center_shift <= tol, is_flat, stop_asked, len(history) >= max_iter
         )
-        reason = "max_time" if not reason and perf_counter() >= deadline else reason
+        if deadline < inf and not reason and perf_counter() >= deadline:
+            reason = "max_time"
         may_exchange = exchange_after is not None and len(history) < max_iter and not stop_asked
         if may_exchange and (reason in CONVERGED or not reason and len(history) == exchange_after):
             exchange_after = None

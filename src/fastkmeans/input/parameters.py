@@ -65,6 +65,8 @@ def check_init(init: Any, n_clusters: int, n_features: int, dtype: DTypeLike) ->
                 f"The shape of the initial centers {given.shape} does not match the {of_what} {expected}. "
                 f"Pass an init of shape ({n_clusters}, {n_features})."
             )
+    if given.dtype == dtype:
+        return given.copy()
     with np.errstate(over="ignore"):
         centers = np.array(given, dtype=dtype, order="C")
     overflow = ~np.isfinite(centers)
