@@ -13,8 +13,8 @@ from libc.string cimport memcmp, memcpy, memset
 
 cimport kernels as c
 from shared cimport (
-    arena, arena_bytes, arena_in, check_count, check_shape, interrupted, kernels_in_use, raise_interrupt,
-    signal_watch, start_watch, take,
+    arena, arena_bytes, arena_in, ascending, check_count, check_shape, interrupted, kernels_in_use, raise_interrupt,
+    ranked, signal_watch, start_watch, take,
 )
 
 cdef const c.kernels **in_use = kernels_in_use()
@@ -29,19 +29,6 @@ cdef enum:
 cdef double HOPE = 0.1
 cdef double LEAST_GAIN = 1e-6    # share of the inertia by which it must fall, else rounding could go on for ever
 cdef double LEAST_SHIFT = 1e-4   # a center moves if that lowers the inertia by this share of a mean cluster's
-
-cdef struct ranked:
-    double value
-    int32_t index
-
-
-cdef int ascending(const void *a, const void *b) noexcept nogil:
-    """The lower value first, the lower index of equals."""
-    cdef const ranked *left = <const ranked *>a
-    cdef const ranked *right = <const ranked *>b
-    if left.value != right.value:
-        return -1 if left.value < right.value else 1
-    return left.index - right.index
 
 
 cdef struct position:

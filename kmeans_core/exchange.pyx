@@ -10,8 +10,8 @@ from libc.string cimport memset
 cimport kernels as c
 from fastkmeans._core.stored cimport StoredRows
 from shared cimport (
-    arena, arena_bytes, arena_in, check_count, interrupted, kernels_in_use, raise_interrupt, signal_watch,
-    sort_by_label, start_watch, take,
+    arena, arena_bytes, arena_in, ascending, check_count, interrupted, kernels_in_use, raise_interrupt, ranked,
+    signal_watch, sort_by_label, start_watch, take,
 )
 
 cdef const c.kernels **in_use = kernels_in_use()
@@ -28,20 +28,6 @@ cdef struct own_rows:
     size_t count
     int32_t far
     void *memory                 # of stored rows that are laid out, else NULL
-
-
-cdef struct ranked:
-    double value
-    int32_t index
-
-
-cdef int ascending(const void *a, const void *b) noexcept nogil:
-    """The lower value first, the lower index of equals."""
-    cdef const ranked *left = <const ranked *>a
-    cdef const ranked *right = <const ranked *>b
-    if left.value != right.value:
-        return -1 if left.value < right.value else 1
-    return left.index - right.index
 
 
 cdef class Exchange:

@@ -122,6 +122,21 @@ cdef inline Py_ssize_t unit_samples(Py_ssize_t n_samples, Py_ssize_t block, int 
     return block * (blocks if blocks > 1 else 1)
 
 
+cdef struct ranked:
+    # An index, and what it is sorted by.
+    double value
+    int32_t index
+
+
+cdef inline int ascending(const void *a, const void *b) noexcept nogil:
+    """Order of `ranked` for qsort: the lower value first, the lower index of equals."""
+    cdef const ranked *left = <const ranked *>a
+    cdef const ranked *right = <const ranked *>b
+    if left.value != right.value:
+        return -1 if left.value < right.value else 1
+    return left.index - right.index
+
+
 cdef inline void sort_by_label(const int32_t *labels, Py_ssize_t n_samples, Py_ssize_t n_clusters, int32_t *rows,
                                int32_t *starts) noexcept nogil:
     """Lay the samples out by cluster, in order.   rows : OUT [n_samples]   starts : OUT [n_clusters + 1], in rows"""

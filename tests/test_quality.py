@@ -25,6 +25,7 @@ from fastkmeans import (
     simplified_silhouette_score,
     within_cluster_variation,
 )
+from fastkmeans.metrics.table import METRICS
 from fastkmeans.quality import mean_distances, scatter, silhouettes, simplified
 
 ATOL = 1e-12  # of silhouettes against the slow twin; the promise is 1e-9
@@ -32,7 +33,7 @@ ATOL = 1e-12  # of silhouettes against the slow twin; the promise is 1e-9
 N_THREADS = [1, 2, 3, 7]
 
 
-@pytest.fixture(params=mean_distances.METRICS)
+@pytest.fixture(params=METRICS)
 def metric(request):
     return request.param
 
@@ -278,7 +279,7 @@ def test_variation_of_a_converged_fit_adds_up_to_its_inertia_and_pairs_to_twice_
 # ---------------------------------------------------------------- what all of them share
 
 MEASURES = {
-    **{f"silhouette_samples, {m}": (lambda X, y, m=m, **k: silhouette_samples(X, y, metric=m, **k)) for m in mean_distances.METRICS},
+    **{f"silhouette_samples, {m}": (lambda X, y, m=m, **k: silhouette_samples(X, y, metric=m, **k)) for m in METRICS},
     "silhouette_score": silhouette_score,
     "calinski_harabasz_score": calinski_harabasz_score,
     "davies_bouldin_score": davies_bouldin_score,

@@ -10,13 +10,13 @@ from typing import NoReturn
 
 from .. import __version__
 from ..input.missing import MISSING
+from ..metrics.table import METRICS
 
 FAILED = 2
 """Exit status for a wrong argument, file or table."""
 
 LABELLED = ".csv, .tsv, .csv.gz, .parquet; .npy: labels alone; -: standard output"
 INITS = ("auto", "k-means++", "random", "random-partition")
-METRICS = ("euclidean", "manhattan", "cosine")
 PREDICT_MISSING = ("error", "drop")
 """What predict does with missing values: the means of new rows are not those of the fit, which a model file does not hold."""
 STANDARDIZE = {"mean": True, "robust": "robust"}
@@ -132,7 +132,7 @@ def _add_kmeans(parser: argparse.ArgumentParser) -> None:
     add("--max-iter", _whole_number(1), 300, "stop after so many iterations (default: 300)")
     add("--tol", _tolerance, 1e-4, "stop when the centers move less, relative to the variance (default: 1e-4)")
     parser.add_argument("--init", default=INITS[0], choices=INITS, help=f"how to start (default: {INITS[0]})")
-    parser.add_argument("--metric", default=METRICS[0], choices=METRICS, help=f"the distance (default: {METRICS[0]})")
+    parser.add_argument("--metric", default="euclidean", choices=METRICS, help="the distance (default: euclidean)")
     what = "give all features the same weight, for features of different units; robust: by quartiles, not by mean and deviation"
     parser.add_argument("--standardize", nargs="?", const="mean", choices=STANDARDIZE, metavar="robust", help=what)
     _add_quiet(parser)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,17 +45,20 @@ def fitted_attributes(
     return fitted
 
 
-@dataclass(frozen=True)
 class ModelMaker:
     """Makes a fitted estimator of a run and the name of its algorithm.
 
     estimator : its class.   params : of the estimators, n_clusters excepted.   scaling : see fitted_attributes.
     """
 
-    estimator: Callable[..., KMeans]
-    params: dict[str, Any]
-    feature_names: Names | None
-    scaling: Scaling | None
+    def __init__(
+        self,
+        estimator: Callable[..., KMeans],
+        params: dict[str, Any],
+        feature_names: Names | None,
+        scaling: Scaling | None,
+    ):
+        self.estimator, self.params, self.feature_names, self.scaling = estimator, params, feature_names, scaling
 
     def __call__(self, stored: tuple[Run, str]) -> KMeans:
         run, algorithm = stored

@@ -6,16 +6,18 @@ TypeError if float() does.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..types import Names, Values
 from .arrays import check_shape, is_ready, read_in_place, to_array, to_float
 from .sources import is_source, read_source
 from .sparse import is_sparse, read_sparse
 from .tables import column_names, is_table, read_table, select_columns
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class Matrix(NamedTuple):

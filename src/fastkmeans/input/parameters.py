@@ -9,15 +9,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ..types import Values
 from .finite import check_finite
 from .matrix import as_matrix
 from .tables import is_table
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 INITS = ("auto", "k-means++", "random", "random-partition")
 SKLEARN_INITS = ("k-means++", "random")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from .._core.csr import CsrRows, first_unusable
 from .arrays import check_shape, to_float
 from .finite import MAGNITUDE_LIMIT, refuse
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 _LARGEST_INDEX = 2**31 - 1
 

@@ -11,8 +11,8 @@ from ..input.finite import check_finite
 from ..input.matrix import Matrix, as_matrix
 from ..input.parameters import check_n_threads, check_name
 from ..input.sparse import check_stored
+from ..metrics.table import METRICS
 from ..types import AnyArray, Indices, Labels, Values
-from .mean_distances import METRICS
 
 
 def checked_clustering(
@@ -23,7 +23,7 @@ def checked_clustering(
     at_least : least number of clusters. If it is 2 or more, there must also be fewer clusters than samples.
     Raises TypeError or ValueError for a wrong argument.
     """
-    check_name("metric", metric, METRICS)
+    check_name("metric", metric, tuple(METRICS))
     check_n_threads("n_threads", n_threads)
     matrix = samples_of(X, metric)
     codes = encode_labels(_as_label_array(labels, len(matrix.values)))

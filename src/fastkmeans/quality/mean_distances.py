@@ -8,8 +8,6 @@ from .._core import silhouette
 from ..runtime.threads import effective_n_threads
 from ..types import Floats, Indices, Labels, Values
 
-METRICS = ("euclidean", "manhattan", "cosine")
-
 # Pairs times features of a call of about 0.3 s: Ctrl-C is heard between calls. A square root costs as much as 9 features.
 _WORK_OF_A_CALL = 1 << 33
 _ROOT_WORK = 9

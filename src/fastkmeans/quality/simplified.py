@@ -10,9 +10,10 @@ from .._core.csr import CsrRows
 from ..input.finite import check_finite
 from ..input.matrix import as_matrix
 from ..input.parameters import check_n_threads, check_name
+from ..metrics.table import METRICS
 from ..types import Floats, Indices, Labels
 from .labels import rows_of_centers, samples_of
-from .mean_distances import METRICS, mean_distances, silhouettes_from, unit_rows, without_rounding
+from .mean_distances import mean_distances, silhouettes_from, unit_rows, without_rounding
 from .sparse_distances import cosine_distances, distances_to_centers
 from .sparse_distances import unit_rows as sparse_unit_rows
 
@@ -60,7 +61,7 @@ def simplified_silhouette_samples(
     >>> simplified_silhouette_samples([[0.0], [1.0], [9.0]], [0, 0, 1], [[0.5], [9.0]])
     array([0.94444444, 0.9375    , 1.        ])
     """
-    check_name("metric", metric, METRICS)
+    check_name("metric", metric, tuple(METRICS))
     check_n_threads("n_threads", n_threads)
     matrix, given = samples_of(X, metric), as_matrix(centers, name="centers")
     check_finite(given.values, "centers", given.feature_names)
