@@ -12,7 +12,7 @@ import numpy as np
 from ..engines.contract import Engine
 from ..input.finite import check_inertia
 from ..settings import Callback, Watcher
-from ..types import Labels, Values
+from ..types import Floats, Labels, Values
 from .exchange import exchange_clusters
 from .going import Going
 from .refill import refill
@@ -77,51 +77,30 @@ def run(
         engine.step(going.assigned)
     reason = ""
     while not reason:
-        start = perf_counter()
         assigned = (
             centers  # from now on there is no third array of centers, which may take as much memory as sparse rows
         )
-        n_changed = engine.step(assigned)
-        centers, center_shift, inertia, n_empty = engine.move(assigned)
-        n_refilled = refill(engine, assigned, centers) if n_empty else 0
-        if n_refilled:
-            center_shift = float(np.add.reduce(engine.sq_shifts))
-        entry: dict[str, Any] = {
-            "iteration": len(history),
-            "inertia": inertia,
-            "center_shift": center_shift,
-            "n_changed": n_changed,
-            "n_empty": n_empty,
-            "algorithm": engine.stepped_by,
-            "seconds": perf_counter() - start,
-        }
+        centers, n_changed, entry = _iterate(engine, assigned, len(history))
         history.append(entry)
         if verbose:
-            print(f"Iteration {entry['iteration']}, inertia {inertia}.")
+            print(f"Iteration {entry['iteration']}, inertia {entry['inertia']}.")
         stop_asked = callback is not None and _asks_to_stop(callback, dict(entry), centers.astype(dtype, copy=False))
-        is_flat = inertia_tol is not None and not n_refilled and _has_hardly_fallen(history, inertia_tol)
-        reason = _reason_to_stop(
-            n_changed + n_refilled, center_shift <= tol, is_flat, stop_asked, len(history) >= max_iter
+        is_flat = (
+            inertia_tol is not None and n_changed == entry["n_changed"] and _has_hardly_fallen(history, inertia_tol)
         )
+        is_within_tol = entry["center_shift"] <= tol
+        reason = _reason_to_stop(n_changed, is_within_tol, is_flat, stop_asked, len(history) >= max_iter)
         if deadline < inf and not reason and perf_counter() >= deadline:
             reason = "max_time"
         may_exchange = exchange_after is not None and len(history) < max_iter and not stop_asked
         if may_exchange and (reason in CONVERGED or not reason and len(history) == exchange_after):
             exchange_after = None
-            start = perf_counter()
-            n_merged = exchange_clusters(engine, centers)
-            entry["seconds"] += perf_counter() - start
-            if verbose and n_merged:
-                print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
-            reason = "" if n_merged else reason
+            reason = "" if _exchange(engine, centers, entry, verbose) else reason
         if keep is not None and not reason:
             keep(Going(assigned, centers, history, exchange_after, tol))
-    converged = reason in CONVERGED
-    if verbose and converged:
-        details = ("strict convergence", f"center shift {center_shift} within tolerance {tol}", reason)
-        detail = details[CONVERGED.index(reason)]
-        print(f"Converged at iteration {len(history) - 1}: {detail}.")
-    is_moved = center_shift > 0 or np.count_nonzero(assigned != centers)  # squares of tiny shifts underflow
+    if verbose and reason in CONVERGED:
+        _print_end(history, reason, tol)
+    is_moved = entry["center_shift"] > 0 or np.count_nonzero(assigned != centers)  # squares of tiny shifts underflow
     del assigned
     if is_moved:
         engine.step(centers)
@@ -130,8 +109,49 @@ def run(
         inertia = check_inertia(engine.inertia(centers), engine.largest_weight)
         engine.settle_history(history, centers, inertia)
     return Run(
-        centers.astype(dtype, copy=False), engine.labels, engine.n_distinct(), inertia, len(history), history, converged, reason,
+        centers.astype(dtype, copy=False), engine.labels, engine.n_distinct(), inertia, len(history), history,
+        reason in CONVERGED, reason,
     )  # fmt: skip
+
+
+def _iterate(engine: Engine, centers: Floats, iteration: int) -> tuple[Floats, int, dict[str, Any]]:
+    """Label the samples, move the centers, and refill clusters that became empty.
+
+    Returns the moved centers, the number of changed labels plus that of refilled clusters, and an entry of history_.
+    """
+    start = perf_counter()
+    n_changed = engine.step(centers)
+    moved, center_shift, inertia, n_empty = engine.move(centers)
+    n_refilled = refill(engine, centers, moved) if n_empty else 0
+    if n_refilled:
+        center_shift = float(np.add.reduce(engine.sq_shifts))
+    entry: dict[str, Any] = {
+        "iteration": iteration,
+        "inertia": inertia,
+        "center_shift": center_shift,
+        "n_changed": n_changed,
+        "n_empty": n_empty,
+        "algorithm": engine.stepped_by,
+        "seconds": perf_counter() - start,
+    }
+    return moved, n_changed + n_refilled, entry
+
+
+def _exchange(engine: Engine, centers: Floats, entry: dict[str, Any], verbose: bool) -> int:
+    """Merge pairs of clusters and split as many others, if that pays; return how many. Changes centers in place."""
+    start = perf_counter()
+    n_merged = exchange_clusters(engine, centers)
+    entry["seconds"] += perf_counter() - start
+    if verbose and n_merged:
+        print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
+    return n_merged
+
+
+def _print_end(history: list[dict[str, Any]], reason: str, tol: float) -> None:
+    """Print why the run converged, in scikit-learn's words where it has some."""
+    shifted = f"center shift {history[-1]['center_shift']} within tolerance {tol}"
+    detail = ("strict convergence", shifted, reason)[CONVERGED.index(reason)]
+    print(f"Converged at iteration {len(history) - 1}: {detail}.")
 
 
 def _has_hardly_fallen(history: list[dict[str, Any]], inertia_tol: float) -> bool:
