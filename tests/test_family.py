@@ -152,7 +152,12 @@ BAD_PARAMETERS = [
     (MiniBatchKMeans, {"reassignment_ratio": -0.5}, ValueError, "reassignment_ratio must be a finite number >= 0"),
     (MiniBatchKMeans, {"max_no_improvement": -1}, ValueError, "max_no_improvement must be None or an integer >= 0"),
     (MiniBatchKMeans, {"init_size": 1.5}, TypeError, "init_size must be None or an integer >= 1"),
-    (MiniBatchKMeans, {"init": "auto"}, ValueError, "init must be one of 'k-means\\+\\+', 'random'"),
+    (
+        MiniBatchKMeans,
+        {"init": "random-partition"},
+        ValueError,
+        "init must be one of 'auto', 'k-means\\+\\+', 'random'",
+    ),
     (MiniBatchKMeans, {"compute_labels": 1}, TypeError, "compute_labels must be True or False"),
     (MiniBatchKMeans, {"n_clusters": "auto"}, TypeError, "n_clusters must be an integer >= 1"),
     (BisectingKMeans, {"bisecting_strategy": "largest"}, ValueError, "Did you mean 'largest_cluster'"),

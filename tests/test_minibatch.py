@@ -11,7 +11,7 @@ import reference
 
 from fastkmeans import KMeans, MiniBatchKMeans, NotFittedError
 from fastkmeans.fitting.labelling import label
-from fastkmeans.fitting.minibatch import EndOfSteps, step
+from fastkmeans.fitting.minibatch import EndOfSteps, best_start, step
 from fastkmeans.input.matrix import as_matrix
 from fastkmeans.rows import prepare
 from fastkmeans.samples import count_distinct
@@ -264,7 +264,7 @@ def test_steps_end_when_the_average_stops_falling():
 
 def test_verbose_says_what_scikit_learn_says(blobs, capsys):
     X, _ = blobs(200, 2, 3, "float64")
-    MiniBatchKMeans(3, batch_size=50, verbose=1, random_state=1, tol=1.0).fit(X)
+    MiniBatchKMeans(3, init="k-means++", batch_size=50, verbose=1, random_state=1, tol=1.0).fit(X)
     said = capsys.readouterr().out
     for words in (
         "Init 1/1 with method k-means++",
@@ -348,3 +348,41 @@ def test_a_loaded_model_begins_its_random_numbers_anew(batches, seed, tmp_path):
     for batch in batches[1:]:
         model.partial_fit(batch)
         assert loaded.partial_fit(batch).cluster_centers_.tobytes() == model.cluster_centers_.tobytes()
+
+
+def test_auto_finds_every_one_of_many_clusters_apart(real):
+    """k-means++ misses some of 200 clusters, and those without a row in the first batch are reassigned."""
+    rng = np.random.default_rng(40_177)
+    corners = 8.0 * np.array(list(np.ndindex(20, 10)), dtype=float)
+    X = (np.repeat(corners, 100, axis=0) + rng.normal(size=(20_000, 2))).astype(real)
+    least = KMeans(200, init=corners.astype(real)).fit(X).inertia_
+    params = {"n_clusters": 200, "batch_size": 512, "max_iter": 2, "max_no_improvement": None}
+    auto, plusplus = (
+        [MiniBatchKMeans(init=init, random_state=s, **params).fit(X).inertia_ for s in range(5)]
+        for init in ("auto", "k-means++")
+    )
+    assert max(auto) < 1.02 * least
+    assert min(plusplus) > 1.2 * least
+
+
+def test_rows_that_the_search_has_read_count(blobs, rng, seed):
+    """With a batch of all rows and no step to speak of, the counts are those of the search, in units of rows."""
+    X, _ = blobs(900, 3, 4, "float64", std=0.3)
+    weights = rng.uniform(0.1, 50.0, size=900)
+    settings = mini_batch_settings_of(MiniBatchKMeans(4, batch_size=300, random_state=seed % 1000))
+    means = best_start(settings, prepare(as_matrix(X), weights, None, 1), np.random.RandomState(seed % 1000))
+    assert means.counts.sum() == pytest.approx(900)  # 3 batches; 32 rows per cluster are fewer
+    assert means.n_seen == 0
+    np.testing.assert_allclose(sorted(means.counts), sorted(reference_counts(X, weights, means.centers)), rtol=0.5)
+
+
+def reference_counts(X, weights, centers):
+    """Weights of clusters, in a unit that makes them sum to the number of rows."""
+    found = np.bincount(reference.nearest(X, centers), weights, len(centers))
+    return found * len(X) / found.sum()
+
+
+def test_auto_is_plusplus_in_partial_fit(blobs, seed):
+    X, _ = blobs(400, 6, 5, "float64")
+    auto, plusplus = (MiniBatchKMeans(5, init=init, random_state=seed % 1000) for init in ("auto", "k-means++"))
+    np.testing.assert_array_equal(auto.partial_fit(X).cluster_centers_, plusplus.partial_fit(X).cluster_centers_)

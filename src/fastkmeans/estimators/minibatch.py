@@ -47,8 +47,10 @@ class MiniBatchKMeans(CentersEstimator):
     ----------
     n_clusters : int, default=8
         Number of clusters.
-    init : {"k-means++", "random"}, array-like or callable, default="k-means++"
-        How to choose the initial centers among `init_size` rows, as in :class:`KMeans`.
+    init : {"auto", "k-means++", "random"}, array-like or callable, default="auto"
+        How to choose the initial centers among `init_size` rows, as in :class:`KMeans`. "auto" fits :class:`KMeans` to them, or to
+        32 rows per cluster if these are more, and counts these rows as the first that the centers are the means of. In
+        `partial_fit`, "auto" is "k-means++".
     max_iter : int, default=100
         At most so many times the number of rows are drawn.
     batch_size : int, default=1024
@@ -144,7 +146,7 @@ class MiniBatchKMeans(CentersEstimator):
 
     _parameter_checks = {
         "n_clusters": parameters.check_count,
-        "init": parameters.check_sklearn_init,
+        "init": parameters.check_batch_init,
         "max_iter": parameters.check_count,
         "batch_size": parameters.check_count,
         "verbose": parameters.check_verbose,
@@ -162,7 +164,7 @@ class MiniBatchKMeans(CentersEstimator):
         self,
         n_clusters: int = 8,
         *,
-        init: Any = "k-means++",
+        init: Any = "auto",
         max_iter: int = 100,
         batch_size: int = 1024,
         verbose: int = 0,

@@ -20,11 +20,17 @@ from ..samples import Samples
 from ..settings import MiniBatchSettings
 from ..types import Floats, Indices, Values
 from .batch import Batch, BatchStep
+from .fit import best_run
 from .labelling import label
 from .starts import count_starts, draw_centers
 
-AUTO_STARTS = {"random": 3, "k-means++": 1}
+AUTO_STARTS = {"random": 3, "k-means++": 1, "auto": 1}
 """Starts if n_init="auto", as in scikit-learn: fewer than for KMeans, because random batches level differences of starts."""
+
+SEARCHED_ROWS_A_CLUSTER, SEARCH_ITERATIONS = 32, 10
+"""init="auto" fits KMeans to so many rows per cluster, for so many iterations. After 292 batches the mean inertia was then 0.80, 0.97,
+0.99 and 0.99 times that of scikit-learn's fits (four sets of 300 000 rows, 5 seeds), and after k-means++ 0.97 to 1.00 times. A fit
+took 1.07 to 1.17 times as long. By the given centers alone, 12 rows gained nothing, and 64 gained 0.001 to 0.03 more than 32."""
 
 CLUSTERS_PER_LOOK = 10
 """Clusters are looked at for reassignment whenever so many rows per cluster were seen, as in scikit-learn."""
@@ -56,7 +62,7 @@ def fit_batches(settings: MiniBatchSettings, samples: Samples, random_state: np.
     n_samples, n_features = samples.values.shape
     base = settings.base
     batch_size = min(settings.batch_size, n_samples)
-    means = begin(best_start(settings, samples, random_state))
+    means = best_start(settings, samples, random_state)
     n_steps = base.max_iter * n_samples // batch_size
     tol = float(base.tol * samples.description.total_variance / n_features)
     end = EndOfSteps(
@@ -240,21 +246,51 @@ def first_centers(
     return draw_centers(base, samples, base.n_clusters, random_state, base.n_threads)
 
 
-def best_start(settings: MiniBatchSettings, samples: Samples, random_state: np.random.RandomState) -> Values:
-    """Return the initial centers of n_init starts whose inertia over drawn rows is lowest."""
+def searched_means(
+    settings: MiniBatchSettings, samples: Samples, init_size: int, random_state: np.random.RandomState
+) -> RunningMeans:
+    """Fit :class:`KMeans` for a short time to init_size rows, or more if clusters are many.
+
+    The centers are the means of these rows, which therefore count. Without counts, each cluster that gets no row of the first batch
+    would be reassigned: of 200 clusters apart from one another some 15 are, and the inertia then ended at 1.9 times the least.
+    """
+    base = settings.base
+    size = max(init_size, SEARCHED_ROWS_A_CLUSTER * base.n_clusters)
+    if size < len(samples.values):
+        samples = _drawn_subset(samples, size, base.n_threads, random_state)
+    search = base._replace(max_iter=SEARCH_ITERATIONS, n_init=1, random_state=random_state, verbose=0)
+    found, _ = best_run(search, samples)
+    counts = np.bincount(found.labels, samples.sample_weight, base.n_clusters).astype(np.float64)
+    # Rows of batches are drawn by weight, and count 1 each.
+    return RunningMeans(found.centers.astype(np.float64), counts * (len(found.labels) / counts.sum()), 0)
+
+
+def first_means(
+    settings: MiniBatchSettings, samples: Samples, init_size: int, random_state: np.random.RandomState
+) -> RunningMeans:
+    """Choose initial centers among init_size rows. They are the mean of nothing yet."""
+    return begin(first_centers(settings, samples, init_size, random_state))
+
+
+def best_start(settings: MiniBatchSettings, samples: Samples, random_state: np.random.RandomState) -> RunningMeans:
+    """Return that one of n_init starts whose centers have the lowest inertia over drawn rows."""
     base, init_size = settings.base, init_size_of(settings, len(samples.values))
     n_starts = count_starts(base, AUTO_STARTS, "MiniBatchKMeans")
     judges = _drawn_subset(samples, init_size, base.n_threads, random_state)
-    best: tuple[float, Values] | None = None
+    choose = searched_means if base.searches else first_means
+    best: tuple[float, RunningMeans] | None = None
     for start in range(1, n_starts + 1):
         if base.verbose:
             print(f"Init {start}/{n_starts} with method {base.init}")
-        centers = first_centers(settings, samples, init_size, random_state)
-        inertia = label(judges, centers, base.n_threads)[1] if n_starts > 1 or base.verbose else 0.0
+        means = choose(settings, samples, init_size, random_state)
+        inertia = 0.0
+        if n_starts > 1 or base.verbose:
+            centers: Values = means.centers.astype(samples.values.dtype)  # type: ignore[assignment]  # float32 or float64
+            inertia = label(judges, centers, base.n_threads)[1]
         if base.verbose:
             print(f"Inertia for init {start}/{n_starts}: {inertia}")
         if best is None or inertia < best[0]:
-            best = inertia, centers
+            best = inertia, means
     assert best is not None  # there is at least one start
     return best[1]
 

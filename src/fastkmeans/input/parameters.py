@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 INITS = ("auto", "k-means++", "random", "random-partition")
-SKLEARN_INITS = ("k-means++", "random")
+SEARCHED_INITS = ("auto", "k-means++", "random")
 BISECTING_STRATEGIES = ("biggest_inertia", "largest_cluster")
 
 _INT_MAX = 2**31 - 1  # the compiled layer counts in C ints
@@ -251,22 +251,21 @@ def check_init_parameter(name: str, value: Any) -> None:
         )
 
 
-def check_sklearn_init(name: str, value: Any) -> None:
-    """As check_init_parameter, for estimators that have scikit-learn's names only."""
+def check_batch_init(name: str, value: Any) -> None:
+    """As check_init_parameter, without the name of what needs all rows at once."""
     if isinstance(value, str):
-        check_name(name, value, SKLEARN_INITS)
+        check_name(name, value, SEARCHED_INITS)
     else:
         check_init_parameter(name, value)
 
 
 def check_pair_init(name: str, value: Any) -> None:
     """As check_init_parameter, where each split needs other centers, so that no array can be given."""
-    known = ("auto", *SKLEARN_INITS)
     if isinstance(value, str):
-        check_name(name, value, known)
+        check_name(name, value, SEARCHED_INITS)
     elif not callable(value):
         raise TypeError(
-            f"{name} must be one of {', '.join(map(repr, known))} or a callable, because each split begins with centers of "
+            f"{name} must be one of {', '.join(map(repr, SEARCHED_INITS))} or a callable, because each split begins with centers of "
             f"its own; {_got(value)}"
         )
 
