@@ -69,6 +69,12 @@ cdef extern from "kernels/kernels.h" nogil:
         const double *origin
         int kind
 
+    ctypedef struct gathered_rows:
+        const void *packed
+        void *scratch
+        void *rows
+        int32_t *labels
+
     ctypedef struct tiling:
         size_t n_samples, n_features, tile_rows
         const void *x
@@ -204,7 +210,8 @@ cdef extern from "kernels/kernels.h" nogil:
         double (*exact_bytes_limit)(const stored_rows *, int) noexcept nogil
         void (*quantize_bytes)(const stored_rows *, size_t, size_t, const void *, void *, void *) noexcept nogil
         size_t (*assign_quantized[2])(const void *, const stored_rows *, size_t, size_t, const void *, const void *,
-                                      void *, int32_t *) noexcept nogil
+                                      void *, int32_t *, const gathered_rows *) noexcept nogil
+        int (*may_gather)(size_t, size_t, int) noexcept nogil
         size_t (*screen_quantized)(size_t, const void *, const void *, void *, int32_t *) noexcept nogil
         void (*find_near_quantized[2])(const void *, size_t, const void *, double, const void *,
                                        uint64_t *) noexcept nogil

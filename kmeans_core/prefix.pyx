@@ -20,6 +20,7 @@ from shared cimport (
 )
 
 from fastkmeans._core.lloyd import LloydState
+from fastkmeans._core.quantized import QuantizedState
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
@@ -44,9 +45,10 @@ cdef class PrefixState:
     n_directions : int or None. None lets the first step choose, by counting on a few rows; 0 leaves all to Lloyd's.
 
     The first step allocates memory, the others seldom do. If a step costs more than one of Lloyd's, the next one is
-    tried on few samples, and Lloyd's steps take over if it costs more, too. Centers that settle are nearer to their
-    samples, and more of the others can be excluded. So the filter is tried again after the first of Lloyd's steps, and
-    then whenever half as many labels change as at the last trial.
+    tried on few samples, and steps of QuantizedState take over if it costs more, too; Lloyd's steps if the number of
+    directions was given. Centers that settle are nearer to their samples, and more of the others can be excluded. So
+    the filter is tried again after the first of such steps, and then whenever half as many labels change as at the
+    last trial.
     """
 
     cdef readonly ClusterSums clusters
@@ -75,7 +77,11 @@ cdef class PrefixState:
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
                   n_directions=None, Py_ssize_t n_grid_samples=0):
         self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
-        self.dense = LloydState(clusters=self.clusters)
+        if n_directions is None and copies.quantized is not None:
+            self.dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies.quantized,
+                                        clusters=self.clusters)
+        else:
+            self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = copies
         self.is_float32 = reads_float32(X)
@@ -106,7 +112,7 @@ cdef class PrefixState:
         if self.n_directions == 0:
             n_changed = self.dense.step(centers)
             self.n_compared, self.n_decided = self.n_samples * self.n_clusters, self.dense.n_decided
-            self.stepped_by = "lloyd"
+            self.stepped_by = self.dense.stepped_by
             self._plan_trial(n_changed)
             return n_changed
         start_watch(&self.watch)

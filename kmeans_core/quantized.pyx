@@ -192,6 +192,7 @@ cdef class QuantizedState:
     copies : QuantizedCopies of X, which others may share.
     bits : 8, 16 or None. None lets the first step choose, by counting on a few rows.
     keeps_stored : whether whole numbers of StoredRows are kept, as far as there is memory for them.
+    clusters : a ClusterSums of these samples that the state of another algorithm keeps; None for one of its own.
 
     The first step allocates memory, the others do not. If too many labels need float64, Lloyd's steps take over.
     """
@@ -208,6 +209,10 @@ cdef class QuantizedState:
     cdef char *tiles
     cdef char *quantized
     cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then labels of a unit
+    cdef double *offset          # [2 n_features], of packed
+    cdef char *packed            # centers in float32, for samples that are gathered; NULL if that never pays
+    cdef char *many              # [n_threads], many_size apart: scratch, rows and labels of gathered samples
+    cdef size_t many_size, many_rows_at, many_labels_at
     cdef size_t *counts          # [n_threads][16]: samples decided in float64; one cache line each
     cdef size_t scratch_size, labels_at, tile_bytes
     cdef signal_watch watch
@@ -216,8 +221,10 @@ cdef class QuantizedState:
     cdef readonly double share   # of the cost of Lloyd's step that the last one had
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
-                  bits=None, Py_ssize_t n_grid_samples=0, bint keeps_stored=True):
-        self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
+                  bits=None, Py_ssize_t n_grid_samples=0, bint keeps_stored=True, ClusterSums clusters=None):
+        self.clusters = clusters
+        if clusters is None:
+            self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
         self.dense = LloydState(clusters=self.clusters)
         self.table = in_use[0]
         self.copies = copies
@@ -297,7 +304,25 @@ cdef class QuantizedState:
         self.quantized = <char *>take(&parts, table.quantized_centers_bytes(self.n_clusters, self.n_features,
                                                                            self.rows.bits))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
+        self.packed = NULL
+        if not table.may_gather(self.n_clusters, self.n_features, self.rows.bits):
+            return arena_bytes(&parts)
+        self.many_rows_at = aligned(table.scratch_bytes(self.n_clusters, self.n_features))
+        self.many_labels_at = self.many_rows_at + aligned(
+            block_samples(self.n_features) * self.n_features * (4 if self.is_float32 else 8))
+        self.many_size = self.many_labels_at + aligned(block_samples(self.n_features) * sizeof(int32_t))
+        self.offset = <double *>take(&parts, 2 * self.n_features * sizeof(double))
+        self.packed = <char *>take(&parts, table.packed_bytes(self.n_clusters, self.n_features))
+        self.many = <char *>take(&parts, self.n_threads * self.many_size)
         return arena_bytes(&parts)
+
+    cdef void _pack(self, const double *centers) noexcept nogil:
+        """Lay the centers out for samples that are gathered."""
+        cdef const c.kernels *table = self.table
+        table.find_offset(centers, self.n_clusters, self.n_features, self.offset)
+        table.pack_centers(centers, self.n_clusters, self.n_features, self.offset, self.is_float32, self.packed)
+        table.lower_scores(self.packed)
+        table.exclude_copies(self.packed)
 
     cdef bint _assign(self, const double[:, ::1] centers) except -1:
         """Label the samples, and let the sums follow them, unless the centers lie too far out."""
@@ -311,6 +336,8 @@ cdef class QuantizedState:
             rows.fill()  # it has no room for so many threads
         start_watch(&self.watch)
         with nogil:
+            if self.packed != NULL:
+                self._pack(&centers[0, 0])
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 self._assign_unit(rows, u, threadid())
             self.clusters.merge(self.table, &self.watch)
@@ -326,9 +353,13 @@ cdef class QuantizedState:
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
         cdef const char *x
+        cdef char *many = self.many + t * self.many_size
+        cdef c.gathered_rows gathered
         cdef bint is_laid_out
         if interrupted(&self.watch):
             return
+        gathered.packed, gathered.scratch = self.packed, many
+        gathered.rows, gathered.labels = many + self.many_rows_at, <int32_t *>(many + self.many_labels_at)
         while first < end:
             count = min(self.block, (end if first >= rows.n_kept else min(end, rows.n_kept)) - first)
             is_laid_out = not rows.is_filled or first >= rows.n_kept
@@ -343,7 +374,7 @@ cdef class QuantizedState:
                 x = row_of(of, first) if of.stored == NULL else of.wide + t * of.wide_size
             self.counts[16 * t] += self.table.assign_quantized[self.is_float32](
                 x, NULL if is_laid_out else of.stored, first, count, rows._tiles_from(self.table, first, t),
-                self.quantized, scratch, labels + (first - start))
+                self.quantized, scratch, labels + (first - start), &gathered if self.packed != NULL else NULL)
             if is_laid_out:
                 follow_block(of, self.table, x, first, count, labels + (first - start), t)
             elif of.stored != NULL:

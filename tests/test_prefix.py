@@ -165,6 +165,7 @@ class Reluctant:
     """Codes that pay only from some trial on.   first : number of that trial, from 0.   pays : answers, one for each step over codes."""
 
     may_pay_later = True
+    quantized = None
 
     def __init__(self, codes, first, pays=()):
         self._codes, self._first, self._answers, self.n_trials = codes, first, list(pays), 0

@@ -114,9 +114,9 @@ def test_bits_are_chosen_by_what_they_leave_open(blobs, rng):
     apart, _ = blobs(3000, 32, 200, np.dtype(float), std=0.2)
     overlapping = rng.normal(size=(3000, 20))
     wild = overlapping * 10.0 ** rng.integers(-12, 12, size=(3000, 1))
-    chosen = [choose_bits(X[:400], X[-150:], X.mean(axis=0), True) for X in (apart, overlapping, wild)]
+    chosen = [choose_bits(X[:2000], X[-150:], X.mean(axis=0), True) for X in (apart, overlapping, wild)]
     assert chosen == [8, 16, 0]
-    assert choose_bits(apart[:400], apart[-150:], apart.mean(axis=0), False) == 16
+    assert choose_bits(apart[:2000], apart[-150:], apart.mean(axis=0), False) == 16
 
 
 def test_where_bits_do_not_pay_lloyd_steps_follow(rng, real):
@@ -185,3 +185,38 @@ def test_centers_of_another_shape_are_refused(rng):
     state = make_quantized(rng.normal(size=(50, 3)), 4)
     with pytest.raises(ValueError, match=r"centers must have shape \(4, 3\); got \(5, 3\)"):
         state.step(np.zeros((5, 3)))
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("spread", [0.0, 1e-3, 0.3, 3.0])
+@pytest.mark.parametrize("n_features", [3, 20, 90, 400])
+def test_samples_near_the_middle_of_near_centers_are_not_settled_wrongly(n_features, spread, bits, real):
+    """Centers near one another amid a wide cloud: the gap that grows with their distance is the smaller one."""
+    rng = np.random.default_rng([n_features, int(1e3 * spread), bits, 83_417])
+    centers = rng.normal(scale=0.4, size=(23, n_features))
+    a, b = rng.integers(23, size=(2, 2500))
+    across = rng.normal(size=(2500, n_features))
+    apart = centers[a] - centers[b]
+    across -= (across * apart).sum(axis=1, keepdims=True) / np.maximum((apart**2).sum(axis=1), 1e-9)[:, None] * apart
+    lean = rng.choice([-1, 1], size=(2500, 1)) * 10.0 ** rng.uniform(-9, 0, size=(2500, 1))
+    X = ((centers[a] + centers[b]) / 2 + lean * apart + spread * across).astype(real)
+    check_steps(X, centers.astype(real), 3, bits=bits)
+
+
+@pytest.mark.parametrize(("bits", "most"), [(8, 0.5), (16, 0.05)])
+def test_overlapping_clouds_of_many_features_are_settled_by_few_bits(bits, most, real):
+    if bits == 8 and not HAS_DOT8:
+        pytest.skip("no integer dot products")
+    X = np.random.default_rng(77_041).normal(size=(20_000, 100)).astype(real)
+    _, n_decided = check_steps(X, X[:5], 4, bits=bits)
+    assert max(n_decided) < most * len(X)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("bits", BITS)
+def test_many_unsettled_samples_are_assigned_together(bits, n_threads, rng, real):
+    """Lengths of rows differ so much that whole numbers settle next to none: all are gathered, and the last tile is not full."""
+    X = (rng.standard_t(2, size=(3001, 60)) * 10.0 ** rng.uniform(-3, 0, size=(3001, 1))).astype(real)
+    weights = rng.uniform(size=len(X))
+    _, n_decided = check_steps(X, X[:40], 4, weights=weights, bits=bits, n_threads=n_threads)
+    assert min(n_decided) > 0.2 * len(X)

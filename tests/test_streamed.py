@@ -365,7 +365,7 @@ def test_a_gap_keeps_no_label_that_changes(name, seed):
 def test_gaps_spare_rows_that_codes_leave_open(rng, tmp_path, monkeypatch):
     """Codes too coarse to tell near clusters apart."""
     exact = engine.quantum
-    monkeypatch.setattr(engine, "quantum", lambda *arguments: (1.0, 32.0 * exact(*arguments)[1]))
+    monkeypatch.setattr(engine, "quantum", lambda *arguments: (1.0, 64.0 * exact(*arguments)[1]))
     X = (rng.normal(size=(20_000, 30)) * np.r_[np.full(3, 3.0), np.ones(27)]).astype(np.float32)
     [path] = npy_files([X], tmp_path)
     counts = {}

@@ -176,6 +176,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .quantize_bytes = quantize_bytes,
     .quantize_centers = quantize_centers,
     BOTH_REALS(assign_quantized),
+    .may_gather = may_gather,
     .screen_quantized = screen_quantized,
     BOTH_REALS(find_near_quantized),
     .bound_scratch_bytes = bound_scratch_bytes,

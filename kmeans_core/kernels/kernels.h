@@ -125,6 +125,15 @@ typedef struct {
     int kind;
 } stored_rows;
 
+/* What a thread needs to gather some samples of a block and to assign them together.
+ *   packed    by pack_centers     scratch   scratch_bytes of `assign`
+ *   rows      [block_samples][n_features] reals     labels   [block_samples] */
+typedef struct {
+    const void *packed;
+    void *scratch, *rows;
+    int32_t *labels;
+} gathered_rows;
+
 /* ---- Tiles: samples in an order that keeps neighbours together (tiles.h). */
 #define GROUP_TILES 16      /* tiles of a group, the upper level */
 #define MAX_SPLIT_GROUPS 16 /* groups that are brought into order together */
@@ -520,9 +529,14 @@ typedef struct {
      *   x         rows of the same samples as `tiles`, at most block_samples; or scratch for one row if `stored` is not
      *             NULL, which has them from first_stored on
      *   labels    OUT [n_samples]
-     *   returns the number of samples that needed float64 */
+     *   many      for samples that whole numbers cannot settle, if they are many; or NULL
+     *   returns the number of samples that whole numbers could not settle */
     size_t (*assign_quantized[2])(const void *x, const stored_rows *stored, size_t first_stored, size_t n_samples,
-                                  const void *tiles, const void *quantized, void *scratch, int32_t *labels);
+                                  const void *tiles, const void *quantized, void *scratch, int32_t *labels,
+                                  const gathered_rows *many);
+
+    /* Can it pay to gather unsettled samples, and to assign them together? */
+    int (*may_gather)(size_t n_clusters, size_t n_features, int bits);
 
     /* The same without the rows of the samples.
      *   labels    OUT [n_samples]: the label where whole numbers prove it, else a number below 0

@@ -7,9 +7,16 @@
  * and |i - u l|^2 = |i|^2 + 2 u (u |l|^2 / 2 - i.l): whole scores H - i.l, with H within 1/2 of u |l|^2 / 2, order the
  * centers by that distance and are computed in integers, without rounding. A center whose |i - u l| exceeds the best
  * one's, D, by more than 2 e is not the nearest. In scores that is a gap of more than 2 e (D + e) / u + 1. It is small
- * wherever clusters lie, because D is about the size of a cluster. If the best two differ by more than that gap and
- * what the float64 decision may round, the best is the label. For the other samples sq_distance decides among all
- * centers within that gap of the best. Only their rows are read.
+ * wherever clusters lie, because D is about the size of a cluster.
+ *
+ * Where clusters overlap, D is larger than the distance between their centers, and another gap is smaller. To move a
+ * sample by r changes |x' - c_j|^2 / 2 - |x' - c_b|^2 / 2 by at most r |c_j - c_b|, which is at most r S with
+ * S = 2 max |c'|. To move centers by p, after that, changes it by at most p (D_j + D_b) + p^2, and D_j^2 = D_b^2 + 2 G
+ * for a difference of G. So G > A + p sqrt(2 G) with A = 2 p D + p^2 + r S is enough for a proof:
+ * G >= (p + sqrt(p^2 + 2 A))^2 / 2.
+ *
+ * If the best two differ by more than the smaller gap and what the float64 decision may round, the best is the label.
+ * For the other samples sq_distance decides among all centers within that gap of the best. Only their rows are read.
  *
  * Each number that is rounded in float32 is widened by PAD. Comparisons are written so that infinity and NaN leave a
  * sample to float64. x' is computed with three roundings of the moved row's size (subtract, scale,
@@ -539,7 +546,12 @@ static void score_gaps(const int32_t *tile, const quantized_centers *q, const in
         const float sq_norm = sq_norms[s], rest = rests[s] + gap.rest, score = gap.two_units * (float)best[s];
         const float sq_own = (sq_norm + score) + 0x1p-20f * (sq_norm + fabsf(score)) + gap.two_units;
         const float own = sqrtf(sq_own > 0.0f ? sq_own : 0.0f), reach = rest + gap.reach;
-        const float error = gap.per_unit * rest * (own + rest) + gap.per_square * (sq_norm + reach * reach) + 1.5f;
+        const float apart = 2.0f * (gap.rest * (2.0f * own + gap.rest) + rests[s] * (2.0f * gap.reach));
+        const float root = gap.rest + sqrtf(gap.rest * gap.rest + apart);
+        const float by_triangle = rest * (own + rest), by_moves = 0.25f * root * root;
+        const float difference = gap.per_unit
+                                 * (by_moves < by_triangle ? by_moves : by_triangle); /* no NaN of by_moves */
+        const float error = difference + gap.per_square * (sq_norm + reach * reach) + 1.5f;
         gaps[s] = error < 0x1p29f ? (int32_t)(error * (1.0f + 0x1p-18f)) + 1 : INT32_MAX;
     }
 }
@@ -557,6 +569,29 @@ static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *
         proven |= v_bits(vi_less(vi_load(gaps + v * LANES), vi_load(differences))) << (v * LANES);
     }
     return ~proven & ALL_SAMPLES;
+}
+
+/* Cost of a sample that whole scores leave open, in vector instructions: scored once more, then decided in float64
+ * among some NEAR_CENTERS. */
+#define NEAR_CENTERS 3.0f
+static float cost_alone(size_t n_clusters, size_t n_features, size_t n_words)
+{
+    const float panels = (float)n_clusters * (16.0f / LANES);
+    return 150.0f + panels * ((float)n_words / 12.0f + 1.0f) + (3.0f + 1.5f * NEAR_CENTERS) * (float)n_features;
+}
+
+/* Cost of so many samples if they are gathered, and assigned tile by tile. */
+static float cost_together(size_t n_samples, size_t n_clusters, size_t n_features)
+{
+    const size_t n_tiles = (n_samples + TILE_SAMPLES - 1) / TILE_SAMPLES;
+    const float pairs = (float)n_clusters * ((float)n_features + 5.0f);
+    return (float)(n_tiles * TILE_VECS) * (pairs + 3.0f * (float)n_features) + (float)(n_samples * n_features);
+}
+
+static int may_gather(size_t n_clusters, size_t n_features, int bits)
+{
+    return cost_together(block_samples(n_features), n_clusters, n_features)
+           < (float)block_samples(n_features) * cost_alone(n_clusters, n_features, words_of(n_features, bits));
 }
 
 /* Label the samples of a block by whole scores alone, without their rows.

@@ -41,9 +41,25 @@ static int32_t NAME(decide_quantized)(const REAL *x, const quantized_centers *q,
     return label;
 }
 
+/* Assign the listed samples of a block together, by float32 scores and their proof. */
+static void NAME(assign_gathered)(const REAL *x, const stored_rows *stored, size_t first_stored, const uint16_t *listed,
+                                  size_t n_listed, size_t n_features, const gathered_rows *many, int32_t *labels)
+{
+    REAL *rows = many->rows;
+    for (size_t u = 0; u < n_listed; u++) {
+        if (stored)
+            NAME(widen)(stored, first_stored + listed[u], 1, rows + u * n_features);
+        else
+            memcpy(rows + u * n_features, x + listed[u] * n_features, n_features * sizeof(REAL));
+    }
+    NAME(assign)(rows, n_listed, n_listed, many->packed, many->scratch, many->labels);
+    for (size_t u = 0; u < n_listed; u++)
+        labels[listed[u]] = many->labels[u];
+}
+
 static size_t NAME(assign_quantized)(const void *any_x, const stored_rows *stored, size_t first_stored,
                                      size_t n_samples, const void *quantized, const void *centers, void *memory,
-                                     int32_t *labels)
+                                     int32_t *labels, const gathered_rows *many)
 {
     const REAL *x = any_x;
     const quantized_centers *q = centers;
@@ -67,6 +83,12 @@ static size_t NAME(assign_quantized)(const void *any_x, const stored_rows *store
             if (!stored)
                 prefetch_bytes((uintptr_t)(x + (first + s) * n_features), n_features * sizeof(REAL));
         }
+    }
+    if (many
+        && cost_together(n_undecided, q->n_clusters, n_features)
+               < (float)n_undecided * cost_alone(q->n_clusters, n_features, q->how->n_words)) {
+        NAME(assign_gathered)(x, stored, first_stored, scratch.undecided, n_undecided, n_features, many, labels);
+        return n_undecided;
     }
     for (size_t u = 0; u < n_undecided; u++) {
         const size_t i = scratch.undecided[u], t = i / TILE_SAMPLES, s = i % TILE_SAMPLES;

@@ -54,5 +54,6 @@ class QuantizedState:
         bits: int | None = None,
         n_grid_samples: int = 0,
         keeps_stored: bool = True,
+        clusters: ClusterSums | None = None,
     ) -> Self: ...
     def step(self, centers: Floats) -> int: ...

@@ -24,6 +24,7 @@ from .directions import (
     skew_of,
     spanning,
 )  # fmt: skip
+from .quantizing import QuantizedCopies
 
 OFFSET_ROWS = 512
 """Rows whose mean is the offset if there are no directions to find."""
@@ -55,11 +56,12 @@ class Codes:
     """The codes of an array, made when they are first asked for: several starts share them.
 
     X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows.   max_abs : (n_features,) float64, its largest |x|.
-    n_threads : int >= 1.
+    n_threads : int >= 1.   quantized : copies of X for steps in which codes do not pay; None for
+    Lloyd's steps.
     """
 
-    def __init__(self, X: Values, max_abs: Floats, n_threads: int):
-        self.X, self.max_abs, self.n_threads = X, max_abs, n_threads
+    def __init__(self, X: Values, max_abs: Floats, n_threads: int, quantized: QuantizedCopies | None = None):
+        self.X, self.max_abs, self.n_threads, self.quantized = X, max_abs, n_threads, quantized
         self._whole: CodedRows | None = None
         self._turned: CodedRows | None = None
         self._directions: _Directions | None = None

@@ -21,4 +21,5 @@ class Copies(NamedTuple):
 
 def copies_of(X: Values, max_abs: Floats, n_threads: int) -> Copies:
     """Return the copies of an array, to be made at the first request.   max_abs : (n_features,) float64, largest |x|."""
-    return Copies(QuantizedCopies(X, n_threads), Codes(X, max_abs, n_threads))
+    quantized = QuantizedCopies(X, n_threads)
+    return Copies(quantized, Codes(X, max_abs, n_threads, quantized))

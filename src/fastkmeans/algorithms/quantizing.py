@@ -12,13 +12,19 @@ from .budget import spare_groups, spare_samples
 
 # Rows that tell how large values are; fewer if rows are long: with 2048 rows of 784 features they took a quarter of a seeding.
 SIZE_ROWS, SIZE_VALUES = 2048, 1 << 18
-TRIAL_PAIRS = 1 << 16
-"""Pairs of rows and centers on which 8 and 16 bits are tried."""
+TRIAL_PAIRS, TRIAL_VALUES = 1 << 16, 1 << 15
+"""Pairs of rows and centers on which 8 and 16 bits are tried, and values of these rows, unless that leaves fewer than 64 rows."""
 
-LATER_SHARE = 0.35
-"""With 8 bits the first centers leave more samples open than later ones, on average over 20 steps by this factor. Of bigk and
-mid of the benchmarks 0.41 and 0.37 of the samples were open at first, and 0.02 to 0.04 at last; where clusters overlap the
-share stays."""
+MEANS_ROWS, ROWS_FOR_A_MEAN = 4, 4
+"""Times as many rows tell where the centers lie after a step, if that is so many rows per cluster."""
+
+IN_SAMPLE = 1.3
+"""By so much the share of open labels is larger among other rows than among those whose means the centers are. On six sets it was
+1.0 to 1.6 times as large at the third step."""
+
+LATER_SHARE, LATER_FEATURES = 0.35, 64
+"""With at most so many features, the first centers leave more samples open than later ones, on average over 20 steps by this factor. Of bigk and
+mid of the benchmarks 0.31 and 0.39 of the samples were open at first, and 0.01 to 0.03 at last."""
 
 SHARE_OF_16 = 0.025
 """16 bits leave about a fortieth of the samples open that 8 bits do."""
@@ -40,23 +46,35 @@ ROOM_16 = 16.0
 """With 16 bits there is room for values that are so many times larger."""
 
 
-def dense_cost(n_features: int, n_clusters: int) -> float:
+BYTE_COST = 0.4
+"""Time to read a byte from memory, in vector instructions. Two threads of a Zen 4 took 0.5 to 0.65 cycles per byte to step over 40 to
+112 MB with 5 to 8 clusters: less than to multiply takes from 20 clusters on."""
+
+TILE_LOSS = 1.1
+"""By so much dearer is a gathered sample than one of a whole block: the last tile is not full."""
+
+
+def dense_cost(n_features: int, n_clusters: int, item_bytes: int = 4) -> float:
     """Cost of a sample and step of Lloyd's algorithm, in vector instructions per 16 samples.
 
-    A sample is laid out once. A pair costs its multiply-adds, and five instructions for the best two.
+    A sample is laid out once. A pair costs its multiply-adds, and five instructions for the best two. Meanwhile rows are read.
+    item_bytes : of a value as it is stored.
     """
-    return 3.0 * n_features + n_clusters * (n_features + 5.0)
+    return max(3.0 * n_features + n_clusters * (n_features + 5.0), BYTE_COST * 16.0 * item_bytes * n_features)
 
 
 def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float, dot8: bool) -> float:
-    """The same with quantized samples, of which the share `undecided` needs float64.
+    """The same with quantized samples, of which the share `undecided` is decided by its rows.
 
-    Such a sample is scored once more, alone, and its row comes from memory. Fitted to times at 12 to 64 features.
-    dot8 : whether there are dot products of bytes.
+    Such a sample is scored once more, alone, and decided in float64, or it is assigned by Lloyd's steps together with others
+    (kernels/quantized.h). dot8 : whether there are dot products of bytes.
     """
     words = n_features * bits / 32.0 * (1.0 if dot8 else TWO_STEP_WORD)
-    alone = 16.0 * (150.0 + 3.0 * n_features + n_clusters * (words / 12.0 + 1.0))
-    return 30.0 + n_clusters * (words + 5.0) + undecided * alone
+    alone = 16.0 * (150.0 + 7.5 * n_features + n_clusters * (words / 12.0 + 1.0))
+    together = TILE_LOSS * dense_cost(n_features, n_clusters) + 16.0 * n_features
+    bytes_read = 16.0 * (n_features * bits / 8.0 + BYTES_BESIDE_NUMBERS)
+    at_best = max(30.0 + n_clusters * (words + 5.0), BYTE_COST * bytes_read)
+    return at_best + undecided * min(alone, together)
 
 
 def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[float, float]:
@@ -73,40 +91,65 @@ def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[floa
     return largest / limit, largest
 
 
-def share_undecided(
-    rows: Floats, centers: Floats, offset: Floats, bits: int, limit: float, unit: float | None = None
-) -> float:
+def share_undecided(rows: Floats, centers: Floats, offset: Floats, limit: float, unit: float) -> float:
     """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
 
-    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.   unit : of whole numbers; None to judge it by the rows.
+    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.   limit, unit : of whole numbers.
     """
-    unit = quantum(rows, offset, bits, limit)[0] if unit is None else unit
     if not 0.0 < unit < 1e300:
         return 1.0
     x, y = (rows - offset) / unit, (centers - offset) / unit
-    rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
+    row_rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
     center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
-    rest += center_unit * float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
-    sq_distances = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2.0 * (x @ y.T)
+    center_rest = center_unit * float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
+    sq_norms = (y**2).sum(axis=1)
+    sq_distances = (x**2).sum(axis=1)[:, None] + sq_norms - 2.0 * (x @ y.T)
     own, other = np.sqrt(np.maximum(np.partition(sq_distances, 1, axis=1)[:, :2].T, 0.0))
-    return float(np.count_nonzero(other - own <= 2.0 * rest)) / len(rows)
+    rest, span = row_rest + center_rest, 2.0 * float(np.sqrt(sq_norms.max()))
+    apart = center_rest * (2.0 * own + center_rest) + row_rest * span
+    gap = np.minimum(2.0 * rest * (own + rest), (center_rest + np.sqrt(center_rest**2 + 2.0 * apart)) ** 2 / 2.0)
+    return float(np.count_nonzero((other**2 - own**2) / 2.0 <= gap)) / len(rows)
 
 
-def choose_bits(rows: Floats, centers: Floats, offset: Floats, dot8: bool, are_bytes: bool = False) -> int:
+def means_after_a_step(rows: Floats, centers: Floats) -> Floats:
+    """The means of the rows that are nearest to each center; a center without rows stays."""
+    scores = (centers**2).sum(axis=1) / 2.0 - rows @ centers.T
+    owned = (scores.argmin(axis=1)[:, None] == np.arange(len(centers))).astype(np.float64)
+    counts = owned.sum(axis=0)[:, None]
+    return np.where(counts > 0.0, owned.T @ rows / np.maximum(counts, 1.0), centers)
+
+
+def choose_bits(
+    rows: Floats, centers: Floats, offset: Floats, dot8: bool, are_bytes: bool = False, item_bytes: int = 4
+) -> int:
     """Bits per feature with the least cost, counted on rows; 0 if Lloyd's float32 costs less.
 
+    The share of open labels that counts is that after one step over these rows, unless they are too few for that: where clusters are
+    apart, fewer labels are open from then on, and in a cloud with far rows more.
+
     are_bytes : whether the rows are whole numbers of 8 bits about the offset: nothing is rounded away of them.
+    item_bytes : of a value as it is stored.
     """
     n_clusters, n_features = centers.shape
-    best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters)
+    best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters, item_bytes)
+    later = means_after_a_step(rows, centers)
+    trial = rows[:: -(-len(rows) // trial_rows(n_features, n_clusters))]
     for bits in [8, 16] if dot8 else [16]:
         limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
-        unit = 1.0 if are_bytes else None
-        undecided = share_undecided(rows, centers, offset, bits, limit, unit) * (LATER_SHARE if bits == 8 else 1.0)
+        unit = 1.0 if are_bytes else quantum(trial, offset, bits, limit)[0]
+        undecided = IN_SAMPLE * share_undecided(trial, later, offset, limit, unit)
+        if len(rows) < ROWS_FOR_A_MEAN * n_clusters:
+            later_share = LATER_SHARE if n_features <= LATER_FEATURES else 1.0
+            undecided = max(undecided, later_share * share_undecided(trial, centers, offset, limit, unit))
         cost = quantized_cost(n_features, n_clusters, bits, undecided, dot8)
         if cost < best_cost:
             best, best_cost = bits, cost
     return best
+
+
+def trial_rows(n_features: int, n_clusters: int) -> int:
+    """How many rows tell the share of open labels."""
+    return min(max(64, min(TRIAL_PAIRS // n_clusters, TRIAL_VALUES // n_features)), 512)
 
 
 class QuantizedCopies:
@@ -117,6 +160,7 @@ class QuantizedCopies:
 
     def __init__(self, X: Values, n_threads: int):
         self.X, self.n_threads = X, n_threads
+        self._item_bytes = (X.values if isinstance(X, StoredRows) else X).dtype.itemsize
         self._few: tuple[Floats, Floats] | None = None
         self._copy: QuantizedRows | None = None
         self._bits: dict[int, int] = {}
@@ -132,20 +176,20 @@ class QuantizedCopies:
 
     def _count_bits(self, centers: Floats) -> int:
         rows, offset = self._few_rows()
+        rows = rows[:: -(-len(rows) // (MEANS_ROWS * trial_rows(rows.shape[1], len(centers))))]
         if np.abs(rows - offset).max() < LEAST_SIZE:
             return 0
-        n_trial = min(max(64, TRIAL_PAIRS // len(centers)), 512, len(rows))
-        trial = rows[:: len(rows) // n_trial][:n_trial]
         with np.errstate(all="ignore"):
             exact = exact_bytes(self.X, 16)
             wide = np.asarray(centers, dtype=np.float64)
-            return choose_bits(trial, wide, offset if exact is None else exact[0], has_dot8(), exact is not None)
+            offset = offset if exact is None else exact[0]
+            return choose_bits(rows, wide, offset, has_dot8(), exact is not None, self._item_bytes)
 
     def share_of_dense(self, n_clusters: int, bits: int, undecided: float) -> float:
         """Cost of a step that left the share `undecided` of the samples to float64, as a share of that of Lloyd's step."""
         n_features = self.X.shape[1]
         cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8())
-        return cost / dense_cost(n_features, n_clusters)
+        return cost / dense_cost(n_features, n_clusters, self._item_bytes)
 
     def prefers_16_bits(self, n_clusters: int, undecided: float) -> bool:
         """Would 16 bits cost clearly less than 8 that left the share `undecided` of the samples to float64?"""

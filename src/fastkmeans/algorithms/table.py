@@ -59,14 +59,14 @@ class Algorithm(NamedTuple):
         `assign` decides by them (`decide` in kernels/exact.h). A simple algorithm finds all labels and passes them to
         ClusterSums.follow(labels), which updates the sums and returns how many labels changed.
     source : the paper, which README.md names too.
-    starts_with_blas : whether the first step multiplies matrices in NumPy.
+    uses_blas : whether some steps multiply matrices in NumPy: the first one, and those that try a filter again.
     copies : the field of Copies that the state shares with seeding and other starts; "" for none.
     falls_back : whether the state switches to Lloyd's steps if its filter saves nothing. False for an algorithm without a filter.
     """
 
     state: Callable[..., State[ClusterSums]]
     source: str
-    starts_with_blas: bool = False
+    uses_blas: bool = False
     copies: str = ""
     falls_back: bool = False
 
@@ -82,21 +82,21 @@ ALGORITHMS = {
     "prefix": Algorithm(
         PrefixState,
         "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
-        starts_with_blas=True,
+        uses_blas=True,
         copies="codes",
         falls_back=True,
     ),
     "quantized": Algorithm(
         QuantizedState,
         "after Bottesch et al., Speeding up k-means by block vectors, ICML 2016",
-        starts_with_blas=True,
+        uses_blas=True,
         copies="quantized",
         falls_back=True,
     ),
     "yinyang": Algorithm(
         YinyangState,
         "Ding et al., Yinyang K-Means, ICML 2015; Newling and Fleuret, ICML 2016",
-        starts_with_blas=True,
+        uses_blas=True,
         copies="quantized",
         falls_back=True,
     ),
@@ -142,6 +142,8 @@ def choose_algorithm(
         return "quantized"
     if n_features > 64 and n_clusters >= 96 and float(n_samples) * n_clusters * n_features >= 3e8:
         return "prefix"
+    if n_features > 64 and n_clusters >= least and float(n_samples) * n_clusters * n_features * n_runs >= 1e8:
+        return "quantized"
     return "lloyd"
 
 

@@ -52,7 +52,7 @@ class LocalEngine:
         self.scatter = samples.scatter
         if algorithm != "lloyd" and description.largest < LEAST_SIZE:
             algorithm = "lloyd"  # squares of values so small have few digits: bounds cannot tell which are equal
-        self._starts_with_blas = ALGORITHMS[algorithm].starts_with_blas
+        self._uses_blas = ALGORITHMS[algorithm].uses_blas
         self._state = self._make_state(samples, ALGORITHMS[algorithm], max_weight, n_clusters)
         self._clusters: Sums = self._state.clusters
         self._terms = np.empty((n_clusters, 4))
@@ -124,8 +124,7 @@ class LocalEngine:
 
         centers : (n_clusters, n_features) float64, the values of the stored centers.
         """
-        if self._starts_with_blas:
-            self._starts_with_blas = False
+        if self._uses_blas:
             with one_blas_thread():
                 return self._state.step(centers)
         return self._state.step(centers)

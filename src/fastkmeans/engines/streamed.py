@@ -157,7 +157,7 @@ class StreamedState:
         with np.errstate(all="ignore"):
             if len(widths) == 2:
                 limit = min(127.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
-                open_rows = share_undecided(few, centers, offset, 8, limit)
+                open_rows = share_undecided(few, centers, offset, limit, quantum(few, offset, 8, limit)[0])
                 widths = widths[1:] if open_rows > MOST_UNDECIDED else widths
             largest = quantum(few, offset, widths[0], 1.0)[1]
         return ScreenedRows(n_samples, n_features, is_float32, offset, largest, widths[0], self._n_threads)
@@ -325,7 +325,7 @@ class StreamedEngine(LocalEngine):
 
     def _make_state(self, samples: Samples, algorithm: Algorithm, max_weight: float, n_clusters: int) -> StreamedState:
         assert isinstance(samples, StreamedSamples)
-        self._starts_with_blas = False
+        self._uses_blas = False
         with_codes = algorithm is not ALGORITHMS["lloyd"] and bool(samples.code_bits())
         return StreamedState(samples, self.sample_weight, max_weight, n_clusters, self.n_threads, with_codes)
 

@@ -63,7 +63,7 @@ def step(part: Part, number: int, setup: Setup, iteration: int, previous: Floats
 
 def _step(state: Any, setup: Setup, centers: Floats) -> int:
     """Run the first step of a state."""
-    with one_blas_thread() if ALGORITHMS[setup.algorithm].starts_with_blas else nullcontext():
+    with one_blas_thread() if ALGORITHMS[setup.algorithm].uses_blas else nullcontext():
         n_changed: int = state.step(centers)
     return n_changed
 
