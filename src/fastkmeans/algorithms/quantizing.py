@@ -15,6 +15,9 @@ SIZE_ROWS, SIZE_VALUES = 2048, 1 << 18
 TRIAL_PAIRS, TRIAL_VALUES = 1 << 16, 1 << 15
 """Pairs of rows and centers on which 8 and 16 bits are tried, and values of these rows, unless that leaves fewer than 64 rows."""
 
+ROWS_PER_TRIAL_ROW = 32
+"""A trial has at most one row in so many, and 64: it takes NumPy and float64, and costs some ten times as much per row as a step."""
+
 MEANS_ROWS, ROWS_FOR_A_MEAN = 4, 4
 """Times as many rows tell where the centers lie after a step, if that is so many rows per cluster."""
 
@@ -132,15 +135,14 @@ def choose_bits(
     """
     n_clusters, n_features = centers.shape
     best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters, item_bytes)
-    later = means_after_a_step(rows, centers)
+    later_share = LATER_SHARE if n_features <= LATER_FEATURES else 1.0
+    is_enough = len(rows) >= ROWS_FOR_A_MEAN * n_clusters
+    where, share = (means_after_a_step(rows, centers), IN_SAMPLE) if is_enough else (centers, later_share)
     trial = rows[:: -(-len(rows) // trial_rows(n_features, n_clusters))]
     for bits in [8, 16] if dot8 else [16]:
         limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
         unit = 1.0 if are_bytes else quantum(trial, offset, bits, limit)[0]
-        undecided = IN_SAMPLE * share_undecided(trial, later, offset, limit, unit)
-        if len(rows) < ROWS_FOR_A_MEAN * n_clusters:
-            later_share = LATER_SHARE if n_features <= LATER_FEATURES else 1.0
-            undecided = max(undecided, later_share * share_undecided(trial, centers, offset, limit, unit))
+        undecided = share * share_undecided(trial, where, offset, limit, unit)
         cost = quantized_cost(n_features, n_clusters, bits, undecided, dot8)
         if cost < best_cost:
             best, best_cost = bits, cost
@@ -176,7 +178,8 @@ class QuantizedCopies:
 
     def _count_bits(self, centers: Floats) -> int:
         rows, offset = self._few_rows()
-        rows = rows[:: -(-len(rows) // (MEANS_ROWS * trial_rows(rows.shape[1], len(centers))))]
+        most = min(MEANS_ROWS * trial_rows(rows.shape[1], len(centers)), max(64, len(self.X) // ROWS_PER_TRIAL_ROW))
+        rows = rows[:: -(-len(rows) // most)]
         if np.abs(rows - offset).max() < LEAST_SIZE:
             return 0
         with np.errstate(all="ignore"):
