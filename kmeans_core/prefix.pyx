@@ -77,7 +77,8 @@ cdef class PrefixState:
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads, copies,
                   n_directions=None, Py_ssize_t n_grid_samples=0):
         self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, n_grid_samples)
-        if n_directions is None and copies.quantized is not None:
+        # Codes may have taken all memory that rows read in place leave for copies.
+        if n_directions is None and copies.quantized is not None and self.clusters.stored is None:
             self.dense = QuantizedState(X, sample_weight, max_abs, max_weight, n_clusters, n_threads, copies.quantized,
                                         clusters=self.clusters)
         else:

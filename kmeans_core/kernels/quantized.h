@@ -16,6 +16,8 @@
  * G >= (p + sqrt(p^2 + 2 A))^2 / 2.
  *
  * If the best two differ by more than the smaller gap and what the float64 decision may round, the best is the label.
+ * Beyond a gap the true difference grows at half the rate of scores, at least. So `per_square` is twice what the
+ * decision needs.
  * For the other samples sq_distance decides among all centers within that gap of the best. Only their rows are read.
  *
  * Each number that is rounded in float32 is widened by PAD. Comparisons are written so that infinity and NaN leave a
@@ -588,10 +590,12 @@ static float cost_together(size_t n_samples, size_t n_clusters, size_t n_feature
     return (float)(n_tiles * TILE_VECS) * (pairs + 3.0f * (float)n_features) + (float)(n_samples * n_features);
 }
 
+#define MOST_GATHERED 4096 /* features: 64 rows of more would take 2 MB and more of each thread */
 static int may_gather(size_t n_clusters, size_t n_features, int bits)
 {
-    return cost_together(block_samples(n_features), n_clusters, n_features)
-           < (float)block_samples(n_features) * cost_alone(n_clusters, n_features, words_of(n_features, bits));
+    return n_features <= MOST_GATHERED
+           && cost_together(block_samples(n_features), n_clusters, n_features)
+                  < (float)block_samples(n_features) * cost_alone(n_clusters, n_features, words_of(n_features, bits));
 }
 
 /* Label the samples of a block by whole scores alone, without their rows.

@@ -51,18 +51,14 @@ def step(part: Part, number: int, setup: Setup, iteration: int, previous: Floats
         state = _new_state(part, setup)
         if previous is not None:
             _step(state, setup, previous)
-            n_changed = state.step(centers)
-        else:
-            n_changed = _step(state, setup, centers)
-    else:
-        n_changed = state.step(centers)
+    n_changed = _step(state, setup, centers)
     result = Stepped(state.clusters.sums.copy(), n_changed, state.stepped_by)
     put_back(setup.samples, number, Kept(setup.run, iteration, state, values))
     return result
 
 
 def _step(state: Any, setup: Setup, centers: Floats) -> int:
-    """Run the first step of a state."""
+    """Run a step of a state."""
     with one_blas_thread() if ALGORITHMS[setup.algorithm].uses_blas else nullcontext():
         n_changed: int = state.step(centers)
     return n_changed
