@@ -31,9 +31,10 @@ static void *with_large_pages(void *memory, size_t size)
 #if defined(__GLIBC__)
 #define LARGEST_ADAPTED (((size_t)32 << 20) - ((size_t)1 << 16)) /* malloc adapts to blocks up to 32 MiB */
 
-/* Let malloc keep what a fit frees, up to twice LARGEST_ADAPTED. It keeps twice the largest block that it has mapped and
- * unmapped. Else it depends on what lies at the end of the heap whether every fit touches new pages: 1700 to 2800 of them,
- * 3 of 29 ms of a fit of 5000 x 784 samples (Zen 4). The block is not touched, and costs two calls of the system. */
+/* Let malloc keep what a fit frees, up to twice LARGEST_ADAPTED. It keeps twice the largest block that it has mapped
+ * and unmapped. Else it depends on what lies at the end of the heap whether every fit touches new pages: 1700 to 2800
+ * of them, 3 of 29 ms of a fit of 5000 x 784 samples (Zen 4). The block is not touched, and costs two calls of the
+ * system. */
 static void let_malloc_adapt(size_t size)
 {
     static volatile int has_adapted = 0;
