@@ -11,7 +11,7 @@ from libc.stdlib cimport calloc, free
 
 cimport kernels as c
 from shared cimport (
-    align, aligned, check_count, interrupted, kernels_in_use, raise_interrupt, short_unit,
+    align, aligned, check_count, interrupted, kernels_in_use, pack_for_assign, raise_interrupt, short_unit,
     signal_watch, start_watch, unit_samples,
 )
 
@@ -83,13 +83,12 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     cdef signal_watch watch
     start_watch(&watch)
     with nogil:
-        table.find_offset(&centers[0, 0], n_clusters, n_features, offset)
         if kind == _MANHATTAN:
+            table.find_offset(&centers[0, 0], n_clusters, n_features, offset)
             table.pack_centers_manhattan(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
+            table.exclude_copies(packed)
         else:
-            table.pack_centers(&centers[0, 0], n_clusters, n_features, offset, sizeof(real) == 4, packed)
-            table.lower_scores(packed)
-        table.exclude_copies(packed)
+            pack_for_assign(table, &centers[0, 0], n_clusters, n_features, sizeof(real) == 4, offset, packed)
         for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=n_threads):
             if not interrupted(&watch):
                 n_decided += nearest_unit(table, X, u * unit, min(unit, n_samples - u * unit), block, packed,
@@ -97,6 +96,15 @@ def nearest(const real[:, ::1] X, const double[:, ::1] centers, int32_t[::1] lab
     free(memory)
     raise_interrupt(&watch)
     return n_decided
+
+
+cdef inline void compare_with_all(const c.kernels *table, const real *x, Py_ssize_t n_features, const double *centers,
+                                  Py_ssize_t n_clusters, double *sq_distances, int kind) noexcept nogil:
+    """Squared distances of one sample to some centers, in float64; MANHATTAN: not squared.   sq_distances : OUT."""
+    if kind == _MANHATTAN:
+        table.all_distances_manhattan[real is float](x, 1, n_features, centers, n_clusters, sq_distances)
+    else:
+        table.all_sq_distances[real is float](x, 1, n_features, centers, n_clusters, sq_distances)
 
 
 cdef int32_t nearest_of_all(const c.kernels *table, const real *x, const double[:, ::1] centers,
@@ -108,10 +116,7 @@ cdef int32_t nearest_of_all(const c.kernels *table, const real *x, const double[
     cdef int32_t label = 0
     while first < n_clusters:
         count = min(<Py_ssize_t>AT_ONCE, n_clusters - first)
-        if kind == _MANHATTAN:
-            table.all_distances_manhattan[real is float](x, 1, n_features, &centers[first, 0], count, distances)
-        else:
-            table.all_sq_distances[real is float](x, 1, n_features, &centers[first, 0], count, distances)
+        compare_with_all(table, x, n_features, &centers[first, 0], count, distances, kind)
         for j in range(count):
             if distances[j] < nearest:
                 nearest, label = distances[j], <int32_t>(first + j)
@@ -269,11 +274,7 @@ cdef int pairwise_row(const c.kernels *table, const real[:, ::1] X, Py_ssize_t i
                       double *sq_distances, real_out *distances, int kind) noexcept nogil:
     cdef Py_ssize_t j, nearest = 0
     cdef int overflowed = 0
-    if kind == _MANHATTAN:
-        table.all_distances_manhattan[real is float](&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0],
-                                                     sq_distances)
-    else:
-        table.all_sq_distances[real is float](&X[i, 0], 1, X.shape[1], &centers[0, 0], centers.shape[0], sq_distances)
+    compare_with_all(table, &X[i, 0], X.shape[1], &centers[0, 0], centers.shape[0], sq_distances, kind)
     for j in range(centers.shape[0]):
         if kind == _EUCLIDEAN:
             distances[j] = <real_out>sqrt(sq_distances[j])

@@ -12,7 +12,7 @@ cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
     aligned, arena, arena_bytes, arena_in, block_of, check_shape, follow_block, interrupted, kernels_in_use,
-    raise_interrupt, readable_from, row_follower, signal_watch, start_watch, take, take_count,
+    pack_for_assign, raise_interrupt, readable_from, row_follower, signal_watch, start_watch, take, take_count,
 )
 
 cdef extern from "memory.h" nogil:
@@ -89,11 +89,8 @@ cdef class LloydState:
         self.n_units = (clusters.n_samples + clusters.unit - 1) // clusters.unit
         start_watch(&self.watch)
         with nogil:
-            table.find_offset(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset)
-            table.pack_centers(&centers[0, 0], clusters.n_clusters, clusters.n_features, self.offset,
-                               clusters.follower.is_float32, self.packed)
-            table.lower_scores(self.packed)
-            table.exclude_copies(self.packed)
+            pack_for_assign(table, &centers[0, 0], clusters.n_clusters, clusters.n_features,
+                            clusters.follower.is_float32, self.offset, self.packed)
             self._assign_units(table)
             clusters.merge(table, &self.watch)
         raise_interrupt(&self.watch)

@@ -14,8 +14,8 @@ from fastkmeans._core.stored cimport StoredRows, reads_float32
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
     aligned, arena, arena_bytes, arena_in, block_of, check_count, check_shape, follow_block, follow_rows, interrupted,
-    kernels_in_use, raise_interrupt, readable_from, row_follower, row_of, short_unit, signal_watch, start_watch, take,
-    take_count, unit_samples,
+    kernels_in_use, pack_for_assign, raise_interrupt, readable_from, row_follower, row_of, short_unit, signal_watch,
+    start_watch, take, take_count, unit_samples,
 )
 
 from fastkmeans._core.lloyd import LloydState
@@ -316,14 +316,6 @@ cdef class QuantizedState:
         self.many = <char *>take(&parts, self.n_threads * self.many_size)
         return arena_bytes(&parts)
 
-    cdef void _pack(self, const double *centers) noexcept nogil:
-        """Lay the centers out for samples that are gathered."""
-        cdef const c.kernels *table = self.table
-        table.find_offset(centers, self.n_clusters, self.n_features, self.offset)
-        table.pack_centers(centers, self.n_clusters, self.n_features, self.offset, self.is_float32, self.packed)
-        table.lower_scores(self.packed)
-        table.exclude_copies(self.packed)
-
     cdef bint _assign(self, const double[:, ::1] centers) except -1:
         """Label the samples, and let the sums follow them, unless the centers lie too far out."""
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
@@ -337,7 +329,8 @@ cdef class QuantizedState:
         start_watch(&self.watch)
         with nogil:
             if self.packed != NULL:
-                self._pack(&centers[0, 0])
+                pack_for_assign(self.table, &centers[0, 0], self.n_clusters, self.n_features, self.is_float32,
+                                self.offset, self.packed)
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
                 self._assign_unit(rows, u, threadid())
             self.clusters.merge(self.table, &self.watch)

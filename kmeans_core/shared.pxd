@@ -122,6 +122,18 @@ cdef inline Py_ssize_t unit_samples(Py_ssize_t n_samples, Py_ssize_t block, int 
     return block * (blocks if blocks > 1 else 1)
 
 
+cdef inline void pack_for_assign(const c.kernels *table, const double *centers, Py_ssize_t n_clusters,
+                                 Py_ssize_t n_features, bint is_float32, double *offset, char *packed) noexcept nogil:
+    """Lay centers out as `assign` reads them.
+
+    offset : OUT [n_features], and as many more as scratch.   packed : OUT packed_bytes.
+    """
+    table.find_offset(centers, n_clusters, n_features, offset)
+    table.pack_centers(centers, n_clusters, n_features, offset, is_float32, packed)
+    table.lower_scores(packed)
+    table.exclude_copies(packed)
+
+
 cdef struct ranked:
     # An index, and what it is sorted by.
     double value

@@ -61,8 +61,7 @@ class Codes:
     """The codes of an array, made when they are first asked for: several starts share them.
 
     X : (n_samples, n_features) float32 or float64, C order, finite; or StoredRows.   max_abs : (n_features,) float64, its largest |x|.
-    n_threads : int >= 1.   quantized : copies of X for steps in which codes do not pay; None for
-    Lloyd's steps.
+    n_threads : int >= 1.   quantized : copies of X for steps in which codes do not pay; None for Lloyd's steps.
     """
 
     def __init__(self, X: Values, max_abs: Floats, n_threads: int, quantized: QuantizedCopies | None = None):

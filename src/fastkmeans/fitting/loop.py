@@ -85,9 +85,8 @@ def run(
         if verbose:
             print(f"Iteration {entry['iteration']}, inertia {entry['inertia']}.")
         stop_asked = callback is not None and _asks_to_stop(callback, dict(entry), centers.astype(dtype, copy=False))
-        is_flat = (
-            inertia_tol is not None and n_changed == entry["n_changed"] and _has_hardly_fallen(history, inertia_tol)
-        )
+        is_refilled = n_changed > entry["n_changed"]
+        is_flat = inertia_tol is not None and not is_refilled and _has_hardly_fallen(history, inertia_tol)
         is_within_tol = entry["center_shift"] <= tol
         reason = _reason_to_stop(n_changed, is_within_tol, is_flat, stop_asked, len(history) >= max_iter)
         if deadline < inf and not reason and perf_counter() >= deadline:
