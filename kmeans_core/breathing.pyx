@@ -77,6 +77,10 @@ cdef class Breathing:
     cdef double *shifts          # [n_places]: how far each moved; infinite if it lost its center
     cdef double *apart           # [n_places][n_places]: distances between centers
     cdef int32_t *around         # [n_places][n_places]: places by distance
+    cdef double *related         # [n_places][n_features]: the centers that `apart` was computed for
+    cdef uint8_t *is_related     # [n_places]: 0 for none so far, 1 if the place had no center, 2 if it had one
+    cdef uint8_t *is_stale       # [n_places]: whether the center differs from that one
+    cdef int32_t *stale          # [n_places]: the places where it does
     cdef uint8_t *spared         # [n_places]
     cdef uint8_t *is_split       # [n_places]: whether `saved` and `halves` are those of the cluster
     cdef uint8_t *has_failed     # [n_places]: whether this split alone was tried in vain
@@ -140,6 +144,10 @@ cdef class Breathing:
         self.shifts = <double *>take(&parts, places * sizeof(double))
         self.apart = <double *>take(&parts, places * places * sizeof(double))
         self.around = <int32_t *>take(&parts, places * places * sizeof(int32_t))
+        self.related = <double *>take(&parts, places * self.n_features * sizeof(double))
+        self.is_related = <uint8_t *>take(&parts, places)
+        self.is_stale = <uint8_t *>take(&parts, places)
+        self.stale = <int32_t *>take(&parts, places * sizeof(int32_t))
         self.spared = <uint8_t *>take(&parts, places)
         self.is_split = <uint8_t *>take(&parts, places)
         self.has_failed = <uint8_t *>take(&parts, places)
@@ -171,6 +179,8 @@ cdef class Breathing:
         memcpy(self.now.centers, centers, self.n_clusters * self.n_features * sizeof(double))
         memset(self.now.alive, 1, self.n_clusters)
         memset(self.is_split, 0, self.n_places)
+        memset(self.is_related, 0, self.n_places)
+        memset(self.apart, 0, self.n_places * self.n_places * sizeof(double))
         for i in range(self.n_samples):
             self.rows[i] = i
         for i in range(self.n_places * self.n_places):
@@ -264,33 +274,60 @@ cdef class Breathing:
 
     cdef void _relate(self) noexcept nogil:
         """Find the distances between centers, and put the places in order around each."""
-        cdef Py_ssize_t i, j, f, n = self.n_places, n_features = self.n_features
-        cdef double sq, away
-        cdef const double *own
-        cdef const double *other
+        cdef Py_ssize_t i, a, n = self.n_places, n_stale = self._find_stale()
+        cdef int32_t j
         for i in range(n):
-            own = self.now.centers + i * n_features
-            for j in range(i):
-                sq = INFINITY
-                if self.now.alive[i] and self.now.alive[j]:
-                    sq, other = 0.0, self.now.centers + j * n_features
-                    for f in range(n_features):
-                        away = own[f] - other[f]
-                        sq += away * away
-                self.apart[i * n + j] = self.apart[j * n + i] = sqrt(sq)
-            self.apart[i * n + i] = 0.0
+            for a in range(n_stale):
+                j = self.stale[a]
+                if i < j or not self.is_stale[i]:
+                    self.apart[i * n + j] = self.apart[j * n + i] = self._distance(i, j)
         for i in range(n):
             if self.now.alive[i]:
                 self._put_in_order(self.around + i * n, self.apart + i * n)
-        self.work += n * n * (0.5 * n_features + 20.0)
+        self.work += n * n * (0.5 * self.n_features + 20.0)
+
+    cdef Py_ssize_t _find_stale(self) noexcept nogil:
+        """List the places whose center differs from the one that `apart` was computed for; return how many."""
+        cdef Py_ssize_t j, n_stale = 0
+        cdef size_t size = self.n_features * sizeof(double)
+        cdef double *own
+        for j in range(self.n_places):
+            own = self.related + j * self.n_features
+            self.is_stale[j] = self.is_related[j] != 1 + self.now.alive[j] or memcmp(
+                own, self.now.centers + j * self.n_features, size) != 0
+            if self.is_stale[j]:
+                self.stale[n_stale] = <int32_t>j
+                n_stale += 1
+                self.is_related[j] = 1 + self.now.alive[j]
+                memcpy(own, self.now.centers + j * self.n_features, size)
+        return n_stale
+
+    cdef double _distance(self, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+        """Between the centers at two places; infinite if one has none."""
+        cdef Py_ssize_t f
+        cdef double sq = 0.0, away
+        cdef const double *own = self.now.centers + i * self.n_features
+        cdef const double *other = self.now.centers + j * self.n_features
+        if not (self.now.alive[i] and self.now.alive[j]):
+            return INFINITY
+        for f in range(self.n_features):
+            away = own[f] - other[f]
+            sq += away * away
+        return sqrt(sq)
 
     cdef void _put_in_order(self, int32_t *around, const double *apart) noexcept nogil:
         """By insertion, because most are in order already."""
         cdef Py_ssize_t a, b
         cdef int32_t place
+        cdef double distance, largest = apart[around[0]]
         for a in range(1, self.n_places):
-            place, b = around[a], a
-            while b > 0 and apart[around[b - 1]] > apart[place]:
+            place = around[a]
+            distance = apart[place]
+            if distance >= largest:
+                largest = distance
+                continue
+            b = a
+            while b > 0 and apart[around[b - 1]] > distance:
                 around[b] = around[b - 1]
                 b -= 1
             around[b] = place

@@ -7,24 +7,51 @@
 #define NEAREST_VECS (EIGHT / VD_LANES)
 #define FEW_LISTED 8 /* comparing with so few centers takes no longer than finding out which are near */
 
-#if VD_LANES == 1
-static inline int any_lane(vd_mask m) { return m[0] != 0; }
+typedef struct {
+    vd_mask first, next;       /* labels of the two nearest centers */
+    vdouble sq_first, sq_next; /* and their squared distances */
+} nearest_two;
+
+/* Take a center into the two nearest. Without branches: which of a list's first centers are nearer is a guess, and a wrong one
+ * takes as long as three centers. */
+#if LANES == 16
+FORCE_INLINE void take_center(nearest_two *two, vdouble sq, int64_t label)
+{
+    const __mmask8 is_first = _mm512_cmp_pd_mask((__m512d)sq, (__m512d)two->sq_first, _CMP_LT_OQ);
+    const __mmask8 is_next = _mm512_cmp_pd_mask((__m512d)sq, (__m512d)two->sq_next, _CMP_LT_OQ);
+    const __m512i labels = _mm512_set1_epi64(label), next = _mm512_mask_mov_epi64((__m512i)two->next, is_next, labels);
+    two->next = (vd_mask)_mm512_mask_mov_epi64(next, is_first, (__m512i)two->first);
+    two->first = (vd_mask)_mm512_mask_mov_epi64((__m512i)two->first, is_first, labels);
+    two->sq_next = (vdouble)_mm512_min_pd((__m512d)vd_max(two->sq_first, sq), (__m512d)two->sq_next);
+    two->sq_first = (vdouble)_mm512_min_pd((__m512d)sq, (__m512d)two->sq_first);
+}
 #else
-static inline int any_lane(vd_mask m) { return wide_bits((wide_mask)m) != 0; }
+FORCE_INLINE void take_center(nearest_two *two, vdouble sq, int64_t label)
+{
+    const vd_mask is_next = sq < two->sq_next, is_first = sq < two->sq_first, labels = (vd_mask){0} + label;
+    two->next = (is_first & two->first) | (~is_first & ((is_next & labels) | (~is_next & two->next)));
+    two->sq_next = vd_pick(is_first, two->sq_first, vd_pick(is_next, sq, two->sq_next));
+    two->first = (is_first & labels) | (~is_first & two->first);
+    two->sq_first = vd_pick(is_first, sq, two->sq_first);
+}
 #endif
 
-/* Compare eight samples with the listed centers. See two_nearest in kernels.h. */
+/* Compare eight samples with the listed centers. See two_nearest in kernels.h.
+ *   is_anew   whether no two nearest centers are known yet */
 FORCE_INLINE void compare_eight(const double *samples, size_t n_features, const double *centers, const int32_t *listed,
-                                size_t n_listed, int64_t *nearest, double *sq_nearest, int64_t *second,
+                                size_t n_listed, int is_anew, int64_t *nearest, double *sq_nearest, int64_t *second,
                                 double *sq_second)
 {
-    vd_mask first[NEAREST_VECS], next[NEAREST_VECS];
-    vdouble sq_first[NEAREST_VECS], sq_next[NEAREST_VECS];
+    nearest_two two[NEAREST_VECS];
     for (int v = 0; v < NEAREST_VECS; v++) {
-        first[v] = vd_load_labels(nearest + v * VD_LANES);
-        next[v] = vd_load_labels(second + v * VD_LANES);
-        sq_first[v] = vd_load(sq_nearest + v * VD_LANES);
-        sq_next[v] = vd_load(sq_second + v * VD_LANES);
+        two[v].first = two[v].next = (vd_mask){0};
+        two[v].sq_first = two[v].sq_next = (vdouble){0} + HUGE_VAL;
+        if (is_anew)
+            continue;
+        two[v].first = vd_load_labels(nearest + v * VD_LANES);
+        two[v].next = vd_load_labels(second + v * VD_LANES);
+        two[v].sq_first = vd_load(sq_nearest + v * VD_LANES);
+        two[v].sq_next = vd_load(sq_second + v * VD_LANES);
     }
     for (size_t l = 0; l < n_listed; l++) {
         const double *center = centers + (size_t)listed[l] * n_features;
@@ -36,22 +63,14 @@ FORCE_INLINE void compare_eight(const double *samples, size_t n_features, const 
                 const vdouble away = vd_load(samples + f * EIGHT + v * VD_LANES) - center[f];
                 sq[v] += away * away;
             }
-        for (int v = 0; v < NEAREST_VECS; v++) {
-            const vd_mask is_next = sq[v] < sq_next[v];
-            if (!any_lane(is_next)) /* most centers are nearest to no sample */
-                continue;
-            const vd_mask is_first = sq[v] < sq_first[v], label = (vd_mask){0} + (int64_t)listed[l];
-            next[v] = (is_first & first[v]) | (~is_first & ((is_next & label) | (~is_next & next[v])));
-            sq_next[v] = vd_pick(is_first, sq_first[v], vd_pick(is_next, sq[v], sq_next[v]));
-            first[v] = (is_first & label) | (~is_first & first[v]);
-            sq_first[v] = vd_pick(is_first, sq[v], sq_first[v]);
-        }
+        for (int v = 0; v < NEAREST_VECS; v++)
+            take_center(two + v, sq[v], listed[l]);
     }
     for (int v = 0; v < NEAREST_VECS; v++) {
-        *(vd_mask *)(nearest + v * VD_LANES) = first[v];
-        *(vd_mask *)(second + v * VD_LANES) = next[v];
-        vd_store(sq_nearest + v * VD_LANES, sq_first[v]);
-        vd_store(sq_second + v * VD_LANES, sq_next[v]);
+        *(vd_mask *)(nearest + v * VD_LANES) = two[v].first;
+        *(vd_mask *)(second + v * VD_LANES) = two[v].next;
+        vd_store(sq_nearest + v * VD_LANES, two[v].sq_first);
+        vd_store(sq_second + v * VD_LANES, two[v].sq_next);
     }
 }
 
@@ -62,15 +81,21 @@ static inline size_t count_near(const center_moves *moves, const int32_t *around
                                 const int64_t *nearest, const double *sq_nearest, const int64_t *second,
                                 const double *sq_second)
 {
-    double reach = 0.0;
+    double own_shift[EIGHT], other_shift[EIGHT], away[EIGHT], reach[EIGHT], farthest = 0.0;
     for (size_t i = 0; i < EIGHT; i++) {
-        const double own = sqrt(sq_nearest[i]) + moves->shifts[nearest[i]];
-        const double other = sqrt(sq_second[i]) + moves->shifts[second[i]];
-        const double farthest = apart[nearest[i]] + own + (own > other ? own : other);
-        reach = farthest > reach ? farthest : reach;
+        own_shift[i] = moves->shifts[nearest[i]];
+        other_shift[i] = moves->shifts[second[i]];
+        away[i] = apart[nearest[i]];
     }
+    for (size_t i = 0; i < EIGHT; i += VD_LANES) {
+        const vdouble own = vd_sqrt(vd_load(sq_nearest + i)) + vd_load(own_shift + i);
+        const vdouble other = vd_sqrt(vd_load(sq_second + i)) + vd_load(other_shift + i);
+        vd_store(reach + i, vd_load(away + i) + own + vd_max(own, other));
+    }
+    for (size_t i = 0; i < EIGHT; i++)
+        farthest = reach[i] > farthest ? reach[i] : farthest;
     size_t n_near = 0;
-    while (n_near < n_all && apart[around[n_near]] <= reach)
+    while (n_near < n_all && apart[around[n_near]] <= farthest)
         n_near++;
     return n_near;
 }
@@ -98,18 +123,13 @@ static size_t two_nearest(const double *eights, size_t n_eights, size_t n_featur
                 stale = 1;
             }
         }
-        if (stale)
-            for (size_t i = at; i < at + EIGHT; i++) {
-                nearest[i] = second[i] = 0;
-                sq_nearest[i] = sq_second[i] = HUGE_VAL;
-            }
         const double *samples = eights + at * n_features;
         if (n_features == 2)
-            compare_eight(samples, 2, centers, listed, n_listed, nearest + at, sq_nearest + at, second + at,
+            compare_eight(samples, 2, centers, listed, n_listed, stale, nearest + at, sq_nearest + at, second + at,
                           sq_second + at);
         else
-            compare_eight(samples, n_features, centers, listed, n_listed, nearest + at, sq_nearest + at, second + at,
-                          sq_second + at);
+            compare_eight(samples, n_features, centers, listed, n_listed, stale, nearest + at, sq_nearest + at,
+                          second + at, sq_second + at);
         n_compared += n_listed;
     }
     return n_compared * EIGHT;

@@ -94,32 +94,58 @@ def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[floa
     return largest / limit, largest
 
 
-def share_undecided(rows: Floats, centers: Floats, offset: Floats, limit: float, unit: float) -> float:
-    """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
+class Trial:
+    """A few rows and centers, on which whole numbers of several sizes are tried.
 
-    rows : (n_rows, n_features), centers : (n_clusters, n_features), float64.   limit, unit : of whole numbers.
+    rows : (n_rows, n_features), centers : (n_clusters, n_features), offset : (n_features,), float64.
     """
-    if not 0.0 < unit < 1e300:
-        return 1.0
-    x, y = (rows - offset) / unit, (centers - offset) / unit
-    row_rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
-    center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
-    center_rest = center_unit * float(np.linalg.norm(y / center_unit - np.rint(y / center_unit), axis=1).max())
-    sq_norms = (y**2).sum(axis=1)
-    sq_distances = (x**2).sum(axis=1)[:, None] + sq_norms - 2.0 * (x @ y.T)
-    own, other = np.sqrt(np.maximum(np.partition(sq_distances, 1, axis=1)[:, :2].T, 0.0))
-    rest, span = row_rest + center_rest, 2.0 * float(np.sqrt(sq_norms.max()))
-    apart = center_rest * (2.0 * own + center_rest) + row_rest * span
-    gap = np.minimum(2.0 * rest * (own + rest), (center_rest + np.sqrt(center_rest**2 + 2.0 * apart)) ** 2 / 2.0)
-    return float(np.count_nonzero((other**2 - own**2) / 2.0 <= gap)) / len(rows)
+
+    def __init__(self, rows: Floats, centers: Floats, offset: Floats):
+        self._rows, self._centers = rows - offset, centers - offset
+        self._scale = float(np.abs(self._rows).max()) or 1.0  # so that no square overflows
+        x, y = self._rows / self._scale, self._centers / self._scale
+        self._sq_norms = (y**2).sum(axis=1)
+        sq_distances = x @ (-2.0 * y.T)
+        sq_distances += self._sq_norms
+        sq_distances.partition(1, axis=1)
+        nearest = sq_distances[:, :2] + (x**2).sum(axis=1)[:, None]
+        self._own, self._other = np.sqrt(np.maximum(nearest.T, 0.0))
+
+    def share_undecided(self, limit: float, unit: float) -> float:
+        """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
+
+        limit, unit : of whole numbers.
+        """
+        if not 0.0 < unit < 1e300:
+            return 1.0
+        x, y = self._rows / unit, self._centers / unit
+        row_rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
+        center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
+        y /= center_unit
+        center_rest = center_unit * float(np.linalg.norm(y - np.rint(y), axis=1).max())
+        per_unit = self._scale / unit
+        own, other = per_unit * self._own, per_unit * self._other
+        rest, span = row_rest + center_rest, 2.0 * per_unit * float(np.sqrt(self._sq_norms.max()))
+        apart = center_rest * (2.0 * own + center_rest) + row_rest * span
+        gap = np.minimum(2.0 * rest * (own + rest), (center_rest + np.sqrt(center_rest**2 + 2.0 * apart)) ** 2 / 2.0)
+        return float(np.count_nonzero((other**2 - own**2) / 2.0 <= gap)) / len(x)
 
 
-def means_after_a_step(rows: Floats, centers: Floats) -> Floats:
-    """The means of the rows that are nearest to each center; a center without rows stays."""
-    scores = (centers**2).sum(axis=1) / 2.0 - rows @ centers.T
-    owned = (scores.argmin(axis=1)[:, None] == np.arange(len(centers))).astype(np.float64)
-    counts = owned.sum(axis=0)[:, None]
-    return np.where(counts > 0.0, owned.T @ rows / np.maximum(counts, 1.0), centers)
+def means_after_a_step(rows: Floats, centers: Floats, offset: Floats) -> Floats:
+    """The means of the rows that are nearest to each center, by float32; a center without rows stays."""
+    x, y = rows - offset, centers - offset
+    scale = float(np.abs(x).max()) or 1.0
+    x32, y32 = (x / scale).astype(np.float32), (y / scale).astype(np.float32)
+    scores = x32 @ -y32.T
+    scores += (y32**2).sum(axis=1) / np.float32(2.0)
+    labels = scores.argmin(axis=1)
+    order = labels.argsort(kind="stable")
+    counts = np.bincount(labels, minlength=len(centers))
+    owning = np.flatnonzero(counts)
+    means = centers.copy()
+    firsts = (counts.cumsum() - counts)[owning]
+    means[owning] = np.add.reduceat(rows[order], firsts, axis=0) / counts[owning, None]
+    return means
 
 
 def choose_bits(
@@ -137,12 +163,13 @@ def choose_bits(
     best, best_cost = 0, 0.9 * dense_cost(n_features, n_clusters, item_bytes)
     later_share = LATER_SHARE if n_features <= LATER_FEATURES else 1.0
     is_enough = len(rows) >= ROWS_FOR_A_MEAN * n_clusters
-    where, share = (means_after_a_step(rows, centers), IN_SAMPLE) if is_enough else (centers, later_share)
-    trial = rows[:: -(-len(rows) // trial_rows(n_features, n_clusters))]
+    where, share = (means_after_a_step(rows, centers, offset), IN_SAMPLE) if is_enough else (centers, later_share)
+    few = rows[:: -(-len(rows) // trial_rows(n_features, n_clusters))]
+    trial = Trial(few, where, offset)
     for bits in [8, 16] if dot8 else [16]:
         limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
-        unit = 1.0 if are_bytes else quantum(trial, offset, bits, limit)[0]
-        undecided = share * share_undecided(trial, where, offset, limit, unit)
+        unit = 1.0 if are_bytes else quantum(few, offset, bits, limit)[0]
+        undecided = share * trial.share_undecided(limit, unit)
         cost = quantized_cost(n_features, n_clusters, bits, undecided, dot8)
         if cost < best_cost:
             best, best_cost = bits, cost

@@ -21,7 +21,7 @@ from .._core import distances
 from .._core.lloyd import LloydState
 from .._core.screened import ScreenedRows, decide
 from .._core.sums import ClusterSums
-from ..algorithms.quantizing import LEAST_SIZE, SIZE_ROWS, SIZE_VALUES, quantum, share_undecided
+from ..algorithms.quantizing import LEAST_SIZE, SIZE_ROWS, SIZE_VALUES, Trial, quantum
 from ..algorithms.table import ALGORITHMS, Algorithm
 from ..samples import Samples
 from ..streamed import StreamedSamples
@@ -157,7 +157,7 @@ class StreamedState:
         with np.errstate(all="ignore"):
             if len(widths) == 2:
                 limit = min(127.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
-                open_rows = share_undecided(few, centers, offset, limit, quantum(few, offset, 8, limit)[0])
+                open_rows = Trial(few, centers, offset).share_undecided(limit, quantum(few, offset, 8, limit)[0])
                 widths = widths[1:] if open_rows > MOST_UNDECIDED else widths
             largest = quantum(few, offset, widths[0], 1.0)[1]
         return ScreenedRows(n_samples, n_features, is_float32, offset, largest, widths[0], self._n_threads)

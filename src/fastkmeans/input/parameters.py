@@ -6,8 +6,7 @@ Every message names the parameter, the rule and the value got.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -83,27 +82,32 @@ def check_init(init: Any, n_clusters: int, n_features: int, dtype: DTypeLike) ->
 _spare_states: list[np.random.RandomState] = []  # a new RandomState takes 70 us to gather entropy, seeding one 1 us
 
 
-@contextmanager
-def drawing_from(random_state: Any) -> Iterator[np.random.RandomState]:
+class drawing_from:
     """Lend the RandomState of check_random_state to a block, which must not keep it.
 
     For an integer the block may get a RandomState that another block has returned, seeded anew. Lists pop and append in
-    one step, so nested blocks, and blocks in other threads, get different ones.
+    one step, so nested blocks, and blocks in other threads, get different ones. A class, because a generator takes 1 us more, of
+    the 55 us of a fit of 300 samples (one core of a Zen 5).
     """
-    if not _is_integer(random_state):
-        yield check_random_state(random_state)
-        return
-    check_random_state_parameter("random_state", random_state)
-    try:
-        state = _spare_states.pop()
-    except IndexError:
-        state = np.random.RandomState()
-    state.seed(random_state)
-    try:
-        yield state
-    finally:
-        if len(_spare_states) < 8:
-            _spare_states.append(state)
+
+    def __init__(self, random_state: Any) -> None:
+        self._is_lent = _is_integer(random_state)
+        if not self._is_lent:
+            self._state = check_random_state(random_state)
+            return
+        check_random_state_parameter("random_state", random_state)
+        try:
+            self._state = _spare_states.pop()
+        except IndexError:
+            self._state = np.random.RandomState()
+        self._state.seed(random_state)
+
+    def __enter__(self) -> np.random.RandomState:
+        return self._state
+
+    def __exit__(self, *failure: object) -> None:
+        if self._is_lent and len(_spare_states) < 8:
+            _spare_states.append(self._state)
 
 
 def check_random_state(random_state: Any) -> np.random.RandomState:
