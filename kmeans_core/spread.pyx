@@ -2,7 +2,7 @@
 # cython: initializedcheck=False
 """Choose samples for empty clusters to take."""
 from libc.math cimport INFINITY
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -40,9 +40,9 @@ cdef struct crowd:
     int32_t *order               # [n_samples]: numbers of the samples
     int32_t *starts              # [n_clusters + 1]
     part *parts                  # [most_parts]
-    double *to_new               # [n_samples]
+    double *to_new               # [N_CANDIDATES + 1][n_samples]: distances of the samples of a part to each candidate
     double *after                # [n_samples]: distances after the split of the part
-    uint8_t *is_near             # [n_samples]: whether the split gives the sample to the new center
+    int32_t *is_near             # [n_samples]: 1 if the split gives the sample to the new center, else 0
     double *means                # [2][n_features]
     double *scratch              # [n_samples][n_features + 3]
     int32_t *zeros               # [n_samples]
@@ -58,9 +58,9 @@ cdef size_t divide(crowd *of, void *memory) noexcept nogil:
     of.order = <int32_t *>take(&parts, n * sizeof(int32_t))
     of.starts = <int32_t *>take(&parts, (of.n_clusters + 1) * sizeof(int32_t))
     of.parts = <part *>take(&parts, of.most_parts * sizeof(part))
-    of.to_new = <double *>take(&parts, n * sizeof(double))
+    of.to_new = <double *>take(&parts, (N_CANDIDATES + 1) * n * sizeof(double))
     of.after = <double *>take(&parts, n * sizeof(double))
-    of.is_near = <uint8_t *>take(&parts, n)
+    of.is_near = <int32_t *>take(&parts, n * sizeof(int32_t))
     of.means = <double *>take(&parts, 2 * of.n_features * sizeof(double))
     of.scratch = <double *>take(&parts, n * (of.n_features + 3) * sizeof(double))
     of.zeros = <int32_t *>take(&parts, n * sizeof(int32_t))
@@ -155,16 +155,15 @@ cdef Py_ssize_t choose(crowd *of, Py_ssize_t *rows_left, Py_ssize_t *chosen, Py_
 
 cdef void split(crowd *of, part *own) noexcept nogil:
     """Split a part on trial: find the sample to choose, and what is saved."""
-    cdef Py_ssize_t p, at = best_candidate(of, own)
+    cdef const double *to_new
+    cdef Py_ssize_t p, at = best_candidate(of, own, &to_new)
     cdef double masses[2]
     cdef double before = 0.0, after = 0.0
-    find_distances(of, of.values + own.start * of.n_features, own.end - own.start, of.values + at * of.n_features,
-                   of.to_new)
     masses[0] = masses[1] = 0.0
     for p in range(own.start, own.end):
-        of.is_near[p] = of.to_new[p - own.start] < of.distances[p]
+        of.is_near[p] = to_new[p - own.start] < of.distances[p]
         masses[of.is_near[p]] += of.weights[p]
-        of.after[p] = of.to_new[p - own.start] if of.is_near[p] else of.distances[p]
+        of.after[p] = to_new[p - own.start] if to_new[p - own.start] < of.distances[p] else of.distances[p]
     own.chosen = at
     if of.kind == EUCLIDEAN and masses[0] > 0.0 and masses[1] > 0.0:
         move_halves(of, own, at, masses)
@@ -196,33 +195,34 @@ cdef void move_halves(crowd *of, part *own, Py_ssize_t at, const double *masses)
         for f in range(of.n_features):
             of.means[h * of.n_features + f] = of.values[first[h] * of.n_features + f] + \
                 of.means[h * of.n_features + f] / masses[h]
-        find_distances(of, of.values + own.start * of.n_features, own.end - own.start, of.means + h * of.n_features,
-                       of.to_new)
-        for p in range(own.start, own.end):
-            if of.is_near[p] == h:
-                of.after[p] = of.to_new[p - own.start]
-                if h == 1 and of.weights[p] > 0.0 and of.after[p] < nearest:
-                    nearest, own.chosen = of.after[p], p
+    find_distances(of, own, of.means, of.is_near + own.start, of.after + own.start)
+    for p in range(own.start, own.end):
+        if of.is_near[p] and of.after[p] < nearest and of.weights[p] > 0.0:
+            nearest, own.chosen = of.after[p], p
 
 
-cdef Py_ssize_t best_candidate(crowd *of, part *own) noexcept nogil:
-    """The sample that lowers the distances of the others most. The order of the samples does not matter."""
+cdef Py_ssize_t best_candidate(crowd *of, part *own, const double **to_best) noexcept nogil:
+    """The sample that lowers the distances of the others most. The order of the samples does not matter.
+
+    to_best : OUT [end - start], the distances to it.
+    """
     cdef Py_ssize_t candidates[N_CANDIDATES + 1]
-    cdef Py_ssize_t i, p, count = own.end - own.start, best
+    cdef Py_ssize_t i, p, best
     cdef double drop, lower, most = -1.0
+    cdef double *to_new
     candidates[N_CANDIDATES] = best = farthest(of, own)
     at_even_shares(of, own, of.distances[best], candidates)
     for i in range(N_CANDIDATES + 1):
         if i > 0 and candidates[i] == candidates[i - 1]:
             continue
-        find_distances(of, of.values + own.start * of.n_features, count, of.values + candidates[i] * of.n_features,
-                       of.to_new)
+        to_new = of.to_new + i * of.n_samples
+        find_distances(of, own, of.values + candidates[i] * of.n_features, of.zeros, to_new)
         drop = 0.0
         for p in range(own.start, own.end):
-            lower = of.distances[p] - of.to_new[p - own.start]
-            drop += of.weights[p] * lower if lower > 0.0 else 0.0
+            lower = of.distances[p] - to_new[p - own.start]
+            drop += of.weights[p] * (lower if lower > 0.0 else 0.0)
         if drop > most:
-            best, most = candidates[i], drop
+            best, most, to_best[0] = candidates[i], drop, to_new
     return best
 
 
@@ -260,15 +260,16 @@ cdef Py_ssize_t farthest(crowd *of, part *own) noexcept nogil:
     return best
 
 
-cdef void find_distances(crowd *of, const double *rows, Py_ssize_t count, const double *center,
+cdef void find_distances(crowd *of, const part *own, const double *centers, const int32_t *labels,
                          double *found) noexcept nogil:
-    """Distances of rows to one center, in the unit of `distances`."""
+    """Distances of the samples of a part to the centers of their labels, in the unit of `distances`."""
     cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t p
+    cdef const double *rows = of.values + own.start * of.n_features
+    cdef Py_ssize_t p, count = own.end - own.start
     if of.kind == MANHATTAN:
-        table.own_distances_manhattan[0](rows, count, of.n_features, center, of.zeros, found)
+        table.own_distances_manhattan[0](rows, count, of.n_features, centers, labels, found)
         return
-    table.own_sq_distances[0](rows, count, of.n_features, center, of.zeros, found)
+    table.own_sq_distances[0](rows, count, of.n_features, centers, labels, found)
     if of.kind == COSINE:
         for p in range(count):
             found[p] *= 0.5

@@ -85,8 +85,8 @@ class Engine(Protocol):
         """Return how well these centers serve the samples with these numbers, whose labels stay those of the last step."""
 
     def farthest(self, centers: Floats, count: int) -> Indices:
-        """Return the numbers of the `count` samples farthest from the centers of their labels: farthest first, lowest number
-        first among equals. Samples without weight count as distance 0."""
+        """Return the numbers of at most `count` samples, those farthest from the centers of their labels: farthest first, lowest
+        number first among equals. Samples at distance 0, and those without weight, are left out."""
 
     def count_rows(self) -> Indices:
         """Return the number of samples with weight in each cluster, (n_clusters,)."""
@@ -139,7 +139,8 @@ def farthest_of(engine: Any, samples: Samples, centers: Floats, count: int) -> I
     own = samples.own_sq_distances(centers, engine.labels, engine.n_threads, engine.kind)
     if engine.sample_weight is not None:
         own[engine.sample_weight <= 0.0] = 0.0
-    return largest(own, count)
+    rows = largest(own, count)
+    return rows[own[rows] > 0.0]
 
 
 def count_rows_of(labels: Labels, sample_weight: Floats | None, n_clusters: int) -> Indices:

@@ -102,7 +102,7 @@ class RemoteEngine(LocalEngine):
         doubtful[~lacking.any(axis=1)] = 0
 
     def farthest(self, centers: Floats, count: int) -> Indices:
-        """Return the numbers of the `count` samples farthest from the centers of their labels; those at distance 0 are left out."""
+        """Return the numbers of the `count` samples farthest from the centers of their labels; see the contract."""
         shared = self.labels.ref, centers, self._divisors, self.kind, count
         rows: Indices = self._samples.parted.reduce(
             label_tasks.farthest_in, label_tasks.MergeFarthest(count), shared, **EACH
