@@ -409,40 +409,58 @@ cdef class Breathing:
             self._compare()
             self._follow()
 
-    cdef Py_ssize_t _rank_splits(self, Py_ssize_t n_trial) noexcept nogil:
-        """Try to split the clusters of the largest inertia; the best splits come first. Returns how many save any."""
-        cdef const c.kernels *table = in_use[0]
-        cdef const double *weights = NULL if self.sample_weight is None else &self.sample_weight[0]
-        cdef Py_ssize_t i, a, j, n_tried = 0
-        cdef int32_t far
-        cdef size_t count
+    cdef Py_ssize_t _rank_splits(self, double least) noexcept nogil:
+        """Try to split the clusters whose inertia is at least so much: no split saves more. The best splits come first.
+
+        Returns how many save any.
+        """
+        cdef Py_ssize_t a, j, n_tried = 0
+        self._rank_inertias()
+        if not self._inertia_of(0) >= least:
+            return 0
         self._sort()
         for a in range(self.n_all):
-            j = self.all[a]
-            self.by_inertia[a].index = <int32_t>j
-            self.by_inertia[a].value = 0.0
-            for i in range(self.starts[j], self.starts[j + 1]):
-                self.by_inertia[a].value -= self.weights[self.members[i]] * self.now.sq_nearest[self.members[i]]
-        qsort(self.by_inertia, self.n_all, sizeof(ranked), ascending)
-        for a in range(min(n_trial, self.n_all)):
-            j, count = self.by_inertia[a].index, self.starts[self.by_inertia[a].index + 1]
-            count -= self.starts[j]
+            j = self.by_inertia[a].index
+            if not self._inertia_of(a) >= least:
+                break
             if not self.is_split[j] and not interrupted(&self.watch):
-                self._shift(j)
-                self.saved[j] = 0.0
-                table.inertia_of_cluster[self.is_float32](self.x, self.n_features, self.member_rows + self.starts[j],
-                                                          count, weights, self.mean, &far)
-                if far >= 0:
-                    self.saved[j] = table.split_cluster[self.is_float32](
-                        self.x, self.n_features, self.member_rows + self.starts[j], count, weights, self.mean, far, 0.0,
-                        3, 256, self.direction, self.halves + 2 * j * self.n_features)
-                self.is_split[j], self.has_failed[j] = 1, 0
-                self.work += (6.0 * self.n_features + 20.0) * count
+                self._split(j)
             if self.saved[j] > 0.0 and not self.has_failed[j]:
                 self.by_saving[n_tried].index, self.by_saving[n_tried].value = <int32_t>j, -self.saved[j]
                 n_tried += 1
         qsort(self.by_saving, n_tried, sizeof(ranked), ascending)
         return n_tried
+
+    cdef void _rank_inertias(self) noexcept nogil:
+        """The clusters of the largest inertia come first."""
+        cdef Py_ssize_t i, a, j
+        for j in range(self.n_places):
+            self.by_inertia[j].value, self.by_inertia[j].index = 0.0, <int32_t>j
+        for i in range(self.n_samples):
+            self.by_inertia[self.now.owners[i]].value -= self.weights[i] * self.now.sq_nearest[i]
+        for a in range(self.n_all):
+            self.by_inertia[a] = self.by_inertia[self.all[a]]
+        qsort(self.by_inertia, self.n_all, sizeof(ranked), ascending)
+
+    cdef double _inertia_of(self, Py_ssize_t a) noexcept nogil:
+        return -self.by_inertia[a].value
+
+    cdef void _split(self, Py_ssize_t j) noexcept nogil:
+        """Split a cluster on trial: write its halves, and what the split saves."""
+        cdef const c.kernels *table = in_use[0]
+        cdef const double *weights = NULL if self.sample_weight is None else &self.sample_weight[0]
+        cdef int32_t far
+        cdef size_t count = self.starts[j + 1] - self.starts[j]
+        self._shift(j)
+        self.saved[j] = 0.0
+        table.inertia_of_cluster[self.is_float32](self.x, self.n_features, self.member_rows + self.starts[j], count,
+                                                  weights, self.mean, &far)
+        if far >= 0:
+            self.saved[j] = table.split_cluster[self.is_float32](
+                self.x, self.n_features, self.member_rows + self.starts[j], count, weights, self.mean, far, 0.0, 3, 256,
+                self.direction, self.halves + 2 * j * self.n_features)
+        self.is_split[j], self.has_failed[j] = 1, 0
+        self.work += (6.0 * self.n_features + 20.0) * count
 
     cdef void _rank_utilities(self) noexcept nogil:
         """By how much the inertia rises without each center; the least missed come first."""
@@ -543,8 +561,8 @@ cdef class Breathing:
         inertia = self._inertia()
         while added > 0 and inertia > 0.0 and inertia < INFINITY and self.work < most_work:
             least = LEAST_SHIFT * inertia / self.n_clusters
-            n_splits = self._rank_splits(self.n_all)
             self._rank_utilities()
+            n_splits = self._rank_splits(HOPE * self.by_utility[0].value)
             count = 0
             while count < min(n_splits, self.n_all) and -self.by_saving[count].value > self.by_utility[count].value:
                 count += 1
