@@ -535,12 +535,12 @@ static void whole_tiles(const int32_t *tiles, size_t n_tiles, const quantized_ce
 }
 
 /* By how much a whole score must exceed the best one of its sample to tell that its center is farther.
- *   best  IN [TILE_SAMPLES]      gaps  OUT [TILE_SAMPLES]
+ *   best  IN [TILE_SAMPLES]      gaps  OUT [TILE_SAMPLES]      is_tight  whether to use the smaller gap of two
  * D^2 is a difference of large numbers if the cluster is small and far from the offset, so what its terms may round is
  * added to it. In place of (|i| + r + max |c'|)^2 it uses twice the sum of squares, which is no less and needs no
  * root. */
-static void score_gaps(const int32_t *tile, const quantized_centers *q, const int32_t *restrict best,
-                       int32_t *restrict gaps)
+FORCE_INLINE void score_gaps(const int32_t *tile, const quantized_centers *q, const int32_t *restrict best,
+                             const int is_tight, int32_t *restrict gaps)
 {
     const float *sq_norms = lengths_of(tile), *rests = sq_norms + TILE_SAMPLES;
     const whole_gap gap = q->gap;
@@ -548,22 +548,21 @@ static void score_gaps(const int32_t *tile, const quantized_centers *q, const in
         const float sq_norm = sq_norms[s], rest = rests[s] + gap.rest, score = gap.two_units * (float)best[s];
         const float sq_own = (sq_norm + score) + 0x1p-20f * (sq_norm + fabsf(score)) + gap.two_units;
         const float own = sqrtf(sq_own > 0.0f ? sq_own : 0.0f), reach = rest + gap.reach;
-        const float apart = 2.0f * (gap.rest * (2.0f * own + gap.rest) + rests[s] * (2.0f * gap.reach));
-        const float root = gap.rest + sqrtf(gap.rest * gap.rest + apart);
-        const float by_triangle = rest * (own + rest), by_moves = 0.25f * root * root;
-        const float difference = gap.per_unit
-                                 * (by_moves < by_triangle ? by_moves : by_triangle); /* no NaN of by_moves */
-        const float error = difference + gap.per_square * (sq_norm + reach * reach) + 1.5f;
+        float difference = rest * (own + rest);
+        if (is_tight) {
+            const float apart = 2.0f * (gap.rest * (2.0f * own + gap.rest) + rests[s] * (2.0f * gap.reach));
+            const float root = gap.rest + sqrtf(gap.rest * gap.rest + apart), by_moves = 0.25f * root * root;
+            difference = by_moves < difference ? by_moves : difference; /* no NaN of by_moves */
+        }
+        const float error = gap.per_unit * difference + gap.per_square * (sq_norm + reach * reach) + 1.5f;
         gaps[s] = error < 0x1p29f ? (int32_t)(error * (1.0f + 0x1p-18f)) + 1 : INT32_MAX;
     }
 }
 
-/* Samples of a tile whose best score is not proven, one bit each.   gaps  OUT [TILE_SAMPLES] */
-static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state,
-                                  int32_t *gaps)
+/* Samples of a tile whose second best score lies within their gap of the best, one bit each. */
+static inline uint32_t within_gaps(const whole_state *state, const int32_t *gaps)
 {
     uint32_t proven = 0;
-    score_gaps(tile, q, state->best, gaps);
     for (int v = 0; v < TILE_VECS; v++) {
         int32_t differences[LANES];
         for (int s = 0; s < LANES; s++)
@@ -571,6 +570,18 @@ static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *
         proven |= v_bits(vi_less(vi_load(gaps + v * LANES), vi_load(differences))) << (v * LANES);
     }
     return ~proven & ALL_SAMPLES;
+}
+
+/* Samples of a tile whose best score is not proven, one bit each. The smaller gap takes a root more, which is wasted on the
+ * tiles that the other one settles.   gaps  OUT [TILE_SAMPLES] */
+static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state,
+                                  int32_t *gaps)
+{
+    score_gaps(tile, q, state->best, 0, gaps);
+    if (!within_gaps(state, gaps))
+        return 0;
+    score_gaps(tile, q, state->best, 1, gaps);
+    return within_gaps(state, gaps);
 }
 
 /* Cost of a sample that whole scores leave open, in vector instructions: scored once more, then decided in float64
