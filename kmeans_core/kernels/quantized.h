@@ -572,8 +572,8 @@ static inline uint32_t within_gaps(const whole_state *state, const int32_t *gaps
     return ~proven & ALL_SAMPLES;
 }
 
-/* Samples of a tile whose best score is not proven, one bit each. The smaller gap takes a root more, which is wasted on the
- * tiles that the other one settles.   gaps  OUT [TILE_SAMPLES] */
+/* Samples of a tile whose best score is not proven, one bit each.   gaps  OUT [TILE_SAMPLES]
+ * The smaller gap takes a root more, which is wasted on the tiles that the other one settles. */
 static uint32_t undecided_samples(const int32_t *tile, const quantized_centers *q, const whole_state *state,
                                   int32_t *gaps)
 {

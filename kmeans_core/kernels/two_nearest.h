@@ -12,29 +12,17 @@ typedef struct {
     vdouble sq_first, sq_next; /* and their squared distances */
 } nearest_two;
 
-/* Take a center into the two nearest. Without branches: which of a list's first centers are nearer is a guess, and a wrong one
- * takes as long as three centers. */
-#if LANES == 16
+/* Take a center into the two nearest. Without branches: which of a list's first centers are nearer is a guess, and a
+ * wrong one takes as long as three centers. */
 FORCE_INLINE void take_center(nearest_two *two, vdouble sq, int64_t label)
 {
-    const __mmask8 is_first = _mm512_cmp_pd_mask((__m512d)sq, (__m512d)two->sq_first, _CMP_LT_OQ);
-    const __mmask8 is_next = _mm512_cmp_pd_mask((__m512d)sq, (__m512d)two->sq_next, _CMP_LT_OQ);
-    const __m512i labels = _mm512_set1_epi64(label), next = _mm512_mask_mov_epi64((__m512i)two->next, is_next, labels);
-    two->next = (vd_mask)_mm512_mask_mov_epi64(next, is_first, (__m512i)two->first);
-    two->first = (vd_mask)_mm512_mask_mov_epi64((__m512i)two->first, is_first, labels);
-    two->sq_next = (vdouble)_mm512_min_pd((__m512d)vd_max(two->sq_first, sq), (__m512d)two->sq_next);
-    two->sq_first = (vdouble)_mm512_min_pd((__m512d)sq, (__m512d)two->sq_first);
+    const vd_bits is_first = vd_less(sq, two->sq_first), is_next = vd_less(sq, two->sq_next);
+    const vd_mask labels = (vd_mask){0} + label;
+    two->next = vd_pick_labels(is_first, two->first, vd_pick_labels(is_next, labels, two->next));
+    two->first = vd_pick_labels(is_first, labels, two->first);
+    two->sq_next = vd_min(vd_max(two->sq_first, sq), two->sq_next);
+    two->sq_first = vd_min(sq, two->sq_first);
 }
-#else
-FORCE_INLINE void take_center(nearest_two *two, vdouble sq, int64_t label)
-{
-    const vd_mask is_next = sq < two->sq_next, is_first = sq < two->sq_first, labels = (vd_mask){0} + label;
-    two->next = (is_first & two->first) | (~is_first & ((is_next & labels) | (~is_next & two->next)));
-    two->sq_next = vd_pick(is_first, two->sq_first, vd_pick(is_next, sq, two->sq_next));
-    two->first = (is_first & labels) | (~is_first & two->first);
-    two->sq_first = vd_pick(is_first, sq, two->sq_first);
-}
-#endif
 
 /* Compare eight samples with the listed centers. See two_nearest in kernels.h.
  *   is_anew   whether no two nearest centers are known yet */

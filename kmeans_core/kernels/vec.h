@@ -341,7 +341,9 @@ static inline uint32_t wide_bits(wide_mask m)
  *   vd_fmadd(s, a, b)    s + a * b, fused where the instruction set can
  *   vd_sqrt vd_abs vd_load vd_store vd_load_labels      element by element
  *   vd_pick(m, a, b)     m ? a : b
- *   vd_max(a, b)         b where a is a NaN        vd_min_above_zero(a, b)   the same, and where a is not above 0
+ *   vd_max(a, b)  vd_min(a, b)     b where one is a NaN
+ *   vd_min_above_zero(a, b)        the same, and b where a is not above 0
+ *   vd_bits, vd_less(a, b), vd_pick_labels(m, a, b)     a comparison in the form in which picking labels by it is cheap
  *   vd_total(a)          sum of the elements, the first one first
  *   vd_total_of_eight(parts)     sum of eight float64 in 8 / VD_LANES vectors, in one order on all instruction sets
  *   vd_load_f32 vd_load_f64      float32, or float64, as float64
@@ -419,13 +421,25 @@ static inline vdouble vd_sqrt(vdouble a) { return (vdouble){sqrt(a[0])}; }
 static inline vdouble vd_sqrt_by_steps(vdouble a) { return vd_sqrt(a); }
 #endif
 #if LANES == 16
+typedef __mmask8 vd_bits;
+static inline vd_bits vd_less(vdouble a, vdouble b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LT_OQ); }
+static inline vd_mask vd_pick_labels(vd_bits m, vd_mask a, vd_mask b)
+{
+    return (vd_mask)_mm512_mask_mov_epi64((__m512i)b, m, (__m512i)a);
+}
 static inline vdouble vd_max(vdouble a, vdouble b) { return (vdouble)_mm512_max_pd((__m512d)a, (__m512d)b); }
+static inline vdouble vd_min(vdouble a, vdouble b) { return (vdouble)_mm512_min_pd((__m512d)a, (__m512d)b); }
 static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
 {
     const __mmask8 above = _mm512_cmp_pd_mask((__m512d)a, _mm512_setzero_pd(), _CMP_GT_OQ);
     return (vdouble)_mm512_mask_min_pd((__m512d)b, above, (__m512d)a, (__m512d)b);
 }
-#elif LANES == 8
+#else
+typedef vd_mask vd_bits;
+static inline vd_bits vd_less(vdouble a, vdouble b) { return (vd_mask)(a < b); }
+static inline vd_mask vd_pick_labels(vd_bits m, vd_mask a, vd_mask b) { return (m & a) | (~m & b); }
+#if LANES == 8
+static inline vdouble vd_min(vdouble a, vdouble b) { return (vdouble)_mm256_min_pd((__m256d)a, (__m256d)b); }
 static inline vdouble vd_max(vdouble a, vdouble b) { return (vdouble)_mm256_max_pd((__m256d)a, (__m256d)b); }
 static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
 {
@@ -433,11 +447,13 @@ static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
     return (vdouble)_mm256_min_pd(_mm256_blendv_pd((__m256d)b, (__m256d)a, above), (__m256d)b);
 }
 #else
+static inline vdouble vd_min(vdouble a, vdouble b) { return vd_pick((vd_mask)(a < b), a, b); }
 static inline vdouble vd_max(vdouble a, vdouble b) { return vd_pick((vd_mask)(a > b), a, b); }
 static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
 {
     return vd_pick((vd_mask)(a > 0.0) & (vd_mask)(a < b), a, b);
 }
+#endif
 #endif
 
 /* Codes. Instructions that multiply unsigned by signed bytes get samples as value + 128, so the sum starts at -128
