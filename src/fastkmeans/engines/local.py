@@ -299,7 +299,8 @@ class LocalEngine:
     def count_rows(self) -> Indices:
         """Return the number of samples with weight in each cluster, (n_clusters,)."""
         if self.sample_weight is None:
-            return self._clusters.sums[:, :, -1].sum(axis=1).astype(np.intp)
+            counts: Indices = self._clusters.sums[:, :, -1].sum(axis=1).astype(np.intp)
+            return counts
         return count_rows_of(self.labels, self.sample_weight, len(self._terms))
 
     def take(self, rows: list[int] | Indices) -> Values:
