@@ -4,6 +4,7 @@
 #define FASTKMEANS_DESCRIBE_SHARED
 #define DESCRIBE_WIDTH 64  /* values side by side: of rows with few features, several rows */
 #define DESCRIBE_STRIP 256 /* values of a long row that are taken together */
+#define FLAT_FEATURES 32   /* rows of at most so many features are read as one run of values by find_smallest */
 /* Rows of a run are added up in registers, and DESCRIBE_RUNS runs before they go into sums that keep what rounding
  * took. So no sum is the end of a long chain of roundings (engines/rounding.py counts them). Runs of 16 rows read
  * memory in an order that prefetching does not follow: a million rows of 20 float64 took 22 ms, with runs of 4 11.5 ms
@@ -206,10 +207,34 @@ static void NAME(find_largest)(const void *any_x, size_t n_samples, size_t n_fea
     }
 }
 
+/* The same of VD_LANES rows at a time, as one run of values: rows of fewer features would leave lanes unused. */
+static size_t NAME(find_smallest_narrow)(const REAL *x, size_t n_samples, size_t n_features, double *min_abs)
+{
+    vdouble least[FLAT_FEATURES];
+    double lane[VD_LANES];
+    size_t i = 0;
+    for (size_t v = 0; v < n_features; v++)
+        least[v] = (vdouble){0} + HUGE_VAL;
+    for (; i + VD_LANES <= n_samples; i += VD_LANES, x += VD_LANES * n_features)
+        for (size_t v = 0; v < n_features; v++)
+            least[v] = vd_min_above_zero(vd_abs(NAME(vd_load)(x + v * VD_LANES)), least[v]);
+    for (size_t v = 0; v < n_features; v++) {
+        vd_store(lane, least[v]);
+        for (size_t l = 0; l < VD_LANES; l++) {
+            const size_t f = (v * VD_LANES + l) % n_features;
+            min_abs[f] = lane[l] < min_abs[f] ? lane[l] : min_abs[f];
+        }
+    }
+    return i;
+}
+
 static void NAME(find_smallest)(const void *any_x, size_t n_samples, size_t n_features, double *min_abs)
 {
     const REAL *x = any_x;
-    for (size_t i = 0; i < n_samples; i++, x += n_features) {
+    size_t i = 0;
+    if (n_features <= FLAT_FEATURES)
+        i = NAME(find_smallest_narrow)(x, n_samples, n_features, min_abs);
+    for (x += i * n_features; i < n_samples; i++, x += n_features) {
         size_t f = 0;
         for (; f + VD_LANES <= n_features; f += VD_LANES)
             vd_store(min_abs + f, vd_min_above_zero(vd_abs(NAME(vd_load)(x + f)), vd_load(min_abs + f)));
