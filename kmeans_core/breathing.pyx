@@ -366,7 +366,7 @@ cdef class Breathing:
                 self._follow_strip(strip * STRIP, n_changed)
 
     cdef void _follow_strip(self, Py_ssize_t first, Py_ssize_t n_changed) noexcept nogil:
-        """Let the rows in `members`, whose owners were those in `member_rows`, count for other sums of some features."""
+        """Let the rows in `members` count for other sums of some features. Their owners were those in `member_rows`."""
         cdef Py_ssize_t a, f, i, n_features = self.n_features, end = min(first + STRIP, n_features)
         cdef const double *row
         cdef double *to_sums

@@ -38,11 +38,13 @@ def check_and_measure(const real[:, ::1] X, real limit, double[::1] max_abs):
     For batches: one thread reads them.
     """
     cdef const c.kernels *table = in_use[0]
-    cdef bint found
+    cdef Py_ssize_t f
+    cdef bint found = False
     check_shape("max_abs", max_abs.shape[0], 1, X.shape[1], 1)
     with nogil:
         table.find_largest[real is float](&X[0, 0], X.shape[0], X.shape[1], &max_abs[0])
-        found = table.has_unusable[real is float](&X[0, 0], X.shape[0] * X.shape[1], limit)
+        for f in range(X.shape[1]):
+            found |= not max_abs[f] <= limit
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 import reference
 
 from fastkmeans import KMeans, MiniBatchKMeans, NotFittedError
+from fastkmeans._core import minibatch
 from fastkmeans.fitting.labelling import label
 from fastkmeans.fitting.minibatch import EndOfSteps, best_start, step
 from fastkmeans.input.matrix import as_matrix
@@ -386,3 +387,15 @@ def test_auto_is_plusplus_in_partial_fit(blobs, seed):
     X, _ = blobs(400, 6, 5, "float64")
     auto, plusplus = (MiniBatchKMeans(5, init=init, random_state=seed % 1000) for init in ("auto", "k-means++"))
     np.testing.assert_array_equal(auto.partial_fit(X).cluster_centers_, plusplus.partial_fit(X).cluster_centers_)
+
+
+def test_batches_are_measured_and_checked_in_one_reading(real, rng):
+    limit = float(np.finfo(real).max) / 4.0
+    for n_rows, n_features in [(1, 1), (3, 2), (17, 7), (40, 31), (9, 33), (21, 63), (5, 64), (30, 65), (7, 129), (4, 300)]:
+        X, max_abs = rng.normal(size=(n_rows, n_features)).astype(real), np.empty(n_features)
+        assert not minibatch.check_and_measure(X, limit, max_abs)
+        np.testing.assert_array_equal(max_abs, np.abs(X).max(axis=0))
+        for value in (np.nan, -np.nan, np.inf, -np.inf, np.finfo(real).max):
+            spoilt = X.copy()
+            spoilt[rng.integers(n_rows), rng.integers(n_features)] = value
+            assert minibatch.check_and_measure(spoilt, limit, max_abs), (n_rows, n_features, value)

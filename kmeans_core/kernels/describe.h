@@ -181,30 +181,44 @@ static void NAME(describe)(const void *any_x, size_t n_samples, size_t n_feature
     }
 }
 
-/* Values are read once, and the largest of each column stay in the first-level cache, in the type of the values so that
- * a vector holds more of them. They begin on a cache line: a vector that lies in two is slow to read again. */
+#define LARGEST_VECS 4 /* vectors of columns whose largest values stay in registers */
+
+/* The largest |x| of LARGEST_VECS vectors of columns.   stride  from row to row      largest  OUT */
+static void NAME(find_largest_of_some)(const REAL *x, size_t stride, size_t n_rows, REAL *largest)
+{
+    NAME(sizes) most[LARGEST_VECS];
+    memset(most, 0, sizeof most);
+    for (size_t i = 0; i < n_rows; i++, x += stride)
+#pragma GCC unroll 4
+        for (int v = 0; v < LARGEST_VECS; v++)
+            most[v] = NAME(sizes_max)(most[v], NAME(sizes_load)(x + v * (sizeof *most / sizeof(REAL))));
+    memcpy(largest, most, sizeof most);
+}
+
+static inline double NAME(larger)(double most, REAL x)
+{
+    const double magnitude = fabs((double)x);
+    return magnitude <= most || most != most ? most : magnitude; /* a NaN stays */
+}
+
+/* Values are read once, but for some columns that are read twice because vectors are whole. */
 static void NAME(find_largest)(const void *any_x, size_t n_samples, size_t n_features, double *max_abs)
 {
     const REAL *x = any_x;
     const size_t side = n_features < DESCRIBE_WIDTH ? rows_side_by_side(n_features) : 1, width = side * n_features;
-    const size_t n_values = n_samples * n_features;
-    REAL largest[DESCRIBE_STRIP] __attribute__((aligned(64)));
-    for (size_t first = 0; first < width; first += DESCRIBE_STRIP) {
-        const size_t columns = width - first < DESCRIBE_STRIP ? width - first : DESCRIBE_STRIP;
-        for (size_t i = 0; i < columns; i++)
-            largest[i] = 0;
-        for (size_t start = first; start < n_values; start += width) {
-            const size_t left = n_values - start < columns ? n_values - start : columns;
-            for (size_t i = 0; i < left; i++) {
-                const REAL magnitude = (REAL)fabs(x[start + i]);
-                largest[i] = magnitude > largest[i] ? magnitude : largest[i];
-            }
-        }
-        for (size_t i = 0; i < columns; i++) {
-            const size_t f = (first + i) % n_features;
-            max_abs[f] = first + i < n_features || largest[i] > max_abs[f] ? largest[i] : max_abs[f];
-        }
+    const size_t together = LARGEST_VECS * sizeof(NAME(sizes)) / sizeof(REAL), n_values = n_samples * n_features;
+    const size_t n_rows = width < together ? 0 : n_values / width;
+    REAL largest[LARGEST_VECS * sizeof(NAME(sizes)) / sizeof(REAL)];
+    for (size_t f = 0; f < n_features; f++)
+        max_abs[f] = 0.0;
+    for (size_t f = 0; f < width && n_rows > 0; f += together) {
+        const size_t first = f + together <= width ? f : width - together;
+        NAME(find_largest_of_some)(x + first, width, n_rows, largest);
+        for (size_t i = 0; i < together; i++)
+            max_abs[(first + i) % n_features] = NAME(larger)(max_abs[(first + i) % n_features], largest[i]);
     }
+    for (size_t i = n_rows * width; i < n_values; i++)
+        max_abs[i % n_features] = NAME(larger)(max_abs[i % n_features], x[i]);
 }
 
 /* The same of VD_LANES rows at a time, as one run of values: rows of fewer features would leave lanes unused. */

@@ -397,7 +397,7 @@ typedef struct {
     /* Smallest |x| of each feature that is not 0.   min_abs   INOUT [n_features] float64, lowered; x is finite */
     void (*find_smallest[2])(const void *x, size_t n_samples, size_t n_features, double *min_abs);
 
-    /* Largest |x| of each feature. A NaN is passed over.   max_abs   OUT [n_features] */
+    /* Largest |x| of each feature, NaN if one is NaN.   max_abs   OUT [n_features] */
     void (*find_largest[2])(const void *x, size_t n_samples, size_t n_features, double *max_abs);
 
     /* Does the array of n values hold a NaN, or a value beyond the limit on either side? */

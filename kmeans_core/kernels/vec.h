@@ -456,6 +456,31 @@ static inline vdouble vd_min_above_zero(vdouble a, vdouble b)
 #endif
 #endif
 
+/* |x| as whole numbers, which have the order of the sizes: infinity is beyond all numbers, and NaN beyond infinity.
+ *   sizes_f32, sizes_f64     LANES of float32, VD_LANES of float64 */
+typedef vint sizes_f32;
+typedef vd_mask sizes_f64;
+static inline sizes_f32 sizes_load_f32(const float *p)
+{
+    vint bits;
+    memcpy(&bits, p, sizeof bits);
+    return bits & vi_splat(INT32_MAX);
+}
+static inline sizes_f64 sizes_load_f64(const double *p) { return vd_load_labels((const int64_t *)p) & INT64_MAX; }
+static inline sizes_f32 sizes_max_f32(sizes_f32 a, sizes_f32 b) { return vi_max(a, b); }
+#if LANES == 16
+static inline sizes_f64 sizes_max_f64(sizes_f64 a, sizes_f64 b)
+{
+    return (sizes_f64)_mm512_max_epi64((__m512i)a, (__m512i)b);
+}
+#else
+static inline sizes_f64 sizes_max_f64(sizes_f64 a, sizes_f64 b)
+{
+    const vd_mask is_larger = a > b;
+    return (a & is_larger) | (b & ~is_larger);
+}
+#endif
+
 /* Codes. Instructions that multiply unsigned by signed bytes get samples as value + 128, so the sum starts at -128
  * times the center's values. */
 #if defined(__AVX512VNNI__) && LANES == 16
