@@ -20,6 +20,7 @@ from . import datasets, exact, peers
 from .shapes import Shape, draw_shapes
 from .worker import Round, Task, Worker, WorkerError
 
+OURS = "fastkmeans-auto"  # as users call it: the peer "fastkmeans" runs Lloyd's steps alone
 REST_SECONDS = 0.25  # threads of a library spin after its work, and a processor that was hot runs slower
 SHARES = {"least": 0.0, "a tenth below": 0.1, "a quarter below": 0.25, "median": 0.5}
 
@@ -30,7 +31,7 @@ def scan_shape(shape: Shape, options: argparse.Namespace) -> dict[str, Any]:
     Returns
     -------
     dict
-        The shape; per library the least seconds of a fit (or processor seconds), its iterations and the inertia of its centers; `ratio`, the peer's
+        The shape; per library (`OURS` and the peer) the least seconds of a fit (or processor seconds), its iterations and the inertia of its centers; `ratio`, the peer's
         seconds over ours; `inertia_ratio`, our inertia over the peer's.
     """
     X = shape.make()
@@ -40,7 +41,7 @@ def scan_shape(shape: Shape, options: argparse.Namespace) -> dict[str, Any]:
         np.save(rows_file, X)
         np.save(centers_file, datasets.initial_centers(X, shape.n_clusters, shape.seed))
         task = Task(rows_file, centers_file, None if options.full_fit else options.iterations, options.threads)
-        workers = {name: Worker(task, "library") for name in ("fastkmeans", options.peer)}
+        workers = {name: Worker(task, "library") for name in (OURS, options.peer)}
         try:
             for name, fits in _take_turns(workers, options.rounds).items():
                 result = workers[name].ask("result", name)
@@ -52,7 +53,7 @@ def scan_shape(shape: Shape, options: argparse.Namespace) -> dict[str, Any]:
         finally:
             for worker in workers.values():
                 worker.close()
-    ours, theirs = found["fastkmeans"], found[options.peer]
+    ours, theirs = found[OURS], found[options.peer]
     found["ratio"] = theirs["seconds"] / ours["seconds"]
     found["inertia_ratio"] = ours["inertia"] / theirs["inertia"] if theirs["inertia"] else 1.0
     return found
@@ -73,7 +74,7 @@ def line_of(found: dict[str, Any], peer: str) -> str:
     """Return what one shape showed, in a line."""
     return (
         f"{found['n_samples']:8d} x {found['n_features']:<5d} k={found['n_clusters']:<5d} {found['kind']:12} {found['dtype']} "
-        f"{found['fastkmeans']['seconds'] * 1e3:9.2f} ms, {peer} {found[peer]['seconds'] * 1e3:9.2f} ms: {found['ratio']:6.2f}, "
+        f"{found[OURS]['seconds'] * 1e3:9.2f} ms, {peer} {found[peer]['seconds'] * 1e3:9.2f} ms: {found['ratio']:6.2f}, "
         f"inertia {found['inertia_ratio']:.5f}"
     )
 
@@ -94,7 +95,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scan", description=__doc__.split("\n\n")[0])
     parser.add_argument("--shapes", type=int, default=60, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="another seed draws other shapes")
-    parser.add_argument("--peer", choices=sorted(set(peers.PEERS) - {"fastkmeans"}), default="scikit-learn")
+    parser.add_argument("--peer", choices=sorted(set(peers.PEERS) - {OURS}), default="scikit-learn")
     parser.add_argument("--iterations", type=int, default=10, metavar="N", help="from the same centers")
     parser.add_argument("--full-fit", action="store_true", help="time default fits in place of iterations")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="the fastest of each library counts")

@@ -15,6 +15,8 @@ from shared cimport (
     signal_watch, start_watch, unit_samples,
 )
 
+import numpy as np
+
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
 
@@ -33,6 +35,9 @@ cdef enum:
     # To lay the centers out takes longer than the distances of so many samples to all centers in float64.
     FEW_SAMPLES = 8
     AT_ONCE = 128  # distances, on the stack
+    # If blocks are fewer per thread, threads take shorter runs of samples, lest one thread be left with a block.
+    FEW_BLOCKS = 8
+    SHORT_RUN = 64
 
 EUCLIDEAN, MANHATTAN, COSINE = _EUCLIDEAN, _MANHATTAN, _COSINE
 
@@ -193,26 +198,43 @@ def inertia_of_blocks(const real[:, ::1] X, const double[:, ::1] centers, const 
         check_length("sample_weight", sample_weight.shape[0], X.shape[0])
     cdef const c.kernels *table = in_use[0]
     cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = inertias.shape[0]
+    cdef double[::1] terms = None
     cdef signal_watch watch
-    if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
+    if n_blocks == 1 and n_threads == 1:  # OpenMP takes a microsecond even for one thread
         inertias[0] = inertia_of_block(table, X, centers, &labels[0], sample_weight, 0, n_samples, kind)
         return
     start_watch(&watch)
-    with nogil:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
-            if not interrupted(&watch):
-                inertias[b] = inertia_of_block(table, X, centers, &labels[0], sample_weight, b * 1024,
-                                               min(<Py_ssize_t>1024, n_samples - b * 1024), kind)
+    if n_blocks < FEW_BLOCKS * n_threads:
+        terms = np.empty(n_samples)
+        with nogil:
+            for b in prange((n_samples + SHORT_RUN - 1) // SHORT_RUN, schedule="static", num_threads=n_threads):
+                if not interrupted(&watch):
+                    own_block(table, X, centers, &labels[0], b * SHORT_RUN,
+                              min(<Py_ssize_t>SHORT_RUN, n_samples - b * SHORT_RUN), &terms[b * SHORT_RUN], kind)
+            for b in range(n_blocks):
+                inertias[b] = sum_of_block(&terms[b * 1024], sample_weight, b * 1024,
+                                           min(<Py_ssize_t>1024, n_samples - b * 1024))
+    else:
+        with nogil:
+            for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+                if not interrupted(&watch):
+                    inertias[b] = inertia_of_block(table, X, centers, &labels[0], sample_weight, b * 1024,
+                                                   min(<Py_ssize_t>1024, n_samples - b * 1024), kind)
     raise_interrupt(&watch)
 
 
 cdef double inertia_of_block(const c.kernels *table, const real[:, ::1] X, const double[:, ::1] centers,
                              const int32_t *labels, const double[::1] sample_weight, Py_ssize_t first,
                              Py_ssize_t count, int kind) noexcept nogil:
-    """The sum of one run, folded in halves: no term goes through more than ten additions."""
     cdef double[1024] terms
-    cdef Py_ssize_t i, half
     own_block(table, X, centers, labels, first, count, terms, kind)
+    return sum_of_block(terms, sample_weight, first, count)
+
+
+cdef double sum_of_block(double *terms, const double[::1] sample_weight, Py_ssize_t first,
+                         Py_ssize_t count) noexcept nogil:
+    """The sum of one run, folded in halves: no term goes through more than ten additions.   terms : overwritten."""
+    cdef Py_ssize_t i, half
     if sample_weight is not None:
         for i in range(count):
             terms[i] *= sample_weight[first + i]

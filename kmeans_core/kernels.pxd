@@ -166,7 +166,8 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*pack_targets[2])(const void *, size_t, const size_t *, size_t, double, void *) noexcept nogil
         double (*seeding_step[2])(const void *, size_t, size_t, size_t, double, const void *, size_t, size_t, int,
                                   const double *, void *, void *, double *, size_t *) noexcept nogil
-        void (*describe[2])(const void *, size_t, size_t, double *, double *, double *) noexcept nogil
+        void (*describe[2])(const void *, size_t, size_t, size_t, double *, double *, double *) noexcept nogil
+        size_t (*describe_strips)(size_t) noexcept nogil
         void (*find_smallest[2])(const void *, size_t, size_t, double *) noexcept nogil
         void (*find_largest[2])(const void *, size_t, size_t, double *) noexcept nogil
         int (*has_unusable[2])(const void *, size_t, double) noexcept nogil

@@ -55,28 +55,30 @@ def describe_blocks(const real[:, ::1] X, Py_ssize_t block, double[:, :, ::1] de
     described : (ceil(n_samples / block), 3, n_features) float64, written.
     """
     cdef const c.kernels *table = in_use[0]
-    cdef Py_ssize_t b, n_samples = X.shape[0], n_blocks = described.shape[0]
+    cdef Py_ssize_t u, n_samples = X.shape[0], n_blocks = described.shape[0]
+    cdef Py_ssize_t n_strips = table.describe_strips(X.shape[1]), n_units = n_blocks * n_strips
     cdef signal_watch watch
     check_count("n_threads", n_threads)
     check_count("block", block)
     if n_blocks != (n_samples + block - 1) // block or described.shape[1] != 3 or described.shape[2] != X.shape[1]:
         raise ValueError(f"described must have shape ({(n_samples + block - 1) // block}, 3, {X.shape[1]}).")
-    if n_blocks == 1:  # OpenMP takes a microsecond even for one thread
-        describe_block(table, X, 0, n_samples, &described[0, 0, 0])
+    if n_units == 1:  # OpenMP takes a microsecond even for one thread
+        describe_unit(table, X, block, n_strips, described, 0)
         return
     start_watch(&watch)
     with nogil:
-        for b in prange(n_blocks, schedule="static", num_threads=n_threads):
+        for u in prange(n_units, schedule="static", num_threads=n_threads):
             if not interrupted(&watch):
-                describe_block(table, X, b * block, min(block, n_samples - b * block), &described[b, 0, 0])
+                describe_unit(table, X, block, n_strips, described, u)
     raise_interrupt(&watch)
 
 
-cdef void describe_block(const c.kernels *table, const real[:, ::1] X, Py_ssize_t first, Py_ssize_t count,
-                         double *described) noexcept nogil:
-    cdef Py_ssize_t n_features = X.shape[1]
-    table.describe[real is float](&X[first, 0], count, n_features, described, described + n_features,
-                                  described + 2 * n_features)
+cdef void describe_unit(const c.kernels *table, const real[:, ::1] X, Py_ssize_t block, Py_ssize_t n_strips,
+                        double[:, :, ::1] described, Py_ssize_t u) noexcept nogil:
+    """Describe one strip of the features of a block: few blocks of long rows keep all threads busy so."""
+    cdef Py_ssize_t b = u // n_strips, first = b * block
+    table.describe[real is float](&X[first, 0], min(block, X.shape[0] - first), X.shape[1], u % n_strips,
+                                  &described[b, 0, 0], &described[b, 1, 0], &described[b, 2, 0])
 
 
 def sum_up(double[:, ::1] described, Py_ssize_t n_samples):

@@ -53,6 +53,9 @@ static double folded(const column_sums *sums, size_t f, size_t n_features, size_
     }
     return total.high + total.low;
 }
+
+/* How many strips of features `describe` describes one by one. */
+static size_t describe_strips(size_t n_features) { return (n_features + DESCRIBE_STRIP - 1) / DESCRIBE_STRIP; }
 #endif
 
 /* Largest |x|, and sum, of n_rows rows of `width` columns. */
@@ -165,20 +168,18 @@ static void NAME(describe_strip)(const REAL *x, size_t stride, size_t n_values, 
 /* Mean and squared deviations in two passes over a block, which the caller keeps small enough for the cache and merges
  * with others. The second pass corrects the mean of the first (T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms
  * for computing the sample variance", The American Statistician 37(3), 1983). */
-static void NAME(describe)(const void *any_x, size_t n_samples, size_t n_features, double *max_abs, double *mean,
-                           double *m2)
+static void NAME(describe)(const void *any_x, size_t n_samples, size_t n_features, size_t strip, double *max_abs,
+                           double *mean, double *m2)
 {
     const REAL *x = any_x;
-    const size_t n_values = n_samples * n_features;
+    const size_t n_values = n_samples * n_features, f = strip * DESCRIBE_STRIP;
     if (n_features < DESCRIBE_WIDTH) {
         const size_t width = rows_side_by_side(n_features) * n_features;
         NAME(describe_strip)(x, width, n_values, n_samples, n_features, width, max_abs, mean, m2);
         return;
     }
-    for (size_t f = 0; f < n_features; f += DESCRIBE_STRIP) {
-        const size_t width = n_features - f < DESCRIBE_STRIP ? n_features - f : DESCRIBE_STRIP;
-        NAME(describe_strip)(x + f, n_features, n_values - f, n_samples, width, width, max_abs + f, mean + f, m2 + f);
-    }
+    const size_t width = n_features - f < DESCRIBE_STRIP ? n_features - f : DESCRIBE_STRIP;
+    NAME(describe_strip)(x + f, n_features, n_values - f, n_samples, width, width, max_abs + f, mean + f, m2 + f);
 }
 
 #define LARGEST_VECS 4 /* vectors of columns whose largest values stay in registers */

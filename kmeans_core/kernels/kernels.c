@@ -165,6 +165,7 @@ const kernels JOIN(kernels, FASTKMEANS_ISA) = {
     .code_limit = CODE_LIMIT,
     .code_length = CODE_LENGTH,
     .has_dot8 = HAS_DOT8,
+    .describe_strips = describe_strips,
     .quantizer_bytes = quantizer_bytes,
     .quantized_tile_bytes = quantized_tile_bytes,
     .quantized_centers_bytes = quantized_centers_bytes,

@@ -389,10 +389,13 @@ typedef struct {
                               const void *targets, size_t n_seeds, size_t n_candidates, int fresh,
                               const double *sample_weight, void *scratch, void *min_sq, double *gains, size_t *n_near);
 
-    /* Largest |x| of each feature, its mean and its sum of squared deviations.
+    /* Largest |x|, mean and sum of squared deviations of the features of one strip.
+     *   strip      IN below describe_strips(n_features)
      *   max_abs    OUT [n_features] float64; of the values that are not NaN
      *   mean, m2   OUT [n_features] float64; mean is not finite where a value is not */
-    void (*describe[2])(const void *x, size_t n_samples, size_t n_features, double *max_abs, double *mean, double *m2);
+    void (*describe[2])(const void *x, size_t n_samples, size_t n_features, size_t strip, double *max_abs, double *mean,
+                        double *m2);
+    size_t (*describe_strips)(size_t n_features);
 
     /* Smallest |x| of each feature that is not 0.   min_abs   INOUT [n_features] float64, lowered; x is finite */
     void (*find_smallest[2])(const void *x, size_t n_samples, size_t n_features, double *min_abs);

@@ -43,6 +43,10 @@ LEAST_SIZE = 1e-140
 LARGEST_SHARE = 0.9995
 """Share of the values that whole numbers hold; those beyond are cut."""
 
+QUANTILE_VALUES = 1 << 16
+"""Values of a few rows that tell it: 33 of so many lie beyond. To look at four times as many took 0.7 of the 17 ms of a fit of
+34 145 x 196 samples with 12 clusters (Zen 5)."""
+
 BYTES_BESIDE_NUMBERS = 8
 """What quantized samples keep of a sample beside its whole numbers: two lengths (kernels/quantized.h)."""
 
@@ -250,7 +254,7 @@ class QuantizedCopies:
             else:
                 rows, offset = self._few_rows()
                 with np.errstate(all="ignore"):
-                    largest = quantum(rows, offset, bits, 1.0)[1]
+                    largest = quantum(rows[:: -(-rows.size // QUANTILE_VALUES)], offset, bits, 1.0)[1]
                 if keeps_stored and isinstance(self.X, StoredRows):
                     n_kept = spare_samples(self.X, self.X.shape[1] * bits // 8 + BYTES_BESIDE_NUMBERS)
             self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False, n_kept=n_kept)
