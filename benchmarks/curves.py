@@ -126,7 +126,10 @@ def main(arguments: list[str] | None = None) -> int:
     X = np.ascontiguousarray(np.load(options.rows), dtype=np.float32)
     found = curves(X, options.clusters, options.threads)
     for name, points in found.items():
-        print(name, ", ".join(f"{point.seconds:.2f} s {point.inertia:.6g}" for point in points[:: max(len(points) // 8, 1)]))
+        print(
+            name,
+            ", ".join(f"{point.seconds:.2f} s {point.inertia:.6g}" for point in points[:: max(len(points) // 8, 1)]),
+        )
     if options.json:
         Path(options.json).write_text(json.dumps(found, indent=1))
     if options.picture:

@@ -35,7 +35,9 @@ def draw_scans(ratios: dict[str, np.ndarray], path: Path) -> None:
         axes.step(values, share, where="post", label=f"{label} ({len(values)} shapes, median {np.median(values):.1f})")
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")
-    ticks = [tick for tick in (0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200) if tick <= 1.2 * max(map(np.max, ratios.values()))]
+    ticks = [
+        tick for tick in (0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200) if tick <= 1.2 * max(map(np.max, ratios.values()))
+    ]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("scikit-learn's time / ours")

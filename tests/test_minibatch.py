@@ -391,7 +391,18 @@ def test_auto_is_plusplus_in_partial_fit(blobs, seed):
 
 def test_batches_are_measured_and_checked_in_one_reading(real, rng):
     limit = float(np.finfo(real).max) / 4.0
-    for n_rows, n_features in [(1, 1), (3, 2), (17, 7), (40, 31), (9, 33), (21, 63), (5, 64), (30, 65), (7, 129), (4, 300)]:
+    for n_rows, n_features in [
+        (1, 1),
+        (3, 2),
+        (17, 7),
+        (40, 31),
+        (9, 33),
+        (21, 63),
+        (5, 64),
+        (30, 65),
+        (7, 129),
+        (4, 300),
+    ]:
         X, max_abs = rng.normal(size=(n_rows, n_features)).astype(real), np.empty(n_features)
         assert not minibatch.check_and_measure(X, limit, max_abs)
         np.testing.assert_array_equal(max_abs, np.abs(X).max(axis=0))
