@@ -74,6 +74,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void *scratch
         void *rows
         int32_t *labels
+        size_t *n_crowded
 
     ctypedef struct tiling:
         size_t n_samples, n_features, tile_rows
@@ -212,7 +213,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*quantize_bytes)(const stored_rows *, size_t, size_t, const void *, void *, void *) noexcept nogil
         size_t (*assign_quantized[2])(const void *, const stored_rows *, size_t, size_t, const void *, const void *,
                                       void *, int32_t *, const gathered_rows *) noexcept nogil
-        int (*may_gather)(size_t, size_t, int) noexcept nogil
+        int (*may_gather)(size_t) noexcept nogil
         size_t (*screen_quantized)(size_t, const void *, const void *, void *, int32_t *) noexcept nogil
         void (*find_near_quantized[2])(const void *, size_t, const void *, double, const void *,
                                        uint64_t *) noexcept nogil

@@ -210,10 +210,10 @@ cdef class QuantizedState:
     cdef char *quantized
     cdef char *scratch           # [n_threads], scratch_size apart: the kernel's, then labels of a unit
     cdef double *offset          # [2 n_features], of packed
-    cdef char *packed            # centers in float32, for samples that are gathered; NULL if that never pays
+    cdef char *packed            # centers in float32, for samples that are gathered; NULL if rows are too long
     cdef char *many              # [n_threads], many_size apart: scratch, rows and labels of gathered samples
     cdef size_t many_size, many_rows_at, many_labels_at
-    cdef size_t *counts          # [n_threads][16]: samples decided in float64; one cache line each
+    cdef size_t *counts          # [n_threads][16]: samples decided in float64, and n_crowded; cache lines of a thread
     cdef size_t scratch_size, labels_at, tile_bytes
     cdef signal_watch watch
     cdef readonly Py_ssize_t n_decided
@@ -305,7 +305,7 @@ cdef class QuantizedState:
                                                                            self.rows.bits))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
         self.packed = NULL
-        if not table.may_gather(self.n_clusters, self.n_features, self.rows.bits):
+        if not table.may_gather(self.n_features):
             return arena_bytes(&parts)
         self.many_rows_at = aligned(table.scratch_bytes(self.n_clusters, self.n_features))
         self.many_labels_at = self.many_rows_at + aligned(
@@ -353,6 +353,7 @@ cdef class QuantizedState:
             return
         gathered.packed, gathered.scratch = self.packed, many
         gathered.rows, gathered.labels = many + self.many_rows_at, <int32_t *>(many + self.many_labels_at)
+        gathered.n_crowded = self.counts + 16 * t + 1
         while first < end:
             count = min(self.block, (end if first >= rows.n_kept else min(end, rows.n_kept)) - first)
             is_laid_out = not rows.is_filled or first >= rows.n_kept
@@ -379,7 +380,8 @@ cdef class QuantizedState:
     cdef int _weigh(self) except -1:
         """Go over to Lloyd's steps after two steps in a row that cost more, by counted work and not by time."""
         undecided = self.n_decided / <double>self.n_samples
-        self.share = self.copies.share_of_dense(self.n_clusters, self.rows.bits, undecided)
+        crowded = take_count(self.counts, self.n_threads, 1) / <double>self.n_samples
+        self.share = self.copies.share_of_dense(self.n_clusters, self.rows.bits, undecided, crowded)
         self.n_wasted = self.n_wasted + 1 if self.share > 1.0 else 0
         self.n_steps += 1
         if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):

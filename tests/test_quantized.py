@@ -95,6 +95,22 @@ def test_centers_far_outside_the_samples(bits, rng, real):
         np.testing.assert_array_equal(state.clusters.labels, dense.clusters.labels)
 
 
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("n_features, n_clusters", [(31, 200), (400, 150), (64, 97)])
+def test_samples_with_many_near_centers_are_assigned_together(n_features, n_clusters, bits, rng, real):
+    """Far samples make whole numbers so coarse that most centers lie within the gap of most samples."""
+    X = rng.standard_t(2, size=(1500, n_features)).astype(real)
+    X[rng.integers(len(X), size=20)] *= 300
+    _, n_decided = check_steps(X, X[:n_clusters], 4, bits=bits)
+    assert bits == 16 or min(n_decided) > len(X) / 4
+
+
+@pytest.mark.skipif(not HAS_DOT8, reason="no integer dot products")
+def test_bits_are_not_chosen_that_leave_most_centers_near(rng):
+    X = rng.normal(size=(8000, 400)) * np.where(rng.random(8000) < 0.002, 300.0, 1.0)[:, None]
+    assert choose_bits(X[:2000], X[-150:], X.mean(axis=0), True) in (0, 16)
+
+
 def test_weights_and_threads_change_nothing(blobs, rng, real):
     X, _ = blobs(9000, 20, 40, real, std=4.0)
     weights = rng.uniform(size=len(X))

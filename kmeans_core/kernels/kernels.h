@@ -127,11 +127,13 @@ typedef struct {
 
 /* What a thread needs to gather some samples of a block and to assign them together.
  *   packed    by pack_centers     scratch   scratch_bytes of `assign`
- *   rows      [block_samples][n_features] reals     labels   [block_samples] */
+ *   rows      [block_samples][n_features] reals     labels   [block_samples]
+ *   n_crowded  raised by the number of samples that were gathered because too many centers are near */
 typedef struct {
     const void *packed;
     void *scratch, *rows;
     int32_t *labels;
+    size_t *n_crowded;
 } gathered_rows;
 
 /* ---- Tiles: samples in an order that keeps neighbours together (tiles.h). */
@@ -538,8 +540,8 @@ typedef struct {
                                   const void *tiles, const void *quantized, void *scratch, int32_t *labels,
                                   const gathered_rows *many);
 
-    /* Can it pay to gather unsettled samples, and to assign them together? */
-    int (*may_gather)(size_t n_clusters, size_t n_features, int bits);
+    /* Are rows short enough to gather those of unsettled samples, and to assign them together? */
+    int (*may_gather)(size_t n_features);
 
     /* The same without the rows of the samples.
      *   labels    OUT [n_samples]: the label where whole numbers prove it, else a number below 0

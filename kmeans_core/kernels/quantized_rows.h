@@ -17,6 +17,16 @@ static void NAME(quantize)(const void *any_x, size_t n_samples, size_t n_readabl
     }
 }
 
+/* How many centers are near a sample, as decide_quantized finds them. */
+static size_t NAME(count_near_scores)(const quantized_centers *q, const int32_t *scores, int32_t best, int32_t gap)
+{
+    const vint most = vi_splat(gap < FAR_SCORE ? best + gap : INT32_MAX);
+    size_t n_near = 0;
+    for (size_t first = 0; first < q->n_clusters; first += LANES)
+        n_near += (size_t)__builtin_popcount(~v_bits(vi_less(most, vi_load(scores + first))) & ALL_LANES);
+    return n_near < q->n_clusters ? n_near : q->n_clusters;
+}
+
 /* The nearest center of a sample that the whole scores could not prove: in float64, among those near the best. */
 static int32_t NAME(decide_quantized)(const REAL *x, const quantized_centers *q, const int32_t *scores, int32_t best,
                                       int32_t gap)
@@ -57,6 +67,26 @@ static void NAME(assign_gathered)(const REAL *x, const stored_rows *stored, size
         labels[listed[u]] = many->labels[u];
 }
 
+/* Whole scores of sample i of a block into scratch. */
+static void NAME(score_again)(const int32_t *tiles, const quantized_centers *q, const quantized_scratch *scratch,
+                              size_t i)
+{
+    const size_t tile_words = (WORD_HEAD + q->how->n_words) * TILE_SAMPLES;
+    whole_scores(tiles + i / TILE_SAMPLES * tile_words + WORD_HEAD * TILE_SAMPLES + i % TILE_SAMPLES, q,
+                 scratch->scores);
+}
+
+/* Decide sample i of a block by the scores in scratch.   x  IN its row is read there; or OUT, if rows are stored */
+static int32_t NAME(decide_alone)(const REAL *x, const stored_rows *stored, size_t first_stored,
+                                  const quantized_centers *q, const quantized_scratch *scratch, size_t i)
+{
+    if (stored)
+        NAME(widen)(stored, first_stored + i, 1, (void *)(uintptr_t)x);
+    const REAL *row = stored ? x : x + i * q->how->frame.n_features;
+    const int32_t best = scratch->states[i / TILE_SAMPLES].best[i % TILE_SAMPLES];
+    return NAME(decide_quantized)(row, q, scratch->scores, best, scratch->gaps[i]);
+}
+
 static size_t NAME(assign_quantized)(const void *any_x, const stored_rows *stored, size_t first_stored,
                                      size_t n_samples, const void *quantized, const void *centers, void *memory,
                                      int32_t *labels, const gathered_rows *many)
@@ -90,13 +120,27 @@ static size_t NAME(assign_quantized)(const void *any_x, const stored_rows *store
         NAME(assign_gathered)(x, stored, first_stored, scratch.undecided, n_undecided, n_features, many, labels);
         return n_undecided;
     }
+    size_t n_waiting = 0, n_near = 0;
     for (size_t u = 0; u < n_undecided; u++) {
-        const size_t i = scratch.undecided[u], t = i / TILE_SAMPLES, s = i % TILE_SAMPLES;
-        whole_scores(tiles + t * tile_words + WORD_HEAD * TILE_SAMPLES + s, q, scratch.scores);
-        if (stored)
-            NAME(widen)(stored, first_stored + i, 1, (void *)(uintptr_t)x);
-        const REAL *row = stored ? x : x + i * n_features;
-        labels[i] = NAME(decide_quantized)(row, q, scratch.scores, scratch.states[t].best[s], scratch.gaps[i]);
+        const size_t i = scratch.undecided[u];
+        NAME(score_again)(tiles, q, &scratch, i);
+        const int32_t best = scratch.states[i / TILE_SAMPLES].best[i % TILE_SAMPLES];
+        const size_t own_near = many ? NAME(count_near_scores)(q, scratch.scores, best, scratch.gaps[i]) : 0;
+        if (own_near > crowd_of(q->n_clusters)) {
+            scratch.undecided[n_waiting++] = (uint16_t)i;
+            n_near += own_near;
+        } else {
+            labels[i] = NAME(decide_alone)(x, stored, first_stored, q, &scratch, i);
+        }
+    }
+    if (n_waiting && pays_together(n_waiting, n_near, q->n_clusters, n_features)) {
+        NAME(assign_gathered)(x, stored, first_stored, scratch.undecided, n_waiting, n_features, many, labels);
+        *many->n_crowded += n_waiting;
+        return n_undecided;
+    }
+    for (size_t u = 0; u < n_waiting; u++) {
+        NAME(score_again)(tiles, q, &scratch, scratch.undecided[u]);
+        labels[scratch.undecided[u]] = NAME(decide_alone)(x, stored, first_stored, q, &scratch, scratch.undecided[u]);
     }
     return n_undecided;
 }

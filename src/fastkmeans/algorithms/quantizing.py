@@ -37,6 +37,9 @@ TWO_STEP_WORD = 1.45
 """Cost of a word of two products, in multiply-adds of float32, where one instruction multiplies and another adds (Zen 3, AVX2,
 12 to 64 features)."""
 
+LEAST_CROWD = 0.02
+"""If a smaller share of rows is open, it does not matter how many centers are near them."""
+
 LEAST_SIZE = 1e-140
 """If the largest value is smaller, float64 rounds squares to few digits, and only float64 itself knows which are equal."""
 
@@ -112,16 +115,18 @@ class Trial:
         sq_distances = x @ (-2.0 * y.T)
         sq_distances += self._sq_norms
         sq_distances.partition(1, axis=1)
-        nearest = sq_distances[:, :2] + (x**2).sum(axis=1)[:, None]
-        self._own, self._other = np.sqrt(np.maximum(nearest.T, 0.0))
+        sq_distances += (x**2).sum(axis=1)[:, None]
+        self._sq_distances = sq_distances  # the two smallest of each row come first
+        self._own, self._other = np.sqrt(np.maximum(sq_distances[:, :2].T, 0.0))
 
-    def share_undecided(self, limit: float, unit: float) -> float:
-        """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h.
+    def shares(self, limit: float, unit: float) -> tuple[float, float]:
+        """Share of the rows whose label whole numbers would leave open, by the bound of kernels/quantized.h, and the share of those
+        that would have many centers within their gap.
 
         limit, unit : of whole numbers.
         """
         if not 0.0 < unit < 1e300:
-            return 1.0
+            return 1.0, 1.0
         x, y = self._rows / unit, self._centers / unit
         row_rest = np.linalg.norm(x - np.clip(np.rint(x), -limit, limit), axis=1)
         center_unit = max(float(np.abs(y).max()) / limit, 1e-30)
@@ -132,7 +137,13 @@ class Trial:
         rest, span = row_rest + center_rest, 2.0 * per_unit * float(np.sqrt(self._sq_norms.max()))
         apart = center_rest * (2.0 * own + center_rest) + row_rest * span
         gap = np.minimum(2.0 * rest * (own + rest), (center_rest + np.sqrt(center_rest**2 + 2.0 * apart)) ** 2 / 2.0)
-        return float(np.count_nonzero((other**2 - own**2) / 2.0 <= gap)) / len(x)
+        is_open = (other**2 - own**2) / 2.0 <= gap
+        undecided = float(np.count_nonzero(is_open)) / len(x)
+        if undecided < LEAST_CROWD:
+            return undecided, 0.0
+        most = (own**2 + 2.0 * gap)[is_open, None] / per_unit**2
+        n_near = np.count_nonzero(self._sq_distances[is_open] <= most, axis=1)
+        return undecided, float(np.count_nonzero(n_near > max(8, len(y) // 12))) / len(x)
 
 
 def means_after_a_step(rows: Floats, centers: Floats, offset: Floats) -> Floats:
@@ -173,8 +184,9 @@ def choose_bits(
     for bits in [8, 16] if dot8 else [16]:
         limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
         unit = 1.0 if are_bytes else quantum(few, offset, bits, limit)[0]
-        undecided = share * trial.share_undecided(limit, unit)
-        cost = quantized_cost(n_features, n_clusters, bits, undecided, dot8)
+        undecided, crowded = trial.shares(limit, unit)
+        cost = quantized_cost(n_features, n_clusters, bits, share * undecided, dot8)
+        cost += share * crowded * TILE_LOSS * dense_cost(n_features, n_clusters)
         if cost < best_cost:
             best, best_cost = bits, cost
     return best
@@ -219,10 +231,14 @@ class QuantizedCopies:
             offset = offset if exact is None else exact[0]
             return choose_bits(rows, wide, offset, has_dot8(), exact is not None, self._item_bytes)
 
-    def share_of_dense(self, n_clusters: int, bits: int, undecided: float) -> float:
-        """Cost of a step that left the share `undecided` of the samples to float64, as a share of that of Lloyd's step."""
+    def share_of_dense(self, n_clusters: int, bits: int, undecided: float, crowded: float = 0.0) -> float:
+        """Cost of a step that left the share `undecided` of the samples to float64, as a share of that of Lloyd's step.
+
+        crowded : share of the samples that were scored alone, and then assigned together, because too many centers were near.
+        """
         n_features = self.X.shape[1]
         cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8())
+        cost += crowded * TILE_LOSS * dense_cost(n_features, n_clusters)
         return cost / dense_cost(n_features, n_clusters, self._item_bytes)
 
     def prefers_16_bits(self, n_clusters: int, undecided: float) -> bool:

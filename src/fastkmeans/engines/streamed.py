@@ -157,7 +157,7 @@ class StreamedState:
         with np.errstate(all="ignore"):
             if len(widths) == 2:
                 limit = min(127.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
-                open_rows = Trial(few, centers, offset).share_undecided(limit, quantum(few, offset, 8, limit)[0])
+                open_rows, _ = Trial(few, centers, offset).shares(limit, quantum(few, offset, 8, limit)[0])
                 widths = widths[1:] if open_rows > MOST_UNDECIDED else widths
             largest = quantum(few, offset, widths[0], 1.0)[1]
         return ScreenedRows(n_samples, n_features, is_float32, offset, largest, widths[0], self._n_threads)
