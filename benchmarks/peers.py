@@ -71,7 +71,7 @@ class Peer:
     seed: Callable[..., Callable[[], np.ndarray]] | None = None
 
 
-def _limit_pools(n_threads: int) -> None:
+def limit_pools(n_threads: int) -> None:
     """Limit the BLAS and OpenMP pools loaded so far, for the rest of this process."""
     from threadpoolctl import threadpool_limits
 
@@ -125,21 +125,21 @@ def _fastkmeans_seed(X, n_clusters, seed, n_threads):
 def _sklearn_fit(X, centers, n_iter, n_threads, algorithm):
     from sklearn.cluster import KMeans
 
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     return _estimator_fit(KMeans(**_given_start(centers, n_iter), algorithm=algorithm), X)
 
 
 def _sklearn_full_fit(X, n_clusters, seed, n_threads, algorithm):
     from sklearn.cluster import KMeans
 
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     return _estimator_fit(KMeans(n_clusters, random_state=seed, algorithm=algorithm), X)
 
 
 def _sklearn_predict(X, centers, n_threads):
     from sklearn.cluster import KMeans
 
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     model = KMeans(**_given_start(centers, 1)).fit(X)
     return functools.partial(model.predict, X)
 
@@ -147,7 +147,7 @@ def _sklearn_predict(X, centers, n_threads):
 def _sklearn_seed(X, n_clusters, seed, n_threads):
     from sklearn.cluster import kmeans_plusplus
 
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     return lambda: kmeans_plusplus(X, n_clusters, random_state=seed)[0]
 
 
@@ -157,21 +157,21 @@ def _sklearn_seed(X, n_clusters, seed, n_threads):
 def _sklearnex_fit(X, centers, n_iter, n_threads):
     from sklearnex.cluster import KMeans
 
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     return _estimator_fit(KMeans(**_given_start(centers, n_iter), n_jobs=n_threads), X)
 
 
 def _sklearnex_full_fit(X, n_clusters, seed, n_threads):
     from sklearnex.cluster import KMeans
 
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     return _estimator_fit(KMeans(n_clusters, random_state=seed, n_jobs=n_threads), X)
 
 
 def _sklearnex_predict(X, centers, n_threads):
     from sklearnex.cluster import KMeans
 
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     model = KMeans(**_given_start(centers, 1), n_jobs=n_threads).fit(X)
     return functools.partial(model.predict, X)
 
@@ -246,7 +246,7 @@ def _superkmeans_fit(X, centers, n_iter, n_threads):
     rows = np.ascontiguousarray(X, np.float32)
     create = functools.partial(_superkmeans, len(centers), X.shape[1], len(X), n_iter, n_threads)
     create()
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
 
     def fit() -> Fit:
         model = create()  # a model trains once, so creating it belongs to the fit
@@ -258,7 +258,7 @@ def _superkmeans_fit(X, centers, n_iter, n_threads):
 def _superkmeans_predict(X, centers, n_threads):
     rows, targets = np.ascontiguousarray(X, np.float32), np.ascontiguousarray(centers, np.float32)
     model = _superkmeans(len(centers), X.shape[1], len(X), 1, n_threads)
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     model.train(rows)
     return functools.partial(model.assign, rows, targets)
 
@@ -270,7 +270,7 @@ def _mlpack_fit(X, centers, n_iter, n_threads, algorithm):
     import mlpack
 
     rows, start = np.ascontiguousarray(X, np.float64), np.ascontiguousarray(centers, np.float64)
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
 
     def fit() -> Fit:
         given = start.copy()  # where mlpack moves them, and what its answer may point into
@@ -311,7 +311,7 @@ def _numpy_means(X: np.ndarray, centers: np.ndarray, labels: np.ndarray) -> np.n
 
 
 def _numpy_fit(X, centers, n_iter, n_threads):
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
 
     def fit() -> Fit:
         moved = centers.astype(np.float64)
@@ -330,7 +330,7 @@ def _numpy_fit(X, centers, n_iter, n_threads):
 
 
 def _numpy_predict(X, centers, n_threads):
-    _limit_pools(n_threads)
+    limit_pools(n_threads)
     labels = np.empty(len(X), dtype=np.intp)
 
     def predict() -> np.ndarray:

@@ -23,10 +23,10 @@ def figure_with_axes() -> tuple[Any, Any]:
     return figure, axes
 
 
-def draw_scans(ratios: dict[str, np.ndarray], path: Path) -> None:
+def draw_scans(ratios: dict[str, np.ndarray], peer: str, path: Path) -> None:
     """Draw which share of the shapes has at most a ratio.
 
-    ratios : label -> the peer's seconds over ours, one per shape.
+    ratios : label -> the peer's seconds over ours, one per shape.   peer : its name.
     """
     figure, axes = figure_with_axes()
     for label, values in ratios.items():
@@ -40,7 +40,7 @@ def draw_scans(ratios: dict[str, np.ndarray], path: Path) -> None:
     ]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel("scikit-learn's time / ours")
+    axes.set_xlabel(f"time of {peer} / time of fastkmeans")
     axes.set_ylabel("share of the shapes, %")
     axes.legend(loc="lower right")
     figure.savefig(path)
@@ -51,12 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
     parser.add_argument("picture", help="the file that is written, .svg or .png")
     parser.add_argument("scans", nargs="+", metavar="LABEL=FILE", help="what `benchmarks.scan --json` wrote")
+    parser.add_argument("--peer", default="scikit-learn", help="what the scans compared with")
     options = parser.parse_args(arguments)
     ratios = {}
     for scan in options.scans:
         label, _, file = scan.partition("=")
         ratios[label] = np.array([found["ratio"] for found in json.loads(Path(file).read_text())])
-    draw_scans(ratios, Path(options.picture))
+    draw_scans(ratios, options.peer, Path(options.picture))
     return 0
 
 

@@ -69,9 +69,9 @@ cdef class Breathing:
     cdef position now, before
     cdef double *eights          # [n_eights][n_features][8]
     cdef double *weights         # [n_samples], in the order of eights
-    cdef int64_t *rows           # [n_samples]: rows of X in the order of eights: by cluster
-    cdef int32_t *members        # [n_samples]: numbers in the order of eights, by cluster
-    cdef int32_t *member_rows    # [n_samples]: the same as rows of X
+    cdef int64_t *rows           # [n_samples]: rows of X in the order of eights
+    cdef int32_t *members        # [n_samples]: numbers in the order of eights, by cluster; scratch of _follow
+    cdef int32_t *member_rows    # [n_samples]: the same as rows of X; scratch of _follow
     cdef int32_t *starts         # [n_places + 1]: where those of each cluster begin
     cdef int32_t *all            # [n_places]: places that hold centers
     cdef int32_t *moved          # [n_places]: those of them that moved
@@ -175,7 +175,10 @@ cdef class Breathing:
         of.alive = <uint8_t *>take(parts, places)
 
     cdef void _begin(self, const double *centers) noexcept nogil:
-        """Lay the rows out, by cluster so that most eights have one nearest center, and sum the clusters."""
+        """Lay the rows out, and sum the clusters.
+
+        Where centers are many the rows lie by cluster: so most eights have one nearest center, and meet those around it.
+        """
         cdef Py_ssize_t i
         memset(self.now.centers, 0, self.size)
         memcpy(self.now.centers, centers, self.n_clusters * self.n_features * sizeof(double))
@@ -193,7 +196,7 @@ cdef class Breathing:
         self._compare()
         for i in range(self.n_samples):
             self.now.owners[i] = <int32_t>self.now.nearest[i]
-        if self.n_clusters >= LEAST_RELATED:  # else all eights meet all centers
+        if self.n_places >= LEAST_RELATED:
             self._sort()
             self._reorder()
             self._gather()

@@ -97,7 +97,7 @@ cdef class QuantizedRows:
         self.is_float32 = reads_float32(X)
         if isinstance(X, StoredRows):
             self.stored = X
-            self.is_exact = table.exact_bytes_limit(&self.stored.rows, bits) == largest
+            self.is_exact = largest > 0.0 and table.exact_bytes_limit(&self.stored.rows, bits) == largest
         elif self.is_float32:
             self.x32 = X
         else:
@@ -385,7 +385,7 @@ cdef class QuantizedState:
         self.n_wasted = self.n_wasted + 1 if self.share > 1.0 else 0
         self.n_steps += 1
         if self.asked_bits is None and (self.n_wasted == 2 or self.n_steps == CHECKED_STEP and self.rows.bits == 8):
-            if self.rows.bits == 8 and self.copies.prefers_16_bits(self.n_clusters, undecided):
+            if self.rows.bits == 8 and self.copies.prefers_16_bits(self.n_clusters, undecided, crowded):
                 self.rows = None
                 self._take_rows(self.copies.rows(16, keeps_stored=self.keeps_stored))
                 self.n_wasted = 0

@@ -46,8 +46,8 @@ LEAST_SIZE = 1e-140
 LARGEST_SHARE = 0.9995
 """Share of the values that whole numbers hold; those beyond are cut."""
 
-QUANTILE_VALUES = 1 << 16
-"""Values of a few rows that tell it: 33 of so many lie beyond. To look at four times as many took 0.7 of the 17 ms of a fit of
+QUANTILE_VALUES, QUANTILE_ROWS = 1 << 16, 64
+"""Values of a few rows that tell it, unless that leaves fewer rows: 33 of so many lie beyond. To look at four times as many took 0.7 of the 17 ms of a fit of
 34 145 x 196 samples with 12 clusters (Zen 5)."""
 
 BYTES_BESIDE_NUMBERS = 8
@@ -241,11 +241,12 @@ class QuantizedCopies:
         cost += crowded * TILE_LOSS * dense_cost(n_features, n_clusters)
         return cost / dense_cost(n_features, n_clusters, self._item_bytes)
 
-    def prefers_16_bits(self, n_clusters: int, undecided: float) -> bool:
-        """Would 16 bits cost clearly less than 8 that left the share `undecided` of the samples to float64?"""
+    def prefers_16_bits(self, n_clusters: int, undecided: float, crowded: float = 0.0) -> bool:
+        """Would 16 bits cost clearly less than 8 that left these shares of the samples to float64?   See share_of_dense."""
         n_features, dot8 = self.X.shape[1], has_dot8()
         finer = quantized_cost(n_features, n_clusters, 16, SHARE_OF_16 * undecided, dot8)
-        return 1.15 * finer < quantized_cost(n_features, n_clusters, 8, undecided, dot8)
+        coarser = quantized_cost(n_features, n_clusters, 8, undecided, dot8)
+        return 1.15 * finer < coarser + crowded * TILE_LOSS * dense_cost(n_features, n_clusters)
 
     def most_groups(self) -> int:
         """The most groups of centers to which Yinyang may keep bounds of each sample."""
@@ -270,7 +271,8 @@ class QuantizedCopies:
             else:
                 rows, offset = self._few_rows()
                 with np.errstate(all="ignore"):
-                    largest = quantum(rows[:: -(-rows.size // QUANTILE_VALUES)], offset, bits, 1.0)[1]
+                    step = min(-(-rows.size // QUANTILE_VALUES), max(1, len(rows) // QUANTILE_ROWS))
+                    largest = quantum(rows[::step], offset, bits, 1.0)[1]
                 if keeps_stored and isinstance(self.X, StoredRows):
                     n_kept = spare_samples(self.X, self.X.shape[1] * bits // 8 + BYTES_BESIDE_NUMBERS)
             self._copy = QuantizedRows(self.X, offset, largest, bits, self.n_threads, filled=False, n_kept=n_kept)

@@ -15,12 +15,12 @@ from ..engines.contract import Engine, Served
 from ..types import Floats, Indices
 
 ALL_SEEN = 4096
-"""With at most so many samples, which are taken does not depend on their order."""
+"""With at most so many samples, and at most SEEN_VALUES values, which are taken does not depend on the order of the samples."""
 
 LEAST_SEEN, SEEN_PER_CLUSTER = 512, 24
 SEEN_ROWS, SEEN_VALUES = 8192, 1 << 21
-"""Else the taken ones are chosen among some, evenly spread over all: so many per empty cluster, and at most so many rows and values.
-On the 36 sets it made no difference to the inertia whether 24, 64 or all 8192 were seen; with 12 it was 1 % higher. Only if
+"""Else the taken ones are chosen among some, evenly spread over all: so many per empty cluster, at most so many rows and values, and
+at least two rows per empty cluster. On the 36 sets it made no difference to the inertia whether 24, 64 or all 8192 were seen; with 12 it was 1 % higher. Only if
 clusters stay empty with all of these on their centers, the farthest of all samples are looked for."""
 
 
