@@ -177,7 +177,7 @@ cdef class Breathing:
     cdef void _begin(self, const double *centers) noexcept nogil:
         """Lay the rows out, and sum the clusters.
 
-        Where centers are many the rows lie by cluster: so most eights have one nearest center, and meet those around it.
+        Where centers are many the rows lie by cluster: so most eights have one nearest center, and meet those around.
         """
         cdef Py_ssize_t i
         memset(self.now.centers, 0, self.size)
