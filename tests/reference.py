@@ -112,7 +112,7 @@ def split(X, weights, terms, metric):
 
 
 def refill(X, centers, labels, weights, metric="euclidean"):
-    """Labels in which every empty cluster, lowest index first, got a row: as KMeans does with at most 4096 rows and 2^21 values.
+    """Labels in which every empty cluster, lowest index first, got a row.
 
     The cluster whose split saves most gives the row that its split takes; both parts of it may be split again (the lowest cluster
     of equals). A row that weighs nothing, or that is the last of its cluster, is passed over. A cluster for which no row is left

@@ -80,14 +80,14 @@ def test_every_shape_walks_with_the_reference(n_features, n_clusters, metric, bl
 
 
 ROWS = {  # what makes medians hard
-    "integers": lambda rng: rng.integers(-3, 4, size=(4000, 6)) + 0.0,
-    "duplicates": lambda rng: rng.normal(size=(40, 6))[rng.integers(40, size=4000)],
-    "constant features": lambda rng: rng.normal(size=(4000, 6)) * [1, 0, 1, 0, 1, 1] + [0, 7, 0, 0, 0, 0],
-    "long tails": lambda rng: rng.standard_cauchy(size=(4000, 6)) ** 3,
-    "mostly zeros": lambda rng: rng.normal(size=(4000, 6)) * (rng.uniform(size=(4000, 6)) < 0.2) + 1e-3 * np.eye(6)[0],
-    "offset": lambda rng: rng.normal(size=(4000, 6)) + 1e4,
-    "lognormal": lambda rng: rng.lognormal(sigma=3.0, size=(4000, 6)),
-    "two values": lambda rng: rng.integers(2, size=(4000, 6)) + 1.0,
+    "integers": lambda rng: rng.integers(-3, 4, size=(5000, 6)) + 0.0,
+    "duplicates": lambda rng: rng.normal(size=(40, 6))[rng.integers(40, size=5000)],
+    "constant features": lambda rng: rng.normal(size=(5000, 6)) * [1, 0, 1, 0, 1, 1] + [0, 7, 0, 0, 0, 0],
+    "long tails": lambda rng: rng.standard_cauchy(size=(5000, 6)) ** 3,
+    "mostly zeros": lambda rng: rng.normal(size=(5000, 6)) * (rng.uniform(size=(5000, 6)) < 0.2) + 1e-3 * np.eye(6)[0],
+    "offset": lambda rng: rng.normal(size=(5000, 6)) + 1e4,
+    "lognormal": lambda rng: rng.lognormal(sigma=3.0, size=(5000, 6)),
+    "two values": lambda rng: rng.integers(2, size=(5000, 6)) + 1.0,
 }
 
 

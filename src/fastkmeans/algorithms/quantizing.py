@@ -47,8 +47,8 @@ LARGEST_SHARE = 0.9995
 """Share of the values that whole numbers hold; those beyond are cut."""
 
 QUANTILE_VALUES, QUANTILE_ROWS = 1 << 16, 64
-"""Values of a few rows that tell it, unless that leaves fewer rows: 33 of so many lie beyond. To look at four times as many took 0.7 of the 17 ms of a fit of
-34 145 x 196 samples with 12 clusters (Zen 5)."""
+"""Values of a few rows that tell it, unless that leaves fewer rows: 33 of so many lie beyond. To look at four times as many took
+0.7 of the 17 ms of a fit of 34 145 x 196 samples with 12 clusters (Zen 5)."""
 
 BYTES_BESIDE_NUMBERS = 8
 """What quantized samples keep of a sample beside its whole numbers: two lengths (kernels/quantized.h)."""
@@ -73,18 +73,22 @@ def dense_cost(n_features: int, n_clusters: int, item_bytes: int = 4) -> float:
     return max(3.0 * n_features + n_clusters * (n_features + 5.0), BYTE_COST * 16.0 * item_bytes * n_features)
 
 
-def quantized_cost(n_features: int, n_clusters: int, bits: int, undecided: float, dot8: bool) -> float:
+def quantized_cost(
+    n_features: int, n_clusters: int, bits: int, undecided: float, dot8: bool, crowded: float = 0.0
+) -> float:
     """The same with quantized samples, of which the share `undecided` is decided by its rows.
 
     Such a sample is scored once more, alone, and decided in float64, or it is assigned by Lloyd's steps together with others
-    (kernels/quantized.h). dot8 : whether there are dot products of bytes.
+    (kernels/quantized.h). The share `crowded` has so many near centers that it is scored alone first, and then assigned together.
+    dot8 : whether there are dot products of bytes.
     """
     words = n_features * bits / 32.0 * (1.0 if dot8 else TWO_STEP_WORD)
     alone = 16.0 * (150.0 + 7.5 * n_features + n_clusters * (words / 12.0 + 1.0))
-    together = TILE_LOSS * dense_cost(n_features, n_clusters) + 16.0 * n_features
+    assigned = TILE_LOSS * dense_cost(n_features, n_clusters)
+    together = assigned + 16.0 * n_features
     bytes_read = 16.0 * (n_features * bits / 8.0 + BYTES_BESIDE_NUMBERS)
     at_best = max(30.0 + n_clusters * (words + 5.0), BYTE_COST * bytes_read)
-    return at_best + undecided * min(alone, together)
+    return at_best + undecided * min(alone, together) + crowded * assigned
 
 
 def quantum(rows: Floats, offset: Floats, bits: int, limit: float) -> tuple[float, float]:
@@ -185,8 +189,7 @@ def choose_bits(
         limit = min(127.0 if bits == 8 else 32767.0, float(np.floor(np.sqrt(2.0**29 / n_features))))
         unit = 1.0 if are_bytes else quantum(few, offset, bits, limit)[0]
         undecided, crowded = trial.shares(limit, unit)
-        cost = quantized_cost(n_features, n_clusters, bits, share * undecided, dot8)
-        cost += share * crowded * TILE_LOSS * dense_cost(n_features, n_clusters)
+        cost = quantized_cost(n_features, n_clusters, bits, share * undecided, dot8, share * crowded)
         if cost < best_cost:
             best, best_cost = bits, cost
     return best
@@ -234,19 +237,17 @@ class QuantizedCopies:
     def share_of_dense(self, n_clusters: int, bits: int, undecided: float, crowded: float = 0.0) -> float:
         """Cost of a step that left the share `undecided` of the samples to float64, as a share of that of Lloyd's step.
 
-        crowded : share of the samples that were scored alone, and then assigned together, because too many centers were near.
+        crowded : as for quantized_cost.
         """
         n_features = self.X.shape[1]
-        cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8())
-        cost += crowded * TILE_LOSS * dense_cost(n_features, n_clusters)
+        cost = quantized_cost(n_features, n_clusters, bits, undecided, has_dot8(), crowded)
         return cost / dense_cost(n_features, n_clusters, self._item_bytes)
 
     def prefers_16_bits(self, n_clusters: int, undecided: float, crowded: float = 0.0) -> bool:
         """Would 16 bits cost clearly less than 8 that left these shares of the samples to float64?   See share_of_dense."""
         n_features, dot8 = self.X.shape[1], has_dot8()
         finer = quantized_cost(n_features, n_clusters, 16, SHARE_OF_16 * undecided, dot8)
-        coarser = quantized_cost(n_features, n_clusters, 8, undecided, dot8)
-        return 1.15 * finer < coarser + crowded * TILE_LOSS * dense_cost(n_features, n_clusters)
+        return 1.15 * finer < quantized_cost(n_features, n_clusters, 8, undecided, dot8, crowded)
 
     def most_groups(self) -> int:
         """The most groups of centers to which Yinyang may keep bounds of each sample."""

@@ -29,9 +29,9 @@ ITERATIONS = 3
 
 LEAST_WORK, WORK_A_FEATURE, WORK_A_PAIR = 4e6, 4.0, 400.0
 """Most work of breathing, per sample and cluster: fits then took 0.05 to 1.1 times as long as one start of scikit-learn, on sets of
-300 to 100 000 samples with 4 to 100 clusters. From 240 to 400 per pair, the worst of 20 fits of three mixtures of 8 to 20 clusters fell from
-0.3, 3.9 and 5.5 % above the best known to 0.03, 0.01 and 0.02 % (Zen 5). Up to 4 per feature the inertia fell, by 0.0 to 3 % on seven sets of 18 to 1782 features; 9
-found nothing more, and took 1.0 to 1.7 times as long."""
+300 to 100 000 samples with 4 to 100 clusters. From 240 to 400 per pair, the worst of 20 fits of three mixtures of 8 to 20 clusters fell
+from 0.3, 3.9 and 5.5 % above the best known to 0.03, 0.01 and 0.02 % (Zen 5). Up to 4 per feature the inertia fell, by 0.0 to 3 % on
+seven sets of 18 to 1782 features; 9 found nothing more, and took 1.0 to 1.7 times as long."""
 
 COMPARISONS_A_PAIR = 3.0
 """As much work as comparing all samples with all centers so many times per pair of clusters is enough. An attempt costs about one
