@@ -109,7 +109,10 @@ cdef class LloydState:
                 self._assign_unit(table, u, threadid())
 
     cdef void _assign_unit(self, const c.kernels *table, Py_ssize_t u, int t) noexcept nogil:
-        """Assign and follow the blocks of a unit, each while it is in this core's cache."""
+        """Assign and follow the blocks of a unit, each while it is in this core's cache.
+
+        Rows of files that would have to be waited for keep their labels, and the sums stay as they are.
+        """
         cdef row_follower *of = &self.clusters.follower
         cdef char *scratch = self.scratch + t * self.scratch_size
         cdef int32_t *labels = <int32_t *>(scratch + self.labels_at)
@@ -121,6 +124,8 @@ cdef class LloydState:
         while first < end:
             count = min(self.clusters.block, end - first)
             rows = block_of(of, table, first, count, t)
+            if rows == NULL:
+                return
             of.counts[16 * t + 1] += table.assign[of.is_float32](rows, count, readable_from(of, n_samples, first),
                                                                  self.packed, scratch, labels)
             follow_block(of, table, rows, first, count, labels, t)

@@ -23,6 +23,17 @@ cdef extern from "kernels/arena.h" nogil:
     size_t arena_bytes(const arena *parts)
 
 
+cdef extern from "cached.h" nogil:
+    # Rows of files, read without waiting for a device: see cached.h.
+    ctypedef struct rows_in_files:
+        const int *files
+        const int64_t *offsets
+        const int64_t *firsts
+        size_t n_files, row_bytes
+    bint read_if_cached(int fd, char *out, size_t n_bytes, int64_t at) noexcept
+    bint read_rows_if_cached(const rows_in_files *rows, int64_t first, size_t count, char *out) noexcept
+
+
 cdef struct shared_runtime:
     # What `runtime` lends to the other modules.
     const c.kernels *kernels     # in use: read anew for each call
@@ -169,11 +180,25 @@ cdef inline void sort_by_label(const int32_t *labels, Py_ssize_t n_samples, Py_s
     starts[0] = 0
 
 
+cdef struct cached_rows:
+    # Rows of files. Each thread reads those of a block when it needs them.
+    rows_in_files rows
+    Py_ssize_t first             # number of the row that counts as row 0
+    c.stored_rows stored         # how they lie in the files
+    bint is_plain                # whether that is how kernels read them
+    char *raw                    # [n_threads], raw_size apart: rows as they lie in the files, unless plain
+    char *wide                   # [n_threads], wide_size apart: wide_rows rows each, as kernels read them
+    size_t raw_size, wide_size
+    Py_ssize_t wide_rows
+    bint is_missing              # whether some could not be read without waiting
+
+
 cdef struct row_follower:
     # What ClusterSums needs to follow new labels. Any thread may do so, for rows that no other thread takes.
     const char *x
     const c.sparse_rows *sparse  # in place of x
     const c.stored_rows *stored  # in place of x
+    cached_rows *cached          # in place of x
     char *wide                   # [n_threads], wide_size apart: scratch for wide_rows stored rows each
     size_t wide_size
     Py_ssize_t wide_rows
@@ -204,9 +229,30 @@ cdef enum:
     FOLLOWED_ROWS = 128          # stored rows that are followed at a time
 
 
+cdef inline const char *cached_block(cached_rows *of, const c.kernels *table, bint is_float32, Py_ssize_t first,
+                                     Py_ssize_t count, int t) noexcept nogil:
+    """Read rows of files, at most wide_rows - PADDED_ROWS, and lay them out; NULL if some must be waited for."""
+    cdef char *wide = of.wide + t * of.wide_size
+    cdef char *raw = wide if of.is_plain else of.raw + t * of.raw_size
+    cdef c.stored_rows stored
+    if of.is_missing or not read_rows_if_cached(&of.rows, of.first + first, count, raw):
+        of.is_missing = True
+        return NULL
+    if not of.is_plain:
+        stored = of.stored
+        stored.values = raw
+        table.widen[is_float32](&stored, 0, count, wide)
+    return wide
+
+
 cdef inline const char *block_of(const row_follower *of, const c.kernels *table, Py_ssize_t first, Py_ssize_t count,
                                  int t) noexcept nogil:
-    """Where `count` rows lie as kernels read them. Stored rows, at most wide_rows - PADDED_ROWS, are laid out first."""
+    """Where `count` rows lie as kernels read them. Stored rows, at most wide_rows - PADDED_ROWS, are laid out first.
+
+    NULL for rows of files of which some would have to be waited for.
+    """
+    if of.cached != NULL:
+        return cached_block(of.cached, table, of.is_float32, first, count, t)
     if of.stored == NULL:
         return row_of(of, first)
     table.widen[of.is_float32](of.stored, first, count, of.wide + t * of.wide_size)
@@ -215,6 +261,8 @@ cdef inline const char *block_of(const row_follower *of, const c.kernels *table,
 
 cdef inline Py_ssize_t readable_from(const row_follower *of, Py_ssize_t n_samples, Py_ssize_t first) noexcept nogil:
     """Rows that may be read from block_of on."""
+    if of.cached != NULL:
+        return of.cached.wide_rows
     return of.wide_rows if of.stored != NULL else n_samples - first
 
 

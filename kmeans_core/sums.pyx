@@ -12,6 +12,7 @@ from libc.string cimport memcpy, memset
 
 cimport kernels as c
 from fastkmeans._core.csr cimport CsrRows
+from fastkmeans._core.files cimport CachedRows
 from fastkmeans._core.stored cimport StoredRows
 from fastkmeans._core.sums cimport choose_grid
 from shared cimport (
@@ -209,7 +210,8 @@ cdef class ClusterSums:
     def turn_to(self, X, labels, sample_weight):
         """Go on with other samples: from now on they take the place of those before, whose share of the sums stays.
 
-        X : (n, n_features) of the same type, C order, where n is at most the number of the first samples.
+        X : (n, n_features) of the same type, C order, where n is at most the number of the first samples; or any number
+        of CachedRows, which only a step of Lloyd's algorithm reads.
         labels : (n,) int32, those by which the sums hold these samples, -1 where they do not; overwritten by the next.
         sample_weight : (n,) float64, or None as before.
         """
@@ -219,18 +221,26 @@ cdef class ClusterSums:
         if (sample_weight is None) != (self.sample_weight is None):
             raise ValueError("sample_weight must be None if and only if it was None before.")
         check_samples(n_samples, X.shape[1], self.n_features, -1 if sample_weight is None else len(sample_weight))
-        if n_samples > self.most_samples or len(labels) != n_samples:
+        cached = isinstance(X, CachedRows)
+        if cached and X.n_threads < self.n_threads:
+            raise ValueError(f"X must have memory for {self.n_threads} threads; got {X.n_threads}.")
+        if n_samples > self.most_samples and not cached or len(labels) != n_samples:
             raise ValueError(f"X must have at most {self.most_samples} rows, and as many labels; got {n_samples} rows "
                              f"and {len(labels)} labels.")
-        if self.is_float32:
-            self.x32 = X
+        self.cached = X if cached else None
+        if cached:
+            self.follower.cached = &self.cached.of
         else:
-            self.x64 = X
+            self.follower.cached = NULL
+            if self.is_float32:
+                self.x32 = X
+            else:
+                self.x64 = X
+            self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.sample_weight = sample_weight
         self.n_samples = n_samples
         self.own_labels = labels
         self.label_view = labels
-        self.follower.x = <const char *>&self.x32[0, 0] if self.is_float32 else <const char *>&self.x64[0, 0]
         self.follower.weights = NULL if self.sample_weight is None else &self.sample_weight[0]
         self.follower.labels = &self.label_view[0]
 
@@ -243,6 +253,8 @@ cdef class ClusterSums:
         cdef Py_ssize_t u, n_units = (self.n_samples + self.unit - 1) // self.unit
         if new_labels.shape[0] != self.n_samples:
             raise ValueError(f"new_labels must have shape ({self.n_samples},); got ({new_labels.shape[0]},).")
+        if self.cached is not None:
+            raise ValueError("rows must lie in memory to be followed; let a step of Lloyd's algorithm read CachedRows.")
         start_watch(&self.watch)
         if self.label_view[0] < 0 and self._follow_by_cluster(table, &new_labels[0]):
             raise_interrupt(&self.watch)

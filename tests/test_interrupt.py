@@ -311,7 +311,7 @@ BRIEF_CALLS = set(
     seeding.PlusPlus.__cinit__ seeding.PlusPlus.min_sq_distances silhouette.judge_blocks silhouette.lay_eights
     csr.CsrRows.measure stored.StoredRows.write sparse.own_sq_distances sparse.eight_sq_distances
     sparse_seeding.SparseSeeding.__cinit__ sparse_seeding.SparseSeeding._try_group sparse_seeding.SparseSeeding.take
-    screened.ScreenedRows.put files.read_rows sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
+    screened.ScreenedRows.put files.read_rows files.read_cached sums.ClusterSums.follow tile_order.TileOrder._order_samples tile_order.TileOrder.write_labels
     tiles.TilesState._describe_tiles""".split()
 )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +20,18 @@ from hypothesis import strategies as st
 
 import fastkmeans
 from fastkmeans import KMeans, cluster, elbow, open_rows, streamed
+from fastkmeans._core.files import CachedRows, read_cached, read_rows
+from fastkmeans._core.lloyd import LloydState
 from fastkmeans._core.screened import decide
+from fastkmeans._core.sums import ClusterSums
+from fastkmeans.engines import coded_steps
 from fastkmeans.engines import streamed as engine
+from fastkmeans.engines.gaps import Gaps
+from fastkmeans.engines.kept_rows import KeptRows
 from fastkmeans.estimators import progress
 from fastkmeans.fitting import coarse, search
+from fastkmeans.sources import arrays, cached, whole
 from fastkmeans.sources import rows as reading
-from fastkmeans.sources import whole
 
 pl = pytest.importorskip("polars")
 pd = pytest.importorskip("pandas")
@@ -101,6 +110,46 @@ def small_blocks(monkeypatch):
     """Nothing is read into an array, and blocks have one leaf."""
     monkeypatch.setattr(reading, "LOADED_SHARE", 1 << 40)
     monkeypatch.setattr(reading, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(engine, "BLOCKS_TOGETHER", 2)
+
+
+@contextmanager
+def nothing_cached(*arguments):
+    yield None
+
+
+def is_never_cached(*arguments):
+    return False
+
+
+def is_cached_at_first():
+    """The first three blocks are."""
+    left = [True] * 3
+    return lambda *arguments: bool(left) and left.pop() and read_cached(*arguments)
+
+
+class MissingRows(CachedRows):
+    """All rows are there, but the second of all questions is answered as if they were not."""
+
+    questions = 0
+
+    @property
+    def is_missing(self):
+        MissingRows.questions += 1
+        return MissingRows.questions == 2
+
+
+@pytest.fixture(params=["waited for", "missing"])
+def slow_files(request, monkeypatch):
+    """Files that the system does not have in memory, or no more."""
+    if request.param == "waited for":
+        monkeypatch.setattr(arrays, "read_cached", is_never_cached)
+        monkeypatch.setattr(reading, "cached_rows", nothing_cached)
+    else:
+        MissingRows.questions = 0
+        monkeypatch.setattr(arrays, "read_cached", is_cached_at_first())
+        monkeypatch.setattr(cached, "CachedRows", MissingRows)
+    return request.param
 
 
 def cut(rng, X, n_parts):
@@ -271,29 +320,104 @@ def test_columns_are_chosen_by_name_or_place(rng, tmp_path):
     np.testing.assert_array_equal(model.predict(str(tmp_path / "rows.parquet")), model.labels_)
 
 
+# ---------------------------------------------------------------- files in the system's memory, and others
+
+
+@pytest.mark.parametrize("raw", ["float32", "float64", "float16", "int8", "uint8", "int16", "int32", ">f4"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_files_that_must_be_waited_for_give_the_same_bits(raw, weighted, rng, tmp_path, slow_files):
+    X = (3.0 * blobs(rng, 9000, 5)).astype(raw)
+    weights = rng.uniform(0.5, 2.0, size=len(X)) if weighted else None
+    source = npy_files(cut(rng, X, 5), tmp_path)
+    expected = KMeans(6, init=X[:6], algorithm="lloyd", tol=0).fit(X, sample_weight=weights)
+    found = KMeans(6, init=X[:6], algorithm="lloyd", tol=0).fit(open_rows(source), sample_weight=weights)
+    assert_same(found, expected)
+    np.testing.assert_array_equal(found.predict(open_rows(source)), expected.labels_)
+    assert slow_files != "missing" or raw in ("int32", ">f4") or MissingRows.questions > 2
+
+
+@pytest.mark.parametrize("raw", ["float32", "float64", "float16", "int8", "uint8", "int16"])
+def test_steps_read_files_in_the_systems_memory_as_blocks_do(raw, rng, tmp_path, monkeypatch):
+    X = (3.0 * blobs(rng, 9000, 5)).astype(raw)
+    rows = open_rows(npy_files(cut(rng, X, 9), tmp_path))
+    expected = KMeans(6, init=X[:6], algorithm="lloyd", tol=0).fit(X)
+    seen = blocks_read(monkeypatch)
+    found = KMeans(6, init=X[:6], algorithm="lloyd", tol=0).fit(rows)
+    assert_same(found, expected)
+    assert found.n_iter_ > 4 and seen["blocks"] <= 4 * 9  # description, inertia, and other passes that are no steps
+    monkeypatch.setattr(cached, "MOST_FILES", 8)
+    assert_same(KMeans(6, init=X[:6], algorithm="lloyd", tol=0).fit(rows), expected)
+    assert seen["blocks"] > 8 * 9
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_step_leaves_rows_that_it_cannot_read_as_they_were(n_threads, rng, tmp_path):
+    X = np.ascontiguousarray(blobs(rng, 5000, 3))
+    X[:2500].tofile(tmp_path / "rows.bin")
+    labels, centers = np.full(5000, -1, dtype=np.int32), X[:4].copy()
+    sums = ClusterSums(X[:1000], None, np.abs(X).max(axis=0), 1.0, 4, n_threads, n_grid_samples=5000)
+    state = LloydState(clusters=sums)
+    file = os.open(tmp_path / "rows.bin", os.O_RDONLY)
+    try:
+        rows = CachedRows(
+            np.array([file, file], dtype=np.int32), np.array([0, 24 * 1000]), np.array([1000, 4000]), 3, X.dtype, X.dtype,
+            n_threads,
+        )  # fmt: skip
+        sums.turn_to(rows, labels, None)
+        n_changed = state.step(centers)
+    finally:
+        os.close(file)
+    assert rows.is_missing
+    read = labels >= 0
+    assert n_changed == read.sum() and not read[2500:].any()
+    np.testing.assert_array_equal(labels[read], reference.nearest(X[read], centers))
+    expected = np.array([X[labels == j].sum(axis=0) for j in range(4)])
+    np.testing.assert_allclose(sums.sums.sum(axis=1)[:, :3], expected, rtol=1e-12, atol=1e-9)
+
+
+def test_rows_of_files_are_checked_before_they_are_read(tmp_path):
+    X = np.zeros((8, 2))
+    np.save(tmp_path / "a.npy", X)
+    none = np.zeros(1, dtype=np.int32), np.zeros(1, dtype=np.int64)
+    with pytest.raises(
+        ValueError, match="files, offsets and counts must have one entry per file, and some rows; got 1, 1 and 2"
+    ):
+        CachedRows(*none, np.array([3, 4]), 2, X.dtype, X.dtype, 1)
+    rows = CachedRows(*none, np.array([8]), 2, X.dtype, X.dtype, 1)
+    with pytest.raises(ValueError, match="rows must be at least one, among 8; got 3 from 6 on"):
+        rows.turn_to(6, 3)
+    sums = ClusterSums(X, None, np.ones(2), 1.0, 2, 2)
+    with pytest.raises(ValueError, match="X must have memory for 2 threads; got 1"):
+        sums.turn_to(rows, np.zeros(8, dtype=np.int32), None)
+    sums.turn_to(CachedRows(*none, np.array([8]), 2, X.dtype, X.dtype, 2), np.zeros(8, dtype=np.int32), None)
+    with pytest.raises(ValueError, match="rows must lie in memory to be followed"):
+        sums.follow(np.zeros(8, dtype=np.int32))
+
+
 # ---------------------------------------------------------------- codes
 
 
 def blocks_read(monkeypatch):
     """Count the blocks that passes read, and the single rows."""
     seen = {"blocks": 0, "rows": 0}
-    before, single = reading.StreamedRows.blocks, reading.StreamedRows.take_single
+    before, single = reading.StreamedRows.blocks, reading.StreamedRows._take_from
 
     def blocks(self):
         for block in before(self):
             seen["blocks"] += 1
             yield block
 
-    def take_single(self, rows, n_threads=1, memory=None):
+    def take_from(self, rows, *arguments, **more):
         seen["rows"] += len(rows)
-        return single(self, rows, n_threads, memory)
+        return single(self, rows, *arguments, **more)
 
     monkeypatch.setattr(reading.StreamedRows, "blocks", blocks)
-    monkeypatch.setattr(reading.StreamedRows, "take_single", take_single)
+    monkeypatch.setattr(reading.StreamedRows, "_take_from", take_from)
     return seen
 
 
 def test_codes_in_memory_leave_few_rows_to_read(rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "cached_rows", nothing_cached)  # so that blocks are what a pass reads
     X = blobs(rng, 20_000, 20).astype(np.float32)
     [path] = npy_files([X], tmp_path)
     n_blocks, init = -(-len(X) // 1024), X[:7]
@@ -310,13 +434,77 @@ def test_codes_in_memory_leave_few_rows_to_read(rng, tmp_path, monkeypatch):
     assert seen["rows"] < 2 * len(X)
 
 
+def reading_now_and_then(answers):
+    """read_rows that finds rows in the system's memory only where the answer is True."""
+    return lambda *arguments: read_rows(*arguments) if arguments[-1] or next(answers) else 0
+
+
+@pytest.mark.parametrize("kept_share", [0.0, 0.5, 1e-4])
+@pytest.mark.parametrize("waits", ["never", "always", "sometimes"])
 @pytest.mark.parametrize("share", [0.0, 2.0])
-def test_codes_give_the_same_bits_however_rows_are_read(share, rng, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "SEQUENTIAL_SHARE", share)
-    X = blobs(rng, 5000, 6)
+def test_codes_give_the_same_bits_however_rows_are_read(share, waits, kept_share, rng, tmp_path, monkeypatch):
+    monkeypatch.setattr(coded_steps, "SEQUENTIAL_SHARE", share)
+    monkeypatch.setattr(coded_steps, "KEPT_ROWS_SHARE", kept_share)
+    answers = {"never": [True], "always": [False], "sometimes": [True, False, False, True, True]}[waits]
+    monkeypatch.setattr(arrays, "read_rows", reading_now_and_then(itertools.cycle(answers)))
+    X = blobs(rng, 9000, 6) * np.r_[9.0, np.full(5, 0.5)]
     init = X[:9]
     source = npy_files(cut(rng, X, 6), tmp_path)
     assert_same(KMeans(9, init=init, tol=0).fit(open_rows(source)), KMeans(9, init=init, tol=0).fit(X))
+
+
+def test_rows_that_codes_leave_open_are_kept(rng, tmp_path, monkeypatch):
+    exact = engine.quantum  # codes too coarse to tell near clusters apart
+    monkeypatch.setattr(engine, "quantum", lambda *arguments: (1.0, 64.0 * exact(*arguments)[1]))
+    monkeypatch.setattr(coded_steps, "GAP_CLUSTERS", 0)
+    monkeypatch.setattr(coded_steps, "SEQUENTIAL_SHARE", 2.0)
+    X = (rng.normal(size=(20_000, 30)) * np.r_[np.full(3, 3.0), np.ones(27)]).astype(np.float32)
+    [path] = npy_files([X], tmp_path)
+    counts, expected = {}, KMeans(4, init=X[:4], tol=0, max_iter=60).fit(X)
+    for share in (0.0, 0.5):
+        monkeypatch.setattr(coded_steps, "KEPT_ROWS_SHARE", share)
+        seen = blocks_read(monkeypatch)
+        assert_same(KMeans(4, init=X[:4], tol=0, max_iter=60).fit(open_rows(path)), expected)
+        counts[share] = seen["rows"]
+    assert counts[0.5] < 0.2 * counts[0.0]
+
+
+def test_steps_that_read_most_runs_as_a_whole_give_way_to_passes(rng, tmp_path, monkeypatch):
+    exact = engine.quantum
+    monkeypatch.setattr(engine, "quantum", lambda *arguments: (1.0, 256.0 * exact(*arguments)[1]))
+    monkeypatch.setattr(coded_steps, "KEPT_ROWS_SHARE", 0.0)
+    X = rng.normal(size=(20_000, 30)).astype(np.float32)
+    [path] = npy_files([X], tmp_path)
+    found = KMeans(4, init=X[:4], tol=0, max_iter=14).fit(open_rows(path))
+    assert_same(found, KMeans(4, init=X[:4], tol=0, max_iter=14).fit(X))
+    steps = [step["algorithm"] for step in found.history_]
+    assert [i for i, name in enumerate(steps) if name == "quantized"] == [1, 3, 6, 11]  # rests of 1, 2 and 4 steps
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 49), min_size=1)), max_size=30), st.integers(0, 3000)
+)
+def test_kept_rows_are_those_that_were_asked_for(calls, most_bytes):
+    X = np.arange(200.0).repeat(2).reshape(200, 2)
+    kept, n_read = KeptRows(200, most_bytes), 0
+    for i, chosen in calls:
+        run, places = slice(50 * i, 50 * i + 50), np.array(sorted(chosen))
+        asked = []
+
+        def read(of, missing):
+            assert of == run and not set(missing.tolist()) - set(places.tolist())  # noqa: B023
+            asked.append(missing)  # noqa: B023
+            return X[of][missing] if len(missing) % 5 else None
+
+        found = kept.take(run, places, read)
+        if asked and len(asked[0]) % 5 == 0:
+            assert found is None
+        else:
+            np.testing.assert_array_equal(found, X[run][places])
+        n_read += sum(map(len, asked))
+        assert sum(len(numbers) * 8 + rows.nbytes for numbers, rows in kept._kept.values()) <= most_bytes
+    if most_bytes == 0:
+        assert n_read == sum(len(chosen) for _, chosen in calls)
 
 
 def test_codes_need_room_and_a_source_that_has_single_rows(rng, tmp_path, monkeypatch):
@@ -348,7 +536,7 @@ def test_a_gap_keeps_no_label_that_changes(name, seed):
     if name not in {"tiny", "large"}:
         X = X.astype(rng.choice(["float32", "float64"]))
     centers = X[rng.integers(n_rows, size=n_clusters)].astype(np.float64)
-    gaps = engine._Gaps(np.empty(n_rows, dtype=np.float32), centers)
+    gaps = Gaps(np.empty(n_rows, dtype=np.float32), centers)
     labels, found = np.empty(n_rows, dtype=np.int32), np.empty(n_rows)
     decide(X, centers, labels, found, 2)
     np.testing.assert_array_equal(labels, reference.nearest(X, centers))
@@ -368,9 +556,11 @@ def test_gaps_spare_rows_that_codes_leave_open(rng, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "quantum", lambda *arguments: (1.0, 64.0 * exact(*arguments)[1]))
     X = (rng.normal(size=(20_000, 30)) * np.r_[np.full(3, 3.0), np.ones(27)]).astype(np.float32)
     [path] = npy_files([X], tmp_path)
+    monkeypatch.setattr(coded_steps, "KEPT_ROWS_SHARE", 0.0)
+    monkeypatch.setattr(coded_steps, "SEQUENTIAL_SHARE", 2.0)
     counts = {}
     for n_clusters in (128, 0):  # with gaps, without
-        monkeypatch.setattr(engine, "GAP_CLUSTERS", n_clusters)
+        monkeypatch.setattr(coded_steps, "GAP_CLUSTERS", n_clusters)
         seen = blocks_read(monkeypatch)
         found = KMeans(4, init=X[:4], tol=0, max_iter=60).fit(open_rows(path))
         counts[n_clusters] = seen["rows"]
@@ -512,7 +702,7 @@ def test_gaps_rest_while_they_spare_no_reading(width):
     """Longer each time, so that they cost little, and are there once centers have come to rest."""
     centers, rows = np.zeros((3, 2)), np.arange(50)
     labels = (rows % 3).astype(np.int32)
-    gaps = engine._Gaps(np.empty(50, dtype=np.float32), centers)
+    gaps = Gaps(np.empty(50, dtype=np.float32), centers)
     paying = []
     for i in range(60):
         gaps.follow(centers + i % 2)

@@ -47,7 +47,7 @@ static void fold_group(const quantized_centers *q, const int32_t *words, const b
         return;
     }
     reset_whole(state);
-    fold_panels(q, words, from, to, state);
+    fold_panels(q, words, words, from, to, state);
 }
 
 /* Take the best two of a group into those of all groups.

@@ -172,10 +172,11 @@ static void NAME(find_near_quantized)(const void *quantized, size_t n_samples, c
             bound[s] = most < 0x1p29f ? most > -0x1p30f ? (int32_t)most : -2 * FAR_SCORE : INT32_MAX;
         }
         memset(near + first, 0, left * sizeof(uint64_t));
+        const int32_t *words = tile + WORD_HEAD * TILE_SAMPLES;
         for (size_t p = 0; p < q->n_panels; p++) {
             const size_t count = q->n_clusters - p * TILE_CENTERS < TILE_CENTERS ? q->n_clusters - p * TILE_CENTERS
                                                                                  : TILE_CENTERS;
-            whole_panel(q, tile + WORD_HEAD * TILE_SAMPLES, p, sums);
+            whole_panel(q, words, words + tile_words, p, sums);
             if (!(any_within(sums, (int)count, bound) & present))
                 continue;
             for (size_t j = 0; j < count; j++)

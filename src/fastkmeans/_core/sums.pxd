@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t
 
 cimport kernels as c
 from fastkmeans._core.csr cimport CsrRows
+from fastkmeans._core.files cimport CachedRows
 from fastkmeans._core.stored cimport StoredRows
 from shared cimport ceil_log2, row_follower, signal_watch
 
@@ -27,6 +28,7 @@ cdef class ClusterSums:
     cdef const double[:, ::1] x64
     cdef CsrRows sparse          # in place of these
     cdef StoredRows stored       # in place of these
+    cdef CachedRows cached       # in place of these, if turn_to was given them
     cdef const double[::1] sample_weight
     cdef bint is_float32         # what centers are rounded to
     cdef Py_ssize_t n_samples, n_features, n_clusters, n_grid_samples

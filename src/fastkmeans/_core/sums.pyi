@@ -1,6 +1,7 @@
 from typing import Self
 
 from ..types import Floats, Labels, Values
+from .files import CachedRows
 
 class ClusterSums:
     labels: Labels
@@ -16,7 +17,7 @@ class ClusterSums:
         n_threads: int,
         n_grid_samples: int = 0,
     ) -> Self: ...
-    def turn_to(self, X: Values, labels: Labels, sample_weight: Floats | None) -> None: ...
+    def turn_to(self, X: Values | CachedRows, labels: Labels, sample_weight: Floats | None) -> None: ...
     def follow(self, new_labels: Labels) -> int: ...
     def move(
         self,

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .._core.files import read_rows
+from .._core.files import read_cached, read_rows
+from .._core.stored import KINDS, StoredRows
 from ..input.arrays import check_shape, to_float
 from ..types import AnyArray, Indices, Names, Values
-from .contract import Pass, Source
+from .contract import Extent, Pass, Source
 
 CONVERTED_BYTES = 1 << 18
 """Values of another type are read in pieces that stay in a core's cache, and converted from there."""
@@ -68,23 +69,29 @@ class FileRows:
         found = os.stat(self.path)
         return found.st_ino, found.st_size, found.st_mtime_ns
 
+    def extents(self) -> list[Extent] | None:
+        return [Extent(self.path, self.offset, self.n_rows, self.raw)]
+
     def place(self, row: int) -> str:
         return f"row {row} of {self.name}"
 
-    def take(self, rows: Indices, out: Values, n_threads: int) -> None:
+    def take(self, rows: Indices, out: Values, n_threads: int, waits: bool = True) -> bool:
         plain = self.raw == out.dtype
         raw: AnyArray = out if plain else np.empty(out.shape, dtype=self.raw)
         file = os.open(self.path, os.O_RDONLY)
         try:
             failed = read_rows(
-                file, self.offset, rows, raw.view(np.uint8).reshape(len(rows), self.row_bytes), n_threads
+                file, self.offset, rows, raw.view(np.uint8).reshape(len(rows), self.row_bytes), n_threads, waits
             )
         finally:
             os.close(file)
+        if failed >= 0 and not waits:
+            return False
         if failed >= 0:
             raise self.too_short(int(rows[failed]))
         if not plain:
             convert(raw, out)
+        return True
 
     def too_short(self, row: int) -> ValueError:
         return ValueError(
@@ -98,6 +105,7 @@ class _FilePass:
         self._rows, self._next = rows, 0
         self._file = os.open(rows.path, os.O_RDONLY)
         self._piece: AnyArray | None = None
+        self._raw: AnyArray | None = None
 
     def read(self, out: Values) -> int:
         rows = self._rows
@@ -114,6 +122,25 @@ class _FilePass:
                 piece = self._piece[: n_rows - start]
                 self._fill(piece)
                 convert(piece, out[start : start + len(piece)])
+        return n_rows
+
+    def read_cached(self, out: Values, n_threads: int) -> int:
+        rows = self._rows
+        plain = rows.raw == out.dtype
+        n_rows = min(len(out), rows.n_rows - self._next)
+        if not (plain or rows.raw.isnative and rows.raw.name in KINDS):
+            return -1
+        if n_rows == 0:
+            return 0
+        if self._raw is None or len(self._raw) < n_rows:
+            self._raw = np.empty((n_rows, rows.n_columns), dtype=rows.raw)
+        raw = out[:n_rows] if plain else self._raw[:n_rows]
+        at = rows.offset + self._next * rows.row_bytes
+        if not read_cached(self._file, at, raw.reshape(-1).view(np.uint8), n_threads):
+            return -1
+        if not plain:
+            StoredRows(raw, out.dtype).write(0, out[:n_rows], n_threads)
+        self._next += n_rows
         return n_rows
 
     def _fill(self, raw: AnyArray) -> None:
@@ -149,11 +176,16 @@ class ArrayRows:
     def state(self) -> Any:
         return 0
 
+    def extents(self) -> list[Extent] | None:
+        return None
+
     def place(self, row: int) -> str:
         return f"row {row} of {self.name}"
 
-    def take(self, rows: Indices, out: Values, n_threads: int) -> None:
-        convert(self.array[rows], out)
+    def take(self, rows: Indices, out: Values, n_threads: int, waits: bool = True) -> bool:
+        if waits:
+            convert(self.array[rows], out)
+        return waits
 
 
 class _ArrayPass:
@@ -165,6 +197,9 @@ class _ArrayPass:
         convert(part, out[: len(part)])
         self._next += len(part)
         return len(part)
+
+    def read_cached(self, out: Values, n_threads: int) -> int:
+        return -1
 
     def close(self) -> None:
         pass

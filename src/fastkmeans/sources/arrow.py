@@ -14,7 +14,7 @@ import numpy as np
 from ..input.arrays import FLOAT32, FLOAT64
 from ..input.columns import list_names
 from ..types import AnyArray, Indices, Names, Values
-from .contract import Pass, Source
+from .contract import Extent, Pass, Source
 
 ROWS_OF_A_BATCH = 65_536
 """Rows that pyarrow decodes at a time."""
@@ -191,8 +191,11 @@ class TableRows:
         found = os.stat(self._path)
         return found.st_ino, found.st_size, found.st_mtime_ns
 
-    def take(self, rows: Indices, out: Values, n_threads: int) -> None:
+    def take(self, rows: Indices, out: Values, n_threads: int, waits: bool = True) -> bool:
         raise NotImplementedError("tables are read in passes only")
+
+    def extents(self) -> list[Extent] | None:
+        return None
 
     def place(self, row: int) -> str:
         return f"row {row} of {self.name}"
@@ -219,6 +222,9 @@ class _TablePass:
             self._rest = [column[n_rows:] for column in self._rest] if n_rows < len(self._rest[0]) else None
         self._read += done
         return done
+
+    def read_cached(self, out: Values, n_threads: int) -> int:
+        return -1
 
     def _next_batch(self) -> Any:
         """Return the next batch with rows, None at the end."""

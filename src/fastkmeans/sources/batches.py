@@ -11,7 +11,7 @@ import numpy as np
 from ..input.columns import list_names
 from ..input.matrix import Matrix, as_matrix
 from ..types import Indices, Names, Values
-from .contract import Pass
+from .contract import Extent, Pass
 
 
 def is_one_shot(X: Any) -> bool:
@@ -42,8 +42,11 @@ class Batches:
     def state(self) -> Any:
         return None
 
-    def take(self, rows: Indices, out: Values, n_threads: int) -> None:
+    def take(self, rows: Indices, out: Values, n_threads: int, waits: bool = True) -> bool:
         raise NotImplementedError("batches are read in passes only")
+
+    def extents(self) -> list[Extent] | None:
+        return None
 
     def place(self, row: int) -> str:
         i = bisect_right(self.starts, row) - 1
@@ -114,6 +117,9 @@ class _BatchPass:
             done += len(part)
             self._rest = self._rest[len(part) :] if len(part) < len(self._rest) else None
         return done
+
+    def read_cached(self, out: Values, n_threads: int) -> int:
+        return -1
 
     def close(self) -> None:
         self._coming.close()  # type: ignore[attr-defined]  # a generator

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..types import Indices, Names, Values
+
+
+class Extent(NamedTuple):
+    """Rows that lie in a file one after the other.
+
+    offset : where the first one begins, in bytes.   raw : type of the values in the file.
+    """
+
+    path: str
+    offset: int
+    n_rows: int
+    raw: np.dtype[Any]
 
 
 class Pass(Protocol):
@@ -17,6 +29,9 @@ class Pass(Protocol):
 
         Raises ValueError, naming the place, for rows that cannot be read.
         """
+
+    def read_cached(self, out: Values, n_threads: int) -> int:
+        """Do as `read` if no device is waited for, with all threads; else return -1, and the next read gives the same rows."""
 
     def close(self) -> None:
         """Let go of files. Called once, also after an error."""
@@ -46,8 +61,15 @@ class Source(Protocol):
     def start(self) -> Pass:
         """Begin a new pass at the first row."""
 
-    def take(self, rows: Indices, out: Values, n_threads: int) -> None:
-        """Write single rows into `out`, (len(rows), n_columns).   rows : int64, ascending."""
+    def take(self, rows: Indices, out: Values, n_threads: int, waits: bool = True) -> bool:
+        """Write single rows into `out`, (len(rows), n_columns).
+
+        rows : int64, ascending.   waits : whether a device may be waited for.
+        Returns True; False where it would have to be waited for, and then `out` may hold some of the rows.
+        """
+
+    def extents(self) -> list[Extent] | None:
+        """Return where all rows lie in files, in order; None if they do not lie there as plain numbers."""
 
     def place(self, row: int) -> str:
         """Say where a row is that a pass has read, for messages: "row 7 of part.npy"."""

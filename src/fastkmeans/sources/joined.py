@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..input.columns import list_names
 from ..types import Indices, Values
-from .contract import Pass, Source
+from .contract import Extent, Pass, Source
 
 
 def joined(sources: list[Source]) -> Source:
@@ -55,6 +56,10 @@ class Joined:
         states = [source.state() for source in self.sources]
         return None if None in states else states
 
+    def extents(self) -> list[Extent] | None:
+        each = [source.extents() for source in self.sources]
+        return None if None in each else [extent for extents in each for extent in extents or []]
+
     def _ends(self) -> list[int]:
         return list(accumulate(count or 0 for count in self._found))
 
@@ -63,13 +68,14 @@ class Joined:
         i = min(bisect_right(ends, row), len(ends) - 1)
         return self.sources[i].place(row - (ends[i - 1] if i else 0))
 
-    def take(self, rows: Indices, out: Values, n_threads: int) -> None:
+    def take(self, rows: Indices, out: Values, n_threads: int, waits: bool = True) -> bool:
         begin = 0
         for source, end in zip(self.sources, self._ends()):
             here = slice(*np.searchsorted(rows, [begin, end]).tolist())
-            if here.stop > here.start:
-                source.take(rows[here] - begin, out[here], n_threads)
+            if here.stop > here.start and not source.take(rows[here] - begin, out[here], n_threads, waits):
+                return False
             begin = end
+        return True
 
 
 class _JoinedPass:
@@ -78,11 +84,21 @@ class _JoinedPass:
         self._running: Pass | None = None
 
     def read(self, out: Values) -> int:
+        return self._read_by(lambda running, rest: running.read(rest), out)
+
+    def read_cached(self, out: Values, n_threads: int) -> int:
+        return self._read_by(lambda running, rest: running.read_cached(rest, n_threads), out)
+
+    def _read_by(self, reading: Callable[[Pass, Values], int], out: Values) -> int:
         done = 0
         while done < len(out) and self._i < len(self._sources):
             if self._running is None:
                 self._running, self._read = self._sources[self._i].start(), 0
-            got = self._running.read(out[done:])
+            got = reading(self._running, out[done:])
+            if got < 0:
+                if done == 0:
+                    return got
+                got = self._running.read(out[done:])  # rows before it have been read, and cannot be given back
             self._read += got
             done += got
             if done < len(out):  # this source has ended

@@ -1,4 +1,8 @@
-"""One thread reads ahead of the computation, into buffers that are used again."""
+"""Rows of a source, block by block, in buffers that are used again.
+
+What the system has in memory is read by all threads at once, each into its own cache. From the first block on that a device must
+be waited for, one thread reads ahead of the computation.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,38 @@ from queue import SimpleQueue
 from threading import Thread
 
 from ..types import Values
-from .contract import Source
+from .contract import Pass, Source
 
 
-def read_ahead(source: Source, buffers: list[Values]) -> Iterator[tuple[slice, Values]]:
+def read_blocks(source: Source, buffers: list[Values], n_threads: int) -> Iterator[tuple[slice, Values]]:
     """Yield all rows in blocks as long as a buffer, the last one shorter: the slice of their numbers, and the rows.
 
-    buffers : at least two arrays of equal shape. A block stays as it is until the next one is asked for; meanwhile the thread
-    fills the other buffers.
+    buffers : at least two arrays of equal shape. A block stays as it is until the next one is asked for.
     Raises what reading raises, after the blocks before it.
     """
+    running = source.start()
+    try:
+        first, buffer = 0, buffers[0]
+        while True:
+            n_read = running.read_cached(buffer, n_threads)
+            if n_read > 0:
+                yield slice(first, first + n_read), buffer[:n_read]
+                first += n_read
+            if n_read < 0:
+                yield from _read_ahead(running, first, buffers)
+            if n_read < len(buffer):
+                return
+    finally:
+        running.close()
+
+
+def _read_ahead(running: Pass, first: int, buffers: list[Values]) -> Iterator[tuple[slice, Values]]:
+    """Yield the rows from `first` on, while a thread fills the other buffers."""
     free: SimpleQueue[Values | None] = SimpleQueue()
     full: SimpleQueue[tuple[slice, Values] | BaseException | None] = SimpleQueue()
     for buffer in buffers:
         free.put(buffer)
-    reader = Thread(target=_read, args=(source, free, full), name="fastkmeans-reader", daemon=True)
+    reader = Thread(target=_read, args=(running, first, free, full), name="fastkmeans-reader", daemon=True)
     try:
         reader.start()  # Ctrl-C may come before this returns, when the thread already runs
         while True:
@@ -40,20 +61,17 @@ def read_ahead(source: Source, buffers: list[Values]) -> Iterator[tuple[slice, V
 
 
 def _read(
-    source: Source, free: SimpleQueue[Values | None], full: SimpleQueue[tuple[slice, Values] | BaseException | None]
-) -> None:
+    running: Pass, first: int, free: SimpleQueue[Values | None],
+    full: SimpleQueue[tuple[slice, Values] | BaseException | None],
+) -> None:  # fmt: skip
     """Fill free buffers until the rows end, or None comes in place of a buffer."""
     try:
-        running = source.start()
-        try:
-            first, n_read = 0, -1
-            while (buffer := free.get()) is not None and (n_read < 0 or n_read == len(buffer)):
-                n_read = running.read(buffer)
-                if n_read:
-                    full.put((slice(first, first + n_read), buffer))
-                    first += n_read
-        finally:
-            running.close()
+        n_read = -1
+        while (buffer := free.get()) is not None and (n_read < 0 or n_read == len(buffer)):
+            n_read = running.read(buffer)
+            if n_read:
+                full.put((slice(first, first + n_read), buffer))
+                first += n_read
     except BaseException as error:  # whatever it is, the thread that computes raises it
         full.put(error)
     else:

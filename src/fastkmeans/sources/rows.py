@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from .._core import samples
+from .._core.files import CachedRows
 from ..input.finite import MAGNITUDE_LIMIT, find_unusable, refuse
 from ..input.weights import as_weights
 from ..runtime.memory import array_on_disk, available_memory
 from ..runtime.threads import effective_n_threads
 from ..types import AnyArray, Floats, Indices, Names, Values
+from .cached import cached_rows
 from .contract import Source
 from .marks import mark_of
-from .reader import read_ahead
+from .reader import read_blocks
 from .table import open_source
 
 LEAST_LIMIT = 64 << 20
@@ -153,7 +156,8 @@ class StreamedRows:
         buffers, self._buffers = self._buffers or self._new_buffers(), []
         marks: list[Any] | None = None if self._state is not None else []
         n_rows = 0
-        for rows, values in read_ahead(self.source, buffers):
+        n_threads = effective_n_threads(None, float(buffers[0].nbytes))
+        for rows, values in read_blocks(self.source, buffers, n_threads):
             n_rows = rows.stop
             if marks is not None:
                 marks.append(mark_of(values))
@@ -173,6 +177,21 @@ class StreamedRows:
             raise self._changed(f"it has {n_rows} rows now, and had {self._n_rows}")
         self._n_rows, self._is_checked = n_rows, True
         self._marks = marks if self._marks is None else self._marks
+
+    @contextmanager
+    def cached(self, n_threads: int) -> Iterator[CachedRows | None]:
+        """Open the rows for steps of Lloyd's algorithm, in which each thread reads a block when it needs it.
+
+        None if the rows do not lie in files as they are, or have not been checked by a pass.
+        Raises ValueError, at the beginning and at the end, if a file has changed since it was opened.
+        """
+        self.check_state()
+        if self._prepare is not None or not self._is_checked:
+            yield None
+            return
+        with cached_rows(self.source, n_threads) as rows:
+            yield rows
+        self.check_state()
 
     def _new_buffers(self) -> list[Values]:
         shape = (self.block_rows, self.source.n_columns)
@@ -205,14 +224,23 @@ class StreamedRows:
                 np.take(values, rows[here] - numbers.start, axis=0, out=taken[here])
         return taken
 
-    def take_single(self, rows: Indices, n_threads: int = 1, memory: Values | None = None) -> Values:
+    def take_single(self, rows: Indices, n_threads: int = 1) -> Values:
         """The same from a source that has single rows.
 
-        rows : at least one.   memory : at least as many rows of the source's dtype, which the result may lie in.
+        rows : at least one.
         """
-        shape = (len(rows), self.source.n_columns)
-        taken: Values = np.empty(shape, dtype=self.source.dtype) if memory is None else memory[: len(rows)]
-        self.source.take(rows, taken, n_threads)
+        taken = self._take_from(rows, n_threads, waits=True)
+        assert taken is not None
+        return taken
+
+    def take_cached(self, rows: Indices, n_threads: int) -> Values | None:
+        """The same if no device is waited for; else None."""
+        return self._take_from(rows, n_threads, waits=False)
+
+    def _take_from(self, rows: Indices, n_threads: int, waits: bool) -> Values | None:
+        taken: Values = np.empty((len(rows), self.source.n_columns), dtype=self.source.dtype)
+        if not self.source.take(rows, taken, n_threads, waits):
+            return None
         return taken if self._prepare is None else self._prepare(taken, int(rows[0]))
 
     def loaded(self) -> Values:

@@ -1,0 +1,235 @@
+"""Steps over rows outside memory by help of codes in memory: few rows are read.
+
+Runs of some blocks are screened, one after the other. Rows are read where codes prove no label, and where the label has changed,
+because the sums are sums of rows. Where these are many, Lloyd's step reads the whole run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .._core import distances
+from .._core.files import CachedRows
+from .._core.lloyd import LloydState
+from .._core.screened import ScreenedRows, decide
+from .._core.sums import ClusterSums
+from ..sources.rows import StreamedRows
+from ..types import Floats, Indices, Labels, Values
+from .gaps import Gaps
+from .kept_rows import KeptRows
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+READERS = 4
+"""Threads that read single rows, so that a disk has several requests at a time."""
+
+SEQUENTIAL_SHARE = 0.1
+"""If more of a run's rows must be read, the run is read as a whole: a row on its own costs a call of the system."""
+
+MOST_BLOCKS, RUN_SHARE = 8, 64
+"""A run has so many blocks, if their rows take at most a 64th of the memory limit: up to six runs may wait."""
+
+MOST_MISSED = 8
+"""After so many readings that would have waited for a device, a step reads rows by threads that wait. A file of which the system has
+dropped a few pages is read as one that lies in memory."""
+
+KEPT_ROWS_SHARE = 0.5
+"""Rows that were read stay in memory if they take at most a half of what is left of the memory limit; while some are added, both the old
+and the new ones are there."""
+
+STEADY_SHARE, GAP_CLUSTERS = 0.05, 128
+"""If codes change fewer labels of a run, and clusters are no more, rows that are read get a gap: how far centers may move until
+the label can change. It costs distances to all centers in float64, one by one."""
+
+
+class CodedSteps:
+    """Steps by codes, for as long as each follows the one before.
+
+    sums, lloyd : those of all steps, which are turned to the rows at hand.   labels : (n_samples,), overwritten by steps.
+    centers : those of the step before the first one.
+    """
+
+    def __init__(
+        self, rows: StreamedRows, sample_weight: Floats | None, labels: Labels, sums: ClusterSums, lloyd: LloydState,
+        codes: ScreenedRows, centers: Floats, n_threads: int,
+    ) -> None:  # fmt: skip
+        self._rows, self._weights, self._labels, self._sums, self._lloyd = rows, sample_weight, labels, sums, lloyd
+        self._codes, self._n_threads = codes, n_threads
+        self._gaps = Gaps(rows.empty((len(labels),), np.float32), centers)
+        self._kept = KeptRows(len(labels), self._spare_bytes())
+        self._most_rows = min(rows.block_rows, len(labels))
+        self._n_missed = 0  # readings of a step that would have waited for a device
+        self.read_share = 0.0
+
+    def step(self, centers: Floats) -> int:
+        """Label every sample with its nearest center; return the number of labels that changed.
+
+        Codes have begun a step with these centers. Afterwards read_share says how much of the rows lay in runs that were read whole.
+        """
+        n_changed = n_whole = self._n_missed = 0
+        self._gaps.follow(centers)
+        with self._rows.cached(self._n_threads) as cached, closing(self._needed(cached)) as coming:
+            for needed in coming:
+                if needed.places is None:
+                    n_changed += self._step_over(needed, centers, cached)
+                    n_whole += needed.run.stop - needed.run.start
+                else:
+                    n_changed += self._follow(needed, needed.places, centers)
+        self.read_share = n_whole / len(self._labels)
+        return n_changed
+
+    def _spare_bytes(self) -> int:
+        """Return the bytes that codes and arrays with a number per row leave for rows that are kept."""
+        n_samples, n_features = self._rows.shape
+        per_row = 8 + n_features * self._codes.bits // 8 + (0 if self._weights is None else 8)
+        if not isinstance(self._labels, np.memmap):
+            per_row += 8  # labels and gaps
+        waiting = (2 + READERS) / RUN_SHARE
+        return int(KEPT_ROWS_SHARE * ((1 - waiting) * self._rows.memory_limit - n_samples * per_row))
+
+    # ---------------------------------------------------------------- runs
+
+    def _runs(self) -> Iterator[slice]:
+        """Yield the numbers of the rows of each run."""
+        block_rows = self._rows.block_rows
+        block_bytes = block_rows * self._rows.source.n_columns * self._rows.source.dtype.itemsize
+        n_rows = block_rows * min(max(self._rows.memory_limit // (RUN_SHARE * block_bytes), 1), MOST_BLOCKS)
+        for first in range(0, len(self._labels), n_rows):
+            yield slice(first, min(first + n_rows, len(self._labels)))
+
+    def _needed(self, cached: CachedRows | None) -> Iterator[_Needed]:
+        """Yield what codes and gaps leave to do, run by run. While rows are waited for, the next runs are screened."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        waiting: deque[_Needed] = deque()
+        with ThreadPoolExecutor(READERS, thread_name_prefix="fastkmeans-reader") as pool:
+            try:
+                for run in self._runs():
+                    needed = self._needed_of(run, pool, cached is not None)
+                    if needed is not None:
+                        waiting.append(needed)
+                    while len(waiting) > READERS or waiting and waiting[0].reading is None:
+                        yield waiting.popleft()
+                while waiting:
+                    yield waiting.popleft()
+            finally:
+                for left in waiting:
+                    if left.reading is not None:
+                        left.reading.cancel()
+
+    def _needed_of(self, run: slice, pool: ThreadPoolExecutor, may_be_cached: bool) -> _Needed | None:
+        """Screen a run, and read or begin to read what it needs; None if all labels are proven and none has changed."""
+        labels, before = np.empty(run.stop - run.start, dtype=np.int32), self._labels[run]
+        self._codes.screen(run.start, labels)
+        undecided = np.flatnonzero(labels < 0)
+        kept = undecided[self._gaps.keep(run.start + undecided, before[undecided])]
+        labels[kept] = before[kept]
+        places = np.flatnonzero(labels != before)
+        if len(places) == 0:
+            return None
+        if len(places) > SEQUENTIAL_SHARE * len(labels):
+            if self._kept.count_missing(run, places) > SEQUENTIAL_SHARE * len(labels):
+                self._gaps.forget(run)
+                waits = not may_be_cached or self._n_missed >= MOST_MISSED
+                return _Needed(run, None, labels, False, None, pool.submit(self._read_run, run) if waits else None)
+        self._gaps.forget(run.start + places)
+        is_steady = len(places) - (len(undecided) - len(kept)) <= STEADY_SHARE * len(labels)
+        values = self._kept.take(run, places, self._read_cached)
+        reading = None if values is not None else pool.submit(self._kept.take, run, places, self._read)
+        return _Needed(run, places, labels[places], is_steady, values, reading)
+
+    # ---------------------------------------------------------------- what a run needs
+
+    def _follow(self, needed: _Needed, places: Indices, centers: Floats) -> int:
+        """Decide what codes left open, and let the sums follow; return the number of labels that changed."""
+        rows, labels, values = needed.run.start + places, needed.labels, needed.read()
+        undecided = np.flatnonzero(labels < 0)
+        if len(undecided):
+            all_undecided = len(undecided) == len(labels)
+            labels[undecided] = self._decided(
+                rows[undecided], values if all_undecided else values[undecided], centers, needed.is_steady
+            )
+        n_changed = 0
+        for start in range(0, len(rows), self._most_rows):
+            part = slice(start, start + self._most_rows)
+            weights = None if self._weights is None else self._weights[rows[part]]
+            self._sums.turn_to(values[part], self._labels[rows[part]], weights)
+            n_changed += self._sums.follow(labels[part])
+        self._labels[rows] = labels
+        return n_changed
+
+    def _decided(self, rows: Indices, values: Values, centers: Floats, is_steady: bool) -> Labels:
+        """Return the labels of rows that codes leave undecided.   rows : their numbers."""
+        labels = np.empty(len(rows), dtype=np.int32)
+        if is_steady and self._gaps.pay and len(centers) <= GAP_CLUSTERS:
+            found = np.empty(len(rows))
+            decide(values, centers, labels, found, self._n_threads)
+            self._gaps.put(rows, labels, found)
+        else:
+            distances.nearest(values, centers, labels, self._n_threads)
+        return labels
+
+    def _step_over(self, needed: _Needed, centers: Floats, cached: CachedRows | None) -> int:
+        """Take Lloyd's step over a whole run; return the number of labels that changed."""
+        run, n_changed = needed.run, 0
+        if needed.reading is None and cached is not None:
+            cached.turn_to(run.start, run.stop - run.start)
+            n_changed += self._step_with(cached, run, centers)
+            if not cached.is_missing:
+                return n_changed
+            self._n_missed += 1  # rows that were read have their new labels already
+        values = needed.read() if needed.reading is not None else self._read_run(run)
+        for start in range(0, len(values), self._most_rows):
+            part = values[start : start + self._most_rows]
+            first = run.start + start
+            n_changed += self._step_with(part, slice(first, first + len(part)), centers)
+        return n_changed
+
+    def _step_with(self, values: Values | CachedRows, rows: slice, centers: Floats) -> int:
+        self._sums.turn_to(values, self._labels[rows], None if self._weights is None else self._weights[rows])
+        return self._lloyd.step(centers)
+
+    # ---------------------------------------------------------------- reading
+
+    def _read(self, run: slice, places: Indices) -> Values:
+        """Return some rows of a run.   places : ascending."""
+        return self._rows.take_single(run.start + places)
+
+    def _read_run(self, run: slice) -> Values:
+        return self._rows.take_single(np.arange(run.start, run.stop))
+
+    def _read_cached(self, run: slice, places: Indices) -> Values | None:
+        """As _read, with all threads, if no device is waited for; else None."""
+        if self._n_missed >= MOST_MISSED:
+            return None
+        values = self._rows.take_cached(run.start + places, self._n_threads)
+        self._n_missed += values is None
+        return values
+
+
+class _Needed(NamedTuple):
+    """What a step needs of a run.
+
+    places : of the rows that are read, within the run; None for all rows, which Lloyd's step labels.   labels : of these rows by
+    codes, below 0 where codes prove none.   is_steady : whether codes change few labels of the run.
+    values : the rows, if they are at hand.   reading : gives them, if they are waited for.
+    """
+
+    run: slice
+    places: Indices | None
+    labels: Labels
+    is_steady: bool
+    values: Values | None
+    reading: Future[Values] | Future[Values | None] | None
+
+    def read(self) -> Values:
+        """Return the rows."""
+        values = self.values if self.reading is None else self.reading.result()
+        assert values is not None
+        return values
