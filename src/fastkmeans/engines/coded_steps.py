@@ -7,7 +7,7 @@ because the sums are sums of rows. Where these are many, Lloyd's step reads the 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -103,7 +103,7 @@ class CodedSteps:
         for first in range(0, len(self._labels), n_rows):
             yield slice(first, min(first + n_rows, len(self._labels)))
 
-    def _needed(self, cached: CachedRows | None) -> Iterator[_Needed]:
+    def _needed(self, cached: CachedRows | None) -> Generator[_Needed, None, None]:
         """Yield what codes and gaps leave to do, run by run. While rows are waited for, the next runs are screened."""
         from concurrent.futures import ThreadPoolExecutor
 

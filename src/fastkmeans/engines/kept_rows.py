@@ -67,4 +67,5 @@ class KeptRows:
 
     def _fits(self, run: slice, n_rows: int, values: Values) -> bool:
         row_bytes = values.shape[1] * values.itemsize
-        return 0 < n_rows * (row_bytes + 8) <= (run.stop - run.start) * self._bytes_per_row
+        fits: bool = 0 < n_rows * (row_bytes + 8) <= (run.stop - run.start) * self._bytes_per_row
+        return fits
