@@ -8,7 +8,8 @@ import pytest
 from fastkmeans import KMeans
 from fastkmeans._core import coreset as core_coreset
 from fastkmeans.engines.partitioned import Parts
-from fastkmeans.fitting import coarse, coreset, exchange, search
+from fastkmeans.fitting import coarse, coreset, exchange, fit, search
+from fastkmeans.fitting import quick as quick_start
 from fastkmeans.metrics.table import METRICS
 from fastkmeans.samples import Samples, describe
 
@@ -258,3 +259,64 @@ def test_squares_of_few_digits_are_compared_in_float64(scale, algorithm, blobs, 
     model = KMeans(16, algorithm=algorithm, random_state=seed).fit(X)
     assert np.array_equal(model.labels_, model.predict(X))
     assert model.inertia_ == -model.score(X)
+
+
+# ---------------------------------------------------------------- quick starts
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Starts on 64 rows; nothing breathes, and no fit is coarse."""
+    monkeypatch.setattr(search, "SEARCH_SAMPLES", 64)
+    monkeypatch.setattr(quick_start, "ROWS_A_CLUSTER", 8)
+    monkeypatch.setattr(coarse, "LEAST_WORK", 0)
+    monkeypatch.setattr(coarse, "LEAST_SHARE", 1 << 40)
+    monkeypatch.setattr(fit, "breathes", lambda *arguments: False)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fit_with_a_quick_start_keeps_the_laws(metric, weighted, real, blobs, rng, seed, quick, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        fit, "quick_centers", lambda *given: started.append(quick_start.quick_centers(*given)) or started[-1]
+    )
+    X, _ = blobs(3000, 5, 7, real, std=2.0)
+    weights = rng.integers(0, 4, size=3000).astype(float) if weighted else None
+    model = KMeans(7, metric=metric, random_state=seed).fit(X, sample_weight=weights)
+    assert len(started) == 1 and started[0].shape == (7, 5) and started[0].dtype == X.dtype
+    assert np.array_equal(model.labels_, model.predict(X))
+    assert model.inertia_ == -model.score(X, sample_weight=weights)
+    again = KMeans(7, metric=metric, init=model.cluster_centers_).fit(X, sample_weight=weights)
+    assert again.inertia_ == pytest.approx(model.inertia_, rel=1e-2)
+    assert again.inertia_ <= model.inertia_ * (1 + 1e-12)
+
+
+def test_a_quick_start_gives_the_same_bits_with_any_threads(blobs, real, seed, quick, fingerprint):
+    X, _ = blobs(4000, 6, 20, real, std=2.0)
+    digests = [fingerprint(KMeans(20, random_state=seed, n_threads=n).fit(X)) for n in (1, 2, 5)]
+    assert digests[1] == digests[0] and digests[2] == digests[0]
+
+
+def test_a_quick_start_finds_groups_that_are_apart(blobs, seed, quick):
+    X, labels = blobs(4000, 4, 30, np.float64, std=0.05)
+    means = np.array([X[labels == j].mean(axis=0) for j in range(30)])
+    least = ((X - means[labels]) ** 2).sum()
+    assert min(KMeans(30, random_state=seed + i).fit(X).inertia_ for i in range(3)) <= 1.3 * least
+
+
+def test_groups_within_groups_are_started_in_float64(rng, seed, quick):
+    X = rng.integers(4, size=(3000, 1)) * 1e-6 + np.r_[1.0, 2.0] + rng.normal(scale=1e-9, size=(3000, 2))
+    X[0] += 1e-3
+    model = KMeans(5, random_state=seed, n_init=3).fit(X)
+    assert model.inertia_ < 3000 * 2 * 1e-17
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"init": "k-means++"}, {"init": "random"}, {"max_iter": quick_start.LEAST_ITERATIONS - 1}, {"n_clusters": 400}],
+)
+def test_other_fits_have_no_quick_start(params, blobs, seed, quick, monkeypatch):
+    monkeypatch.setattr(fit, "quick_centers", None)
+    X, _ = blobs(3000, 5, 7, np.float64, std=2.0)
+    assert KMeans(**{"n_clusters": 7, "random_state": seed, "n_init": 1, **params}).fit(X).inertia_ > 0

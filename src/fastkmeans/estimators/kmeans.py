@@ -51,7 +51,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
         - "auto" draws as "k-means++" does. Once during the iterations it merges clusters that cost little to merge, and
           splits others that gain more. If there are at least 65 536 samples, at least 512 per cluster, and samples x
           features x clusters is at least 2e7, it first searches on a weighted sample of some 16 000 rows, with up to
-          five starts; see Notes. Sparse samples are seeded as by "k-means++", and neither searched nor exchanged.
+          five starts; see Notes. From 49 152 samples and 192 per cluster on, one start is searched on 64 rows per cluster.
+          Sparse samples are seeded as by "k-means++", and neither searched nor exchanged.
         - "random" draws rows at random.
         - "random-partition" puts each row into a random cluster and takes the means.
         - An array of shape (n_clusters, n_features) holds the initial centers, in the units of X.
@@ -182,8 +183,8 @@ class KMeans(CallbackSupport, ScikitLearnModels):
     Iterations alone never move a center from one group of samples to another. init="auto" does so once, after eight
     iterations or when they would end, if the metric is Euclidean and there are at least three clusters. It merges some
     clusters and splits as many others, as long as a split saves more inertia than a merge costs (T. Kaukoranta, P.
-    Fränti and O. Nevalainen, Optical Engineering 37(10), 1998). Up to then it runs as init="k-means++" does with the
-    same random_state.
+    Fränti and O. Nevalainen, Optical Engineering 37(10), 1998). Where one start is searched on 64 rows per cluster, it
+    does so on these rows, too, as long as that lowers their inertia by 0.2 %.
 
     The rows that init="auto" searches on are drawn by weight, by squared distance to a rough clustering and by cluster.
     They are weighted so that their inertia stands for that of all (O. Bachem, M. Lucic and A. Krause, 2017). The best

@@ -35,10 +35,17 @@ LEAST_WEIGHT = 1e-9
 
 def is_large(n_samples: int, n_features: int, n_clusters: int, sample_weight: Floats | None = None) -> bool:
     """Should a fit of this size be searched on few samples first?"""
-    if n_samples < LEAST_SHARE * count_rows(n_clusters, ROWS_A_CLUSTER) or (
-        float(n_samples) * n_features * n_clusters < LEAST_WORK
-    ):
-        return False
+    is_many = n_samples >= LEAST_SHARE * count_rows(n_clusters, ROWS_A_CLUSTER)
+    return is_many and has_work(n_samples, n_features, n_clusters) and are_seen(sample_weight)
+
+
+def has_work(n_samples: int, n_features: int, n_clusters: int) -> bool:
+    """Is there so much to compute that a search on few samples saves more than it costs?"""
+    return float(n_samples) * n_features * n_clusters >= LEAST_WORK
+
+
+def are_seen(sample_weight: Floats | None) -> bool:
+    """Does a search on few samples see most of those that weigh something?"""
     if sample_weight is None:
         return True
     least = LEAST_WEIGHT * sample_weight.max()

@@ -16,6 +16,7 @@ from .coarse import fit_coarsely, is_large
 from .exchange import exchange_after
 from .going import Going, Keeper, Reached
 from .loop import Run, run
+from .quick import quick_centers, starts_quickly
 from .starts import algorithm_of, count_starts, draw_centers, make_engine, source_of
 
 Keep = Callable[[Going], None] | None
@@ -74,7 +75,12 @@ def _run_plain(
     def draw() -> Any:
         return draw_centers(settings, samples, n_clusters, random_state, settings.n_threads)
 
-    start = [breathing_centers(samples, draw, random_state, settings.n_threads) if is_breathing else draw()]
+    if is_breathing:
+        start = [breathing_centers(samples, draw, random_state, settings.n_threads)]
+    elif starts_quickly(settings, samples):
+        start = [quick_centers(settings, samples, random_state, deadline)]
+    else:
+        start = [draw()]
     if settings.verbose:
         print("Initialization complete")
     return _run(

@@ -80,6 +80,11 @@ LARGEST_VALUE, FLOAT32_RANGE = 1e4, 1e30
 DISTANCES_IN_ROUNDINGS = 1000.0
 """If distances to the centers are no larger, as in groups within groups, a search in float32 is continued in float64."""
 
+START_ITERATIONS, EXCHANGED_AFTER, START_ROUNDS, LEAST_FALL = 4, 3, 10, 2e-3
+"""The centers of `start` go through rounds of so many iterations, with an exchange of clusters after three of them, at most ten times
+and as long as a round lowers the inertia by 0.2 %. After at most ten rounds, fits of blobs (60 000 to 300 000 samples, 300 to 1000
+clusters) ended with 1 to 5 % less inertia than after k-means++ over all samples; after three, with as much."""
+
 RUNS_OF_ALL, RUNS_OF_A_LEVEL = 10, 30
 """How many runs share what an algorithm prepares of a set of samples, at least, in a sweep over k = 1 to 10."""
 
@@ -147,16 +152,40 @@ class Chain:
             promising = self._search(n_clusters)
         centers = self._carried(promising)
         del promising  # with the labels of a level
-        if self._n_starts is not None:  # the only fit: the sets of the search are not needed any more
-            self._levels, self._drawn = [], []
-            if isinstance(self._all, StoredSamples):
-                release_freed()
+        if self._n_starts is not None:  # the only fit
+            self.forget_rows()
         found, engine, algorithm = self._run(self._all, centers, is_last=True)
         if self._last is not None and found.inertia > self._last.inertia:
             found, engine, algorithm = self._run_on(self._last, n_clusters)
         self._last = found
         means, weights = self._means(found, engine) if self._n_starts is None else (None, np.empty(0))
         return Fit(found, algorithm, means, weights, perf_counter() - start)
+
+    def start(self, n_clusters: int) -> Values:
+        """Return initial centers for iterations over all samples: those of one start, iterated on the smallest set."""
+        found = self._started(n_clusters)
+        if self._is_too_fine(found):
+            self._origin = None
+            self._levels = self._drawn_levels()
+            found = self._started(n_clusters)
+        return self._among_all(found.centers)
+
+    def _started(self, n_clusters: int) -> Run:
+        rows = self._levels[0]
+        after = None if exchange_after(self._settings, n_clusters) is None else EXCHANGED_AFTER
+        centers, inertia = self._fresh_centers(rows, n_clusters, 1)[0], inf
+        for _ in range(START_ROUNDS):
+            found = self._run(rows, centers, max_iter=START_ITERATIONS, exchange_after=after)[0]
+            if after is None or not found.inertia < inertia * (1.0 - LEAST_FALL):
+                break
+            centers, inertia = found.centers, found.inertia
+        return found
+
+    def forget_rows(self) -> None:
+        """Free the sets of the search, which the caller does not need any more."""
+        self._levels, self._drawn = [], []
+        if isinstance(self._all, StoredSamples):
+            release_freed()
 
     def _carried(self, promising: list[Run]) -> Values:
         """Run from the best runs of the search over the larger sets; return the centers, in the coordinates of all samples."""
