@@ -45,6 +45,6 @@ def quick_centers(
     chain = Chain(
         settings, samples, settings.n_clusters, random_state, n_starts=1, rows_a_cluster=ROWS_A_CLUSTER, deadline=deadline
     )  # fmt: skip
-    centers: Values = chain.start(settings.n_clusters).astype(samples.values.dtype, copy=False)
+    centers = chain.start(settings.n_clusters)
     chain.forget_rows()
-    return centers
+    return centers.astype(samples.values.dtype, copy=False)  # type: ignore[return-value]  # float32 or float64
