@@ -85,6 +85,10 @@ START_ITERATIONS, EXCHANGED_AFTER, START_ROUNDS, LEAST_FALL = 4, 3, 10, 2e-3
 and as long as a round lowers the inertia by 0.2 %. After at most ten rounds, fits of blobs (60 000 to 300 000 samples, 300 to 1000
 clusters) ended with 1 to 5 % less inertia than after k-means++ over all samples; after three, with as much."""
 
+START_STEP = 4
+"""The first rounds go over every fourth row of the smallest set. On nine sets of 60 000 to 500 000 samples fits ended with 0 to 5 % less
+inertia than with rounds over the whole set alone, and 0.3 % more on one; they took 0.6 to 1.1 times as long."""
+
 RUNS_OF_ALL, RUNS_OF_A_LEVEL = 10, 30
 """How many runs share what an algorithm prepares of a set of samples, at least, in a sweep over k = 1 to 10."""
 
@@ -162,7 +166,7 @@ class Chain:
         return Fit(found, algorithm, means, weights, perf_counter() - start)
 
     def start(self, n_clusters: int) -> Values:
-        """Return initial centers for iterations over all samples: those of one start, iterated on the smallest set."""
+        """Return initial centers for iterations over all samples, more than the rows of a search: one start, iterated on few rows."""
         found = self._started(n_clusters)
         if self._is_too_fine(found):
             self._origin = None
@@ -171,9 +175,14 @@ class Chain:
         return self._among_all(found.centers)
 
     def _started(self, n_clusters: int) -> Run:
-        rows = self._levels[0]
-        after = None if exchange_after(self._settings, n_clusters) is None else EXCHANGED_AFTER
-        centers, inertia = self._fresh_centers(rows, n_clusters, 1)[0], inf
+        rows, weights = self._drawn[0]
+        few = self._taken(rows[::START_STEP].copy(), weights[::START_STEP].copy())
+        found = self._in_rounds(few, self._fresh_centers(few, n_clusters, 1)[0])
+        return self._in_rounds(self._levels[0], found.centers)
+
+    def _in_rounds(self, rows: Samples, centers: Values) -> Run:
+        """Iterate and exchange clusters by turns, until that gains little."""
+        after, inertia = None if exchange_after(self._settings, len(centers)) is None else EXCHANGED_AFTER, inf
         for _ in range(START_ROUNDS):
             found = self._run(rows, centers, max_iter=START_ITERATIONS, exchange_after=after)[0]
             if after is None or not found.inertia < inertia * (1.0 - LEAST_FALL):
