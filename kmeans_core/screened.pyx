@@ -3,17 +3,17 @@
 """Quantized samples whose rows lie elsewhere: they tell most labels, and which rows must be fetched for the others.
 
 The proof of a label is that of quantized.pyx (kernels/quantized.h). There the rows of undecided samples are at hand;
-here the caller fetches them, and decides.
+here the caller fetches them, and decides (gaps.pyx).
 """
 from cython.parallel cimport prange, threadid
-from libc.math cimport HUGE_VAL, ldexp, sqrt
 from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memmove
 
 cimport kernels as c
 from shared cimport (
-    align, aligned, arena, arena_bytes, arena_in, check_count, check_shape, interrupted, kernels_in_use,
-    raise_interrupt, short_unit, signal_watch, start_watch, take, take_count,
+    aligned, arena, arena_bytes, arena_in, check_count, check_shape, interrupted, kernels_in_use, raise_interrupt,
+    short_unit, signal_watch, start_watch, take,
 )
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -48,9 +48,8 @@ cdef class ScreenedRows:
     cdef char *tiles
     cdef char *fill_scratch
     cdef char *centers
-    cdef char *scratch           # [n_threads], scratch_size apart
-    cdef size_t *counts          # [n_threads][16]: undecided samples; one cache line each
-    cdef size_t tile_bytes, scratch_size, fill_size
+    cdef char *scratch           # [n_threads], scratch_size apart: labels of a unit, then the kernel's
+    cdef size_t tile_bytes, scratch_size, found_size, fill_size
     cdef const double[:, ::1] held  # the kernel's centers point to these
     cdef signal_watch watch
     cdef readonly int bits, n_threads
@@ -91,11 +90,12 @@ cdef class ScreenedRows:
 
     cdef size_t _divide_step(self, void *memory) noexcept nogil:
         cdef arena parts = arena_in(memory)
-        self.scratch_size = aligned(self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
+        self.found_size = aligned(self.block * sizeof(int32_t))
+        self.scratch_size = self.found_size + aligned(
+            self.table.quantized_scratch_bytes(self.n_clusters, self.n_features))
         self.centers = <char *>take(&parts, self.table.quantized_centers_bytes(self.n_clusters, self.n_features,
                                                                               self.bits))
         self.scratch = <char *>take(&parts, self.n_threads * self.scratch_size)
-        self.counts = <size_t *>take(&parts, self.n_threads * 16 * sizeof(size_t))
         return arena_bytes(&parts)
 
     cdef int _check_place(self, Py_ssize_t first, Py_ssize_t count) except -1:
@@ -147,92 +147,82 @@ cdef class ScreenedRows:
         self.held = centers
         return bool(self.table.quantize_centers(&centers[0, 0], self.n_clusters, self.how, self.centers))
 
-    def screen(self, Py_ssize_t first, int32_t[::1] labels):
-        """Label some samples; return how many are left undecided.
+    def screen(self, Py_ssize_t first, const int32_t[::1] before, const float[::1] until, const double[::1] ways,
+               Py_ssize_t[::1] places, int32_t[::1] labels):
+        """List the samples whose rows are needed: those that codes leave undecided, and those whose label has changed.
 
-        first : number of the first of them.   labels : OUT (n,) int32, below 0 where samples must decide.
+        first : number of the first sample of a run.
+        before : (n,) int32, the labels so far, all >= 0.
+        until, ways : (n,) float32 and (n_clusters,) float64. An undecided sample with a larger `until` than the way of
+        its center keeps its label: see engines/gaps.py.
+        places, labels : OUT (n,) first entries: where in the run the samples are, ascending, and their labels, below 0
+        where rows must decide.
+        Returns how many samples are listed.
         """
-        cdef Py_ssize_t count = labels.shape[0], unit, n_units, u
+        cdef Py_ssize_t count = before.shape[0], unit, n_units, u, n_listed = 0
+        cdef size_t found
+        cdef size_t *listed
         self._check_place(first, count)
         if self.n_clusters == 0:
             raise ValueError("begin a step before samples are screened.")
+        if not (until.shape[0] == places.shape[0] == labels.shape[0] == count):
+            raise ValueError(f"until, places and labels must have {count} entries; got {until.shape[0]}, "
+                             f"{places.shape[0]} and {labels.shape[0]}.")
+        check_shape("ways", ways.shape[0], 1, self.n_clusters, 1)
         unit = short_unit(self.block, self.block, <double>self.n_clusters * self.n_features, self.table.tile_samples)
         n_units = (count + unit - 1) // unit
+        listed = <size_t *>calloc(n_units, sizeof(size_t))
+        if listed == NULL:
+            raise MemoryError("no memory for the numbers of undecided samples; lower memory_limit.")
         start_watch(&self.watch)
         with nogil:
             for u in prange(n_units, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-                self._screen_unit(first, u * unit, min(unit, count - u * unit), &labels[0], threadid())
+                listed[u] = self._screen_unit(first, u * unit, min(unit, count - u * unit), &before[0], &until[0],
+                                              &ways[0], &places[0], &labels[0], threadid())
+            for u in range(n_units):
+                found = listed[u]
+                if n_listed < u * unit:
+                    memmove(&places[n_listed], &places[u * unit], found * sizeof(Py_ssize_t))
+                    memmove(&labels[n_listed], &labels[u * unit], found * sizeof(int32_t))
+                n_listed = n_listed + found
+        free(listed)
         raise_interrupt(&self.watch)
-        return take_count(self.counts, self.n_threads, 0)
+        return n_listed
 
-    cdef void _screen_unit(self, Py_ssize_t first, Py_ssize_t start, Py_ssize_t count, int32_t *labels,
-                           int t) noexcept nogil:
+    cdef size_t _screen_unit(self, Py_ssize_t first, Py_ssize_t start, Py_ssize_t count, const int32_t *before,
+                             const float *until, const double *ways, Py_ssize_t *places, int32_t *labels,
+                             int t) noexcept nogil:
+        """List the samples of a unit in its own part of the lists, from `start` on; return how many."""
+        cdef int32_t *found = <int32_t *>(self.scratch + t * self.scratch_size)
+        cdef size_t n_listed = 0
+        cdef Py_ssize_t i
+        cdef int32_t label
         if interrupted(&self.watch):
-            return
-        self.counts[16 * t] += self.table.screen_quantized(
+            return 0
+        self.table.screen_quantized(
             count, self.tiles + (first + start) // self.table.tile_samples * self.tile_bytes, self.centers,
-            self.scratch + t * self.scratch_size, labels + start)
+            self.scratch + t * self.scratch_size + self.found_size, found)
+        for i in range(start, start + count):
+            label = found[i - start]
+            if label == before[i] or label < 0 and <double>until[i] > ways[before[i]]:
+                continue
+            places[start + n_listed] = i
+            labels[start + n_listed] = label
+            n_listed += 1
+        return n_listed
 
 
-def decide(X, const double[:, ::1] centers, int32_t[::1] labels, double[::1] gaps, int n_threads):
-    """Label rows by float64 distances to all centers, and tell how far centers may move until a label may change.
-
-    X : (n, n_features) float32 or float64, C order.   centers : (n_clusters, n_features), at least two.
-    labels : OUT (n,) int32: the nearest center, the lowest index among equals.
-    gaps : OUT (n,): the distance to the second nearest center minus that to the nearest, less than it by what rounding
-    may take here and in a later decision. As long as the own center and any other one together have moved less than the
-    gap, by 2^-20 of the way, the label stays.
+def find_places(const Py_ssize_t[::1] among, const Py_ssize_t[::1] places, Py_ssize_t[::1] found):
+    """Find numbers in a list.   among, places : ascending, each number once.
+    found : OUT (n_places,), where in `among` each of the places is; -1 if it is not there.
+    Returns how many are not there.
     """
-    cdef const c.kernels *table = in_use[0]
-    cdef const float[:, ::1] x32
-    cdef const double[:, ::1] x64
-    cdef const char *x
-    cdef bint is_float32 = X.dtype.itemsize == 4
-    cdef Py_ssize_t n_rows = X.shape[0], n_features = X.shape[1], n_clusters = centers.shape[0], i
-    cdef size_t row_bytes = n_features * (4 if is_float32 else 8), thread_bytes = aligned(n_clusters * sizeof(double))
-    cdef double rounding = ldexp(1.0, -40) + n_features * ldexp(1.0, -50)
-    cdef void *memory
-    cdef char *rows
-    cdef signal_watch watch
-    check_count("n_threads", n_threads)
-    check_count("n_clusters - 1", n_clusters - 1)
-    check_shape("centers", n_clusters, centers.shape[1], n_clusters, n_features)
-    if labels.shape[0] != n_rows or gaps.shape[0] != n_rows:
-        raise ValueError(f"labels and gaps must have {n_rows} entries; got {labels.shape[0]} and {gaps.shape[0]}.")
-    if n_rows == 0:
-        return
-    if is_float32:
-        x32 = X
-        x = <const char *>&x32[0, 0]
-    else:
-        x64 = X
-        x = <const char *>&x64[0, 0]
-    memory = calloc(1, 128 + n_threads * thread_bytes)
-    if memory == NULL:
-        raise MemoryError("no memory for a row of distances of each thread; use fewer threads (n_threads).")
-    rows = align(memory)
-    start_watch(&watch)
+    cdef Py_ssize_t i, at = 0, n_among = among.shape[0], n_missing = 0
+    check_shape("found", found.shape[0], 1, places.shape[0], 1)
     with nogil:
-        for i in prange(n_rows, schedule="static", num_threads=n_threads):
-            if not interrupted(&watch):
-                decide_row(table, x + i * row_bytes, is_float32, n_features, &centers[0, 0], n_clusters, rounding,
-                           <double *>(rows + threadid() * thread_bytes), &labels[i], &gaps[i])
-    free(memory)
-    raise_interrupt(&watch)
-
-
-cdef void decide_row(const c.kernels *table, const char *x, bint is_float32, Py_ssize_t n_features,
-                     const double *centers, Py_ssize_t n_clusters, double rounding, double *sq_distances,
-                     int32_t *label, double *gap) noexcept nogil:
-    cdef double best = HUGE_VAL, second = HUGE_VAL
-    cdef Py_ssize_t j
-    table.all_sq_distances[is_float32](x, 1, n_features, centers, n_clusters, sq_distances)
-    label[0] = 0
-    for j in range(n_clusters):
-        if sq_distances[j] < best:
-            second = best
-            best = sq_distances[j]
-            label[0] = <int32_t>j
-        elif sq_distances[j] < second:
-            second = sq_distances[j]
-    gap[0] = sqrt(second) * (1.0 - rounding) - sqrt(best) * (1.0 + rounding)
+        for i in range(places.shape[0]):
+            while at < n_among and among[at] < places[i]:
+                at += 1
+            found[i] = at if at < n_among and among[at] == places[i] else -1
+            n_missing += found[i] < 0
+    return n_missing

@@ -18,10 +18,11 @@ import pytest
 from fastkmeans import KMeans
 from fastkmeans._core import distances, silhouette, sparse
 from fastkmeans._core.csr import CsrRows
+from fastkmeans._core.gaps import GapFinder
 from fastkmeans._core.medians import MediansState
 from fastkmeans._core.minibatch import BatchStep
 from fastkmeans._core.prefix import PrefixState
-from fastkmeans._core.screened import ScreenedRows, decide
+from fastkmeans._core.screened import ScreenedRows
 from fastkmeans._core.seeding import PlusPlus
 from fastkmeans._core.sparse import SparseState
 from fastkmeans._core.yinyang import YinyangState
@@ -253,13 +254,16 @@ def labels_by_codes(X):
     codes = ScreenedRows(N_ROWS, N_FEATURES, X.dtype == np.float32, np.zeros(N_FEATURES), 1.0, 16, 1)
     codes.put(X, 0)
     codes.begin(near_centers(8 * N_CLUSTERS))
-    labels = np.full(N_ROWS, N_CLUSTERS * 9, dtype=np.int32)
-    return lambda: codes.screen(0, labels), lambda: (labels == N_CLUSTERS * 9).any()
+    before, until = np.zeros(N_ROWS, dtype=np.int32), np.full(N_ROWS, -np.inf, dtype=np.float32)
+    places, labels = np.arange(N_ROWS), np.full(N_ROWS, N_CLUSTERS * 9, dtype=np.int32)
+    ways = np.zeros(8 * N_CLUSTERS)
+    return lambda: codes.screen(0, before, until, ways, places, labels), lambda: (labels == N_CLUSTERS * 9).any()
 
 
 def labels_and_gaps(X):
     labels, gaps = np.full(N_ROWS, -1, dtype=np.int32), np.empty(N_ROWS)
-    return lambda: decide(X, CENTERS, labels, gaps, 1), lambda: (labels < 0).any()
+    finder, rows = GapFinder(CENTERS, X.dtype == np.float32, 1), np.arange(N_ROWS)
+    return lambda: finder.label(X, rows, labels, gaps), lambda: (labels < 0).any()
 
 
 LONG_CALLS = {  # the function that watches for signals, and how it is called
@@ -274,7 +278,7 @@ LONG_CALLS = {  # the function that watches for signals, and how it is called
     "distances.nearest by Manhattan distances": partial(labels_of, kind=distances.MANHATTAN),
     "distances.pairwise": all_distances,
     "screened.ScreenedRows.screen": labels_by_codes,
-    "screened.decide": labels_and_gaps,
+    "gaps.GapFinder.label": labels_and_gaps,
     "seeding.PlusPlus.choose": seeds,
     "seeding.PlusPlus.choose by Manhattan distances": partial(seeds, manhattan=True),
     "silhouette.mean_distances": mean_distances,

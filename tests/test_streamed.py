@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 import fastkmeans
 from fastkmeans import KMeans, cluster, elbow, open_rows, streamed
 from fastkmeans._core.files import CachedRows, read_cached, read_rows
+from fastkmeans._core.gaps import GapFinder
 from fastkmeans._core.lloyd import LloydState
-from fastkmeans._core.screened import decide
+from fastkmeans._core.screened import ScreenedRows, find_places
 from fastkmeans._core.sums import ClusterSums
 from fastkmeans.engines import coded_steps
 from fastkmeans.engines import streamed as engine
@@ -453,10 +454,14 @@ def test_codes_give_the_same_bits_however_rows_are_read(share, waits, kept_share
     assert_same(KMeans(9, init=init, tol=0).fit(open_rows(source)), KMeans(9, init=init, tol=0).fit(X))
 
 
+def store_nothing(*arguments):
+    """In place of Gaps.put."""
+
+
 def test_rows_that_codes_leave_open_are_kept(rng, tmp_path, monkeypatch):
     exact = engine.quantum  # codes too coarse to tell near clusters apart
     monkeypatch.setattr(engine, "quantum", lambda *arguments: (1.0, 64.0 * exact(*arguments)[1]))
-    monkeypatch.setattr(coded_steps, "GAP_CLUSTERS", 0)
+    monkeypatch.setattr(Gaps, "put", store_nothing)
     monkeypatch.setattr(coded_steps, "SEQUENTIAL_SHARE", 2.0)
     X = (rng.normal(size=(20_000, 30)) * np.r_[np.full(3, 3.0), np.ones(27)]).astype(np.float32)
     [path] = npy_files([X], tmp_path)
@@ -500,9 +505,13 @@ def test_kept_rows_are_those_that_were_asked_for(calls, most_bytes):
         if asked and len(asked[0]) % 5 == 0:
             assert found is None
         else:
-            np.testing.assert_array_equal(found, X[run][places])
+            np.testing.assert_array_equal(found.values[found.at], X[run][places])
+            half = np.arange(0, len(places), 2)
+            np.testing.assert_array_equal(found.of(half), X[run][places[half]])
         n_read += sum(map(len, asked))
-        assert sum(len(numbers) * 8 + rows.nbytes for numbers, rows in kept._kept.values()) <= most_bytes
+        assert sum(16 * len(of.places) + of.values.nbytes for of in kept._runs.values()) <= most_bytes
+        if found is not None and run.start in kept._runs and len(kept._runs[run.start].places) >= len(places):
+            kept.take(run, places, lambda of, missing: pytest.fail("rows that are kept were read again"))
     if most_bytes == 0:
         assert n_read == sum(len(chosen) for _, chosen in calls)
 
@@ -538,16 +547,56 @@ def test_a_gap_keeps_no_label_that_changes(name, seed):
     centers = X[rng.integers(n_rows, size=n_clusters)].astype(np.float64)
     gaps = Gaps(np.empty(n_rows, dtype=np.float32), centers)
     labels, found = np.empty(n_rows, dtype=np.int32), np.empty(n_rows)
-    decide(X, centers, labels, found, 2)
-    np.testing.assert_array_equal(labels, reference.nearest(X, centers))
-    rows = np.arange(n_rows)
+    rows = rng.permutation(n_rows)
+    GapFinder(centers, X.dtype == np.float32, 2).label(X, rows, labels, found)
+    np.testing.assert_array_equal(labels, reference.nearest(X[rows], centers))
     gaps.put(rows, labels, found)
     spread = np.abs(X.astype(np.float64) - X.mean(axis=0)).max()
     for _ in range(6):
         centers = centers + rng.normal(size=centers.shape) * spread * 10.0 ** rng.uniform(-17, -0.3)
         gaps.follow(centers)
-        kept = gaps.keep(rows, labels)
-        np.testing.assert_array_equal(labels[kept], reference.nearest(X[kept], centers))
+        kept = gaps.until[rows] > gaps.ways[labels]
+        np.testing.assert_array_equal(labels[kept], reference.nearest(X[rows[kept]], centers))
+
+
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+def test_places_are_found_among_others(among, places):
+    among, places = np.array(sorted(among), dtype=np.intp), np.array(sorted(places), dtype=np.intp)
+    found = np.full(len(places), -7)
+    n_missing = find_places(among, places, found)
+    is_there = np.isin(places, among)
+    assert n_missing == np.count_nonzero(~is_there)
+    np.testing.assert_array_equal(among[found[is_there]], places[is_there])
+    assert (found[~is_there] == -1).all()
+
+
+@pytest.mark.parametrize("real", ["float32", "float64"])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=40)
+def test_screening_lists_the_rows_that_are_needed(real, seed):
+    """All others have the label they had."""
+    rng = np.random.default_rng(seed)
+    n_features, n_clusters = int(rng.integers(1, 40)), int(rng.integers(2, 20))
+    n_rows = int(rng.integers(1, 3000))
+    X = blobs(rng, n_rows, n_features).astype(real)
+    centers = X[rng.integers(n_rows, size=n_clusters)] + rng.normal(size=(n_clusters, n_features))
+    codes = ScreenedRows(n_rows, n_features, real == "float32", np.zeros(n_features), np.abs(X).max() + 1.0, 16, 2)
+    codes.put(X, 0)
+    assert codes.begin(centers)
+    nearest = reference.nearest(X, centers).astype(np.int32)
+    before = np.where(rng.random(n_rows) < 0.8, nearest, rng.integers(n_clusters, size=n_rows)).astype(np.int32)
+    ways = rng.random(n_clusters)
+    is_kept = (rng.random(n_rows) < 0.5) & (before == nearest)
+    until = np.where(is_kept, 2.0, -np.inf).astype(np.float32)
+    places, labels = np.empty(n_rows, dtype=np.intp), np.full(n_rows, 77, dtype=np.int32)
+    n_listed = codes.screen(0, before, until, ways, places, labels)
+    places, labels = places[:n_listed], labels[:n_listed]
+    assert (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(labels[labels >= 0], nearest[places[labels >= 0]])
+    assert not np.any(labels == before[places])
+    left = np.setdiff1d(np.arange(n_rows), places)
+    np.testing.assert_array_equal(before[left], nearest[left])
+    assert not np.any(is_kept[places])
 
 
 def test_gaps_spare_rows_that_codes_leave_open(rng, tmp_path, monkeypatch):
@@ -559,13 +608,14 @@ def test_gaps_spare_rows_that_codes_leave_open(rng, tmp_path, monkeypatch):
     monkeypatch.setattr(coded_steps, "KEPT_ROWS_SHARE", 0.0)
     monkeypatch.setattr(coded_steps, "SEQUENTIAL_SHARE", 2.0)
     counts = {}
-    for n_clusters in (128, 0):  # with gaps, without
-        monkeypatch.setattr(coded_steps, "GAP_CLUSTERS", n_clusters)
+    for put in (Gaps.put, store_nothing):
+        monkeypatch.setattr(Gaps, "put", put)
         seen = blocks_read(monkeypatch)
         found = KMeans(4, init=X[:4], tol=0, max_iter=60).fit(open_rows(path))
-        counts[n_clusters] = seen["rows"]
+        counts[put] = seen["rows"]
         assert_same(found, KMeans(4, init=X[:4], tol=0, max_iter=60).fit(X))
-    assert counts[128] < 0.5 * counts[0]
+    with_gaps, without = counts.values()
+    assert with_gaps < 0.5 * without
 
 
 # ---------------------------------------------------------------- memory
@@ -695,23 +745,3 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     child = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert child.returncode == 0, child.stderr
     assert int(child.stdout) * 1024 < 64 << 20
-
-
-@pytest.mark.parametrize("width", [1e-6, 1e6])
-def test_gaps_rest_while_they_spare_no_reading(width):
-    """Longer each time, so that they cost little, and are there once centers have come to rest."""
-    centers, rows = np.zeros((3, 2)), np.arange(50)
-    labels = (rows % 3).astype(np.int32)
-    gaps = Gaps(np.empty(50, dtype=np.float32), centers)
-    paying = []
-    for i in range(60):
-        gaps.follow(centers + i % 2)
-        kept = gaps.keep(rows, labels)
-        if gaps.pay:
-            paying.append(i)
-            gaps.put(rows[~kept], labels[~kept], np.full(np.count_nonzero(~kept), width))
-    if width > 1.0:
-        assert paying == list(range(60))
-    else:
-        rests = [rest for rest in np.diff(paying).tolist() if rest > 1]
-        assert len(rests) > 1 and all(2 * before <= after + 2 for before, after in zip(rests, rests[1:]))

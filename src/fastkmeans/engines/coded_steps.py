@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .._core import distances
 from .._core.files import CachedRows
+from .._core.gaps import GapFinder
 from .._core.lloyd import LloydState
-from .._core.screened import ScreenedRows, decide
+from .._core.screened import ScreenedRows
 from .._core.sums import ClusterSums
 from ..sources.rows import StreamedRows
 from ..types import Floats, Indices, Labels, Values
 from .gaps import Gaps
-from .kept_rows import KeptRows
+from .kept_rows import FoundRows, KeptRows
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,13 +39,8 @@ MOST_MISSED = 8
 """After so many readings that would have waited for a device, a step reads rows by threads that wait. A file of which the system has
 dropped a few pages is read as one that lies in memory."""
 
-KEPT_ROWS_SHARE = 0.5
-"""Rows that were read stay in memory if they take at most a half of what is left of the memory limit; while some are added, both the old
-and the new ones are there."""
-
-STEADY_SHARE, GAP_CLUSTERS = 0.05, 128
-"""If codes change fewer labels of a run, and clusters are no more, rows that are read get a gap: how far centers may move until
-the label can change. It costs distances to all centers in float64, one by one."""
+KEPT_ROWS_SHARE = 0.7
+"""Rows that were read stay in memory if they take at most so much of what is left of the memory limit."""
 
 
 class CodedSteps:
@@ -74,13 +69,14 @@ class CodedSteps:
         """
         n_changed = n_whole = self._n_missed = 0
         self._gaps.follow(centers)
+        finder = GapFinder(centers, self._rows.dtype.itemsize == 4, self._n_threads)
         with self._rows.cached(self._n_threads) as cached, closing(self._needed(cached)) as coming:
             for needed in coming:
                 if needed.places is None:
                     n_changed += self._step_over(needed, centers, cached)
                     n_whole += needed.run.stop - needed.run.start
                 else:
-                    n_changed += self._follow(needed, needed.places, centers)
+                    n_changed += self._follow(needed, needed.places, finder)
         self.read_share = n_whole / len(self._labels)
         return n_changed
 
@@ -90,16 +86,20 @@ class CodedSteps:
         per_row = 8 + n_features * self._codes.bits // 8 + (0 if self._weights is None else 8)
         if not isinstance(self._labels, np.memmap):
             per_row += 8  # labels and gaps
-        waiting = (2 + READERS) / RUN_SHARE
-        return int(KEPT_ROWS_SHARE * ((1 - waiting) * self._rows.memory_limit - n_samples * per_row))
+        waiting = (2 + READERS) * self._run_rows() * n_features * self._rows.source.dtype.itemsize
+        return int(KEPT_ROWS_SHARE * (self._rows.memory_limit - waiting - n_samples * per_row))
 
     # ---------------------------------------------------------------- runs
 
-    def _runs(self) -> Iterator[slice]:
-        """Yield the numbers of the rows of each run."""
+    def _run_rows(self) -> int:
+        """Return how many rows a run has, the last one aside."""
         block_rows = self._rows.block_rows
         block_bytes = block_rows * self._rows.source.n_columns * self._rows.source.dtype.itemsize
-        n_rows = block_rows * min(max(self._rows.memory_limit // (RUN_SHARE * block_bytes), 1), MOST_BLOCKS)
+        return int(block_rows * min(max(self._rows.memory_limit // (RUN_SHARE * block_bytes), 1), MOST_BLOCKS))
+
+    def _runs(self) -> Iterator[slice]:
+        """Yield the numbers of the rows of each run."""
+        n_rows = self._run_rows()
         for first in range(0, len(self._labels), n_rows):
             yield slice(first, min(first + n_rows, len(self._labels)))
 
@@ -125,55 +125,40 @@ class CodedSteps:
 
     def _needed_of(self, run: slice, pool: ThreadPoolExecutor, may_be_cached: bool) -> _Needed | None:
         """Screen a run, and read or begin to read what it needs; None if all labels are proven and none has changed."""
-        labels, before = np.empty(run.stop - run.start, dtype=np.int32), self._labels[run]
-        self._codes.screen(run.start, labels)
-        undecided = np.flatnonzero(labels < 0)
-        kept = undecided[self._gaps.keep(run.start + undecided, before[undecided])]
-        labels[kept] = before[kept]
-        places = np.flatnonzero(labels != before)
-        if len(places) == 0:
+        n_rows, before = run.stop - run.start, self._labels[run]
+        places, labels = np.empty(n_rows, dtype=np.intp), np.empty(n_rows, dtype=np.int32)
+        n_needed = self._codes.screen(run.start, before, self._gaps.until[run], self._gaps.ways, places, labels)
+        if n_needed == 0:
             return None
-        if len(places) > SEQUENTIAL_SHARE * len(labels):
-            if self._kept.count_missing(run, places) > SEQUENTIAL_SHARE * len(labels):
-                self._gaps.forget(run)
-                waits = not may_be_cached or self._n_missed >= MOST_MISSED
-                return _Needed(run, None, labels, False, None, pool.submit(self._read_run, run) if waits else None)
+        places, labels = places[:n_needed].copy(), labels[:n_needed].copy()
+        if n_needed > SEQUENTIAL_SHARE * n_rows and self._kept.count_missing(run, places) > SEQUENTIAL_SHARE * n_rows:
+            self._gaps.forget(run)
+            waits = not may_be_cached or self._n_missed >= MOST_MISSED
+            return _Needed(run, None, labels, None, pool.submit(self._read_run, run) if waits else None)
         self._gaps.forget(run.start + places)
-        is_steady = len(places) - (len(undecided) - len(kept)) <= STEADY_SHARE * len(labels)
-        values = self._kept.take(run, places, self._read_cached)
-        reading = None if values is not None else pool.submit(self._kept.take, run, places, self._read)
-        return _Needed(run, places, labels[places], is_steady, values, reading)
+        found = self._kept.take(run, places, self._read_cached)
+        reading = None if found is not None else pool.submit(self._kept.take, run, places, self._read)
+        return _Needed(run, places, labels, found, reading)
 
     # ---------------------------------------------------------------- what a run needs
 
-    def _follow(self, needed: _Needed, places: Indices, centers: Floats) -> int:
+    def _follow(self, needed: _Needed, places: Indices, finder: GapFinder) -> int:
         """Decide what codes left open, and let the sums follow; return the number of labels that changed."""
-        rows, labels, values = needed.run.start + places, needed.labels, needed.read()
+        rows, labels, found = needed.run.start + places, needed.labels, needed.found_rows()
         undecided = np.flatnonzero(labels < 0)
         if len(undecided):
-            all_undecided = len(undecided) == len(labels)
-            labels[undecided] = self._decided(
-                rows[undecided], values if all_undecided else values[undecided], centers, needed.is_steady
-            )
-        n_changed = 0
-        for start in range(0, len(rows), self._most_rows):
-            part = slice(start, start + self._most_rows)
+            decided, gaps = np.empty(len(undecided), dtype=np.int32), np.empty(len(undecided))
+            finder.label(found.values, found.at[undecided], decided, gaps)
+            self._gaps.put(rows[undecided], decided, gaps)
+            labels[undecided] = decided
+        changed = np.flatnonzero(labels != self._labels[rows])
+        for start in range(0, len(changed), self._most_rows):
+            part = changed[start : start + self._most_rows]
             weights = None if self._weights is None else self._weights[rows[part]]
-            self._sums.turn_to(values[part], self._labels[rows[part]], weights)
-            n_changed += self._sums.follow(labels[part])
-        self._labels[rows] = labels
-        return n_changed
-
-    def _decided(self, rows: Indices, values: Values, centers: Floats, is_steady: bool) -> Labels:
-        """Return the labels of rows that codes leave undecided.   rows : their numbers."""
-        labels = np.empty(len(rows), dtype=np.int32)
-        if is_steady and self._gaps.pay and len(centers) <= GAP_CLUSTERS:
-            found = np.empty(len(rows))
-            decide(values, centers, labels, found, self._n_threads)
-            self._gaps.put(rows, labels, found)
-        else:
-            distances.nearest(values, centers, labels, self._n_threads)
-        return labels
+            self._sums.turn_to(found.of(part), self._labels[rows[part]], weights)
+            self._sums.follow(labels[part])
+        self._labels[rows[changed]] = labels[changed]
+        return len(changed)
 
     def _step_over(self, needed: _Needed, centers: Floats, cached: CachedRows | None) -> int:
         """Take Lloyd's step over a whole run; return the number of labels that changed."""
@@ -184,7 +169,7 @@ class CodedSteps:
             if not cached.is_missing:
                 return n_changed
             self._n_missed += 1  # rows that were read have their new labels already
-        values = needed.read() if needed.reading is not None else self._read_run(run)
+        values = self._read_run(run) if needed.reading is None else needed.whole_run()
         for start in range(0, len(values), self._most_rows):
             part = values[start : start + self._most_rows]
             first = run.start + start
@@ -217,19 +202,25 @@ class _Needed(NamedTuple):
     """What a step needs of a run.
 
     places : of the rows that are read, within the run; None for all rows, which Lloyd's step labels.   labels : of these rows by
-    codes, below 0 where codes prove none.   is_steady : whether codes change few labels of the run.
-    values : the rows, if they are at hand.   reading : gives them, if they are waited for.
+    codes, below 0 where codes prove none.
+    found : these rows, if they are at hand.   reading : gives them, or all rows of the run, if they are waited for.
     """
 
     run: slice
     places: Indices | None
     labels: Labels
-    is_steady: bool
-    values: Values | None
-    reading: Future[Values] | Future[Values | None] | None
+    found: FoundRows | None
+    reading: Future[Values] | Future[FoundRows | None] | None
 
-    def read(self) -> Values:
-        """Return the rows."""
-        values = self.values if self.reading is None else self.reading.result()
-        assert values is not None
+    def whole_run(self) -> Values:
+        """Return all rows of the run, which are waited for."""
+        assert self.reading is not None
+        values = self.reading.result()
+        assert isinstance(values, np.ndarray)
         return values
+
+    def found_rows(self) -> FoundRows:
+        """Return the rows of `places`."""
+        found = self.found if self.reading is None else self.reading.result()
+        assert isinstance(found, FoundRows)
+        return found
