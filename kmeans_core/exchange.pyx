@@ -222,15 +222,17 @@ cdef class Exchange:
         self.splits[t].value = -saved if saved < INFINITY else 0.0  # where squares overflow nothing is known
 
     def apply(self, double surplus):
-        """Merge and split: write the new means, rounded to the type of X; return how many pairs were merged.
+        """Merge and split: write the new means, rounded to the type of X.
+
+        Returns how many pairs were merged, and what share of the inertia the splits save more than the merges cost.
 
         The cheapest merges and the best splits come first. They go on while all splits together save more than
         `surplus` times what all merges together cost.
         """
         cdef Py_ssize_t m, i, j, s, split, n_merged = 0
-        cdef double saved = 0.0, spent = 0.0
+        cdef double saved = 0.0, spent = 0.0, fall = 0.0, inertia = 0.0
         if self._is_too_fine():
-            return 0
+            return 0, 0.0
         memset(self.taken, 0, self.n_clusters)
         for m in range(self.n_clusters):
             i = self.merges[m].index
@@ -250,7 +252,10 @@ cdef class Exchange:
             self._place(j, split, self.halves + 2 * self.splits[s].index * self.n_features)
             self._place(split, split, self.halves + (2 * self.splits[s].index + 1) * self.n_features)
             n_merged += 1
-        return n_merged
+            fall = saved - spent
+        for m in range(self.n_clusters):
+            inertia -= self.tried[m].value
+        return n_merged, fall / inertia if fall > 0.0 else 0.0
 
     cdef bint _is_too_fine(self) noexcept:
         """Are samples so close to their centers, compared to the rounding of centers, that savings may be noise?"""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 import numpy as np
 import pytest
 import reference
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from fastkmeans import KMeans
 from fastkmeans.algorithms.table import ALGORITHMS
 from fastkmeans.engines.local import LocalEngine
+from fastkmeans.fitting import exchange
 from fastkmeans.fitting.exchange import AFTER, exchange_clusters
 from fastkmeans.fitting.loop import run
 from fastkmeans.samples import Samples, describe
@@ -52,6 +56,23 @@ def test_a_center_too_many_goes_where_one_is_missing(real, rng):
     assert (fall <= 1e-9 * ends[1].inertia).all()
 
 
+def test_exchanges_go_on_while_they_lower_the_inertia(monkeypatch, rng):
+    """One moves at most as many centers as are split on trial."""
+    X = rng.normal(scale=50.0, size=(60, 3))[np.arange(6000) % 60] + rng.normal(size=(6000, 3))
+    centers = X[rng.permutation(np.flatnonzero(np.arange(6000) % 60 < 12))[:60]]  # of 60 groups 48 have none
+    ends = {}
+    for least_fall in (2.0, exchange.LEAST_FALL):
+        monkeypatch.setattr(exchange, "LEAST_FALL", least_fall)
+        engine, printed = LocalEngine(Samples(X, None, describe(X, 1)), len(centers), "lloyd", 1), io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            found = run(engine, centers, max_iter=100, tol=0.0, exchange_after=3, verbose=True)
+        ends[least_fall] = found.inertia, printed.getvalue().count("Merged")
+        np.testing.assert_array_equal(found.labels, reference.nearest(X, found.centers))
+    (_, once), (_, often) = ends.values()
+    assert once == 1 < often <= 1 + exchange.LAST_EXCHANGE // exchange.AGAIN_AFTER
+    assert ends[exchange.LEAST_FALL][0] < 0.5 * ends[2.0][0]
+
+
 @pytest.mark.parametrize("n_steps", [1, 2, 6])
 @pytest.mark.parametrize("n_clusters", [3, 10, 60])
 @pytest.mark.parametrize("weighted", [False, True])
@@ -61,10 +82,12 @@ def test_the_inertia_does_not_rise(n_steps, n_clusters, weighted, real, rng):
     engine, moved = stepped(X, X[rng.permutation(700)[:n_clusters]], weights, n_steps)
     before = inertia(X, moved, weights)
     of_labels = float((((X - moved[engine.labels]) ** 2).sum(axis=1) * (1.0 if weights is None else weights)).sum())
-    n_merged = exchange_clusters(engine, moved)
+    n_merged, fall = exchange_clusters(engine, moved)
     after = inertia(X, moved, weights)
     assert after <= of_labels * (1 + 1e-5 if real.itemsize == 4 else 1 + 1e-12)
     assert n_merged > 0 or after == before
+    assert (fall > 0.0) == (n_merged > 0)
+    assert after <= of_labels * (1.0 - fall) * (1 + 1e-5 if real.itemsize == 4 else 1 + 1e-12)
 
 
 @given(
@@ -87,14 +110,16 @@ def test_whole_weights_are_repetitions(rng):
     start = X[rng.permutation(300)[:20]]
     weighted = stepped(X, start, counts.astype(float))
     repeated = stepped(np.repeat(X, counts, axis=0), start)
-    assert exchange_clusters(*weighted) == exchange_clusters(*repeated) > 0
+    (n_merged, fall), (n_repeated, fall_repeated) = exchange_clusters(*weighted), exchange_clusters(*repeated)
+    assert n_merged == n_repeated > 0
+    assert fall == pytest.approx(fall_repeated, rel=1e-9)
     np.testing.assert_allclose(weighted[1], repeated[1], rtol=0, atol=1e-12)
 
 
 def test_samples_all_alike_stay_where_they_are():
     X = np.full((200, 3), 0.1)
     engine, moved = stepped(X, X[:5])
-    assert exchange_clusters(engine, moved) == 0
+    assert exchange_clusters(engine, moved) == (0, 0.0)
     np.testing.assert_array_equal(moved[0], X[0])
 
 

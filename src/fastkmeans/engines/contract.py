@@ -100,10 +100,12 @@ class Engine(Protocol):
         taken : cluster -> numbers of the samples it loses; a sample with weight is left.   centers : of all clusters.
         """
 
-    def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
+    def exchange(
+        self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float
+    ) -> tuple[int, float]:
         """Merge pairs of clusters and split as many others, if the splits save more than `surplus` times what the merges cost.
 
-        Returns the number of pairs that were merged.
+        Returns the number of pairs that were merged, and by what share of itself this lowers the inertia, before labels change.
         moved : (n_clusters, n_features), the means of the labels; changed in place.   n_trial : clusters split on trial.
         n_iterations, n_rows : a split finds two means by so many iterations over at most so many samples of the cluster.
         """

@@ -307,7 +307,9 @@ class LocalEngine:
         """Return the samples with these numbers, (len(rows), n_features)."""
         return self._samples.take(np.array(rows, dtype=np.intp))
 
-    def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
+    def exchange(
+        self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float
+    ) -> tuple[int, float]:
         """Merge pairs of clusters and split others; see the contract."""
         is_stored = isinstance(self._samples, StoredSamples)
         values = self.X if is_stored else self._samples.whole().values

@@ -37,9 +37,11 @@ class SparseEngine(LocalEngine):
     def _trust_some(self, doubtful: Flags, losses: Floats) -> None:
         """No cluster is trusted: adding it up anew takes no longer than looking."""
 
-    def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
+    def exchange(
+        self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float
+    ) -> tuple[int, float]:
         """None: splitting on trial reads dense samples."""
-        return 0
+        return 0, 0.0
 
 
 class SparseSphericalEngine(SparseEngine, SphericalEngine):

@@ -30,14 +30,30 @@ samples of a merged cluster go to the nearest centers afterwards, and cost less.
 costs, a third of the gain would be lost."""
 
 
+AGAIN_AFTER, LEAST_FALL, LAST_EXCHANGE = 4, 1e-3, 48
+"""After an exchange that lowers the inertia by a thousandth or more, another follows four iterations later, up to iteration 48. Default fits
+of 20 000 samples in 200 groups, 1M in 100, 40 000 in 400 (k = 300) and 40 000 in groups of uneven weights (k = 300) then ended with 2.0, 0.6, 0.6
+and 3 % less inertia, in 1.8, 0.55, 1.0 and 1.4 times the time. With 2e-3 it was 0.5, 0.3, 0.6 and 3 %. First exchanges of samples without
+groups (digits, sentences, normal samples) lower the inertia by at most 3e-4, so none follows."""
+
+
 def exchange_after(settings: Settings, n_clusters: int) -> int | None:
-    """Return after how many iterations a fit exchanges clusters; None if it never does."""
+    """Return after how many iterations a fit exchanges clusters first; None if it never does."""
     chooses = settings.searches and settings.metric == "euclidean"
     return AFTER if chooses and n_clusters >= 3 else None
 
 
-def exchange_clusters(engine: Engine, moved: Floats) -> int:
-    """Exchange clusters, see Engine.exchange; return how many pairs were merged.
+def next_exchange(n_iterations: int, fall: float) -> int | None:
+    """Return after how many iterations in all clusters are exchanged next; None if never.
+
+    n_iterations : of the run so far, which an exchange followed.   fall : share of the inertia that the exchange saved.
+    """
+    later = n_iterations + AGAIN_AFTER
+    return later if fall >= LEAST_FALL and later <= LAST_EXCHANGE else None
+
+
+def exchange_clusters(engine: Engine, moved: Floats) -> tuple[int, float]:
+    """Exchange clusters, and return what Engine.exchange does.
 
     moved : (n_clusters, n_features) float64, the means of the engine's labels; changed in place.
     """

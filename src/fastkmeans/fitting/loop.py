@@ -13,7 +13,7 @@ from ..engines.contract import Engine
 from ..input.finite import check_inertia
 from ..settings import Callback, Watcher
 from ..types import Floats, Labels, Values
-from .exchange import exchange_clusters
+from .exchange import exchange_clusters, next_exchange
 from .going import Going
 from .refill import refill
 
@@ -57,7 +57,7 @@ def run(
 
     centers : (n_clusters, n_features) in the dtype of X.
     tol : absolute: the run stops when the squared center shifts sum to at most this.
-    exchange_after : iterations before clusters are exchanged once, fewer if the run would stop earlier; see exchange.py.
+    exchange_after : iterations before clusters are exchanged first, fewer if the run would stop earlier; see exchange.py.
     wants_inertia : False leaves the inertia of the run NaN, which saves a pass over all samples, and those of its history without
     many digits.
     inertia_tol : share of the inertia; None for no such rule.   deadline : by perf_counter.
@@ -93,8 +93,9 @@ def run(
             reason = "max_time"
         may_exchange = exchange_after is not None and len(history) < max_iter and not stop_asked
         if may_exchange and (reason in CONVERGED or not reason and len(history) == exchange_after):
-            exchange_after = None
-            reason = "" if _exchange(engine, centers, entry, verbose) else reason
+            n_merged, fall = _exchange(engine, centers, entry, verbose)
+            exchange_after = next_exchange(len(history), fall)
+            reason = "" if n_merged else reason
         if keep is not None and not reason:
             keep(Going(assigned, centers, history, exchange_after, tol))
     if verbose and reason in CONVERGED:
@@ -136,14 +137,17 @@ def _iterate(engine: Engine, centers: Floats, iteration: int) -> tuple[Floats, i
     return moved, n_changed + n_refilled, entry
 
 
-def _exchange(engine: Engine, centers: Floats, entry: dict[str, Any], verbose: bool) -> int:
-    """Merge pairs of clusters and split as many others, if that pays; return how many. Changes centers in place."""
+def _exchange(engine: Engine, centers: Floats, entry: dict[str, Any], verbose: bool) -> tuple[int, float]:
+    """Merge pairs of clusters and split as many others, if that pays. Changes centers in place.
+
+    Returns how many, and what share of the inertia this saves.
+    """
     start = perf_counter()
-    n_merged = exchange_clusters(engine, centers)
+    n_merged, fall = exchange_clusters(engine, centers)
     entry["seconds"] += perf_counter() - start
     if verbose and n_merged:
         print(f"Merged {n_merged} pair{'s' * (n_merged > 1)} of clusters, split as many others.")
-    return n_merged
+    return n_merged, fall
 
 
 def _print_end(history: list[dict[str, Any]], reason: str, tol: float) -> None:

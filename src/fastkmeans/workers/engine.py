@@ -122,7 +122,9 @@ class RemoteEngine(LocalEngine):
         """Return the number of clusters that have samples."""
         return int(np.count_nonzero(self._count(None)))
 
-    def exchange(self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float) -> int:
+    def exchange(
+        self, moved: Floats, n_trial: int, n_iterations: int, n_rows: int, surplus: float
+    ) -> tuple[int, float]:
         """Merge pairs of clusters and split others, over all samples in one array; see the contract."""
         weights = None if self.sample_weight is None else np.asarray(self.sample_weight)
         exchange = Exchange(
