@@ -214,7 +214,8 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t (*assign_quantized[2])(const void *, const stored_rows *, size_t, size_t, const void *, const void *,
                                       void *, int32_t *, const gathered_rows *) noexcept nogil
         int (*may_gather)(size_t) noexcept nogil
-        size_t (*screen_quantized)(size_t, const void *, const void *, void *, int32_t *) noexcept nogil
+        void (*screen_quantized)(size_t, const void *, const void *, void *, const int32_t *, const double *, float *,
+                                 int32_t *) noexcept nogil
         void (*find_near_quantized[2])(const void *, size_t, const void *, double, const void *,
                                        uint64_t *) noexcept nogil
         # yinyang

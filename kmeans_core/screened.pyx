@@ -147,14 +147,14 @@ cdef class ScreenedRows:
         self.held = centers
         return bool(self.table.quantize_centers(&centers[0, 0], self.n_clusters, self.how, self.centers))
 
-    def screen(self, Py_ssize_t first, const int32_t[::1] before, const float[::1] until, const double[::1] ways,
+    def screen(self, Py_ssize_t first, const int32_t[::1] before, float[::1] until, const double[::1] ways,
                Py_ssize_t[::1] places, int32_t[::1] labels):
         """List the samples whose rows are needed: those that codes leave undecided, and those whose label has changed.
 
         first : number of the first sample of a run.
         before : (n,) int32, the labels so far, all >= 0.
-        until, ways : (n,) float32 and (n_clusters,) float64. An undecided sample with a larger `until` than the way of
-        its center keeps its label: see engines/gaps.py.
+        until, ways : INOUT (n,) float32, and (n_clusters,) float64. A sample with a larger `until` than the way of its
+        center keeps its label unseen: see kernels/screen.h.
         places, labels : OUT (n,) first entries: where in the run the samples are, ascending, and their labels, below 0
         where rows must decide.
         Returns how many samples are listed.
@@ -190,7 +190,7 @@ cdef class ScreenedRows:
         return n_listed
 
     cdef size_t _screen_unit(self, Py_ssize_t first, Py_ssize_t start, Py_ssize_t count, const int32_t *before,
-                             const float *until, const double *ways, Py_ssize_t *places, int32_t *labels,
+                             float *until, const double *ways, Py_ssize_t *places, int32_t *labels,
                              int t) noexcept nogil:
         """List the samples of a unit in its own part of the lists, from `start` on; return how many."""
         cdef int32_t *found = <int32_t *>(self.scratch + t * self.scratch_size)
@@ -201,10 +201,10 @@ cdef class ScreenedRows:
             return 0
         self.table.screen_quantized(
             count, self.tiles + (first + start) // self.table.tile_samples * self.tile_bytes, self.centers,
-            self.scratch + t * self.scratch_size + self.found_size, found)
+            self.scratch + t * self.scratch_size + self.found_size, before + start, ways, until + start, found)
         for i in range(start, start + count):
             label = found[i - start]
-            if label == before[i] or label < 0 and <double>until[i] > ways[before[i]]:
+            if label == before[i]:
                 continue
             places[start + n_listed] = i
             labels[start + n_listed] = label

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import fastkmeans
 from fastkmeans import KMeans, cluster, elbow, open_rows, streamed
+from fastkmeans._core import runtime
 from fastkmeans._core.files import CachedRows, read_cached, read_rows
 from fastkmeans._core.gaps import GapFinder
 from fastkmeans._core.lloyd import LloydState
@@ -570,33 +571,66 @@ def test_places_are_found_among_others(among, places):
     assert (found[~is_there] == -1).all()
 
 
-@pytest.mark.parametrize("real", ["float32", "float64"])
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=40)
-def test_screening_lists_the_rows_that_are_needed(real, seed):
-    """All others have the label they had."""
-    rng = np.random.default_rng(seed)
-    n_features, n_clusters = int(rng.integers(1, 40)), int(rng.integers(2, 20))
-    n_rows = int(rng.integers(1, 3000))
-    X = blobs(rng, n_rows, n_features).astype(real)
-    centers = X[rng.integers(n_rows, size=n_clusters)] + rng.normal(size=(n_clusters, n_features))
-    codes = ScreenedRows(n_rows, n_features, real == "float32", np.zeros(n_features), np.abs(X).max() + 1.0, 16, 2)
+def codes_of(X, bits):
+    """Codes of rows, with an offset and a size as the engine finds them; None if the rows are too small for codes."""
+    offset = X.astype(np.float64).mean(axis=0).astype(X.dtype).astype(np.float64)
+    largest = np.abs(X - offset).max()
+    if largest < 1e-100:
+        return None
+    codes = ScreenedRows(*X.shape, X.dtype == np.float32, offset, 0.7 * largest, bits, 2)
     codes.put(X, 0)
+    return codes
+
+
+@pytest.mark.parametrize("name", [name for name in GAP_DATA if name != "tiny"])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=60)
+def test_screening_lists_the_rows_that_are_needed(name, seed):
+    """All others have the label they had, from step to step, while centers come to rest, jump now and then, and some are equal."""
+    rng = np.random.default_rng(seed)
+    n_rows, n_features, n_clusters = (int(rng.integers(2, most)) for most in (1500, 30, 40))
+    X = np.ascontiguousarray(GAP_DATA[name](rng, n_rows, n_features))
+    X = X.astype(rng.choice(["float32", "float64"])) if name != "large" else X
+    codes = codes_of(X, int(rng.choice([8, 16])) if runtime.has_dot8() else 16)
+    if codes is None:
+        return
+    centers = X[rng.integers(n_rows, size=n_clusters)].astype(np.float64)
+    spread = np.abs(X.astype(np.float64) - X.mean(axis=0)).max()
+    gaps = Gaps(np.empty(n_rows, dtype=np.float32), centers)
+    before = reference.nearest(X, centers).astype(np.int32)
+    places, labels = np.empty(n_rows, dtype=np.intp), np.empty(n_rows, dtype=np.int32)
+    for step in range(8):
+        size = 10.0 ** (-0.7 * step) if rng.random() < 0.9 else 1.0
+        centers = centers + rng.normal(size=centers.shape) * spread * size * 0.1
+        gaps.follow(centers)
+        if not codes.begin(centers):
+            return
+        nearest = reference.nearest(X, centers).astype(np.int32)
+        n_listed = codes.screen(0, before, gaps.until, gaps.ways, places, labels)
+        listed, found = places[:n_listed].copy(), labels[:n_listed].copy()
+        assert (np.diff(listed) > 0).all() and not np.any(found == before[listed])
+        np.testing.assert_array_equal(found[found >= 0], nearest[listed[found >= 0]])
+        left = np.setdiff1d(np.arange(n_rows), listed)
+        np.testing.assert_array_equal(before[left], nearest[left])
+        before = nearest
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_few_rows_are_screened_again_once_centers_rest(bits, rng):
+    """Rows whose codes are spoilt behind the back of the bounds are found out only where bounds leave them open."""
+    if bits == 8 and not runtime.has_dot8():
+        pytest.skip("no instruction multiplies bytes here")
+    groups = rng.normal(scale=6.0, size=(7, 20))
+    X = groups[rng.integers(7, size=6000)] + rng.normal(size=(6000, 20))
+    centers = groups + 0.1
+    codes, gaps = codes_of(X, bits), Gaps(np.empty(6000, dtype=np.float32), centers)
+    before = reference.nearest(X, centers).astype(np.int32)
+    places, labels = np.empty(6000, dtype=np.intp), np.empty(6000, dtype=np.int32)
     assert codes.begin(centers)
-    nearest = reference.nearest(X, centers).astype(np.int32)
-    before = np.where(rng.random(n_rows) < 0.8, nearest, rng.integers(n_clusters, size=n_rows)).astype(np.int32)
-    ways = rng.random(n_clusters)
-    is_kept = (rng.random(n_rows) < 0.5) & (before == nearest)
-    until = np.where(is_kept, 2.0, -np.inf).astype(np.float32)
-    places, labels = np.empty(n_rows, dtype=np.intp), np.full(n_rows, 77, dtype=np.int32)
-    n_listed = codes.screen(0, before, until, ways, places, labels)
-    places, labels = places[:n_listed], labels[:n_listed]
-    assert (np.diff(places) > 0).all()
-    np.testing.assert_array_equal(labels[labels >= 0], nearest[places[labels >= 0]])
-    assert not np.any(labels == before[places])
-    left = np.setdiff1d(np.arange(n_rows), places)
-    np.testing.assert_array_equal(before[left], nearest[left])
-    assert not np.any(is_kept[places])
+    codes.screen(0, before, gaps.until, gaps.ways, places, labels)
+    codes.put(X[::-1].copy(), 0)
+    n_listed = codes.screen(0, before, gaps.until, gaps.ways, places, labels)
+    assert n_listed < 0.2 * 6000 < np.count_nonzero(before != before[::-1])
 
 
 def test_gaps_spare_rows_that_codes_leave_open(rng, tmp_path, monkeypatch):

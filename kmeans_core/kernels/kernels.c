@@ -39,6 +39,7 @@
 #include "quantized_rows.h"
 #include "yinyang.h"
 #include "bound_quantized.h"
+#include "screen.h"
 #include "silhouette.h"
 #include "gather.h"
 #include "judge.h"

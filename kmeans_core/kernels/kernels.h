@@ -543,11 +543,12 @@ typedef struct {
     /* Are rows short enough to gather those of unsettled samples, and to assign them together? */
     int (*may_gather)(size_t n_features);
 
-    /* The same without the rows of the samples.
-     *   labels    OUT [n_samples]: the label where whole numbers prove it, else a number below 0
-     *   returns the number of samples without a proof */
-    size_t (*screen_quantized)(size_t n_samples, const void *tiles, const void *quantized, void *scratch,
-                               int32_t *labels);
+    /* Label samples of a block without their rows, see screen.h.
+     *   before    IN [n_samples]: the labels so far      ways   IN [n_clusters]
+     *   until     INOUT [n_samples]: the way of its center up to which a sample keeps its label; -infinity if undecided
+     *   labels    OUT [n_samples]: the label where it is proven, else a number below 0 */
+    void (*screen_quantized)(size_t n_samples, const void *tiles, const void *quantized, void *scratch,
+                             const int32_t *before, const double *ways, float *until, int32_t *labels);
 
     /* Set `near`, as find_near, for candidates that quantize_centers has packed.
      *   to_units   factor from a scaled squared distance of the seeding to the squares of quantized samples */

@@ -620,36 +620,6 @@ static int pays_together(size_t n_samples, size_t n_near, size_t n_clusters, siz
     return cost_together(n_samples, n_clusters, n_features) < 1.5f * (float)n_near * (float)n_features;
 }
 
-/* Label the samples of a block by whole scores alone, without their rows.
- *   labels  OUT [n_samples]: the label where it is proven, else the complement of a center near the sample, below 0
- *   returns the number of samples without a proof */
-static size_t screen_quantized(size_t n_samples, const void *quantized, const void *centers, void *memory,
-                               int32_t *labels)
-{
-    const quantized_centers *q = centers;
-    const size_t tile_words = (WORD_HEAD + q->how->n_words) * TILE_SAMPLES;
-    const size_t n_tiles = (n_samples + TILE_SAMPLES - 1) / TILE_SAMPLES;
-    const quantized_scratch scratch = divide_quantized_scratch(memory, q->n_clusters, q->how->frame.n_features);
-    const int32_t *tiles = quantized;
-    size_t n_undecided = 0;
-    whole_tiles(tiles, n_tiles, q, scratch.states);
-    for (size_t t = 0; t < n_tiles; t++) {
-        const whole_state *state = scratch.states + t;
-        const size_t first = t * TILE_SAMPLES,
-                     left = n_samples - first < TILE_SAMPLES ? n_samples - first : TILE_SAMPLES;
-        memcpy(labels + first, state->label, left * sizeof(int32_t));
-        uint32_t bits = undecided_samples(tiles + t * tile_words, q, state, scratch.gaps + first);
-        for (; bits; bits &= bits - 1) {
-            const size_t s = (size_t)__builtin_ctz(bits);
-            if (s >= left)
-                break;
-            labels[first + s] = ~labels[first + s];
-            n_undecided++;
-        }
-    }
-    return n_undecided;
-}
-
 /* Samples whose score is at most their bound, one bit each. */
 static inline uint32_t within(const int32_t *scores, const int32_t *bound)
 {

@@ -32,7 +32,7 @@ READERS = 4
 SEQUENTIAL_SHARE = 0.1
 """If more of a run's rows must be read, the run is read as a whole: a row on its own costs a call of the system."""
 
-MOST_BLOCKS, RUN_SHARE = 8, 64
+MOST_BLOCKS, RUN_SHARE = 32, 64
 """A run has so many blocks, if their rows take at most a 64th of the memory limit: up to six runs may wait."""
 
 MOST_MISSED = 8
@@ -135,7 +135,6 @@ class CodedSteps:
             self._gaps.forget(run)
             waits = not may_be_cached or self._n_missed >= MOST_MISSED
             return _Needed(run, None, labels, None, pool.submit(self._read_run, run) if waits else None)
-        self._gaps.forget(run.start + places)
         found = self._kept.take(run, places, self._read_cached)
         reading = None if found is not None else pool.submit(self._kept.take, run, places, self._read)
         return _Needed(run, places, labels, found, reading)

@@ -1,4 +1,4 @@
-"""How far centers may move until the label of a row may change, for rows that steps by codes have read."""
+"""How far centers may move until the label of a row may change, in steps by codes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ..types import Floats, Indices, Labels, Singles
 
 
 class Gaps:
-    """How far centers may move until labels of rows that were read may change: bounds after G. Hamerly, "Making k-means even faster",
-    SDM 2010, of some rows.
+    """How far centers may move until labels may change: bounds after G. Hamerly, "Making k-means even faster", SDM 2010. Codes find them
+    for the rows whose labels they prove (kernels/screen.h); for others they are found when the rows are read.
 
     until : (n_samples,) float32, of which no value matters yet.   centers : those of the step before.
 
@@ -35,7 +35,7 @@ class Gaps:
         until = np.minimum((self.ways[labels] + gaps * NARROWER) * NARROWER, MOST_STORED)
         self.until[rows] = np.where(gaps > 0.0, until, -np.inf)
 
-    def forget(self, rows: Indices | slice) -> None:
+    def forget(self, rows: slice) -> None:
         """Store no gap of these rows."""
         self.until[rows] = -np.inf
 
