@@ -15,6 +15,7 @@ import pytest
 
 from fastkmeans import KMeans, elbow, open_rows
 from fastkmeans.runtime import memory
+from fastkmeans.sources import arrays, cached, reader
 from fastkmeans.sources import rows as reading
 
 pl = pytest.importorskip("polars")
@@ -316,3 +317,88 @@ def test_ctrl_c_ends_a_fit_and_its_threads():
     gc.collect()
     assert not hasattr(model, "labels_")
     assert readers() == before_fit
+
+
+# ---------------------------------------------------------------- files stay open no longer than they are read
+
+
+def open_files():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_more_files_than_the_system_allows_are_read_one_after_the_other(rng, tmp_path, monkeypatch):
+    X = rng.normal(size=(4000, 5))
+    for i in range(8):
+        np.save(tmp_path / f"{i}.npy", X[i::8])
+    rows = open_rows(str(tmp_path / "*.npy"), memory_limit=64 << 20)
+    expected, asked = KMeans(3, random_state=2).fit(rows), []
+
+    def refuse(path, *arguments, **options):
+        asked.append(path)
+        if len(asked) % 8 == 5:
+            raise OSError(errno.EMFILE, "Too many open files", path)
+        return open(path, *arguments, **options)
+
+    monkeypatch.setattr(cached, "open", refuse, raising=False)
+    before = open_files()
+    found = KMeans(3, random_state=2).fit(open_rows(str(tmp_path / "*.npy"), memory_limit=64 << 20))
+    assert asked and open_files() == before
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    assert found.inertia_ == expected.inertia_
+
+
+class InterruptedBefore(threading.Thread):
+    def start(self):
+        raise KeyboardInterrupt
+
+
+class InterruptedAfter(threading.Thread):
+    def start(self):
+        super().start()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("thread", [InterruptedBefore, InterruptedAfter])
+@pytest.mark.parametrize("n_files", [1, 3])
+def test_an_interrupt_amid_the_start_of_the_reader_leaves_no_file_open(thread, n_files, rng, tmp_path, monkeypatch):
+    for i in range(n_files):
+        np.save(tmp_path / f"{i}.npy", rng.normal(size=(3000, 4)))
+    monkeypatch.setattr(arrays, "read_cached", lambda *arguments: False)
+    monkeypatch.setattr(reader, "Thread", thread)
+    rows, before = open_rows(str(tmp_path / "*.npy")), open_files()
+    with pytest.raises(KeyboardInterrupt):
+        list(rows.blocks())
+    for running in threading.enumerate():
+        if running.name == "fastkmeans-reader":
+            running.join(20)
+    assert open_files() == before
+
+
+def test_an_interrupt_while_the_reader_is_waited_for_is_raised_as_it_is(monkeypatch):
+    """The reader goes on until its batch is there, and then ends its pass itself."""
+    begun, may_go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    class Batches:
+        def __iter__(self):
+            try:
+                yield np.zeros((5000, 3))
+                begun.set()
+                may_go_on.wait(20)
+                yield np.zeros((5000, 3))
+            finally:
+                ended.set()
+
+    class Interrupted(threading.Thread):
+        def join(self, timeout=None):
+            raise KeyboardInterrupt
+
+    rows = open_rows(Batches())
+    monkeypatch.setattr(reader, "Thread", Interrupted)
+    begun.clear(), ended.clear()
+    blocks = reader.read_blocks(rows.source, [np.empty((1024, 3)) for _ in range(3)], 1)
+    next(blocks)
+    assert begun.wait(20)
+    with pytest.raises(KeyboardInterrupt):
+        blocks.close()
+    may_go_on.set()
+    assert ended.wait(20)

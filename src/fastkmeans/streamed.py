@@ -19,6 +19,9 @@ from .types import Floats, Indices, Labels, Values
 CODED_SHARE = 0.75
 """Codes may take so much of the memory limit."""
 
+LEAST_RUNS, BESIDE_BYTES = 2, 8
+"""Beside codes there is room for the buffers of a pass, two runs of a block, and the label and the gap of each row."""
+
 
 class StreamedSamples(Samples):
     """Samples in rows that are read in blocks; as Samples, but `values` is a Shape.
@@ -56,7 +59,8 @@ class StreamedSamples(Samples):
         if not self.rows.source.has_rows:
             return []
         n_samples, n_features = self.values.shape
-        most = CODED_SHARE * self.rows.memory_limit
+        beside = self.rows.buffer_bytes + LEAST_RUNS * self.rows.block_bytes + n_samples * BESIDE_BYTES
+        most = min(CODED_SHARE * self.rows.memory_limit, self.rows.memory_limit - beside)
         widths = [8, 16] if has_dot8() else [16]
         return [bits for bits in widths if n_samples * (8 + n_features * bits // 8) <= most]
 

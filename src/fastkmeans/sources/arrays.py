@@ -78,13 +78,15 @@ class FileRows:
     def take(self, rows: Indices, out: Values, n_threads: int, waits: bool = True) -> bool:
         plain = self.raw == out.dtype
         raw: AnyArray = out if plain else np.empty(out.shape, dtype=self.raw)
-        file = os.open(self.path, os.O_RDONLY)
-        try:
+        with open(self.path, "rb", buffering=0) as file:
             failed = read_rows(
-                file, self.offset, rows, raw.view(np.uint8).reshape(len(rows), self.row_bytes), n_threads, waits
+                file.fileno(),
+                self.offset,
+                rows,
+                raw.view(np.uint8).reshape(len(rows), self.row_bytes),
+                n_threads,
+                waits,
             )
-        finally:
-            os.close(file)
         if failed >= 0 and not waits:
             return False
         if failed >= 0:
@@ -103,7 +105,7 @@ class FileRows:
 class _FilePass:
     def __init__(self, rows: FileRows) -> None:
         self._rows, self._next = rows, 0
-        self._file = os.open(rows.path, os.O_RDONLY)
+        self._file = open(rows.path, "rb", buffering=0)
         self._piece: AnyArray | None = None
         self._raw: AnyArray | None = None
 
@@ -136,7 +138,7 @@ class _FilePass:
             self._raw = np.empty((n_rows, rows.n_columns), dtype=rows.raw)
         raw = out[:n_rows] if plain else self._raw[:n_rows]
         at = rows.offset + self._next * rows.row_bytes
-        if not read_cached(self._file, at, raw.reshape(-1).view(np.uint8), n_threads):
+        if not read_cached(self._file.fileno(), at, raw.reshape(-1).view(np.uint8), n_threads):
             return -1
         if not plain:
             StoredRows(raw, out.dtype).write(0, out[:n_rows], n_threads)
@@ -148,14 +150,14 @@ class _FilePass:
         rows, view = self._rows, raw.reshape(-1).view(np.uint8).data
         done, offset = 0, rows.offset + self._next * rows.row_bytes
         while done < len(view):
-            got = os.preadv(self._file, [view[done:]], offset + done)
+            got = os.preadv(self._file.fileno(), [view[done:]], offset + done)
             if got == 0:
                 raise rows.too_short(self._next + done // rows.row_bytes)
             done += got
         self._next += len(raw)
 
     def close(self) -> None:
-        os.close(self._file)
+        self._file.close()
 
 
 class ArrayRows:

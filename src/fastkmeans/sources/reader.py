@@ -7,6 +7,7 @@ be waited for, one thread reads ahead of the computation.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from queue import SimpleQueue
 from threading import Thread
 
@@ -20,7 +21,7 @@ def read_blocks(source: Source, buffers: list[Values], n_threads: int) -> Iterat
     buffers : at least two arrays of equal shape. A block stays as it is until the next one is asked for.
     Raises what reading raises, after the blocks before it.
     """
-    running = source.start()
+    owned = [running := source.start()]
     try:
         first, buffer = 0, buffers[0]
         while True:
@@ -29,22 +30,35 @@ def read_blocks(source: Source, buffers: list[Values], n_threads: int) -> Iterat
                 yield slice(first, first + n_read), buffer[:n_read]
                 first += n_read
             if n_read < 0:
-                yield from _read_ahead(running, first, buffers)
+                yield from _read_ahead(owned, first, buffers)
             if n_read < len(buffer):
                 return
     finally:
-        running.close()
+        for left in _taken(owned):
+            left.close()
 
 
-def _read_ahead(running: Pass, first: int, buffers: list[Values]) -> Iterator[tuple[slice, Values]]:
-    """Yield the rows from `first` on, while a thread fills the other buffers."""
+def _taken(owned: list[Pass]) -> list[Pass]:
+    """Take the pass over from whoever owns it: the one who has taken it closes it. None is left if another thread was first."""
+    try:
+        return [owned.pop()]
+    except IndexError:
+        return []
+
+
+def _read_ahead(owned: list[Pass], first: int, buffers: list[Values]) -> Iterator[tuple[slice, Values]]:
+    """Yield the rows from `first` on, while a thread fills the other buffers.
+
+    owned : the pass. The thread takes it, and closes it. An interrupt may come before `start` or `join` returns, so that the thread still
+    reads, or has not begun, when this function ends.
+    """
     free: SimpleQueue[Values | None] = SimpleQueue()
     full: SimpleQueue[tuple[slice, Values] | BaseException | None] = SimpleQueue()
     for buffer in buffers:
         free.put(buffer)
-    reader = Thread(target=_read, args=(running, first, free, full), name="fastkmeans-reader", daemon=True)
+    reader = Thread(target=_read, args=(owned, first, free, full), name="fastkmeans-reader", daemon=True)
     try:
-        reader.start()  # Ctrl-C may come before this returns, when the thread already runs
+        reader.start()
         while True:
             got = full.get()
             if got is None:
@@ -61,17 +75,19 @@ def _read_ahead(running: Pass, first: int, buffers: list[Values]) -> Iterator[tu
 
 
 def _read(
-    running: Pass, first: int, free: SimpleQueue[Values | None],
+    owned: list[Pass], first: int, free: SimpleQueue[Values | None],
     full: SimpleQueue[tuple[slice, Values] | BaseException | None],
 ) -> None:  # fmt: skip
     """Fill free buffers until the rows end, or None comes in place of a buffer."""
     try:
-        n_read = -1
-        while (buffer := free.get()) is not None and (n_read < 0 or n_read == len(buffer)):
-            n_read = running.read(buffer)
-            if n_read:
-                full.put((slice(first, first + n_read), buffer))
-                first += n_read
+        for running in _taken(owned):
+            with closing(running):
+                n_read = -1
+                while (buffer := free.get()) is not None and (n_read < 0 or n_read == len(buffer)):
+                    n_read = running.read(buffer)
+                    if n_read:
+                        full.put((slice(first, first + n_read), buffer))
+                        first += n_read
     except BaseException as error:  # whatever it is, the thread that computes raises it
         full.put(error)
     else:

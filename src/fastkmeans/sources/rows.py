@@ -125,8 +125,21 @@ class StreamedRows:
         n_bytes = min(BLOCK_BYTES, self.memory_limit // (BUFFERS * BUFFERS_SHARE))
         return max(n_bytes // self._bytes_of(LEAF_ROWS), 1) * LEAF_ROWS
 
+    @property
+    def row_bytes(self) -> int:
+        return self.source.n_columns * self.source.dtype.itemsize
+
+    @property
+    def block_bytes(self) -> int:
+        return self._bytes_of(self.block_rows)
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The bytes of the buffers of a pass, which are kept for the next one."""
+        return BUFFERS * self.block_bytes
+
     def _bytes_of(self, n_rows: int) -> int:
-        return n_rows * self.source.n_columns * self.source.dtype.itemsize
+        return n_rows * self.row_bytes
 
     def prepared(self, prepare: Callable[[Values, int], Values], dtype: Any) -> StreamedRows:
         """Return the same rows, each block changed by a function of the block and the number of its first row.
@@ -195,7 +208,7 @@ class StreamedRows:
 
     def _new_buffers(self) -> list[Values]:
         shape = (self.block_rows, self.source.n_columns)
-        needed = BUFFERS * self._bytes_of(self.block_rows)
+        needed = self.buffer_bytes
         if needed > self.memory_limit:
             raise ValueError(
                 f"memory_limit must be at least {needed:,} bytes for rows of {shape[1]} features, which are read in {BUFFERS} "
