@@ -381,7 +381,7 @@ def test_an_interrupt_while_the_reader_is_waited_for_is_raised_as_it_is(monkeypa
     class Batches:
         def __iter__(self):
             try:
-                yield np.zeros((5000, 3))
+                yield np.zeros((2000, 3))
                 begun.set()
                 may_go_on.wait(20)
                 yield np.zeros((5000, 3))
@@ -394,7 +394,7 @@ def test_an_interrupt_while_the_reader_is_waited_for_is_raised_as_it_is(monkeypa
 
     rows = open_rows(Batches())
     monkeypatch.setattr(reader, "Thread", Interrupted)
-    begun.clear(), ended.clear()
+    ended.clear()  # looking at the first batch has set it
     blocks = reader.read_blocks(rows.source, [np.empty((1024, 3)) for _ in range(3)], 1)
     next(blocks)
     assert begun.wait(20)
