@@ -320,3 +320,16 @@ def test_other_fits_have_no_quick_start(params, blobs, seed, quick, monkeypatch)
     monkeypatch.setattr(fit, "quick_centers", None)
     X, _ = blobs(3000, 5, 7, np.float64, std=2.0)
     assert KMeans(**{"n_clusters": 7, "random_state": seed, "n_init": 1, **params}).fit(X).inertia_ > 0
+
+
+def test_a_breath_in_vain_is_followed_by_another(monkeypatch):
+    """A fit whose breath ran out of work ended with 5 % more inertia than the others."""
+    rng = np.random.default_rng(1)
+    centers = rng.normal(size=(10, 20)) * 1.2
+    X = centers[rng.integers(10, size=300_000)] + rng.normal(size=(300_000, 20))
+    inertias = [KMeans(10, random_state=seed).fit(X).inertia_ for seed in range(5, 12)]
+    assert max(inertias) < 1.001 * min(inertias)
+    monkeypatch.setattr(search, "AGAIN_CLUSTERS", 0)
+    monkeypatch.setattr("fastkmeans.fitting.breathing.MOST_STARTS", 1)
+    inertias = [KMeans(10, random_state=seed).fit(X).inertia_ for seed in range(5, 12)]
+    assert max(inertias) > 1.01 * min(inertias)

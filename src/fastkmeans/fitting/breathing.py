@@ -68,7 +68,8 @@ the order of the clusters, which should not depend on whether X is float32 or fl
 
 
 class Breath(NamedTuple):
-    """What breathing found.   inertia : of the centers; infinite if unknown.   is_sure : whether no attempt was in vain."""
+    """What breathing found.   inertia : of the centers; infinite if unknown.   is_sure : whether no attempt was in vain, and
+    there was work left."""
 
     centers: Values
     inertia: float
@@ -100,12 +101,27 @@ def breathing_centers(
     n_rows = _most_rows(*centers.T.shape)
     is_few = len(samples.values) <= n_rows
     rows = samples.whole() if is_few else _some_rows(samples, n_rows, random_state, n_threads)
-    best = breathe(rows, centers, n_threads)
+    return breathe_again(rows, centers, draw, n_threads, _most_work(rows, len(centers)))
+
+
+def breathe_again(
+    rows: Samples,
+    centers: Values,
+    draw: Callable[[], Values],
+    n_threads: int | None,
+    most_work: float,
+    of_level: bool = False,
+) -> Values:
+    """Return the centers of the best of several breaths. There is another one after an attempt in vain, if there is work left.
+
+    centers, draw : those of the first breath, and what returns those of the others.   of_level : see breathes.
+    """
+    best = breathe(rows, centers, n_threads, of_level)
     work, latest = best.work, best
     for _ in range(1, MOST_STARTS):
-        if latest.is_sure or work + latest.work > _most_work(rows, len(centers)):
+        if latest.is_sure or work + latest.work > most_work:
             break
-        latest = breathe(rows, draw(), n_threads)
+        latest = breathe(rows, draw(), n_threads, of_level)
         work += latest.work
         best = latest if latest.inertia < best.inertia * LOWER else best
     return best.centers
@@ -128,8 +144,9 @@ def breathe(samples: Samples, centers: Values, n_threads: int | None, of_level: 
     n_threads = effective_n_threads(n_threads, float(n_samples) * n_clusters * n_features)
     found = centers.astype(np.float64)
     search = Breathing(values, sample_weight, found, max(added, n_clusters // ROOM), n_threads)
-    inertia = search.search(found, added, ITERATIONS, _most_work(samples, n_clusters, of_level))
-    is_sure = search.n_failures == 0
+    most_work = _most_work(samples, n_clusters, of_level)
+    inertia = search.search(found, added, ITERATIONS, most_work)
+    is_sure = search.n_failures == 0 and search.spent < most_work
     rounding = DISTANCE_IN_ROUNDINGS * max(float(np.finfo(values.dtype).eps), STORED) * samples.description.largest
     if not isfinite(inertia) or inertia < rounding**2 * total_weight * n_features:
         return Breath(centers, inf, search.spent, True)
