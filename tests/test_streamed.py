@@ -404,8 +404,8 @@ def blocks_read(monkeypatch):
     seen = {"blocks": 0, "rows": 0}
     before, single = reading.StreamedRows.blocks, reading.StreamedRows._take_from
 
-    def blocks(self):
-        for block in before(self):
+    def blocks(self, *arguments):
+        for block in before(self, *arguments):
             seen["blocks"] += 1
             yield block
 
@@ -650,6 +650,24 @@ def test_gaps_spare_rows_that_codes_leave_open(rng, tmp_path, monkeypatch):
         assert_same(found, KMeans(4, init=X[:4], tol=0, max_iter=60).fit(X))
     with_gaps, without = counts.values()
     assert with_gaps < 0.5 * without
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_passes_keep_to_the_number_of_threads(n_threads, rng, tmp_path, monkeypatch):
+    seen = set()
+
+    def count(file, at, out, threads):
+        seen.add(threads)
+        return read_cached(file, at, out, threads)
+
+    monkeypatch.setattr(arrays, "read_cached", count)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 1 << 20)
+    X = rng.normal(size=(20_000, 40))
+    [path] = npy_files([X], tmp_path)
+    rows = open_rows(path)
+    model = KMeans(4, init=X[:4], n_threads=n_threads, max_iter=3).fit(rows)
+    model.predict(rows), model.transform(rows), model.score(rows)
+    assert n_threads in seen <= {1, n_threads}
 
 
 # ---------------------------------------------------------------- memory

@@ -29,20 +29,20 @@ class StreamedSamples(Samples):
     Blocks begin with leaves, so they are arrays and pieces alike. A block is overwritten by the next one.
     """
 
-    __slots__ = ("rows", "coded", "_whole")
+    __slots__ = ("rows", "coded", "_n_threads", "_whole")
 
     about = "samples that do not lie in memory"
 
     def __init__(self, rows: StreamedRows, sample_weight: Floats | None, n_threads: int) -> None:
-        description = describe_pieces((values for _, values in rows.blocks()), n_threads)
+        description = describe_pieces((values for _, values in rows.blocks(n_threads)), n_threads)
         super().__init__(Shape(rows.shape, rows.dtype), sample_weight, description)  # type: ignore[arg-type]  # no values
-        self.rows = rows
+        self.rows, self._n_threads = rows, n_threads
         self.coded: Any = None  # what engines keep of the rows, for the next engine over them
         self._whole: Samples | None = None
 
     def arrays(self) -> Iterator[tuple[slice, Values]]:
         """Yield the blocks: the slice of the numbers of their samples, and their values, until the next one."""
-        return self.rows.blocks()
+        return self.rows.blocks(self._n_threads)
 
     def slices(self) -> list[slice]:
         """Return the slices of the arrays, without a pass."""
@@ -103,7 +103,7 @@ class StreamedSamples(Samples):
 def nearest(rows: StreamedRows, centers: Floats, n_threads: int, kind: int = distances.EUCLIDEAN) -> Labels:
     """Return the label of each row: its nearest center."""
     labels = rows.empty((len(rows),), np.int32)
-    for numbers, values in rows.blocks():
+    for numbers, values in rows.blocks(n_threads):
         distances.nearest(values, centers, labels[numbers], n_threads, kind)
     return labels
 
@@ -116,14 +116,15 @@ def inertia_of(
         leaf_inertias(
             values, centers, labels[numbers], None if sample_weight is None else sample_weight[numbers], n_threads, kind
         )
-        for numbers, values in rows.blocks()
+        for numbers, values in rows.blocks(n_threads)
     ])  # fmt: skip
 
 
 def pairwise(rows: StreamedRows, centers: Floats, result: Values, n_threads: int, kind: int) -> int:
     """As distances.pairwise, for rows that are read in blocks."""
     return sum(
-        distances.pairwise(values, centers, result[numbers], n_threads, kind) for numbers, values in rows.blocks()
+        distances.pairwise(values, centers, result[numbers], n_threads, kind)
+        for numbers, values in rows.blocks(n_threads)
     )
 
 

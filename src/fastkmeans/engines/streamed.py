@@ -98,7 +98,7 @@ class StreamedState:
         n_changed, is_complete = (0, False) if is_filling else self._step_in_cache(centers)
         if is_complete:
             return n_changed
-        with closing(self._rows.blocks()) as blocks:
+        with closing(self._rows.blocks(self._n_threads)) as blocks:
             for rows, values in blocks:
                 self._turn_to(values, rows)
                 n_changed += self._lloyd.step(centers)

@@ -158,8 +158,10 @@ class StreamedRows:
 
     # ---------------------------------------------------------------- reading
 
-    def blocks(self) -> Generator[tuple[slice, Values], None, None]:
+    def blocks(self, n_threads: int | None = None) -> Generator[tuple[slice, Values], None, None]:
         """Yield all rows in order: the slice of their numbers, and a block of them, which the next one overwrites.
+
+        n_threads : that copy what the system has in memory, at most.
 
         Every pass gives the same blocks. All but the last have block_rows rows.
         Raises ValueError, naming the place, for values that are not finite or too large, and for rows that are not those of
@@ -169,7 +171,7 @@ class StreamedRows:
         buffers, self._buffers = self._buffers or self._new_buffers(), []
         marks: list[Any] | None = None if self._state is not None else []
         n_rows = 0
-        n_threads = effective_n_threads(None, float(buffers[0].nbytes))
+        n_threads = effective_n_threads(n_threads, float(buffers[0].nbytes))
         for rows, values in read_blocks(self.source, buffers, n_threads):
             n_rows = rows.stop
             if marks is not None:
@@ -231,7 +233,7 @@ class StreamedRows:
         if self.source.has_rows and len(rows) * FEW_READS <= len(self):
             self.check_state()
             return self.take_single(rows, n_threads)
-        for numbers, values in self.blocks():
+        for numbers, values in self.blocks(n_threads):
             here = slice(*np.searchsorted(rows, [numbers.start, numbers.stop]).tolist())
             if here.stop > here.start:
                 np.take(values, rows[here] - numbers.start, axis=0, out=taken[here])
