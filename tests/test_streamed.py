@@ -532,8 +532,12 @@ GAP_DATA = {
     "whole numbers, with ties": lambda rng, n, d: rng.integers(-2, 3, size=(n, d)) + 0.0,
     "tiny": lambda rng, n, d: rng.normal(size=(n, d)) * 1e-120,
     "large": lambda rng, n, d: rng.normal(size=(n, d)) * 1e120,
+    "subnormal in float32": lambda rng, n, d: blobs(rng, n, d) * 10.0 ** rng.uniform(-46, -37),
     "of any size": lambda rng, n, d: rng.normal(size=(n, d)) * 10.0 ** rng.uniform(-18, 18, size=(n, 1)),
 }
+
+
+FLOAT64_DATA = {"tiny", "large", "subnormal in float32"}
 
 
 @pytest.mark.parametrize("name", GAP_DATA)
@@ -543,7 +547,7 @@ def test_a_gap_keeps_no_label_that_changes(name, seed):
     rng = np.random.default_rng(seed)
     n_rows, n_features, n_clusters = 200, int(rng.choice([1, 2, 17])), int(rng.integers(2, 7))
     X = GAP_DATA[name](rng, n_rows, n_features)
-    if name not in {"tiny", "large"}:
+    if name not in FLOAT64_DATA:
         X = X.astype(rng.choice(["float32", "float64"]))
     centers = X[rng.integers(n_rows, size=n_clusters)].astype(np.float64)
     gaps = Gaps(np.empty(n_rows, dtype=np.float32), centers)
@@ -590,7 +594,7 @@ def test_screening_lists_the_rows_that_are_needed(name, seed):
     rng = np.random.default_rng(seed)
     n_rows, n_features, n_clusters = (int(rng.integers(2, most)) for most in (1500, 30, 40))
     X = np.ascontiguousarray(GAP_DATA[name](rng, n_rows, n_features))
-    X = X.astype(rng.choice(["float32", "float64"])) if name != "large" else X
+    X = X if name in FLOAT64_DATA else X.astype(rng.choice(["float32", "float64"]))
     codes = codes_of(X, int(rng.choice([8, 16])) if runtime.has_dot8() else 16)
     if codes is None:
         return
@@ -613,6 +617,24 @@ def test_screening_lists_the_rows_that_are_needed(name, seed):
         left = np.setdiff1d(np.arange(n_rows), listed)
         np.testing.assert_array_equal(before[left], nearest[left])
         before = nearest
+
+
+@pytest.mark.parametrize("n_clusters", range(2, 34))
+def test_a_sample_opposite_to_all_centers_gets_one_of_them(n_clusters):
+    """Its whole scores exceed that of places without a center."""
+    x = np.full(256, -0.9)
+    x[::32] = 1.0
+    X, centers = x[:, None].astype(np.float32), np.linspace(-1.0, -0.8, n_clusters)[:, None]
+    codes = ScreenedRows(256, 1, True, np.zeros(1), 1.0, 16, 1)
+    codes.put(X, 0)
+    assert codes.begin(centers)
+    before = reference.nearest(X, centers).astype(np.int32)
+    before[::32] = 0
+    until = np.where(x < 0.0, np.inf, -np.inf).astype(np.float32)  # few samples of a tile are open
+    places, labels = np.empty(256, dtype=np.intp), np.empty(256, dtype=np.int32)
+    n_listed = codes.screen(0, before, until, np.zeros(n_clusters), places, labels)
+    np.testing.assert_array_equal(places[:n_listed], np.arange(0, 256, 32))
+    assert set(labels[:n_listed].tolist()) <= {n_clusters - 1, ~(n_clusters - 1)}
 
 
 @pytest.mark.parametrize("bits", [8, 16])

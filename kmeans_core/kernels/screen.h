@@ -9,6 +9,7 @@
 
 #define UNTIL_NARROWER (1.0 - 0x1p-20)
 #define MOST_UNTIL 0x1.fffffep127f /* more would be stored as infinite */
+#define LEAST_UNTIL 0x1p-100       /* float32 rounds numbers near 0 by more than UNTIL_NARROWER covers */
 
 /* Samples of a tile that bounds leave open, one bit each.   left  IN samples that there are */
 static inline uint32_t open_samples(const float *until, const int32_t *before, const double *ways, size_t left)
@@ -37,7 +38,7 @@ static void score_alone(const int32_t *words, const quantized_centers *q, int32_
     vint low = vi_splat(INT32_MAX), next = vi_splat(INT32_MAX), at = vi_splat(0);
     whole_scores(words + s, q, scores);
     for (size_t j = q->n_clusters; j % LANES; j++)
-        scores[j] = FAR_SCORE;
+        scores[j] = INT32_MAX; /* scores of far samples exceed FAR_SCORE; only what is less than INT32_MAX is taken */
     for (size_t j = 0; j < q->n_clusters; j += LANES)
         fold_score(vi_load(scores + j), vi_load(q->numbers + j), &low, &next, &at);
     vi_store(best, low);
@@ -78,7 +79,8 @@ static void store_until(const int32_t *tile, const quantized_centers *q, const w
             continue;
         const double gap = (double)low[s] * shrunk - (double)high[s] * grown;
         const double last = (ways[state->label[s]] + gap * per_unit) * UNTIL_NARROWER;
-        until[s] = !(gap > 0.0) ? -HUGE_VALF : last < (double)MOST_UNTIL ? (float)last : MOST_UNTIL;
+        const int is_useful = gap > 0.0 && last >= LEAST_UNTIL;
+        until[s] = !is_useful ? -HUGE_VALF : last < (double)MOST_UNTIL ? (float)last : MOST_UNTIL;
     }
 }
 

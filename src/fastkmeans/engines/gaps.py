@@ -26,14 +26,14 @@ class Gaps:
         moved = np.sqrt(((centers - self._before) ** 2).sum(axis=1)) + LEAST_WAY
         own = int(moved.argmax())
         others = np.full(len(moved), moved[own])
-        others[own] = np.delete(moved, own).max()
+        others[own] = np.delete(moved, own).max(initial=0.0)
         self.ways = (self.ways + (moved + others)) * WIDER
         self._before = centers.copy()
 
     def put(self, rows: Indices, labels: Labels, gaps: Floats) -> None:
         """Store the gaps of rows with these labels, as of now. They are stored with the way so far, and rounded down."""
         until = np.minimum((self.ways[labels] + gaps * NARROWER) * NARROWER, MOST_STORED)
-        self.until[rows] = np.where(gaps > 0.0, until, -np.inf)
+        self.until[rows] = np.where((gaps > 0.0) & (until >= LEAST_STORED), until, -np.inf)
 
     def forget(self, rows: slice) -> None:
         """Store no gap of these rows."""
@@ -44,8 +44,8 @@ WIDER, NARROWER = 1.0 + 2.0**-18, 1.0 - 2.0**-20
 """Ways are rounded up by more, and gaps down by more, than all operations on them can round, float32 included, and than 2^-20 of the
 way, which the decision counts on (kmeans_core/gaps.pyx)."""
 
-MOST_STORED = float(np.finfo(np.float32).max)
-"""What is larger would be stored as infinite, and exceed every way."""
+MOST_STORED, LEAST_STORED = float(np.finfo(np.float32).max), 2.0**-100
+"""What is larger would be stored as infinite, and exceed every way. What is smaller may be rounded by more than a small share of it."""
 
 LEAST_WAY = 2.0**-500
 """Added to each way, because squares of ways so short have few digits."""

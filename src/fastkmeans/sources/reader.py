@@ -6,7 +6,7 @@ be waited for, one thread reads ahead of the computation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from queue import SimpleQueue
 from threading import Thread
@@ -15,7 +15,7 @@ from ..types import Values
 from .contract import Pass, Source
 
 
-def read_blocks(source: Source, buffers: list[Values], n_threads: int) -> Iterator[tuple[slice, Values]]:
+def read_blocks(source: Source, buffers: list[Values], n_threads: int) -> Generator[tuple[slice, Values], None, None]:
     """Yield all rows in blocks as long as a buffer, the last one shorter: the slice of their numbers, and the rows.
 
     buffers : at least two arrays of equal shape. A block stays as it is until the next one is asked for.

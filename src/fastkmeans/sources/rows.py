@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from math import prod
 from typing import Any
 
@@ -172,18 +172,19 @@ class StreamedRows:
         marks: list[Any] | None = None if self._state is not None else []
         n_rows = 0
         n_threads = effective_n_threads(n_threads, float(buffers[0].nbytes))
-        for rows, values in read_blocks(self.source, buffers, n_threads):
-            n_rows = rows.stop
-            if marks is not None:
-                marks.append(mark_of(values))
-                self._check_mark(marks, rows)
-            if self._n_rows is not None and n_rows > self._n_rows:
-                raise self._changed(f"it has more than {self._n_rows} rows")
-            if not self._is_checked:
-                self._check_finite(values, rows.start)
-            yield rows, values if self._prepare is None else self._prepare(values, rows.start)
-            if self.watch is not None:
-                self.watch(rows.stop - rows.start, n_rows)
+        with closing(read_blocks(self.source, buffers, n_threads)) as reading:
+            for rows, values in reading:
+                n_rows = rows.stop
+                if marks is not None:
+                    marks.append(mark_of(values))
+                    self._check_mark(marks, rows)
+                if self._n_rows is not None and n_rows > self._n_rows:
+                    raise self._changed(f"it has more than {self._n_rows} rows")
+                if not self._is_checked:
+                    self._check_finite(values, rows.start)
+                yield rows, values if self._prepare is None else self._prepare(values, rows.start)
+                if self.watch is not None:
+                    self.watch(rows.stop - rows.start, n_rows)
         self._buffers = buffers
         self.check_state()
         if n_rows == 0:
