@@ -9,16 +9,19 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport ldexp
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 cimport kernels as c
 from shared cimport (
-    PADDED_ROWS, aligned, arena, arena_bytes, arena_in, check_count, check_shape, interrupted, kernels_in_use,
-    raise_interrupt, short_unit, signal_watch, start_watch, take,
+    PADDED_ROWS, aligned, arena, arena_bytes, arena_in, begin_one_group, check_count, check_shape, interrupted,
+    kernels_in_use, raise_interrupt, short_unit, signal_watch, start_watch, take,
 )
 
 cdef extern from "kernels/kernels.h" nogil:
     size_t block_samples(size_t n_features)
+
+cdef extern from "kernels/until.h" nogil:
+    float until_of(double way, double gap)
 
 cdef extern from "memory.h" nogil:
     void *take_memory(size_t size)
@@ -47,6 +50,7 @@ cdef class GapFinder:
     cdef int32_t *center_of      # [n_clusters] 0, 1, 2 ...
     cdef int32_t *group_of       # [n_clusters] zeros
     cdef float *drift            # [n_clusters] zeros
+    cdef float group_drift       # 0
     cdef char *scratch           # [n_threads], scratch_size apart: rows of a block, two bounds of each, the kernel's
     cdef int32_t first_panel[2]  # all panels are one group
     cdef c.bound_step bounds
@@ -68,21 +72,12 @@ cdef class GapFinder:
             raise MemoryError("no memory for the centers of a step; use fewer threads (n_threads).")
         self._divide(self.memory)
         memcpy(self.centers, &centers[0, 0], self.n_clusters * self.n_features * sizeof(double))
-        memset(self.group_of, 0, self.n_clusters * sizeof(int32_t))
-        memset(self.drift, 0, self.n_clusters * sizeof(float))
-        for j in range(self.n_clusters):
-            self.center_of[j] = <int32_t>j
+        begin_one_group(self.table, self.n_clusters, self.first_panel, self.center_of, self.group_of, self.drift,
+                        &self.group_drift, &self.bounds)
         self.table.find_offset(self.centers, self.n_clusters, self.n_features, self.offset)
         self.table.pack_centers(self.centers, self.n_clusters, self.n_features, self.offset, is_float32, self.packed)
-        self.first_panel[0] = 0
-        self.first_panel[1] = <int32_t>((self.n_clusters + self.table.tile_centers - 1) // self.table.tile_centers)
         self.bounds.packed = self.bounds.grouped = self.packed
-        self.bounds.n_groups = 1
-        self.bounds.first_panel, self.bounds.center_of = self.first_panel, self.center_of
-        self.bounds.group_of = self.group_of
-        self.bounds.center_drift, self.bounds.group_drift = self.drift, self.drift
         self.bounds.unit = self.table.packed_scale(self.packed)
-        self.bounds.insist = False
 
     def __dealloc__(self):
         free(self.memory)
@@ -157,3 +152,21 @@ cdef class GapFinder:
             upper, lower, self.stride)
         for i in range(count):
             gaps[i] = (lower[i] * (1.0 - rounding) - upper[i] * (1.0 + rounding)) / self.bounds.unit
+
+
+def store_gaps(const Py_ssize_t[::1] rows, const int32_t[::1] labels, const double[::1] gaps, const double[::1] ways,
+               float[::1] until):
+    """Write up to which way of its center each row keeps its label.
+
+    rows, labels, gaps : (n,), of GapFinder.label, but `rows` are numbers in `until`.   ways : (n_clusters,) so far.
+    until : written where rows are, -infinity without a gap.
+    """
+    cdef Py_ssize_t i
+    check_shape("labels", labels.shape[0], gaps.shape[0], rows.shape[0], rows.shape[0])
+    for i in range(rows.shape[0]):
+        if not (0 <= rows[i] < until.shape[0] and 0 <= labels[i] < ways.shape[0]):
+            raise ValueError(f"rows must be below {until.shape[0]}, and labels below {ways.shape[0]}; got {rows[i]} "
+                             f"and {labels[i]}.")
+    with nogil:
+        for i in range(rows.shape[0]):
+            until[rows[i]] = until_of(ways[labels[i]], gaps[i])

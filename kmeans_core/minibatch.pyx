@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 cimport kernels as c
 from fastkmeans._core.sums cimport ClusterSums
 from shared cimport (
-    aligned, arena, arena_bytes, arena_in, check_shape, follow_rows, interrupted, kernels_in_use,
+    aligned, arena, arena_bytes, arena_in, begin_one_group, check_shape, follow_rows, interrupted, kernels_in_use,
     raise_interrupt, row_of, short_unit, signal_watch, start_watch, take,
 )
 
@@ -111,7 +111,6 @@ cdef class BatchStep:
     cdef signal_watch watch
 
     def __cinit__(self, X, sample_weight, max_abs, double max_weight, Py_ssize_t n_clusters, int n_threads):
-        cdef Py_ssize_t j
         self.clusters = ClusterSums(X, sample_weight, max_abs, max_weight, n_clusters, n_threads)
         self.table = in_use[0]
         self.part = (self.clusters.n_samples + n_threads - 1) // n_threads
@@ -121,15 +120,8 @@ cdef class BatchStep:
         if self.memory == NULL:
             raise MemoryError("no memory for the bounds of a batch; use smaller batches, or fewer threads (n_threads).")
         self._divide(self.memory)
-        for j in range(n_clusters):
-            self.center_of[j], self.group_of[j], self.center_drift[j] = <int32_t>j, 0, 0.0
-        self.group_drift[0] = 0.0
-        self.first_panel[0] = 0
-        self.first_panel[1] = <int32_t>((n_clusters + self.table.tile_centers - 1) // self.table.tile_centers)
-        self.bounds.n_groups = 1
-        self.bounds.first_panel, self.bounds.center_of = self.first_panel, self.center_of
-        self.bounds.group_of = self.group_of
-        self.bounds.center_drift, self.bounds.group_drift = self.center_drift, self.group_drift
+        begin_one_group(self.table, n_clusters, self.first_panel, self.center_of, self.group_of, self.center_drift,
+                        self.group_drift, &self.bounds)
 
     def __dealloc__(self):
         free(self.memory)

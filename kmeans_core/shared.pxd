@@ -145,6 +145,25 @@ cdef inline void pack_for_assign(const c.kernels *table, const double *centers, 
     table.exclude_copies(packed)
 
 
+cdef inline void begin_one_group(const c.kernels *table, Py_ssize_t n_clusters, int32_t *first_panel,
+                                 int32_t *center_of, int32_t *group_of, float *center_drift, float *group_drift,
+                                 c.bound_step *bounds) noexcept nogil:
+    """Let all centers, none of which has moved, be one group of a step with bounds. Who packs them adds the rest.
+
+    first_panel : OUT [2].   center_of, group_of, center_drift : OUT [n_clusters].   group_drift : OUT [1].
+    """
+    cdef Py_ssize_t j
+    for j in range(n_clusters):
+        center_of[j], group_of[j], center_drift[j] = <int32_t>j, 0, 0.0
+    group_drift[0] = 0.0
+    first_panel[0] = 0
+    first_panel[1] = <int32_t>((n_clusters + table.tile_centers - 1) // table.tile_centers)
+    bounds.n_groups = 1
+    bounds.first_panel, bounds.center_of, bounds.group_of = first_panel, center_of, group_of
+    bounds.center_drift, bounds.group_drift = center_drift, group_drift
+    bounds.insist = False
+
+
 cdef struct ranked:
     # An index, and what it is sorted by.
     double value

@@ -7,9 +7,7 @@
  * (bound_quantized.h). What later steps round, a share of 2^-50 of a distance per feature in float64, and 2^-20 of the
  * way, is taken off it; see gaps.pyx and engines/gaps.py. */
 
-#define UNTIL_NARROWER (1.0 - 0x1p-20)
-#define MOST_UNTIL 0x1.fffffep127f /* more would be stored as infinite */
-#define LEAST_UNTIL 0x1p-100       /* float32 rounds numbers near 0 by more than UNTIL_NARROWER covers */
+#include "until.h"
 
 /* Samples of a tile that bounds leave open, one bit each.   left  IN samples that there are */
 static inline uint32_t open_samples(const float *until, const int32_t *before, const double *ways, size_t left)
@@ -63,7 +61,6 @@ static void store_until(const int32_t *tile, const quantized_centers *q, const w
                         uint32_t proven, size_t left, float *until)
 {
     const double shrunk = 1.0 - (0x1p-22 + (double)q->how->frame.n_features * 0x1p-50), grown = 2.0 - shrunk;
-    const double per_unit = UNTIL_NARROWER / q->how->frame.scale;
     const whole_distances d = {.sq_norms = lengths_of(tile),
                                .rests = lengths_of(tile) + TILE_SAMPLES,
                                .center_rest = (float)(q->rest * PAD),
@@ -78,9 +75,7 @@ static void store_until(const int32_t *tile, const quantized_centers *q, const w
         if (!(proven >> s & 1))
             continue;
         const double gap = (double)low[s] * shrunk - (double)high[s] * grown;
-        const double last = (ways[state->label[s]] + gap * per_unit) * UNTIL_NARROWER;
-        const int is_useful = gap > 0.0 && last >= LEAST_UNTIL;
-        until[s] = !is_useful ? -HUGE_VALF : last < (double)MOST_UNTIL ? (float)last : MOST_UNTIL;
+        until[s] = until_of(ways[state->label[s]], gap / q->how->frame.scale);
     }
 }
 

@@ -23,6 +23,11 @@ LEAST_RUNS, BESIDE_BYTES = 2, 8
 """Beside codes there is room for the buffers of a pass, two runs of a block, and the label and the gap of each row."""
 
 
+def code_bytes(n_features: int, bits: int) -> int:
+    """Return how many bytes the codes of a row take."""
+    return 8 + n_features * bits // 8
+
+
 class StreamedSamples(Samples):
     """Samples in rows that are read in blocks; as Samples, but `values` is a Shape.
 
@@ -62,7 +67,7 @@ class StreamedSamples(Samples):
         beside = self.rows.buffer_bytes + LEAST_RUNS * self.rows.block_bytes + n_samples * BESIDE_BYTES
         most = min(CODED_SHARE * self.rows.memory_limit, self.rows.memory_limit - beside)
         widths = [8, 16] if has_dot8() else [16]
-        return [bits for bits in widths if n_samples * (8 + n_features * bits // 8) <= most]
+        return [bits for bits in widths if n_samples * code_bytes(n_features, bits) <= most]
 
     def take(
         self,

@@ -1,7 +1,9 @@
 from typing import Self
 
-from ..types import Floats, Indices, Labels, Values
+from ..types import Floats, Indices, Labels, Singles, Values
 
 class GapFinder:
     def __new__(cls, centers: Floats, is_float32: bool, n_threads: int) -> Self: ...
     def label(self, X: Values, rows: Indices, labels: Labels, gaps: Floats) -> None: ...
+
+def store_gaps(rows: Indices, labels: Labels, gaps: Floats, ways: Floats, until: Singles) -> None: ...

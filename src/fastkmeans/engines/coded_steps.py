@@ -19,7 +19,7 @@ from .._core.lloyd import LloydState
 from .._core.screened import ScreenedRows
 from .._core.sums import ClusterSums
 from ..sources.rows import StreamedRows
-from ..streamed import LEAST_RUNS
+from ..streamed import BESIDE_BYTES, LEAST_RUNS, code_bytes
 from ..types import Floats, Indices, Labels, Values
 from .gaps import Gaps
 from .kept_rows import FoundRows, KeptRows
@@ -88,9 +88,9 @@ class CodedSteps:
     def _room(self) -> int:
         """Return the bytes that codes, buffers and arrays with a number per row leave of the memory limit."""
         n_samples, n_features = self._rows.shape
-        per_row = 8 + n_features * self._codes.bits // 8 + (0 if self._weights is None else 8)
+        per_row = code_bytes(n_features, self._codes.bits) + (0 if self._weights is None else 8)
         if not isinstance(self._labels, np.memmap):
-            per_row += 8  # labels and gaps
+            per_row += BESIDE_BYTES
         return self._rows.memory_limit - self._rows.buffer_bytes - n_samples * per_row
 
     # ---------------------------------------------------------------- runs

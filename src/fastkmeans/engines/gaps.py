@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._core.gaps import store_gaps
 from ..types import Floats, Indices, Labels, Singles
 
 
@@ -32,20 +33,16 @@ class Gaps:
 
     def put(self, rows: Indices, labels: Labels, gaps: Floats) -> None:
         """Store the gaps of rows with these labels, as of now. They are stored with the way so far, and rounded down."""
-        until = np.minimum((self.ways[labels] + gaps * NARROWER) * NARROWER, MOST_STORED)
-        self.until[rows] = np.where((gaps > 0.0) & (until >= LEAST_STORED), until, -np.inf)
+        store_gaps(rows, labels, gaps, self.ways, self.until)
 
     def forget(self, rows: slice) -> None:
         """Store no gap of these rows."""
         self.until[rows] = -np.inf
 
 
-WIDER, NARROWER = 1.0 + 2.0**-18, 1.0 - 2.0**-20
-"""Ways are rounded up by more, and gaps down by more, than all operations on them can round, float32 included, and than 2^-20 of the
-way, which the decision counts on (kmeans_core/gaps.pyx)."""
-
-MOST_STORED, LEAST_STORED = float(np.finfo(np.float32).max), 2.0**-100
-"""What is larger would be stored as infinite, and exceed every way. What is smaller may be rounded by more than a small share of it."""
+WIDER = 1.0 + 2.0**-18
+"""Ways are rounded up by more than all operations on them can round, and than 2^-20 of the way, which gaps count on
+(kmeans_core/gaps.pyx, kernels/until.h)."""
 
 LEAST_WAY = 2.0**-500
 """Added to each way, because squares of ways so short have few digits."""

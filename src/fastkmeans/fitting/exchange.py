@@ -29,7 +29,6 @@ SURPLUS = 1.001
 samples of a merged cluster go to the nearest centers afterwards, and cost less. If each split had to save as much as its merge
 costs, a third of the gain would be lost."""
 
-
 AGAIN_AFTER, LEAST_FALL, LAST_EXCHANGE = 4, 1e-3, 48
 """After an exchange that lowers the inertia by a thousandth or more, another follows four iterations later, up to iteration 48. Default fits
 of 20 000 samples in 200 groups, 1M in 100, 40 000 in 400 (k = 300) and 40 000 in groups of uneven weights (k = 300) then ended with 2.0, 0.6, 0.6
