@@ -57,7 +57,6 @@ cdef class GapFinder:
     cdef signal_watch watch
 
     def __cinit__(self, const double[:, ::1] centers, bint is_float32, int n_threads):
-        cdef Py_ssize_t j
         check_count("n_threads", n_threads)
         check_count("n_clusters", centers.shape[0])
         check_count("n_features", centers.shape[1])
